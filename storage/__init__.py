@@ -1,0 +1,1 @@
+"""What Lipabot keeps on disk, and the one door to it: `open_store`."""

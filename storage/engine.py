@@ -1,0 +1,216 @@
+"""The store and how it is opened: engines for SQLite and PostgreSQL, lock, key, migrations."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from storage.crypt import Crypt, key_beside
+from storage.errors import InUse, StorageError, WrongKey
+from storage.migrations import migrate
+from storage.records import Decide, Outcome, Unit
+from storage.tx import Tx
+from storage.writer import Writer
+
+__all__ = ["Store", "open_store"]
+
+T = TypeVar("T")
+
+READERS = 4
+BUSY_TIMEOUT_MS = 5000
+KEY_CHECK = "key-check"
+
+
+class Store:
+    """
+    One database, open. Writes share commits; reads never wait for them.
+
+    `exclusive` is true where no other process can be at work on it (SQLite).
+    """
+
+    def __init__(
+        self, *, writer: Writer, readers: AsyncEngine, crypt: Crypt, exclusive: bool
+    ) -> None:
+        self._writer = writer
+        self._readers = readers
+        self.crypt = crypt
+        self.exclusive = exclusive
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write that was tried could be committed."""
+        return self._writer.healthy
+
+    @property
+    def commits(self) -> int:
+        return self._writer.commits
+
+    async def write(self, run: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run *run* in a write transaction; see `Writer.write`."""
+        result: T = await self._writer.write(run)
+        return result
+
+    async def submit(self, unit: Unit, decide: Decide) -> Outcome:
+        """Admit *unit* and settle its payment; see `Writer.submit`."""
+        return await self._writer.submit(unit, decide)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A consistent look at what is committed."""
+        async with self._readers.connect() as connection, connection.begin():
+            yield Tx(connection, self.crypt)
+
+
+@asynccontextmanager
+async def open_store(
+    url: str,
+    *,
+    now: Callable[[], datetime],
+    key: str | None = None,
+    previous_keys: Sequence[str] = (),
+) -> AsyncIterator[Store]:
+    """
+    Open (and create or migrate) the database at *url*, `sqlite:///file` or `postgresql://…`.
+
+    Raises:
+        InUse: another process has this SQLite file open.
+        WrongKey: it was written with another key, or PostgreSQL is used without one.
+        TooNew: a newer Lipabot wrote it.
+        StorageError: the URL names no database we know.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        path = Path(parsed.database or "")
+        if not parsed.database or parsed.database == ":memory:":
+            raise StorageError("storage.url must name a file, like sqlite:///lipabot.db")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _only_process(path):
+            crypt = Crypt(key or key_beside(path), previous_keys)
+            _private(path)
+            async with (
+                _sqlite_engines(path) as (writing, reading),
+                _running(writing, reading, crypt, exclusive=True, now=now) as store,
+            ):
+                yield store
+    elif parsed.get_backend_name() == "postgresql":
+        if key is None:
+            raise WrongKey("security.key is required with PostgreSQL")
+        crypt = Crypt(key, previous_keys)
+        target = parsed.set(drivername="postgresql+asyncpg")
+        writing = create_async_engine(target, pool_size=1, max_overflow=1)
+        reading = create_async_engine(target, pool_size=READERS)
+        try:
+            async with _running(writing, reading, crypt, exclusive=False, now=now) as store:
+                yield store
+        finally:
+            await writing.dispose()
+            await reading.dispose()
+    else:
+        raise StorageError("storage.url must begin with sqlite:/// or postgresql://")
+
+
+@asynccontextmanager
+async def _running(
+    writing: AsyncEngine,
+    reading: AsyncEngine,
+    crypt: Crypt,
+    *,
+    exclusive: bool,
+    now: Callable[[], datetime],
+) -> AsyncIterator[Store]:
+    await migrate(writing)
+    writer = Writer(writing, crypt, now=now)
+    writer.start()
+    try:
+        await writer.write(_check_key)
+        yield Store(writer=writer, readers=reading, crypt=crypt, exclusive=exclusive)
+    finally:
+        await writer.close()
+
+
+async def _check_key(tx: Tx) -> None:
+    """Refuse a database written with another key before anything unreadable is added to it."""
+    if await tx.shared.get(KEY_CHECK) is None:
+        await tx.shared.put(KEY_CHECK, b"lipabot")
+
+
+class _only_process:  # noqa: N801 - reads as a verb phrase in its one `with`
+    """An exclusive lock on `<file>.lock`, held while the database is open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> None:
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.fdopen(handle, "r+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = file.read().strip() or "unknown"
+            file.close()
+            raise InUse(
+                f"{self._path.with_suffix('')} is in use by another lipabot (process {owner}): "
+                "stop that one first, or give this one its own storage.url"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _private(path: Path) -> None:
+    """Create the database file readable by its owner only."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+@asynccontextmanager
+async def _sqlite_engines(path: Path) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
+    # aiosqlite's pool must be a queue: the default would give every task its own connection.
+    url = f"sqlite+aiosqlite:///{path}"
+    writing = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
+    reading = create_async_engine(
+        url, poolclass=AsyncAdaptedQueuePool, pool_size=READERS, max_overflow=0
+    )
+    _prepare(writing, begin="BEGIN IMMEDIATE")
+    _prepare(reading, begin="BEGIN")
+    try:
+        yield writing, reading
+    finally:
+        await reading.dispose()
+        await writing.dispose()
+
+
+def _prepare(engine: AsyncEngine, *, begin: str) -> None:
+    """Our pragmas on every connection, and our own BEGIN instead of the driver's late one."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_now(connection: Any) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,68 @@
+"""People who have spoken to the bot: language, name, and the line they shared as their own."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.records import Person
+from storage.schema import lines, people
+
+__all__ = ["People"]
+
+
+class People:
+    """People, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self._connection = connection
+        self._crypt = crypt
+
+    async def get(self, person_id: int) -> Person | None:
+        query = (
+            select(people, lines.c.phone)
+            .outerjoin(lines, people.c.line_id == lines.c.id)
+            .where(people.c.id == person_id)
+        )
+        row = (await self._connection.execute(query)).mappings().first()
+        if row is None:
+            return None
+        return Person(
+            id=row["id"],
+            first_name=self._crypt.open_text(row["first_name"]),
+            language=row["language"],
+            telegram_language=row["telegram_language"],
+            line_id=row["line_id"],
+            phone=None if row["phone"] is None else self._crypt.open_text(row["phone"]),
+            reachable=row["reachable"],
+        )
+
+    async def put(self, person: Person) -> None:
+        """Write a person as given, new or known; the phone follows `line_id`."""
+        values = {
+            "first_name": self._crypt.seal_text(person.first_name),
+            "language": person.language,
+            "telegram_language": person.telegram_language,
+            "line_id": person.line_id,
+            "reachable": person.reachable,
+        }
+        known = await self._connection.execute(
+            update(people).where(people.c.id == person.id).values(**values)
+        )
+        if known.rowcount == 0:
+            await self._connection.execute(insert(people).values(id=person.id, **values))
+
+    async def set_language(self, person_id: int, language: str) -> None:
+        await self._connection.execute(
+            update(people).where(people.c.id == person_id).values(language=language)
+        )
+
+    async def set_line(self, person_id: int, line_id: int | None) -> bool:
+        """Remember or forget (None) a person's own line; True if that changed anything."""
+        changed = await self._connection.execute(
+            update(people)
+            .where(people.c.id == person_id, people.c.line_id.is_distinct_from(line_id))
+            .values(line_id=line_id)
+        )
+        return changed.rowcount == 1

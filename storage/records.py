@@ -1,0 +1,409 @@
+"""The nouns that are kept on disk: frozen dataclasses, and the enums of their states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "FINAL",
+    "OPEN",
+    "UNDECIDED",
+    "Admitted",
+    "Alarm",
+    "Button",
+    "Closing",
+    "Decide",
+    "Decision",
+    "Draft",
+    "DraftKind",
+    "Evidence",
+    "InboxItem",
+    "Intent",
+    "Keyboard",
+    "Kind",
+    "Line",
+    "LineFacts",
+    "NewNotice",
+    "Notice",
+    "NoticeKind",
+    "Outcome",
+    "Payment",
+    "PaymentView",
+    "Person",
+    "Reply",
+    "Seen",
+    "Status",
+    "Unit",
+    "Word",
+]
+
+
+class Status(StrEnum):
+    """Where a payment stands. Only `bot/core/settle.py` decides it; the stored one is a cache."""
+
+    CREATED = "created"  # certainly not sent yet
+    ASKING = "asking"  # bytes may be leaving right now
+    PROMPTED = "prompted"  # Safaricom took the push
+    UNSURE = "unsure"  # we do not know whether it did
+    CONFIRMING = "confirming"  # someone says paid; not believed yet
+    REVIEW = "review"  # told both yes and no; a person or the record decides
+    PAID = "paid"
+    DECLINED = "declined"  # the person, or M-Pesa, said no
+    REFUSED = "refused"  # Safaricom would not take the push
+    LAPSED = "lapsed"  # we stopped asking and still do not know
+    VOID = "void"  # nothing ever left
+
+
+OPEN = (Status.CREATED, Status.ASKING, Status.PROMPTED, Status.UNSURE)
+"""A prompt may still appear on the line."""
+
+UNDECIDED = (*OPEN, Status.CONFIRMING, Status.REVIEW, Status.LAPSED)
+"""Nobody can say yet whether money moved."""
+
+FINAL = (Status.PAID, Status.DECLINED, Status.REFUSED, Status.VOID)
+"""The last word has been said, as far as we know today."""
+
+
+class Word(StrEnum):
+    """What must be said beside a status."""
+
+    LATE = "late"  # the first yes came after the first no
+    OTHER_AMOUNT = "other-amount"
+    TWICE = "twice"  # two receipts for one payment
+    BY_HAND = "by-hand"  # paid without a prompt
+    CONTRADICTED = "contradicted"  # a no, or other ids, beside a credit
+    REVERSED = "reversed"
+
+
+class Kind(StrEnum):
+    """What one piece of evidence says."""
+
+    BEGUN = "begun"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_SENT = "not-sent"
+    REPLY_LOST = "reply-lost"
+    CALLBACK_PAID = "callback-paid"  # trusted, with its receipt or amount
+    CALLBACK_BARE = "callback-bare"  # trusted success without metadata
+    CALLBACK_FAILED = "callback-failed"  # trusted
+    UNTRUSTED = "untrusted"  # posted to our address, but not believable
+    QUERY_PAID = "query-paid"
+    QUERY_FAILED = "query-failed"  # an answer from the closed list of terminal codes
+    RECORD_PAID = "record-paid"
+    OPERATOR_PAID = "operator-paid"
+    OPERATOR_VOID = "operator-void"
+    CLAIM = "claim"  # a person says they paid; for a person to look at
+    CONTRADICTED = "contradicted"  # a later reply names other ids than a trusted callback did
+    REVERSED = "reversed"
+    LAPSED = "lapsed"
+
+
+class Alarm(StrEnum):
+    """What operators are told about at once."""
+
+    CONTRADICTED = "contradicted"
+    UNTRUSTED = "untrusted"
+    ORPHAN = "orphan"  # a signed address without a row: a restored backup?
+    RECEIPT_HELD = "receipt-held"  # another payment already holds this receipt
+    LIMIT_HELD = "limit-held"  # unconfirmed successes reached their total
+    TWICE = "twice"
+    NEEDS_SETTLE = "needs-settle"
+    MISCONFIGURED = "misconfigured"
+    UNLISTED = "unlisted"  # a result code we have never seen
+    PENDING = "pending"  # joined /pending
+    CLAIM = "claim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One thing we were told about a payment. Never changed once written."""
+
+    id: int = 0
+    payment_id: str
+    kind: Kind
+    at: datetime
+    reason: str | None = None  # an mpesa.results.Meaning, or one plain word of ours
+    receipt: str | None = None
+    amount_cents: int | None = None
+    paid_at: datetime | None = None
+    held: bool = False  # a success that may not credit by itself
+    digest: str  # SHA-256 hex over what makes it the same thing told twice
+    source: str | None = None  # where it came from: an address, or "query"
+    body: bytes | None = None  # raw; encrypted at rest; not read back for settling
+    by: int | None = None  # Telegram user id of the person who said it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What someone wants paid."""
+
+    id: str
+    kind: str  # "direct"
+    asked_by: int  # Telegram user id
+    chat_id: int
+    thread_id: int | None
+    reply_to: int | None  # message id of the command
+    private: bool  # asked in a private chat
+    language: str  # "en" | "sw", the asker's
+    amount_kes: int
+    note: str  # encrypted at rest
+    by_hand_ref: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One attempt at an intent: one push to one phone."""
+
+    id: str  # 32 lower-case hex digits
+    intent_id: str
+    line_id: int
+    phone_mask: str  # 0712***678
+    amount_kes: int
+    push_ref: str
+    ask_key: str
+    confirm_above_kes: int  # P, stamped when asked
+    created_at: datetime
+    begun_at: datetime | None = None
+    lease_until: datetime | None = None
+    merchant_request_id: str | None = None
+    checkout_index: str | None = None  # HMAC; the id itself is encrypted
+    status: Status = Status.CREATED
+    words: frozenset[Word] = frozenset()
+    reason: str | None = None
+    receipt: str | None = None
+    credited_cents: int | None = None
+    paid_at: datetime | None = None
+    decided_at: datetime | None = None  # when the evidence that made this status arrived
+    confirmed: bool = False
+    rev: int = 0
+    checks: int = 0  # answered checks so far
+    not_yet: int = 0  # answers that said "not yet"
+    unanswered: int = 0  # asked in a row without an answer
+    next_check_at: datetime | None = None
+    user_check_at: datetime | None = None  # a person's "check now", not yet carried out
+    user_checked_at: datetime | None = None
+    pending_at: datetime | None = None  # joined /pending
+    needs_settle: bool = False
+    settle_tries: int = 0
+    superseded: bool = False  # a newer attempt at the same intent exists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """A payment with what a sentence about it needs. Holds no whole phone number."""
+
+    payment: Payment
+    intent: Intent
+    streak: int  # prompts to this line not completed in a row, up to this one
+    paused_until: datetime | None  # prompts to this line are paused
+    claimed: bool  # the person has pasted an M-PESA message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the rest of the store says about one unit, read under the payment's lock."""
+
+    checkout_index: str | None  # of the id the unit names
+    checkout_holder: str | None  # the payment that already has that id
+    receipt_holder: str | None  # the payment that already has that receipt
+    unconfirmed_kes: int  # successes credited by callback alone, all payments together
+    untrusted: int  # untrusted bodies already kept for this payment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What becomes of one unit: evidence, changes to the row's timetable and ids, notices."""
+
+    evidence: tuple[Evidence, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of Payment
+    checkout_id: str | None = None  # to be the payment's own from now on
+    claims_receipt: str | None = None
+    notices: tuple[NewNotice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One thing to be written about one payment; `admit` judges it under the payment's lock."""
+
+    payment_id: str
+    admit: Callable[[Payment, Seen], Admitted]
+    checkout_id: str | None = None  # ids it names, to be looked up first
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a unit did."""
+
+    payment: Payment | None  # as it stands now; None: there is no such payment
+    moved: bool  # the status or its words changed
+    fresh: bool  # something was written
+
+
+Decide = Callable[[Payment, Sequence[Evidence]], "Decision"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A phone number as M-Pesa knows it."""
+
+    id: int
+    phone: str  # 2547…; encrypted and HMAC-indexed at rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineFacts:
+    """What the limits need to know about a line and the one who asks, at one instant."""
+
+    own: bool  # the one who asks has shared this line as theirs
+    streak: int
+    last_begun_at: datetime | None
+    open_payment: Payment | None
+    same_amount_paid_at: datetime | None  # last credited or confirming push of this very amount
+    stranger_asks: int  # this person's pushes to lines not theirs within the hour
+    oldest_stranger_ask_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Someone in Telegram who has spoken to the bot."""
+
+    id: int
+    first_name: str = ""  # encrypted at rest
+    language: str | None = None  # chosen with /language
+    telegram_language: str | None = None
+    line_id: int | None = None
+    phone: str | None = None  # 2547…, when shared; from the line
+    reachable: bool = False  # has opened a private chat with us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """One button under a message: exactly one of `data`, `url` and `copy` is set."""
+
+    label: str
+    data: str | None = None
+    url: str | None = None
+    copy: str | None = None
+    style: str | None = None  # "primary" | "success" | "danger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyboard:
+    """Buttons below a message, or what replaces the typing keyboard."""
+
+    rows: tuple[tuple[Button, ...], ...] = ()
+    ask_contact: str | None = None  # label of a "share my number" key (private chats only)
+    other_keys: tuple[str, ...] = ()  # further labels beside ask_contact
+    remove: bool = False
+    force_reply: str | None = None  # placeholder text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A message we owe a chat: HTML text, already in the reader's language."""
+
+    chat_id: int
+    text: str
+    thread_id: int | None = None
+    reply_to: int | None = None
+    keyboard: Keyboard | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What ends the handling of one update: what we say, and that it is done, in one commit."""
+
+    update_id: int | None = None  # None: nothing to mark (a test, a job)
+    replies: tuple[Reply, ...] = ()
+
+
+class NoticeKind(StrEnum):
+    """How a notice is made when its turn comes."""
+
+    SAY = "say"  # its text is stored
+    STATUS = "status"  # the one status message of a payment: sent once, then edited
+    RING = "ring"  # one short new message about a late last word
+    ALARM = "alarm"  # to an operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotice:
+    """A notice to be owed. The same `key` twice is one notice (a STATUS is then edited anew)."""
+
+    key: str
+    kind: NoticeKind
+    chat_id: int | None  # None: the chat where the payment was asked for
+    payment_id: str | None = None
+    alarm: Alarm | None = None
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """An outbox row whose turn has come."""
+
+    id: int
+    kind: NoticeKind
+    chat_id: int
+    payment_id: str | None
+    alarm: Alarm | None
+    reply: Reply | None
+    message_id: int | None  # of the message to edit, once sent
+    wanted: int  # the version asked for; goes back to `sent()`
+    tries: int
+    resent: bool  # it was being sent when we stopped: a twin is possible
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What settle says about a payment, from all its evidence."""
+
+    status: Status
+    words: frozenset[Word]
+    reason: str | None
+    receipt: str | None
+    credited_cents: int | None
+    paid_at: datetime | None
+    decided_at: datetime | None
+    confirmed: bool
+    notices: tuple[NewNotice, ...] = ()
+    next_check_at: datetime | None = None  # None: leave the timetable as it is
+    check_over: bool = False  # nothing is left to ask
+    pending_at: datetime | None = None  # a person should look, since then
+
+
+class DraftKind(StrEnum):
+    """A question we are waiting to have answered."""
+
+    PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
+    CLAIM = "claim"  # the next message is a pasted M-PESA message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A half-finished command of one person in one chat; resumable after a restart."""
+
+    chat_id: int
+    person_id: int
+    kind: DraftKind
+    amount_kes: int | None = None
+    note: str = ""  # encrypted at rest
+    payment_id: str | None = None
+    message_id: int | None = None  # of the command that began it
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxItem:
+    """A Telegram update as it arrived, until its effect is committed."""
+
+    update_id: int
+    body: str = field(repr=False)  # JSON; encrypted at rest
+    tries: int = 0

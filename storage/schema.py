@@ -1,0 +1,323 @@
+"""The tables, with every constraint named: names are how errors are told apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from storage.records import Status
+
+__all__ = [
+    "Instant",
+    "drafts",
+    "evidence",
+    "inbox",
+    "intents",
+    "lines",
+    "looks",
+    "metadata",
+    "notices",
+    "orphans",
+    "payments",
+    "people",
+    "receipts",
+    "shared",
+]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """
+    An aware UTC instant, kept as whole microseconds since 1970.
+
+    An integer sorts and compares the same on both engines, and neither can hand back a naive
+    datetime.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "instants are aware"
+        return (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+metadata = MetaData()
+
+# SQLite gives out row ids only for INTEGER; PostgreSQL should count further than 2^31.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, words: type[StrEnum], name: str) -> CheckConstraint:
+    # Only for lists that are closed: SQLite cannot change a CHECK without rebuilding the table,
+    # which would drop the triggers that keep evidence append-only.
+    listed = ", ".join(f"'{word.value}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)
+
+
+def _row_id() -> Column[Any]:
+    return Column("id", RowId, primary_key=True, autoincrement=True)
+
+
+lines = Table(
+    "lines",
+    metadata,
+    _row_id(),
+    Column("phone_index", String(32), nullable=False),
+    Column("phone", LargeBinary, nullable=False),  # sealed
+    UniqueConstraint("phone_index", name="lines_phone_once"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # Telegram's user id
+    Column("first_name", LargeBinary, nullable=False),  # sealed
+    Column("language", String(8)),
+    Column("telegram_language", String(16)),
+    Column("line_id", ForeignKey("lines.id", name="people_line")),
+    Column("reachable", Boolean, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("asked_by", BigInteger, nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("thread_id", BigInteger),
+    Column("reply_to", BigInteger),
+    Column("private", Boolean, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("amount_kes", Integer, nullable=False),
+    Column("note", LargeBinary, nullable=False),  # sealed
+    Column("by_hand_ref", String(12), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("by_hand_ref", name="intents_by_hand_ref_once"),
+    CheckConstraint("amount_kes > 0", name="intents_amount_positive"),
+    Index("intents_of_person", "asked_by", "created_at"),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("intent_id", ForeignKey("intents.id", name="payments_intent"), nullable=False),
+    Column("line_id", ForeignKey("lines.id", name="payments_line"), nullable=False),
+    Column("phone_mask", String(16), nullable=False),
+    Column("amount_kes", Integer, nullable=False),
+    Column("push_ref", String(12), nullable=False),
+    Column("ask_key", String(96), nullable=False),
+    Column("confirm_above_kes", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("begun_at", Instant),
+    Column("lease_until", Instant),
+    Column("merchant_request_id", String(128)),
+    Column("checkout_index", String(32)),
+    Column("checkout_id", LargeBinary),  # sealed: it ends in the payer's digits
+    Column("status", String(16), nullable=False),
+    Column("words", String(96), nullable=False),
+    Column("reason", String(32)),
+    Column("receipt", String(32)),
+    Column("credited_cents", BigInteger),
+    Column("paid_at", Instant),
+    Column("decided_at", Instant),
+    Column("confirmed", Boolean, nullable=False),
+    Column("rev", Integer, nullable=False),
+    Column("checks", Integer, nullable=False),
+    Column("not_yet", Integer, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("next_check_at", Instant),
+    Column("user_check_at", Instant),
+    Column("user_checked_at", Instant),
+    Column("pending_at", Instant),
+    Column("needs_settle", Boolean, nullable=False),
+    Column("settle_tries", Integer, nullable=False),
+    Column("superseded", Boolean, nullable=False),
+    UniqueConstraint("push_ref", name="payments_push_ref_once"),
+    UniqueConstraint("ask_key", name="payments_ask_key_once"),
+    UniqueConstraint("checkout_index", name="payments_checkout_once"),
+    CheckConstraint("amount_kes > 0", name="payments_amount_positive"),
+    CheckConstraint(
+        "(status = 'paid') = (credited_cents IS NOT NULL)", name="payments_paid_is_credited"
+    ),
+    _one_of("status", Status, "payments_status_known"),
+    Index("payments_of_intent", "intent_id"),
+    Index("payments_of_line", "line_id", "begun_at"),
+    Index("payments_by_receipt", "receipt"),
+    Index(
+        "payments_due",
+        "next_check_at",
+        sqlite_where=text("next_check_at IS NOT NULL"),
+        postgresql_where=text("next_check_at IS NOT NULL"),
+    ),
+    Index(
+        "payments_unsent",
+        "created_at",
+        sqlite_where=text("status IN ('created', 'asking')"),
+        postgresql_where=text("status IN ('created', 'asking')"),
+    ),
+    Index(
+        "payments_unconfirmed",
+        "amount_kes",
+        sqlite_where=text("status = 'paid' AND NOT confirmed"),
+        postgresql_where=text("status = 'paid' AND NOT confirmed"),
+    ),
+    Index(
+        "payments_pending",
+        "pending_at",
+        sqlite_where=text("pending_at IS NOT NULL"),
+        postgresql_where=text("pending_at IS NOT NULL"),
+    ),
+    Index(
+        "payments_unsettled",
+        "id",
+        sqlite_where=text("needs_settle"),
+        postgresql_where=text("needs_settle"),
+    ),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    _row_id(),
+    Column("payment_id", ForeignKey("payments.id", name="evidence_payment"), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("reason", String(32)),
+    Column("receipt", String(32)),
+    Column("amount_cents", BigInteger),
+    Column("paid_at", Instant),
+    Column("held", Boolean, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("source", String(64)),
+    Column("body", LargeBinary),  # sealed
+    Column("by", BigInteger),
+    UniqueConstraint("payment_id", "kind", "digest", name="evidence_once"),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("receipt", String(32), primary_key=True),
+    Column("payment_id", ForeignKey("payments.id", name="receipts_payment"), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+orphans = Table(
+    "orphans",
+    metadata,
+    _row_id(),
+    Column("payment_id", String(32), nullable=False),  # of a row we do not have
+    Column("digest", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed
+    UniqueConstraint("payment_id", "digest", name="orphans_once"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("update_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary),  # sealed; emptied when done
+    Column("taken_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("tries", Integer, nullable=False),
+    Column("quarantined", Boolean, nullable=False),
+    Index(
+        "inbox_waiting",
+        "update_id",
+        sqlite_where=text("done_at IS NULL"),
+        postgresql_where=text("done_at IS NULL"),
+    ),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    _row_id(),
+    Column("key", String(96), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("payment_id", String(32)),
+    Column("alarm", String(24)),
+    Column("body", LargeBinary),  # sealed; emptied when sent
+    Column("message_id", BigInteger),
+    Column("wanted", Integer, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    Column("tries", Integer, nullable=False),
+    Column("resent", Boolean, nullable=False),
+    Column("why", Text),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("key", name="notices_key_once"),
+    CheckConstraint("state IN ('due', 'sending', 'told', 'dead')", name="notices_state_known"),
+    Index(
+        "notices_owed",
+        "chat_id",
+        "id",
+        sqlite_where=text("state IN ('due', 'sending')"),
+        postgresql_where=text("state IN ('due', 'sending')"),
+    ),
+    Index("notices_of_payment", "payment_id"),
+)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("person_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("amount_kes", Integer),
+    Column("note", LargeBinary, nullable=False),  # sealed
+    Column("payment_id", String(32)),
+    Column("message_id", BigInteger),
+    Column("expires_at", Instant, nullable=False),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    _row_id(),
+    Column("by", BigInteger, nullable=False),
+    Column("payment_id", String(32), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+shared = Table(
+    "shared",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

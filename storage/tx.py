@@ -1,0 +1,31 @@
+"""Tx: one open transaction, with a repository per noun."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.drafts import Drafts
+from storage.evidence import EvidenceBook
+from storage.inbox import Inbox
+from storage.lines import Lines
+from storage.notices import Notices
+from storage.payments import Payments
+from storage.people import People
+from storage.shared import Shared
+
+__all__ = ["Tx"]
+
+
+class Tx:
+    """What a function handed to `Store.write` or a `Store.read` block may reach for."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self.payments = Payments(connection, crypt)
+        self.evidence = EvidenceBook(connection, crypt)
+        self.lines = Lines(connection, crypt)
+        self.people = People(connection, crypt)
+        self.inbox = Inbox(connection, crypt)
+        self.notices = Notices(connection, crypt)
+        self.drafts = Drafts(connection, crypt)
+        self.shared = Shared(connection, crypt)

@@ -1,0 +1,251 @@
+"""
+The one writer: everything that changes the database goes through its queue.
+
+Group commit: what arrived during one commit shares the next one, without a timer, so an idle
+store commits at once and a busy one commits as often as the disk can. If a batch fails it is
+rolled back and its members are tried one by one, so a poison row fails alone. Nobody is
+answered before COMMIT returned, and a caller who goes away does not take the write along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.crypt import Crypt
+from storage.errors import NotKept, StoreBusy, StoreFailed
+from storage.records import Decide, Outcome, Unit
+from storage.tx import Tx
+from storage.units import SettleFailed, Stale, settle_units
+
+__all__ = ["Writer"]
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 256
+QUEUE_MAX = 8192
+STALE_TRIES = 5
+
+
+@dataclass(slots=True)
+class _Work:
+    """One waiting write: a function of the transaction, or a unit to settle."""
+
+    answer: asyncio.Future[Any]
+    run: Callable[[Tx], Awaitable[Any]] | None = None
+    unit: Unit | None = None
+    decide: Decide | None = None
+
+
+class _CommitFailed(Exception):
+    """COMMIT itself failed: what was written may or may not be there."""
+
+
+class Writer:
+    """Owns the write connection. Started by `open_store`, drained by `close`."""
+
+    def __init__(self, engine: AsyncEngine, crypt: Crypt, *, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._crypt = crypt
+        self._now = now
+        self._queue: asyncio.Queue[_Work | None] = asyncio.Queue(QUEUE_MAX)
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.healthy = True
+        self.commits = 0
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._work_off(), name="storage writer")
+
+    async def close(self) -> None:
+        """Take nothing more, finish what waits."""
+        self._closing = True
+        if self._task is not None:
+            await self._queue.put(None)
+            await self._task
+
+    async def write(self, run: Callable[[Tx], Awaitable[Any]]) -> Any:
+        """
+        Run *run* inside a write transaction that others may share; returns after COMMIT.
+
+        *run* must touch nothing but the transaction, for it may be run again.
+
+        Raises:
+            NotKept: it did not provably happen.
+            Exception: whatever *run* raised; nothing of it was kept.
+        """
+        return await self._enter(_Work(asyncio.get_running_loop().create_future(), run=run))
+
+    async def submit(self, unit: Unit, decide: Decide) -> Outcome:
+        """Admit *unit* and settle its payment, in a commit that others may share."""
+        work = _Work(asyncio.get_running_loop().create_future(), unit=unit, decide=decide)
+        outcome: Outcome = await self._enter(work)
+        return outcome
+
+    async def _enter(self, work: _Work) -> Any:
+        if self._closing or self._task is None:
+            raise StoreBusy("the store is closing")
+        try:
+            self._queue.put_nowait(work)
+        except asyncio.QueueFull:
+            raise StoreBusy(f"{QUEUE_MAX} writes are waiting") from None
+        return await asyncio.shield(work.answer)
+
+    async def _work_off(self) -> None:
+        while True:
+            first = await self._queue.get()
+            if first is None:
+                return
+            batch = [first]
+            last = False
+            while len(batch) < BATCH_MAX and not self._queue.empty():
+                following = self._queue.get_nowait()
+                if following is None:
+                    last = True
+                    break
+                batch.append(following)
+            await self._commit(batch)
+            if last:
+                return
+
+    async def _commit(self, batch: Sequence[_Work]) -> None:
+        """Commit *batch* together; if that fails, each alone. Answers every member."""
+        try:
+            answers = await self._transact(batch)
+        except Exception as exc:
+            if len(batch) > 1 and not _hopeless(exc):
+                for work in batch:
+                    await self._commit_alone(work)
+                return
+            if len(batch) == 1 and not _hopeless(exc):
+                await self._commit_alone(batch[0], failed=exc)
+                return
+            self._reject(batch, exc)
+            return
+        self._answer(batch, answers)
+
+    async def _commit_alone(self, work: _Work, *, failed: Exception | None = None) -> None:
+        """One write by itself, again where a rival was faster, evidence first if need be."""
+        for attempt in range(STALE_TRIES):
+            try:
+                if failed is not None and attempt == 0:
+                    raise failed
+                answers = await self._transact([work])
+            except (Stale, IntegrityError) as exc:
+                failed = exc
+                continue
+            except SettleFailed as exc:
+                await self._keep_unsettled(work, exc)
+                return
+            except Exception as exc:
+                self._reject([work], exc)
+                return
+            self._answer([work], answers)
+            return
+        assert failed is not None, "five tries, none of which returned"
+        self._reject([work], failed)
+
+    async def _keep_unsettled(self, work: _Work, exc: SettleFailed) -> None:
+        """Evidence is never hostage to settling: keep it, and mark the payment."""
+        log.exception("payment.needs_settle id=%s", exc.payment_id, exc_info=exc.__cause__)
+        try:
+            answers = await self._transact(
+                [_Work(work.answer, unit=work.unit, decide=None)], settle=False
+            )
+        except Exception as inner:
+            self._reject([work], inner)
+            return
+        self._answer([work], answers)
+
+    async def _transact(self, batch: Sequence[_Work], *, settle: bool = True) -> list[Any]:
+        answers: list[Any] = [None] * len(batch)
+        async with self._engine.connect() as connection:
+            transaction = await connection.begin()
+            try:
+                await self._fill(connection, batch, answers, settle=settle)
+            except BaseException:
+                await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except Exception as exc:
+                raise _CommitFailed(type(exc).__name__) from exc
+        self.commits += 1
+        self.healthy = True
+        return answers
+
+    async def _fill(
+        self,
+        connection: AsyncConnection,
+        batch: Sequence[_Work],
+        answers: list[Any],
+        *,
+        settle: bool,
+    ) -> None:
+        tx = Tx(connection, self._crypt)
+        units: list[tuple[int, tuple[Unit, Decide | None]]] = []
+        for place, work in enumerate(batch):
+            if work.run is not None:
+                answers[place] = await work.run(tx)
+            else:
+                assert work.unit is not None, "a write has a function or a unit"
+                units.append((place, (work.unit, work.decide if settle else None)))
+        if units:
+            outcomes = await settle_units(
+                connection, self._crypt, [pair for _, pair in units], now=self._now()
+            )
+            for (place, _), outcome in zip(units, outcomes, strict=True):
+                answers[place] = outcome
+
+    def _answer(self, batch: Sequence[_Work], answers: Sequence[Any]) -> None:
+        for work, answer in zip(batch, answers, strict=True):
+            if not work.answer.done():
+                work.answer.set_result(answer)
+
+    def _reject(self, batch: Sequence[_Work], exc: Exception) -> None:
+        error = _translated(exc)
+        if isinstance(error, NotKept):
+            self.healthy = False
+            log.error("storage.not_kept writes=%d why=%s", len(batch), _named(exc))
+        for work in batch:
+            if not work.answer.done():
+                work.answer.set_exception(error)
+                # Whoever went away does not come back for it; that is not a warning.
+                work.answer.exception()
+
+
+def _hopeless(exc: Exception) -> bool:
+    """Trying one by one cannot help: the database as a whole said no."""
+    if isinstance(exc, IntegrityError):
+        return False
+    return isinstance(exc, (DBAPIError, _CommitFailed, OSError))
+
+
+def _translated(exc: Exception) -> Exception:
+    """The one seam where the database driver's errors become ours."""
+    if isinstance(exc, (Stale, SettleFailed)):
+        return StoreBusy(str(exc))
+    if isinstance(exc, IntegrityError):
+        return exc
+    if isinstance(exc, _CommitFailed):
+        return StoreFailed(f"COMMIT failed: {exc}")
+    if isinstance(exc, DBAPIError):
+        busy = "locked" in str(exc.orig) or "deadlock" in str(exc.orig)
+        return (StoreBusy if busy else StoreFailed)(type(exc.orig).__name__)
+    if isinstance(exc, OSError):
+        return StoreFailed(type(exc).__name__)
+    return exc
+
+
+def _named(exc: Exception) -> str:
+    """The error by class and SQLSTATE; its text would hold the values that were written."""
+    orig = exc.orig if isinstance(exc, DBAPIError) else exc
+    state = getattr(orig, "sqlstate", None) or getattr(orig, "sqlite_errorname", None)
+    return type(orig).__name__ if state is None else f"{type(orig).__name__} {state}"
