@@ -1,0 +1,1 @@
+"""Lipabot: M-Pesa payments in a Telegram chat."""

@@ -1,0 +1,243 @@
+"""
+Ask: someone's wish becomes an intent and a payment, if the limits allow, in one commit.
+
+The payment is `created` then, which means: certainly not sent. `send.py` goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.core.limits import (
+    OPEN_FOR,
+    SAME_AMOUNT_WITHIN,
+    LimitSettings,
+    Refusal,
+    RefusalReason,
+    check,
+)
+from bot.core.ports import Clock, Ids
+from bot.core.settle import status_notice
+from mpesa.phones import mask
+from storage.engine import Store
+from storage.errors import NotKept
+from storage.records import (
+    Intent,
+    Payment,
+    Status,
+)
+from storage.tx import Tx
+
+__all__ = ["AskRequest", "AskSettings", "Asked", "Asking", "Refusal", "RefusalReason"]
+
+log = logging.getLogger(__name__)
+
+REFERENCE_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRequest:
+    """Someone wants an amount paid from a phone."""
+
+    asked_by: int
+    chat_id: int
+    thread_id: int | None
+    reply_to: int | None
+    private: bool
+    language: str
+    amount_kes: int
+    phone: str  # 2547…
+    note: str
+    ask_key: str  # the same key twice is one payment
+    update_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A payment was made, or had been made by these very words before (`again`)."""
+
+    payment: Payment
+    again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskSettings:
+    """What asking needs from the configuration."""
+
+    confirm_above_kes: int
+    limits: LimitSettings
+    operators: Collection[int]
+
+
+class Asking:
+    """Opens payments."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        settings: AskSettings,
+        start: Callable[[str], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._settings = settings
+        self._start = start
+        self._wake = wake
+
+    async def open(self, request: AskRequest) -> Asked | Refusal:
+        """
+        Limits, intent, payment and status message in one commit; then send in the background.
+
+        A Refusal, and an Asked with `again`, wrote nothing: the caller answers.
+        """
+
+        async def run(tx: Tx) -> Asked | Refusal:
+            known = await tx.payments.by_ask_key(request.ask_key)
+            if known is not None:
+                return Asked(payment=known, again=True)
+            return await self._open(tx, request, previous=None)
+
+        return self._begin(await self._store.write(run))
+
+    async def again(
+        self, payment_id: str, *, by: int, update_id: int | None, language: str
+    ) -> Asked | Refusal:
+        """
+        A fresh attempt at the same intent, on the same phone: "try again", "I saw no prompt".
+
+        Each payment can be tried again once; a second press finds the attempt of the first.
+        """
+
+        async def run(tx: Tx) -> Asked | Refusal:
+            previous = await tx.payments.lock(payment_id)
+            assert previous is not None, "the button was signed for a payment we have"
+            known = await tx.payments.by_ask_key(f"again:{payment_id}")
+            if known is not None:
+                return Asked(payment=known, again=True)
+            if (refusal := self._may_repeat(previous)) is not None:
+                return refusal
+            intent = await tx.payments.intent(previous.intent_id)
+            request = AskRequest(
+                asked_by=by,
+                chat_id=intent.chat_id,
+                thread_id=intent.thread_id,
+                reply_to=intent.reply_to,
+                private=intent.private,
+                language=language,
+                amount_kes=previous.amount_kes,
+                phone=await tx.lines.phone(previous.line_id),
+                note=intent.note,
+                ask_key=f"again:{payment_id}",
+                update_id=update_id,
+            )
+            return await self._open(tx, request, previous=previous)
+
+        return self._begin(await self._store.write(run))
+
+    def _may_repeat(self, previous: Payment) -> Refusal | None:
+        now = self._clock.now()
+
+        def no(reason: RefusalReason, until: datetime | None = None) -> Refusal:
+            return Refusal(
+                reason=reason,
+                phone_mask=previous.phone_mask,
+                amount_kes=previous.amount_kes,
+                until=until,
+            )
+
+        if previous.status in (Status.PAID, Status.CONFIRMING, Status.REVIEW):
+            return no(RefusalReason.DECIDED)
+        if previous.status in (Status.DECLINED, Status.REFUSED, Status.VOID):
+            return None
+        gone_at = (previous.begun_at or previous.created_at) + OPEN_FOR
+        return no(RefusalReason.TOO_SOON, gone_at) if gone_at > now else None
+
+    async def _open(
+        self, tx: Tx, request: AskRequest, *, previous: Payment | None
+    ) -> Asked | Refusal:
+        now = self._clock.now()
+        phone_mask = mask(request.phone)
+        line = await tx.lines.lock(request.phone)
+        facts = await tx.lines.facts(
+            line.id,
+            by=request.asked_by,
+            amount_kes=request.amount_kes,
+            now=now,
+            prompt_life=OPEN_FOR,
+            same_amount_within=SAME_AMOUNT_WITHIN,
+        )
+        refusal = check(
+            facts,
+            amount_kes=request.amount_kes,
+            phone_mask=phone_mask,
+            trusted=request.asked_by in self._settings.operators,
+            settings=self._settings.limits,
+            now=now,
+        )
+        if refusal is not None:
+            return refusal
+        intent_id = await self._intent(tx, request, previous, now)
+        payment = Payment(
+            id=self._ids.new(now),
+            intent_id=intent_id,
+            line_id=line.id,
+            phone_mask=phone_mask,
+            amount_kes=request.amount_kes,
+            push_ref=await self._reference(tx, self._ids.push_reference),
+            ask_key=request.ask_key,
+            confirm_above_kes=self._settings.confirm_above_kes,
+            created_at=now,
+        )
+        await tx.payments.add(payment)
+        notices = [replace(status_notice(payment.id), chat_id=request.chat_id)]
+        if previous is not None:
+            await tx.payments.supersede(previous.id)
+            notices.append(status_notice(previous.id))
+        await tx.notices.owe(notices, now=now)
+        if request.update_id is not None:
+            await tx.inbox.done(request.update_id, at=now)
+        return Asked(payment=payment, again=False)
+
+    async def _intent(
+        self, tx: Tx, request: AskRequest, previous: Payment | None, now: datetime
+    ) -> str:
+        if previous is not None:
+            return previous.intent_id
+        intent = Intent(
+            id=self._ids.new(now),
+            kind="direct",
+            asked_by=request.asked_by,
+            chat_id=request.chat_id,
+            thread_id=request.thread_id,
+            reply_to=request.reply_to,
+            private=request.private,
+            language=request.language,
+            amount_kes=request.amount_kes,
+            note=request.note,
+            by_hand_ref=await self._reference(tx, self._ids.by_hand_reference),
+            created_at=now,
+        )
+        await tx.payments.add_intent(intent)
+        return intent.id
+
+    async def _reference(self, tx: Tx, make: Callable[[], str]) -> str:
+        for _ in range(REFERENCE_TRIES):
+            reference = make()
+            if not await tx.payments.reference_taken(reference):
+                return reference
+        raise NotKept("no free reference was found")
+
+    def _begin(self, answer: Asked | Refusal) -> Asked | Refusal:
+        if isinstance(answer, Asked) and not answer.again:
+            log.info("payment.opened id=%s", answer.payment.id)
+            self._wake()
+            self._start(answer.payment.id)
+        return answer

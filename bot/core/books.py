@@ -1,0 +1,95 @@
+"""Books: reading payments for people to see. Reading decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.core.limits import LimitSettings, paused_until
+from bot.core.ports import Clock
+from storage.engine import Store
+from storage.records import Intent, Kind, Payment, PaymentView
+from storage.tx import Tx
+
+__all__ = ["Books", "PendingItem"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingItem:
+    """An undecided payment for an operator, with the whole number to look up in the portal."""
+
+    view: PaymentView
+    phone: str = field(repr=False)  # 2547…
+
+
+class Books:
+    """Payments, as views."""
+
+    def __init__(self, *, store: Store, clock: Clock, limits: LimitSettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+
+    async def view(self, payment_id: str) -> PaymentView | None:
+        async with self._store.read() as tx:
+            payment = await tx.payments.get(payment_id)
+            return None if payment is None else await self._view(tx, payment)
+
+    async def latest(
+        self, *, person_id: int, chat_id: int | None = None, limit: int = 3
+    ) -> list[PaymentView]:
+        """What this person asked for last, newest first; with `chat_id`, only in that chat."""
+        async with self._store.read() as tx:
+            found = await tx.payments.of_person(person_id, chat_id=chat_id, limit=limit)
+            return [await self._view(tx, payment, intent) for payment, intent in found]
+
+    async def history(self, person_id: int, *, limit: int = 10) -> list[PaymentView]:
+        return await self.latest(person_id=person_id, limit=limit)
+
+    async def by_receipt(self, receipt: str) -> PaymentView | None:
+        async with self._store.read() as tx:
+            payment = await tx.payments.by_receipt(receipt.strip().upper())
+            return None if payment is None else await self._view(tx, payment)
+
+    async def pending(self, *, by: int, limit: int = 10) -> tuple[int, list[PendingItem]]:
+        """How many payments wait for a person, and the oldest; the look is kept in the audit."""
+
+        async def run(tx: Tx) -> tuple[int, list[PendingItem]]:
+            total, found = await tx.payments.pending(limit=limit)
+            items = [
+                PendingItem(
+                    view=await self._view(tx, payment),
+                    phone=await tx.lines.phone(payment.line_id),
+                )
+                for payment in found
+            ]
+            await tx.payments.looked(
+                by=by,
+                payment_ids=[payment.id for payment in found],
+                what="pending",
+                at=self._clock.now(),
+            )
+            return total, items
+
+        return await self._store.write(run)
+
+    async def phone_of(self, person_id: int) -> str | None:
+        """A person's own number, whole, for themselves."""
+        async with self._store.read() as tx:
+            person = await tx.people.get(person_id)
+        return None if person is None else person.phone
+
+    async def _view(self, tx: Tx, payment: Payment, intent: Intent | None = None) -> PaymentView:
+        streak = 0
+        if payment.begun_at is not None:
+            streak = await tx.lines.streak(payment.line_id, up_to=payment.begun_at)
+        paused = None
+        if streak >= self._limits.incomplete_before_pause:
+            paused = paused_until(payment.begun_at, self._limits)
+        evidence = await tx.evidence.of([payment.id])
+        return PaymentView(
+            payment=payment,
+            intent=intent or await tx.payments.intent(payment.intent_id),
+            streak=streak,
+            paused_until=paused,
+            claimed=any(each.kind is Kind.CLAIM for each in evidence.get(payment.id, ())),
+        )

@@ -1,0 +1,36 @@
+"""The core as the rest of the bot holds it: one object, a service per noun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.core.ask import Asking
+from bot.core.books import Books
+from bot.core.buttons import Buttons
+from bot.core.hear import Hear
+from bot.core.inbox import Inbox
+from bot.core.people import People
+from bot.core.ports import Clock, Collector
+from bot.core.post import Post
+from bot.core.reconcile import Reconcile
+from bot.core.send import Sending
+
+__all__ = ["Core"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What the money does."""
+
+    asking: Asking
+    sending: Sending
+    hear: Hear
+    reconcile: Reconcile
+    people: People
+    books: Books
+    post: Post
+    inbox: Inbox
+    buttons: Buttons
+    collector: Collector
+    clock: Clock
+    operators: frozenset[int]

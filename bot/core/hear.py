@@ -1,0 +1,220 @@
+"""
+Hear: what Safaricom posts to a payment's own address, judged once, when it arrives.
+
+A callback is *trusted* when it came to a signed address, names every id that we know of that
+payment, and, if a success, carries the amount that we asked for. Anything else posted there is
+kept as *untrusted*: it raises an alarm and an early query, and never moves a status.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from hashlib import sha256
+from typing import Protocol
+
+from bot.core.ports import Clock
+from bot.core.settle import LIMIT_HELD, RECEIPT_HELD, Settle
+from mpesa.models import StkCallback
+from mpesa.results import Meaning
+from storage.engine import Store
+from storage.errors import NotKept
+from storage.records import (
+    Admitted,
+    Alarm,
+    Evidence,
+    Kind,
+    NewNotice,
+    Payment,
+    Seen,
+    Status,
+    Unit,
+)
+from storage.tx import Tx
+
+__all__ = ["ADDRESS", "Hear", "NotKept", "Unread"]
+
+log = logging.getLogger(__name__)
+
+ADDRESS = "callback"
+"""The purpose under which callback addresses are signed."""
+
+UNTRUSTED_KEPT = 20
+
+
+class Unread(Protocol):
+    """A body that no callback could be read from. `mpesa.callbacks.Unreadable` is one."""
+
+    @property
+    def reason(self) -> str: ...
+
+
+class Hear:
+    """Takes callbacks in: evidence, settle and notices in one commit, then returns."""
+
+    def __init__(
+        self, *, store: Store, settle: Settle, clock: Clock, unconfirmed_total_kes: int
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._clock = clock
+        self._unconfirmed_total_kes = unconfirmed_total_kes
+
+    def signed(self, payment_id: str, mac: str) -> bool:
+        """Whether *mac* is our signature of that id; in constant time, looking nothing up."""
+        return self._store.crypt.signed(ADDRESS, payment_id, mac)
+
+    async def callback(
+        self, payment_id: str, heard: StkCallback | Unread, raw: bytes, *, source: str
+    ) -> None:
+        """
+        Keep and settle what was posted to the address of *payment_id*; returns after COMMIT.
+
+        Raises:
+            NotKept: it could not be kept; answer 503.
+        """
+        now = self._clock.now()
+        digest = sha256(raw).hexdigest()
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            if isinstance(heard, StkCallback):
+                return self._judge(payment, seen, heard, raw, digest, source, now)
+            return self._untrusted(payment, seen, raw, digest, source, now)
+
+        readable = heard if isinstance(heard, StkCallback) else None
+        unit = Unit(
+            payment_id=payment_id,
+            admit=admit,
+            checkout_id=None if readable is None else readable.checkout_request_id,
+            receipt=None if readable is None else readable.receipt,
+        )
+        outcome = await self._store.submit(unit, self._settle)
+        if outcome.payment is None:
+            await self._keep_orphan(payment_id, raw, now)
+        elif outcome.fresh:
+            log.info(
+                "payment.heard id=%s status=%s via=callback", payment_id, outcome.payment.status
+            )
+
+    def _judge(
+        self,
+        payment: Payment,
+        seen: Seen,
+        heard: StkCallback,
+        raw: bytes,
+        digest: str,
+        source: str,
+        now: datetime,
+    ) -> Admitted:
+        result = heard.result
+        kind = _kind(payment, heard)
+        if kind is None or not _names_our_ids(payment, seen, heard):
+            return self._untrusted(payment, seen, raw, digest, source, now)
+        held = self._held(payment, seen, heard, kind)
+        evidence = Evidence(
+            payment_id=payment.id,
+            kind=kind,
+            at=now,
+            reason=held or (result.meaning.value if kind is Kind.CALLBACK_FAILED else None),
+            receipt=heard.receipt if result.paid else None,
+            amount_cents=heard.amount_cents if result.paid else None,
+            paid_at=heard.paid_at if result.paid else None,
+            held=held is not None,
+            digest=digest,
+            source=source,
+            body=raw,
+        )
+        alarms: tuple[NewNotice, ...] = ()
+        if held is not None:
+            alarm = Alarm.RECEIPT_HELD if held == RECEIPT_HELD else Alarm.LIMIT_HELD
+            alarms = self._settle.alarm(alarm, payment.id)
+        adopts = payment.checkout_index is None and heard.checkout_request_id is not None
+        changes: dict[str, object] = {}
+        if payment.merchant_request_id is None and heard.merchant_request_id is not None:
+            changes["merchant_request_id"] = heard.merchant_request_id
+        return Admitted(
+            evidence=(evidence,),
+            changes=changes,
+            checkout_id=heard.checkout_request_id if adopts else None,
+            claims_receipt=None if held == RECEIPT_HELD else evidence.receipt,
+            notices=alarms,
+        )
+
+    def _held(self, payment: Payment, seen: Seen, heard: StkCallback, kind: Kind) -> str | None:
+        """Why a trusted success may not credit by itself, if it may not."""
+        if kind is Kind.CALLBACK_FAILED:
+            return None
+        if seen.receipt_holder not in (None, payment.id):
+            return RECEIPT_HELD
+        by_callback_alone = (
+            kind is Kind.CALLBACK_PAID
+            and payment.status is not Status.PAID
+            and payment.amount_kes <= payment.confirm_above_kes
+        )
+        total_kes = seen.unconfirmed_kes + payment.amount_kes
+        if by_callback_alone and total_kes > self._unconfirmed_total_kes:
+            return LIMIT_HELD
+        return None
+
+    def _untrusted(
+        self,
+        payment: Payment,
+        seen: Seen,
+        raw: bytes,
+        digest: str,
+        source: str,
+        now: datetime,
+    ) -> Admitted:
+        if seen.untrusted >= UNTRUSTED_KEPT:
+            return Admitted()
+        evidence = Evidence(
+            payment_id=payment.id,
+            kind=Kind.UNTRUSTED,
+            at=now,
+            digest=digest,
+            source=source,
+            body=raw,
+        )
+        # Whoever sent it may have seen something: ask Safaricom soon, if there is a way to ask.
+        undecided = payment.next_check_at is not None and payment.checkout_index is not None
+        sooner = undecided and seen.untrusted == 0
+        return Admitted(
+            evidence=(evidence,),
+            changes={"next_check_at": now} if sooner else {},
+            notices=self._settle.alarm(Alarm.UNTRUSTED, payment.id),
+        )
+
+    async def _keep_orphan(self, payment_id: str, raw: bytes, now: datetime) -> None:
+        """Our signature, but no such payment: a restored backup has lost it. Keep and shout."""
+
+        async def keep(tx: Tx) -> bool:
+            kept = await tx.evidence.keep_orphan(payment_id, raw, at=now)
+            if kept:
+                await tx.notices.owe(self._settle.alarm(Alarm.ORPHAN, payment_id), now=now)
+            return kept
+
+        if await self._store.write(keep):
+            log.error("payment.orphan id=%s", payment_id)
+
+
+def _kind(payment: Payment, heard: StkCallback) -> Kind | None:
+    """What a trusted body would say; None when it says nothing that could be trusted."""
+    result = heard.result
+    if result.paid:
+        if heard.amount_cents is None or heard.receipt is None:
+            wrong = heard.amount_cents not in (None, payment.amount_kes * 100)
+            return None if wrong else Kind.CALLBACK_BARE
+        right = heard.amount_cents == payment.amount_kes * 100
+        return Kind.CALLBACK_PAID if right else None
+    # A callback ends the attempt, listed or not, except where the code says "not over yet".
+    unlisted = result.meaning is Meaning.UNLISTED and result.code != ""
+    return Kind.CALLBACK_FAILED if result.final or unlisted else None
+
+
+def _names_our_ids(payment: Payment, seen: Seen, heard: StkCallback) -> bool:
+    if seen.checkout_holder not in (None, payment.id):
+        return False
+    if payment.checkout_index is not None and seen.checkout_index != payment.checkout_index:
+        return False
+    known = payment.merchant_request_id
+    return known is None or heard.merchant_request_id == known

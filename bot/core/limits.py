@@ -1,0 +1,112 @@
+"""
+Limits: who may have a prompt put on which phone, and when. They protect the payer's line.
+
+Safaricom blocks a line for 24 hours after five consecutive prompts that were not completed, so
+we warn at three and stop at four, counted over all chats. Every rule is answered from facts
+read under the line's lock, inside the transaction that would write the payment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.core.money import may_be_prompted
+from storage.records import LineFacts
+
+__all__ = ["OPEN_FOR", "SAME_AMOUNT_WITHIN", "LimitSettings", "Refusal", "RefusalReason", "check"]
+
+OPEN_FOR = timedelta(seconds=180)
+"""How long a prompt may be on a phone, as we reckon: one per line."""
+
+SAME_AMOUNT_WITHIN = timedelta(seconds=120)
+"""Safaricom's own rule (result 17): the same amount from the same customer."""
+
+
+class RefusalReason(StrEnum):
+    """Why no prompt is sent, in the order in which they are looked at."""
+
+    AMOUNT = "amount"
+    DECIDED = "decided"  # that payment is paid, or may be: there is nothing to try again
+    TOO_SOON = "too-soon"  # "I saw no prompt" before the prompt can be gone
+    PAUSED = "paused"
+    STRANGER_PAUSED = "stranger-paused"
+    LINE_BUSY = "line-busy"
+    SAME_AMOUNT = "same-amount"
+    STRANGERS_LIMIT = "strangers-limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """The `[limits]` of the configuration that prompts in chat need."""
+
+    incomplete_before_pause: int = 4
+    pause_h: float = 24
+    strangers_per_person_per_hour: int = 30
+    pushes_per_second: float = 20
+
+    @property
+    def pause(self) -> timedelta:
+        return timedelta(hours=self.pause_h)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """No, and why. Nothing was written, nothing was sent."""
+
+    reason: RefusalReason
+    phone_mask: str
+    amount_kes: int
+    until: datetime | None = None  # when the answer may be another
+    streak: int = 0
+
+
+def check(
+    facts: LineFacts,
+    *,
+    amount_kes: int,
+    phone_mask: str,
+    trusted: bool,
+    settings: LimitSettings,
+    now: datetime,
+) -> Refusal | None:
+    """
+    The first rule that says no, or None.
+
+    *trusted* people (operators) have no hourly limit on other people's phones. The pause of a
+    line holds for everybody: it is the payer's line that would be blocked.
+    """
+
+    def no(reason: RefusalReason, until: datetime | None = None) -> Refusal:
+        return Refusal(
+            reason=reason,
+            phone_mask=phone_mask,
+            amount_kes=amount_kes,
+            until=until,
+            streak=facts.streak,
+        )
+
+    if not may_be_prompted(amount_kes):
+        return no(RefusalReason.AMOUNT)
+    pause_over_at = paused_until(facts.last_begun_at, settings)
+    if pause_over_at is not None and pause_over_at > now:
+        if facts.streak >= settings.incomplete_before_pause:
+            return no(RefusalReason.PAUSED, pause_over_at)
+        if facts.streak >= settings.incomplete_before_pause - 1 and not facts.own:
+            return no(RefusalReason.STRANGER_PAUSED, pause_over_at)
+    if facts.open_payment is not None:
+        begun_at = facts.open_payment.begun_at or facts.open_payment.created_at
+        return no(RefusalReason.LINE_BUSY, begun_at + OPEN_FOR)
+    if facts.same_amount_paid_at is not None:
+        return no(RefusalReason.SAME_AMOUNT, facts.same_amount_paid_at + SAME_AMOUNT_WITHIN)
+    hourly = settings.strangers_per_person_per_hour
+    if not facts.own and not trusted and facts.stranger_asks >= hourly:
+        oldest = facts.oldest_stranger_ask_at or now
+        return no(RefusalReason.STRANGERS_LIMIT, oldest + timedelta(hours=1))
+    return None
+
+
+def paused_until(last_begun_at: datetime | None, settings: LimitSettings) -> datetime | None:
+    """When a pause that began with the last prompt ends."""
+    return None if last_begun_at is None else last_begun_at + settings.pause

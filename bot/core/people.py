@@ -1,0 +1,173 @@
+"""People: their language, their own number, and the question they are being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+
+from bot.core.ports import Clock
+from bot.core.settle import Settle, status_notice
+from storage.engine import Store
+from storage.records import (
+    Admitted,
+    Alarm,
+    Closing,
+    Draft,
+    Evidence,
+    Kind,
+    Payment,
+    Person,
+    Seen,
+    Unit,
+)
+from storage.tx import Tx
+
+__all__ = ["People", "close"]
+
+
+async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
+    """Owe the replies and mark the update done, in the transaction of the effect itself."""
+    now = clock.now()
+    if closing.replies:
+        # The same update replayed says the same things under the same keys: once.
+        origin = "new" if closing.update_id is None else str(closing.update_id)
+        stamp = f"{now.timestamp():.6f}" if closing.update_id is None else ""
+        keys = [f"say:{origin}{stamp}:{place}" for place in range(len(closing.replies))]
+        await tx.notices.say(closing.replies, keys=keys, now=now)
+    if closing.update_id is not None:
+        await tx.inbox.done(closing.update_id, at=now)
+
+
+class People:
+    """Who we talk to."""
+
+    def __init__(
+        self, *, store: Store, settle: Settle, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._clock = clock
+        self._wake = wake
+
+    async def meet(
+        self, *, user_id: int, first_name: str, telegram_language: str | None, private: bool
+    ) -> Person:
+        """The person as we know them, written down if that changed."""
+        async with self._store.read() as tx:
+            known = await tx.people.get(user_id)
+        wanted = replace(
+            known or Person(id=user_id),
+            first_name=first_name,
+            telegram_language=None if telegram_language is None else telegram_language[:16],
+            reachable=private or (known is not None and known.reachable),
+        )
+        if wanted == known:
+            return known
+
+        async def run(tx: Tx) -> Person:
+            # Read again: a language or a number may have been chosen meanwhile.
+            now_known = await tx.people.get(user_id)
+            person = wanted
+            if now_known is not None:
+                person = replace(
+                    wanted,
+                    language=now_known.language,
+                    line_id=now_known.line_id,
+                    phone=now_known.phone,
+                )
+            await tx.people.put(person)
+            return person
+
+        return await self._store.write(run)
+
+    async def choose_language(self, person_id: int, language: str, closing: Closing) -> None:
+        async def run(tx: Tx) -> None:
+            await tx.people.set_language(person_id, language)
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self._wake()
+
+    async def remember_phone(self, person_id: int, phone: str, closing: Closing) -> None:
+        """*phone* (2547…) is this person's own line, as Telegram's contact button proved."""
+
+        async def run(tx: Tx) -> None:
+            line = await tx.lines.lock(phone)
+            await tx.people.set_line(person_id, line.id)
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self._wake()
+
+    async def forget_phone(self, person_id: int, closing: Closing) -> bool:
+        """No longer tie a line to this person; True if one was tied."""
+
+        async def run(tx: Tx) -> bool:
+            forgotten = await tx.people.set_line(person_id, None)
+            await close(tx, closing, self._clock)
+            return forgotten
+
+        forgotten = await self._store.write(run)
+        self._wake()
+        return forgotten
+
+    async def draft(self, *, chat_id: int, person_id: int) -> Draft | None:
+        """What this person is being asked in this chat, unless it expired."""
+        async with self._store.read() as tx:
+            return await tx.drafts.get(chat_id=chat_id, person_id=person_id, now=self._clock.now())
+
+    async def keep_draft(self, draft: Draft, closing: Closing) -> None:
+        async def run(tx: Tx) -> None:
+            await tx.drafts.put(draft)
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self._wake()
+
+    async def drop_draft(self, *, chat_id: int, person_id: int, closing: Closing) -> bool:
+        async def run(tx: Tx) -> bool:
+            dropped = await tx.drafts.drop(chat_id=chat_id, person_id=person_id)
+            await close(tx, closing, self._clock)
+            return dropped
+
+        dropped = await self._store.write(run)
+        self._wake()
+        return dropped
+
+    async def claim(self, *, payment_id: str, by: int, text: str, closing: Closing) -> None:
+        """
+        "I have paid", with the pasted M-PESA message: evidence for a person, never a credit.
+
+        The evidence and the closing are two commits; the digest makes a replay harmless.
+        """
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            evidence = Evidence(
+                payment_id=payment_id,
+                kind=Kind.CLAIM,
+                at=now,
+                digest=sha256(text.encode("utf-8", "replace")).hexdigest(),
+                source="chat",
+                body=text.encode("utf-8", "replace"),
+                by=by,
+            )
+            return Admitted(
+                evidence=(evidence,),
+                notices=(
+                    status_notice(payment.id),
+                    *self._settle.alarm(Alarm.CLAIM, payment.id),
+                ),
+            )
+
+        await self._store.submit(Unit(payment_id=payment_id, admit=admit), self._settle)
+
+        async def run(tx: Tx) -> None:
+            chats = {reply.chat_id for reply in closing.replies}
+            for chat_id in chats:
+                await tx.drafts.drop(chat_id=chat_id, person_id=by)
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self._wake()

@@ -1,0 +1,108 @@
+"""What the core needs from the world outside, as narrow as its callers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from mpesa.models import Accepted, Push, QueryAnswer
+
+__all__ = ["Clock", "Collector", "Daraja", "Ids", "Pace"]
+
+# No 0 O 1 I: people read these aloud and type them by hand.
+REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+REFERENCE_RANDOM = 5
+
+
+class Clock(Protocol):
+    """Time, which comes in from outside so that a test can hold it."""
+
+    def now(self) -> datetime:
+        """The instant, aware, UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Daraja(Protocol):
+    """Safaricom, as far as a payment needs it. `mpesa.client.Daraja` is one."""
+
+    async def ready(self) -> None:
+        """A token is at hand. Raises NotSent."""
+        ...
+
+    async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
+        """Ask once. Raises NotSent, Refused, OutcomeUnknown."""
+        ...
+
+    async def query(self, checkout_request_id: str) -> QueryAnswer:
+        """Ask what became of a push. Raises NoAnswer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """Who is paid."""
+
+    name: str  # as the chat says it
+    kind: Literal["paybill", "till"]
+    number: str  # what one types to pay by hand
+    practice: bool  # a sandbox or the demo: no real money stays
+
+
+class Ids:
+    """New ids and references, from a source of random bytes that a test can seed."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+
+    def new(self, now: datetime) -> str:
+        """
+        32 hex digits, sortable by time.
+
+        Hex on purpose: an id is part of the callback address, where Safaricom refuses words
+        like "exe", "cmd" and "sql", which cannot be spelt in hex.
+        """
+        milliseconds = int(now.timestamp() * 1000)
+        return f"{milliseconds:012x}{self._random_bytes(10).hex()}"
+
+    def push_reference(self) -> str:
+        """What the prompt shows as the account, e.g. `PAY-7K2QX` (Daraja allows 12)."""
+        return f"PAY-{self._letters()}"
+
+    def by_hand_reference(self) -> str:
+        """What a person types as the account when paying by hand, e.g. `LIPA-7K2QX`."""
+        return f"LIPA-{self._letters()}"
+
+    def _letters(self) -> str:
+        return "".join(
+            REFERENCE_LETTERS[byte % len(REFERENCE_LETTERS)]
+            for byte in self._random_bytes(REFERENCE_RANDOM)
+        )
+
+
+class Pace:
+    """Turns, evenly spaced: a queue, never a refusal."""
+
+    def __init__(self, clock: Clock, *, per_second: float) -> None:
+        self._clock = clock
+        self._gap = timedelta(seconds=1 / per_second)
+        self._free_at: datetime | None = None
+
+    async def turn(self) -> None:
+        """Wait until it is our turn."""
+        now = self._clock.now()
+        free_at = now if self._free_at is None else max(now, self._free_at)
+        self._free_at = free_at + self._gap
+        if free_at > now:
+            await self._clock.sleep((free_at - now).total_seconds())
+
+    def try_turn(self) -> bool:
+        """Take the turn if it is free right now."""
+        now = self._clock.now()
+        if self._free_at is not None and self._free_at > now:
+            return False
+        self._free_at = now + self._gap
+        return True

@@ -1,0 +1,103 @@
+"""Post: what we owe the chats, handed out one per chat, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from bot.core.people import close
+from bot.core.ports import Clock
+from storage.engine import Store
+from storage.records import Closing, Notice
+from storage.tx import Tx
+
+__all__ = ["Post"]
+
+LEASE = timedelta(seconds=120)
+"""Longer than any one call to Telegram may take."""
+
+
+class Post:
+    """The outbox, as the chat side uses it."""
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.wake = asyncio.Event()
+
+    async def say(self, closing: Closing) -> None:
+        """Owe the replies and mark the update done, in one commit."""
+
+        async def run(tx: Tx) -> None:
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self.wake.set()
+
+    async def start(self) -> None:
+        """At start: what the process before us was sending is due again."""
+        if self._store.exclusive:
+
+            async def run(tx: Tx) -> int:
+                return await tx.notices.release_all(now=self._clock.now())
+
+            await self._store.write(run)
+        self.wake.set()
+
+    async def due(self, *, limit: int = 100) -> list[Notice]:
+        """Claim the next notice of each chat that has one due; marked `sending` first."""
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            if not await tx.notices.any_due(now=now):
+                return []
+
+        async def run(tx: Tx) -> list[Notice]:
+            return await tx.notices.claim(now=now, lease=LEASE, limit=limit)
+
+        return await self._store.write(run)
+
+    async def sent(self, notice: Notice, *, message_id: int | None) -> None:
+        async def run(tx: Tx) -> None:
+            await tx.notices.told(notice, message_id=message_id, now=self._clock.now())
+
+        await self._store.write(run)
+        self.wake.set()
+
+    async def later(self, notice: Notice, *, after_s: float, why: str, counts: bool = True) -> None:
+        """Try again in *after_s*; a try that was Telegram's wish (429) does not count."""
+        due_at = self._clock.now() + timedelta(seconds=after_s)
+
+        async def run(tx: Tx) -> None:
+            await tx.notices.later(notice, due_at=due_at, why=why, counts=counts)
+
+        await self._store.write(run)
+        self.wake.set()
+
+    async def undeliverable(self, notice: Notice, *, why: str) -> None:
+        async def run(tx: Tx) -> None:
+            await tx.notices.dead(notice, why=why)
+
+        await self._store.write(run)
+        self.wake.set()
+
+    async def lost_message(self, notice: Notice) -> None:
+        """The message to edit is gone: send it anew."""
+
+        async def run(tx: Tx) -> None:
+            await tx.notices.lost_message(notice, now=self._clock.now())
+
+        await self._store.write(run)
+        self.wake.set()
+
+    async def migrated(self, *, old_chat_id: int, new_chat_id: int) -> None:
+        """A group became a supergroup: everything owed to it goes there."""
+
+        async def run(tx: Tx) -> None:
+            await tx.notices.migrate(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
+
+        await self._store.write(run)
+        self.wake.set()
+
+    async def owed(self) -> int:
+        async with self._store.read() as tx:
+            return await tx.notices.owed()

@@ -1,0 +1,296 @@
+"""
+Reconcile: go and ask Safaricom about payments that are silent or not yet sure.
+
+Questions are few (the sandbox allows five a minute), so they are spent by priority, and only an
+answer that names our id is an answer: a 429, a 5xx or a page of HTML costs no check. What was
+heard goes to the same settle as everything else. After the last check, or 48 hours, we stop
+asking: *lapsed*, for a person. A late truth still counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from bot.core.ports import Clock, Daraja, Pace
+from bot.core.settle import Settle, status_notice
+from mpesa.errors import NoAnswer
+from mpesa.models import QueryAnswer
+from storage.engine import Store
+from storage.errors import NotKept
+from storage.records import (
+    FINAL,
+    OPEN,
+    Admitted,
+    Evidence,
+    Kind,
+    NewNotice,
+    Payment,
+    Seen,
+    Status,
+    Unit,
+)
+from storage.tx import Tx
+
+__all__ = ["CheckNow", "Reconcile", "ReconcileSettings"]
+
+log = logging.getLogger(__name__)
+
+LAPSE_AFTER = timedelta(hours=48)
+NOT_YET_TO_LAPSE = 3
+NO_ID_PENDING_AFTER = timedelta(minutes=10)
+CONFIRM_WITHIN = timedelta(hours=24)
+USER_CHECK_EVERY = timedelta(seconds=30)
+CLAIMED_FOR = timedelta(seconds=120)
+AT_ONCE = 8
+NO_ANSWER_WAIT_S = (15, 30, 60, 120, 300, 900, 3600)
+SETTLE_TRIES = 5
+
+
+class CheckNow(StrEnum):
+    """What became of a person's "check now"."""
+
+    ASKED = "asked"
+    TOO_SOON = "too-soon"
+    DECIDED = "decided"
+    CANNOT = "cannot"  # Safaricom never told us an id to ask by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSettings:
+    """The `[polling]` of the configuration."""
+
+    check_after_s: Sequence[float]
+    queries_per_minute: float
+
+
+class Reconcile:
+    """Asks about due payments, within the budget."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        daraja: Daraja,
+        settle: Settle,
+        clock: Clock,
+        settings: ReconcileSettings,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._daraja = daraja
+        self._settle = settle
+        self._clock = clock
+        self._check_after = [timedelta(seconds=each) for each in settings.check_after_s]
+        self._budget = Pace(clock, per_second=settings.queries_per_minute / 60)
+        self._wake = wake
+
+    async def check_now(self, payment_id: str, *, by: int, update_id: int | None) -> CheckNow:
+        """A person wants to know now: to the front, at most once per payment in 30 s."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> CheckNow:
+            if update_id is not None:
+                await tx.inbox.done(update_id, at=now)
+            payment = await tx.payments.get(payment_id)
+            assert payment is not None, "the button was signed for a payment we have"
+            if payment.status in FINAL:
+                return CheckNow.DECIDED
+            if payment.checkout_index is None:
+                return CheckNow.CANNOT
+            before = now - USER_CHECK_EVERY
+            moved = await tx.payments.ask_user_check(payment_id, now=now, before=before)
+            return CheckNow.ASKED if moved else CheckNow.TOO_SOON
+
+        answer = await self._store.write(run)
+        log.info("payment.check_now id=%s by=%d answer=%s", payment_id, by, answer)
+        return answer
+
+    async def run_due(self) -> None:
+        """Ask about what is due, as far as the budget goes. A job."""
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            due = await tx.payments.due(now=now, limit=AT_ONCE)
+        silent = [payment for payment in due if not _can_ask(payment, now)]
+        for payment in silent:
+            await self._without_asking(payment)
+        askable = [payment for payment in due if payment not in silent]
+        await asyncio.gather(*(self._ask(each) for each in askable if self._budget.try_turn()))
+
+    async def settle_again(self) -> None:
+        """Payments whose evidence could not be settled when it came. A job."""
+        async with self._store.read() as tx:
+            ids = await tx.payments.unsettled(limit=AT_ONCE, tries=SETTLE_TRIES)
+        for payment_id in ids:
+            unit = Unit(payment_id=payment_id, admit=lambda _payment, _seen: Admitted())
+            await self._submit(unit)
+
+    async def _ask(self, payment: Payment) -> None:
+        if not await self._claim(payment):
+            return
+        async with self._store.read() as tx:
+            checkout_id = await tx.payments.checkout_id(payment.id)
+        assert checkout_id is not None, "only payments with an id are asked about"
+        try:
+            answer = await self._daraja.query(checkout_id)
+        except NoAnswer as exc:
+            await self._unanswered(payment, exc.retry_after_s)
+            return
+        await self._answered(payment, answer)
+
+    async def _claim(self, payment: Payment) -> bool:
+        """Move the check ahead before asking, so that no other turn asks the same."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> bool:
+            return await tx.payments.claim_check(
+                payment.id, seen=payment.next_check_at, until=now + CLAIMED_FOR
+            )
+
+        try:
+            return await self._store.write(run)
+        except NotKept:
+            return False
+
+    async def _answered(self, asked: Payment, answer: QueryAnswer) -> None:
+        now = self._clock.now()
+        result = answer.result
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            evidence: tuple[Evidence, ...] = ()
+            not_yet = payment.not_yet
+            if result.paid:
+                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, None, now),)
+            elif result.final:
+                reason = result.meaning.value
+                evidence = (_query_evidence(payment.id, Kind.QUERY_FAILED, reason, now),)
+            else:
+                not_yet += 1
+            checks = payment.checks + 1
+            changes: dict[str, object] = {
+                "checks": checks,
+                "not_yet": not_yet,
+                "unanswered": 0,
+                "user_check_at": None,
+                "next_check_at": self._next_check(payment, checks, now),
+            }
+            exhausted = checks >= len(self._check_after) and not_yet >= NOT_YET_TO_LAPSE
+            if not evidence and payment.status in OPEN and exhausted:
+                evidence = (_query_evidence(payment.id, Kind.LAPSED, None, now),)
+            return Admitted(
+                evidence=evidence,
+                changes=changes,
+                notices=() if evidence else self._still_checking(payment),
+            )
+
+        log.info("payment.checked id=%s meaning=%s", asked.id, result.meaning)
+        await self._submit(Unit(payment_id=asked.id, admit=admit))
+
+    async def _unanswered(self, asked: Payment, retry_after_s: float | None) -> None:
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            place = min(payment.unanswered, len(NO_ANSWER_WAIT_S) - 1)
+            wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
+            return Admitted(
+                changes={
+                    "unanswered": payment.unanswered + 1,
+                    "user_check_at": None,
+                    "next_check_at": now + wait,
+                },
+                notices=self._still_checking(payment),
+            )
+
+        await self._submit(Unit(payment_id=asked.id, admit=admit))
+
+    def _still_checking(self, payment: Payment) -> tuple[NewNotice, ...]:
+        """Say that we are looking: on the first look, and whenever a person asked for it."""
+        first = payment.not_yet == 0 and payment.unanswered == 0
+        if payment.status in OPEN and (first or payment.user_check_at is not None):
+            return (status_notice(payment.id),)
+        return ()
+
+    async def _without_asking(self, asked: Payment) -> None:
+        """What is due but cannot be, or need not be, asked."""
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            begun_at = payment.begun_at or payment.created_at
+            if payment.status is Status.PAID or payment.status in FINAL:
+                return Admitted(changes={"next_check_at": None, "user_check_at": None})
+            if now >= begun_at + LAPSE_AFTER:
+                evidence: tuple[Evidence, ...] = ()
+                if payment.status in OPEN:
+                    evidence = (_query_evidence(payment.id, Kind.LAPSED, None, now),)
+                return Admitted(
+                    evidence=evidence,
+                    changes={
+                        "next_check_at": None,
+                        "user_check_at": None,
+                        "pending_at": payment.pending_at or now,
+                    },
+                )
+            pending_from = begun_at + NO_ID_PENDING_AFTER
+            if now < pending_from:
+                return Admitted(changes={"next_check_at": pending_from})
+            newly = payment.pending_at is None
+            return Admitted(
+                changes={
+                    "next_check_at": begun_at + LAPSE_AFTER,
+                    "pending_at": payment.pending_at or now,
+                },
+                notices=self._pending(payment) if newly else (),
+            )
+
+        await self._submit(Unit(payment_id=asked.id, admit=admit))
+
+    def _pending(self, payment: Payment) -> tuple[NewNotice, ...]:
+        return (status_notice(payment.id), *self._settle.pending_alarm(payment.id))
+
+    async def _submit(self, unit: Unit) -> None:
+        try:
+            outcome = await self._store.submit(unit, self._settle)
+        except NotKept:
+            # The check stays where `_claim` put it and comes round again.
+            return
+        if outcome.moved:
+            assert outcome.payment is not None, "it moved"
+            log.info(
+                "payment.heard id=%s status=%s via=query", unit.payment_id, outcome.payment.status
+            )
+        self._wake()
+
+    def _next_check(self, payment: Payment, checks: int, now: datetime) -> datetime:
+        """The next of the configured times, or an hour on where they are used up."""
+        begun_at = payment.begun_at or payment.created_at
+        for after in self._check_after[checks:]:
+            if begun_at + after > now:
+                return begun_at + after
+        return now + timedelta(hours=1)
+
+
+def _can_ask(payment: Payment, now: datetime) -> bool:
+    begun_at = payment.begun_at or payment.created_at
+    if payment.checkout_index is None:
+        return False
+    if payment.status is Status.PAID:
+        return not payment.confirmed and now < begun_at + CONFIRM_WITHIN
+    return now < begun_at + LAPSE_AFTER
+
+
+def _query_evidence(payment_id: str, kind: Kind, reason: str | None, now: datetime) -> Evidence:
+    # When a query said "paid" matters to settle, so each time is a fact of its own.
+    when = now.isoformat() if kind is Kind.QUERY_PAID else ""
+    return Evidence(
+        payment_id=payment_id,
+        kind=kind,
+        at=now,
+        reason=reason,
+        digest=sha256(f"{kind}:{reason}:{when}".encode()).hexdigest(),
+        source="query",
+    )

@@ -1,0 +1,280 @@
+"""
+Send: from a `created` payment to a prompt on a phone, sent once.
+
+Two commits, and between them the only bytes that matter:
+1. `created -> asking`, evidence *begun*; the bytes leave within 20 s of it or not at all;
+2. the reply, as evidence: accepted, refused, not sent, or lost.
+Daraja has no idempotency key, so a push whose reply was lost is never sent again by a machine.
+A process that dies leaves `created` (sent if young, else void) or `asking` (then *unsure*), and
+`sweep` finds both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from bot.core.hear import ADDRESS
+from bot.core.ports import Clock, Daraja, Pace
+from bot.core.settle import BAD_CREDENTIALS, Settle
+from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
+from mpesa.models import Accepted, Push
+from storage.engine import Store
+from storage.errors import NotKept
+from storage.records import (
+    Admitted,
+    Alarm,
+    Evidence,
+    Kind,
+    NewNotice,
+    Outcome,
+    Payment,
+    Seen,
+    Status,
+    Unit,
+)
+
+__all__ = ["SendSettings", "Sending"]
+
+log = logging.getLogger(__name__)
+
+LEAVE_WITHIN_S = 20.0
+SEND_WITHIN = timedelta(seconds=60)
+LEASE = timedelta(seconds=90)
+RETRY_AFTER_S = 1.0
+KEEP_TRIES = 6
+DESCRIPTION = "Payment"  # TransactionDesc, 1-13 characters; never free text of a stranger's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendSettings:
+    """What sending needs from the configuration."""
+
+    callback_base: str  # "https://pay.example.org"
+    first_check_after_s: float
+    pushes_per_second: float
+
+
+class Sending:
+    """Sends the pushes of payments, each exactly once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        daraja: Daraja,
+        settle: Settle,
+        clock: Clock,
+        settings: SendSettings,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._daraja = daraja
+        self._settle = settle
+        self._clock = clock
+        self._settings = settings
+        self._background = background
+        self._wake = wake
+        self._pace = Pace(clock, per_second=settings.pushes_per_second)
+        self._in_hand: set[str] = set()
+
+    def start(self, payment_id: str) -> None:
+        """Send the push of a `created` payment in the background, once."""
+        if payment_id not in self._in_hand:
+            self._in_hand.add(payment_id)
+            self._background(self._send_and_let_go(payment_id))
+
+    async def _send_and_let_go(self, payment_id: str) -> None:
+        try:
+            await self.send(payment_id)
+        finally:
+            self._in_hand.discard(payment_id)
+
+    async def send(self, payment_id: str) -> None:
+        """Commits 2 and 3 of one payment, with the push between them."""
+        await self._pace.turn()
+        try:
+            await self._token()
+        except NotSent as exc:
+            await self._record(payment_id, Kind.NOT_SENT, reason=_why_not_sent(exc))
+            return
+        outcome = await self._begin_asking(payment_id)
+        if outcome is None or not outcome.fresh or outcome.payment is None:
+            return
+        payment = outcome.payment
+        if payment.status is not Status.ASKING:
+            self._wake()
+            return
+        async with self._store.read() as tx:
+            phone = await tx.lines.phone(payment.line_id)
+        await self._push(payment, phone)
+
+    async def _token(self) -> None:
+        """Have a token before anything is begun; one retry, for nothing has left yet."""
+        try:
+            await self._daraja.ready()
+        except BadCredentials:
+            raise
+        except NotSent:
+            await self._clock.sleep(RETRY_AFTER_S)
+            await self._daraja.ready()
+
+    async def _begin_asking(self, payment_id: str) -> Outcome | None:
+        now = self._clock.now()
+        first_check = timedelta(seconds=self._settings.first_check_after_s)
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            if payment.status is not Status.CREATED:
+                return Admitted()
+            if payment.created_at + SEND_WITHIN < now:
+                return Admitted(
+                    evidence=(_evidence(payment_id, Kind.NOT_SENT, now, reason="too-late"),)
+                )
+            return Admitted(
+                evidence=(_evidence(payment_id, Kind.BEGUN, now),),
+                changes={
+                    "begun_at": now,
+                    "lease_until": now + LEASE,
+                    "next_check_at": now + first_check,
+                },
+            )
+
+        try:
+            return await self._store.submit(Unit(payment_id=payment_id, admit=admit), self._settle)
+        except NotKept:
+            # Nothing has left: `sweep` sends it while it is young, or says that it did not.
+            return None
+
+    async def _push(self, payment: Payment, phone: str) -> None:
+        push = Push(
+            phone=phone,
+            amount_kes=payment.amount_kes,
+            reference=payment.push_ref,
+            description=DESCRIPTION,
+            callback_url=self.callback_url(payment.id),
+        )
+        try:
+            accepted = await self._push_once(push, begun_at=payment.begun_at)
+        except NotSent as exc:
+            await self._record(payment.id, Kind.NOT_SENT, reason=_why_not_sent(exc))
+        except Refused as exc:
+            log.warning("push.refused id=%s code=%s", payment.id, exc.code)
+            await self._record(payment.id, Kind.REFUSED, reason=exc.meaning.value)
+        except OutcomeUnknown as exc:
+            log.warning("push.unknown id=%s why=%s", payment.id, exc)
+            await self._record(payment.id, Kind.REPLY_LOST, reason="unheard")
+        except asyncio.CancelledError:
+            # We are being stopped with the bytes under way. The next start would find out by
+            # the lease; saying it now saves the payer the wait.
+            await asyncio.shield(self._record(payment.id, Kind.REPLY_LOST, reason="crashed"))
+            raise
+        except Exception:
+            log.exception("push.failed id=%s", payment.id)
+            await self._record(payment.id, Kind.REPLY_LOST, reason="unheard")
+        else:
+            await self._accepted(payment.id, accepted)
+
+    async def _push_once(self, push: Push, *, begun_at: datetime | None) -> Accepted:
+        """Send; where certainly nothing left, once more while it may still leave."""
+        assert begun_at is not None, "begun a moment ago"
+
+        def left_s() -> float:
+            return LEAVE_WITHIN_S - (self._clock.now() - begun_at).total_seconds()
+
+        try:
+            return await self._daraja.push(push, leave_within_s=left_s())
+        except BadCredentials:
+            raise
+        except NotSent:
+            if left_s() <= RETRY_AFTER_S:
+                raise
+            await self._clock.sleep(RETRY_AFTER_S)
+            return await self._daraja.push(push, leave_within_s=left_s())
+
+    async def _accepted(self, payment_id: str, accepted: Accepted) -> None:
+        now = self._clock.now()
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            evidence = [_evidence(payment_id, Kind.ACCEPTED, now)]
+            notices: tuple[NewNotice, ...] = ()
+            merchant = payment.merchant_request_id
+            other_checkout = payment.checkout_index not in (None, seen.checkout_index)
+            taken = seen.checkout_holder not in (None, payment_id)
+            other_ids = other_checkout or merchant not in (None, accepted.merchant_request_id)
+            if other_ids or taken:
+                # A callback that we trusted named other ids. It uncredits nothing: a person looks.
+                evidence.append(_evidence(payment_id, Kind.CONTRADICTED, now))
+                notices = self._settle.alarm(Alarm.CONTRADICTED, payment_id)
+            adopts = not taken and payment.checkout_index != seen.checkout_index
+            return Admitted(
+                evidence=tuple(evidence),
+                changes={"merchant_request_id": accepted.merchant_request_id, "lease_until": None},
+                checkout_id=accepted.checkout_request_id if adopts else None,
+                notices=notices,
+            )
+
+        await self._keep(
+            Unit(payment_id=payment_id, admit=admit, checkout_id=accepted.checkout_request_id)
+        )
+
+    async def _record(self, payment_id: str, kind: Kind, *, reason: str) -> None:
+        now = self._clock.now()
+
+        def admit(_payment: Payment, _seen: Seen) -> Admitted:
+            return Admitted(
+                evidence=(_evidence(payment_id, kind, now, reason=reason),),
+                changes={"lease_until": None},
+            )
+
+        await self._keep(Unit(payment_id=payment_id, admit=admit))
+
+    async def _keep(self, unit: Unit) -> None:
+        """Write down what the push brought; if the store stays away, the lease finds it."""
+        for attempt in range(KEEP_TRIES):
+            try:
+                outcome = await self._store.submit(unit, self._settle)
+            except NotKept:
+                await self._clock.sleep(2.0**attempt / 4)
+                continue
+            if outcome.payment is not None:
+                log.info("payment.asked id=%s status=%s", unit.payment_id, outcome.payment.status)
+            self._wake()
+            return
+        log.error("payment.reply_not_kept id=%s", unit.payment_id)
+
+    async def sweep(self, *, starting: bool = False) -> None:
+        """
+        Payments that a stopped process, or a full disk, left half asked.
+
+        *starting*: nobody else is at work on this database, so whatever is `asking` was cut off.
+        """
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            unsent = await tx.payments.unsent(limit=1000)
+        for payment in unsent:
+            if payment.id in self._in_hand:
+                continue
+            if payment.status is Status.CREATED:
+                self.start(payment.id)
+            elif starting or payment.lease_until is None or payment.lease_until <= now:
+                await self._record(payment.id, Kind.REPLY_LOST, reason="crashed")
+
+    def callback_url(self, payment_id: str) -> str:
+        """Where Safaricom tells about this payment. Secret: its signature is all that guards it."""
+        mac = self._store.crypt.sign(ADDRESS, payment_id)
+        return f"{self._settings.callback_base}/c/{payment_id}.{mac}"
+
+
+def _evidence(payment_id: str, kind: Kind, now: datetime, *, reason: str | None = None) -> Evidence:
+    digest = sha256(f"{kind}:{reason}".encode()).hexdigest()
+    return Evidence(payment_id=payment_id, kind=kind, at=now, reason=reason, digest=digest)
+
+
+def _why_not_sent(exc: NotSent) -> str:
+    return BAD_CREDENTIALS if isinstance(exc, BadCredentials) else "unreachable"

@@ -1,0 +1,338 @@
+"""
+Settle: the only place that decides where a payment stands, from all its evidence.
+
+`stand` is a pure function of the *set* of evidence and of what never changes about a payment
+(its amount, its confirm limit P, when it was begun). It looks at no status that was stored
+before, so no order, repetition or replay of the same evidence can change its answer.
+
+1. A credit needs proof: the record; an operator; a query that says paid (for an amount of at
+   most P, or taken after the prompt's life, or beside a trusted success); or a trusted success
+   of at most P that is not held. Credits are never undone by more evidence: a no beside a
+   credit only adds the word *contradicted*.
+2. A yes that is not proof is *confirming*; with a no beside it, *review*. No machine writes a
+   yes off.
+3. A no alone is believed at once, and yields to any later yes.
+4. "Don't know" is an answer: *unsure*, and after we stopped asking, *lapsed*. Never "failed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mpesa.results import Meaning
+from storage.records import (
+    FINAL,
+    Alarm,
+    Decision,
+    Evidence,
+    Kind,
+    NewNotice,
+    NoticeKind,
+    Payment,
+    Status,
+    Word,
+)
+
+__all__ = ["PROMPT_LIFE", "RECEIPT_HELD", "Settle", "Standing", "stand", "status_notice"]
+
+PROMPT_LIFE = timedelta(seconds=120)
+"""After this long a query's "paid" cannot be about a prompt that is still open."""
+
+RING_AFTER = timedelta(seconds=120)
+"""An edit does not ring: a last word later than this is also sent as a new message."""
+
+CONFIRM_AFTER = timedelta(seconds=130)
+"""When a payment credited by callback alone is confirmed by query, counted from the push."""
+
+RECEIPT_HELD = "receipt-held"
+LIMIT_HELD = "limit-held"
+
+SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
+POSITIVES = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID, *SUCCESSES)
+FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)
+NEGATIVES = (*FAILURES, Kind.REFUSED, Kind.NOT_SENT)
+GIVEN_UP = (*NEGATIVES, Kind.LAPSED, Kind.OPERATOR_VOID)
+
+# Whose word on amount, receipt and time is taken first.
+CREDIT_RANK = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
+CONFIRMING_KINDS = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a payment stands."""
+
+    status: Status
+    words: frozenset[Word] = frozenset()
+    reason: str | None = None
+    receipt: str | None = None
+    credited_cents: int | None = None
+    paid_at: datetime | None = None
+    decided_at: datetime | None = None
+    confirmed: bool = False
+
+
+def stand(payment: Payment, evidence: Sequence[Evidence]) -> Standing:
+    """Where *payment* stands on this evidence. Pure; the order of *evidence* does not matter."""
+    credits = [each for each in evidence if _credits(payment, each, evidence)]
+    if credits:
+        return _paid(payment, evidence, credits)
+    status, deciding = _unpaid(evidence)
+    first = min(deciding, key=_age, default=None)
+    return Standing(
+        status=status,
+        words=frozenset({Word.CONTRADICTED} if _has(evidence, Kind.CONTRADICTED) else ()),
+        reason=None if first is None else first.reason,
+        receipt=_receipt(evidence, None) if status in (Status.CONFIRMING, Status.REVIEW) else None,
+        decided_at=None if first is None else first.at,
+    )
+
+
+def _credits(payment: Payment, each: Evidence, evidence: Sequence[Evidence]) -> bool:
+    """Whether this one piece, among the others, proves that money arrived."""
+    small = payment.amount_kes <= payment.confirm_above_kes
+    match each.kind:
+        case Kind.RECORD_PAID | Kind.OPERATOR_PAID:
+            return True
+        case Kind.CALLBACK_PAID:
+            return small and not each.held
+        case Kind.QUERY_PAID:
+            begun_at = payment.begun_at
+            late_enough = begun_at is not None and each.at >= begun_at + PROMPT_LIFE
+            return small or late_enough or _has(evidence, *SUCCESSES)
+        case _:
+            return False
+
+
+def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evidence]) -> Standing:
+    best = min(credits, key=lambda each: (CREDIT_RANK.index(each.kind), *_age(each)))
+    asked_cents = payment.amount_kes * 100
+    credited_cents = asked_cents if best.amount_cents is None else best.amount_cents
+    words = set()
+    if credited_cents != asked_cents:
+        words.add(Word.OTHER_AMOUNT)
+    if len(_receipts(evidence)) > 1:
+        words.add(Word.TWICE)
+    if not _has(evidence, Kind.BEGUN, Kind.ACCEPTED):
+        words.add(Word.BY_HAND)
+    if _has(evidence, Kind.CONTRADICTED, Kind.OPERATOR_VOID, *NEGATIVES):
+        words.add(Word.CONTRADICTED)
+    if _has(evidence, Kind.REVERSED):
+        words.add(Word.REVERSED)
+    first_yes = min(each.at for each in evidence if each.kind in POSITIVES)
+    if any(each.kind in GIVEN_UP and each.at < first_yes for each in evidence):
+        words.add(Word.LATE)
+    times = [each.paid_at for each in (best, *evidence) if each.paid_at is not None]
+    return Standing(
+        status=Status.PAID,
+        words=frozenset(words),
+        receipt=_receipt(evidence, best),
+        credited_cents=credited_cents,
+        paid_at=min(times, default=best.at) if best.paid_at is None else best.paid_at,
+        decided_at=min(each.at for each in credits),
+        confirmed=any(each.kind in CONFIRMING_KINDS for each in credits),
+    )
+
+
+def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
+    """The status without a credit, and the pieces that made it so."""
+
+    def of(*kinds: Kind) -> list[Evidence]:
+        return [each for each in evidence if each.kind in kinds]
+
+    positives, voids = of(*POSITIVES), of(Kind.OPERATOR_VOID)
+    if voids:
+        # A person wrote it off, knowing what was there then. A yes that came later reopens it.
+        written_off_at = max(each.at for each in voids)
+        since = [each for each in positives if each.at > written_off_at]
+        return (Status.REVIEW, since) if since else (Status.VOID, voids)
+    if positives:
+        return (Status.REVIEW if of(*NEGATIVES) else Status.CONFIRMING), positives
+    # A callback says more than a query: it is about this very push and is said once.
+    said_no = of(Kind.CALLBACK_FAILED) or of(Kind.QUERY_FAILED)
+    if said_no:
+        return Status.DECLINED, said_no
+    for kind, status in (
+        (Kind.REFUSED, Status.REFUSED),
+        (Kind.NOT_SENT, Status.VOID),
+        (Kind.LAPSED, Status.LAPSED),
+        (Kind.ACCEPTED, Status.PROMPTED),
+        (Kind.REPLY_LOST, Status.UNSURE),
+        (Kind.BEGUN, Status.ASKING),
+    ):
+        if found := of(kind):
+            return status, found
+    return Status.CREATED, []
+
+
+def _receipt(evidence: Sequence[Evidence], best: Evidence | None) -> str | None:
+    if best is not None and best.receipt is not None and best.reason != RECEIPT_HELD:
+        return best.receipt
+    return min(_receipts(evidence), default=None)
+
+
+def _receipts(evidence: Sequence[Evidence]) -> set[str]:
+    """Receipts told for this payment, without those that another payment holds."""
+    return {
+        each.receipt
+        for each in evidence
+        if each.kind in POSITIVES and each.receipt is not None and each.reason != RECEIPT_HELD
+    }
+
+
+def _has(evidence: Sequence[Evidence], *kinds: Kind) -> bool:
+    return any(each.kind in kinds for each in evidence)
+
+
+def _age(each: Evidence) -> tuple[datetime, str, str, str]:
+    """Oldest first; the rest only makes the choice independent of the order of a list."""
+    return each.at, each.reason or "", each.receipt or "", each.digest
+
+
+def status_notice(payment_id: str) -> NewNotice:
+    """The one status message of a payment, to be edited anew."""
+    return NewNotice(
+        key=f"status:{payment_id}",
+        kind=NoticeKind.STATUS,
+        chat_id=None,
+        payment_id=payment_id,
+    )
+
+
+class Settle:
+    """Turns a standing into what must happen next: messages, alarms, and the next check."""
+
+    def __init__(self, *, operators: Sequence[int]) -> None:
+        self._operators = tuple(operators)
+
+    def __call__(self, payment: Payment, evidence: Sequence[Evidence]) -> Decision:
+        """The `decide` handed to `Store.submit`. *payment* carries what was stored before."""
+        standing = stand(payment, evidence)
+        heard_at = max((each.at for each in evidence), default=payment.created_at)
+        pending_at = _pending_at(payment, standing, evidence, heard_at)
+        next_check_at, check_over = _timetable(payment, standing, evidence, heard_at)
+        return Decision(
+            status=standing.status,
+            words=standing.words,
+            reason=standing.reason,
+            receipt=standing.receipt,
+            credited_cents=standing.credited_cents,
+            paid_at=standing.paid_at,
+            decided_at=standing.decided_at,
+            confirmed=standing.confirmed,
+            notices=(
+                *_tell(payment, standing, pending_at, heard_at),
+                *self._alarms(payment, standing, pending_at, heard_at),
+            ),
+            next_check_at=next_check_at,
+            check_over=check_over,
+            pending_at=pending_at,
+        )
+
+    def alarm(self, alarm: Alarm, payment_id: str, *, key: str = "") -> tuple[NewNotice, ...]:
+        """One notice to each operator; the same alarm for the same *key* is told once."""
+        return tuple(
+            NewNotice(
+                key=f"alarm:{alarm}:{key or payment_id}:{operator}",
+                kind=NoticeKind.ALARM,
+                chat_id=operator,
+                payment_id=payment_id,
+                alarm=alarm,
+            )
+            for operator in self._operators
+        )
+
+    def pending_alarm(self, payment_id: str) -> tuple[NewNotice, ...]:
+        return self.alarm(Alarm.PENDING, payment_id)
+
+    def _alarms(
+        self,
+        payment: Payment,
+        standing: Standing,
+        pending_at: datetime | None,
+        heard_at: datetime,
+    ) -> list[NewNotice]:
+        alarms: list[NewNotice] = []
+        new_words = standing.words - payment.words
+        if Word.CONTRADICTED in new_words:
+            alarms += self.alarm(Alarm.CONTRADICTED, payment.id)
+        if Word.TWICE in new_words:
+            alarms += self.alarm(Alarm.TWICE, payment.id)
+        moved = standing.status is not payment.status
+        if moved and standing.reason in (Meaning.MISCONFIGURED, BAD_CREDENTIALS):
+            # One an hour says it; a hundred would hide it.
+            hour = heard_at.strftime("%Y%m%d%H")
+            alarms += self.alarm(Alarm.MISCONFIGURED, payment.id, key=hour)
+        if moved and standing.reason == Meaning.UNLISTED:
+            alarms += self.alarm(Alarm.UNLISTED, payment.id)
+        if pending_at is not None and payment.pending_at is None:
+            alarms += self.alarm(Alarm.PENDING, payment.id)
+        return alarms
+
+
+BAD_CREDENTIALS = "bad-credentials"
+
+
+def _tell(
+    payment: Payment, standing: Standing, pending_at: datetime | None, heard_at: datetime
+) -> list[NewNotice]:
+    """The status message again if it would read differently, and a ring if it comes late."""
+    was = (payment.status, payment.words, payment.reason, payment.receipt)
+    now = (standing.status, standing.words, standing.reason, standing.receipt)
+    if was == now and (pending_at is None) == (payment.pending_at is None):
+        return []
+    if standing.status is Status.ASKING:
+        return []  # reads the same as `created`: "sending"
+    notices = [status_notice(payment.id)]
+    last_word = standing.status in (*FINAL, Status.LAPSED)
+    if last_word and standing.status is not payment.status:
+        begun_at = payment.begun_at or payment.created_at
+        after_all = Word.LATE in standing.words
+        if after_all or heard_at > begun_at + RING_AFTER:
+            notices.append(
+                NewNotice(
+                    key=f"ring:{payment.id}:{standing.status}",
+                    kind=NoticeKind.RING,
+                    chat_id=None,
+                    payment_id=payment.id,
+                )
+            )
+    return notices
+
+
+def _pending_at(
+    payment: Payment, standing: Standing, evidence: Sequence[Evidence], heard_at: datetime
+) -> datetime | None:
+    """Since when a person should look at this payment; None where nobody needs to."""
+    if standing.status is Status.PAID or _has(evidence, Kind.OPERATOR_VOID):
+        return heard_at if standing.status is Status.REVIEW else None
+    if payment.pending_at is not None:
+        resolved = standing.status in FINAL and not _has(evidence, Kind.CLAIM)
+        return None if resolved else payment.pending_at
+    if standing.status in (Status.REVIEW, Status.LAPSED) or _has(evidence, Kind.CLAIM):
+        return heard_at
+    return None
+
+
+def _timetable(
+    payment: Payment, standing: Standing, evidence: Sequence[Evidence], heard_at: datetime
+) -> tuple[datetime | None, bool]:
+    """When to ask Safaricom next because of what was just heard, or that asking is over."""
+    begun_at = payment.begun_at or payment.created_at
+    match standing.status:
+        case Status.PAID:
+            if standing.confirmed:
+                return None, True
+            moved = payment.status is not Status.PAID
+            return (max(heard_at, begun_at + CONFIRM_AFTER) if moved else None), False
+        case Status.DECLINED | Status.REFUSED | Status.VOID | Status.LAPSED:
+            return None, True
+        case Status.CONFIRMING if payment.status is not Status.CONFIRMING:
+            beside_success = _has(evidence, *SUCCESSES)
+            return (heard_at if beside_success else max(heard_at, begun_at + PROMPT_LIFE)), False
+        case Status.REVIEW if payment.status is not Status.REVIEW:
+            return max(heard_at, begun_at + PROMPT_LIFE), False
+        case _:
+            return None, False
