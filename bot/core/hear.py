@@ -9,6 +9,7 @@ kept as *untrusted*: it raises an alarm and an early query, and never moves a st
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
@@ -32,7 +33,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["ADDRESS", "Hear", "NotKept", "Unread"]
+__all__ = ["ADDRESS", "Hear", "Heard", "NotKept", "Unread"]
 
 log = logging.getLogger(__name__)
 
@@ -49,24 +50,33 @@ class Unread(Protocol):
     def reason(self) -> str: ...
 
 
+Heard = StkCallback | Unread
+"""A callback that could be read, or why a body was none."""
+
+
 class Hear:
     """Takes callbacks in: evidence, settle and notices in one commit, then returns."""
 
     def __init__(
-        self, *, store: Store, settle: Settle, clock: Clock, unconfirmed_total_kes: int
+        self,
+        *,
+        store: Store,
+        settle: Settle,
+        clock: Clock,
+        unconfirmed_total_kes: int,
+        wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._settle = settle
         self._clock = clock
         self._unconfirmed_total_kes = unconfirmed_total_kes
+        self._wake = wake
 
     def signed(self, payment_id: str, mac: str) -> bool:
         """Whether *mac* is our signature of that id; in constant time, looking nothing up."""
         return self._store.crypt.signed(ADDRESS, payment_id, mac)
 
-    async def callback(
-        self, payment_id: str, heard: StkCallback | Unread, raw: bytes, *, source: str
-    ) -> None:
+    async def callback(self, payment_id: str, heard: Heard, raw: bytes, *, source: str) -> None:
         """
         Keep and settle what was posted to the address of *payment_id*; returns after COMMIT.
 
@@ -95,6 +105,7 @@ class Hear:
             log.info(
                 "payment.heard id=%s status=%s via=callback", payment_id, outcome.payment.status
             )
+            self._wake()
 
     def _judge(
         self,
@@ -195,6 +206,7 @@ class Hear:
 
         if await self._store.write(keep):
             log.error("payment.orphan id=%s", payment_id)
+            self._wake()
 
 
 def _kind(payment: Payment, heard: StkCallback) -> Kind | None:

@@ -1,0 +1,78 @@
+"""The timetable: which coroutine runs how often. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+__all__ = ["Job", "Timetable"]
+
+log = logging.getLogger(__name__)
+
+FINISH_WITHIN_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One line of the timetable."""
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[None]]
+
+
+class Timetable:
+    """
+    Runs jobs at their intervals, each at most once at a time.
+
+    Only a tick: what is due stands in the database, so a job that comes late, after a suspended
+    machine say, catches up by coming once (`coalesce`, no grace limit).
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._running: set[asyncio.Task[None]] = set()
+        self._failing: set[str] = set()
+        for job in jobs:
+            self._scheduler.add_job(
+                self._run, "interval", seconds=job.every_s, args=[job], id=job.name, name=job.name
+            )
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Start nothing more; let what runs finish, or cut it: every job can be cut anywhere."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=FINISH_WITHIN_S)
+            for task in late:
+                task.cancel()
+
+    async def _run(self, job: Job) -> None:
+        task = asyncio.ensure_future(self._guarded(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        # Shutting the scheduler down cancels this wait, not the job half-way through its work.
+        await asyncio.shield(task)
+
+    async def _guarded(self, job: Job) -> None:
+        """One failure is told once, and once more when it is over."""
+        try:
+            await job.run()
+        except Exception:
+            if job.name not in self._failing:
+                self._failing.add(job.name)
+                log.exception("job.failed name=%s", job.name)
+        else:
+            if job.name in self._failing:
+                self._failing.discard(job.name)
+                log.warning("job.recovered name=%s", job.name)

@@ -1,0 +1,170 @@
+"""Asking about the silent: the budget, what counts as an answer, and when to stop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bot.core.reconcile import CheckNow
+from mpesa.errors import NoAnswer, OutcomeUnknown
+from storage.records import Payment, Status
+from tests.core.bodies import success
+from tests.core.conftest import Desk
+from tests.stores import NOON
+
+
+async def wait_and_ask(desk: Desk, payment: Payment) -> Payment:
+    """Let time pass until the payment's next check is due, and ask."""
+    due_at = (await desk.get(payment.id)).next_check_at
+    assert due_at is not None
+    desk.clock.advance(max(0.0, (due_at - desk.clock.now()).total_seconds()) + 12)
+    await desk.reconcile.run_due()
+    return await desk.get(payment.id)
+
+
+async def test_nothing_is_asked_before_its_time(desk: Desk) -> None:
+    await desk.ask()
+    desk.clock.advance(24)
+
+    await desk.reconcile.run_due()
+
+    assert desk.daraja.queries == []
+
+
+async def test_a_lost_callback_is_found_by_asking_and_the_code_follows(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.daraja.answers = ["4999", "0"]
+
+    assert (await wait_and_ask(desk, payment)).status is Status.PROMPTED
+    found = await wait_and_ask(desk, payment)
+    assert (found.status, found.receipt, found.next_check_at) == (Status.PAID, None, None)
+
+    completed = await desk.post(payment, success())
+    assert completed.receipt == "UKN1ABCDEF"
+
+
+@pytest.mark.parametrize(("code", "reason"), [("1032", "cancelled"), ("2001", "wrong-pin")])
+async def test_a_final_no_is_believed(desk: Desk, code: str, reason: str) -> None:
+    payment = await desk.ask()
+    desk.daraja.answers = [code]
+
+    after = await wait_and_ask(desk, payment)
+
+    assert (after.status, after.reason) == (Status.DECLINED, reason)
+
+
+@pytest.mark.parametrize("code", ["4999", "77777", "SFC_NEW", "100000100"])
+async def test_what_is_not_final_decides_nothing(desk: Desk, code: str) -> None:
+    payment = await desk.ask()
+    desk.daraja.answers = [code]
+
+    after = await wait_and_ask(desk, payment)
+
+    assert after.status is Status.PROMPTED
+    assert after.not_yet == 1
+
+
+async def test_no_answer_costs_no_check_and_waits_longer_each_time(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.daraja.answers = [NoAnswer("429", retry_after_s=40), NoAnswer("HTML"), NoAnswer("500")]
+    waits = []
+    for _ in range(3):
+        after = await wait_and_ask(desk, payment)
+        assert after.next_check_at is not None
+        waits.append((after.next_check_at - desk.clock.now()).total_seconds())
+
+    assert waits == [40, 30, 60]
+    assert (after.checks, after.not_yet, after.status) == (0, 0, Status.PROMPTED)
+
+
+async def test_asking_stops_after_the_last_check_and_the_truth_still_counts(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.daraja.answers = ["4999"] * 4
+    for _ in range(4):
+        after = await wait_and_ask(desk, payment)
+
+    assert after.status is Status.LAPSED
+    assert after.next_check_at is None
+    assert (await desk.books.pending(by=900))[0] == 1
+
+    late = await desk.post(payment, success())
+    assert late.status is Status.PAID
+    assert (await desk.books.pending(by=900))[0] == 0
+
+
+async def test_two_days_of_silence_end_in_lapsed_never_in_failed(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(48 * 3600)
+
+    await desk.reconcile.run_due()
+
+    after = await desk.get(payment.id)
+    assert after.status is Status.LAPSED
+    assert desk.daraja.queries == []
+
+
+async def test_without_an_id_a_person_is_called_after_ten_minutes(desk: Desk) -> None:
+    desk.daraja.replies = [OutcomeUnknown("timeout")]
+    payment = await desk.ask()
+    desk.clock.advance(30)
+    await desk.reconcile.run_due()
+    assert (await desk.get(payment.id)).pending_at is None
+
+    desk.clock.advance(570)
+    await desk.reconcile.run_due()
+
+    after = await desk.get(payment.id)
+    assert (after.status, after.pending_at) == (Status.UNSURE, NOON + timedelta(minutes=10))
+    total, [item] = await desk.books.pending(by=900)
+    assert (total, item.phone) == (1, "254712345678")
+    assert desk.daraja.queries == []
+
+
+async def test_the_budget_is_five_a_minute_whatever_is_due(desk: Desk) -> None:
+    for number in range(1, 21):
+        await desk.ask(ask_key=f"m:1001:{number}", phone=f"2547220001{number:02d}")
+    desk.clock.advance(30)
+    desk.daraja.answers = ["4999"] * 50
+
+    for _ in range(60):
+        await desk.reconcile.run_due()
+        desk.clock.advance(1)
+
+    assert len(desk.daraja.queries) == 5
+
+
+async def test_check_now_goes_first_but_not_twice_in_half_a_minute(desk: Desk) -> None:
+    payment = await desk.ask()
+    first = await desk.reconcile.check_now(payment.id, by=1001, update_id=None)
+    second = await desk.reconcile.check_now(payment.id, by=1001, update_id=None)
+    desk.daraja.answers = ["0"]
+
+    await desk.reconcile.run_due()
+
+    assert (first, second) == (CheckNow.ASKED, CheckNow.TOO_SOON)
+    await desk.complete(payment)
+    assert await desk.reconcile.check_now(payment.id, by=1001, update_id=None) is CheckNow.DECIDED
+
+
+async def test_a_payment_credited_by_callback_is_confirmed_once_and_left_alone(
+    desk: Desk,
+) -> None:
+    payment = await desk.post(await desk.ask(), success())
+    assert not payment.confirmed
+    desk.daraja.answers = ["0"]
+
+    after = await wait_and_ask(desk, payment)
+
+    assert (after.confirmed, after.next_check_at) == (True, None)
+
+
+async def test_a_confirmation_that_never_comes_is_given_up_after_a_day(desk: Desk) -> None:
+    payment = await desk.post(await desk.ask(), success())
+    desk.clock.advance(24 * 3600)
+
+    await desk.reconcile.run_due()
+
+    after = await desk.get(payment.id)
+    assert (after.status, after.next_check_at) == (Status.PAID, None)
+    assert desk.daraja.queries == []
