@@ -30,6 +30,19 @@ _SETTLING = tuple(
 )
 
 
+# Built once: these run for every batch of callbacks.
+_CLAIM_SQLITE = (
+    sqlite_insert(receipts)
+    .on_conflict_do_nothing(index_elements=["receipt"])
+    .returning(receipts.c.receipt)
+)
+_CLAIM_POSTGRES = (
+    pg_insert(receipts)
+    .on_conflict_do_nothing(index_elements=["receipt"])
+    .returning(receipts.c.receipt)
+)
+
+
 def _read(row: Any) -> Evidence:
     return Evidence(**{**row, "kind": Kind(row["kind"])})
 
@@ -91,18 +104,13 @@ class EvidenceBook:
         A lost claim is not an exception: ON CONFLICT DO NOTHING leaves the transaction whole
         on both engines, and the caller looks at who holds it.
         """
-        won = []
-        make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
-        for receipt, payment_id, at in claims:
-            statement = (
-                make(receipts)
-                .values(receipt=receipt, payment_id=payment_id, at=at)
-                .on_conflict_do_nothing(index_elements=["receipt"])
-                .returning(receipts.c.receipt)
-            )
-            if (await self._connection.execute(statement)).first() is not None:
-                won.append(receipt)
-        return won
+        postgres = self._connection.dialect.name == "postgresql"
+        rows = [
+            {"receipt": receipt, "payment_id": payment_id, "at": at}
+            for receipt, payment_id, at in claims
+        ]
+        statement = _CLAIM_POSTGRES if postgres else _CLAIM_SQLITE
+        return list((await self._connection.execute(statement, rows)).scalars())
 
     async def keep_orphan(self, payment_id: str, body: bytes, *, at: datetime) -> bool:
         """A body with a good signature for a payment we do not have. True if newly kept."""

@@ -1,0 +1,1 @@
+"""`python -m tests.bench`: the figures that the README names, measured side by side."""

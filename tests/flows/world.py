@@ -1,0 +1,227 @@
+"""A whole world for flow tests: Safaricom, Telegram, and the real bot in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from bot.playground.botapi import TOKEN, BotApi
+from bot.playground.people import Person
+from mpesa.simulator import Simulator, SimulatorSettings
+from storage.engine import open_store
+from storage.records import Payment
+
+__all__ = ["BotProcess", "World", "open_world"]
+
+START_WITHIN_S = 30.0
+STOP_WITHIN_S = 16.0
+OPERATOR = 900
+
+QUICK = SimulatorSettings(
+    answer_after_s=0.05,
+    prompt_lifetime_s=0.8,
+    unreachable_after_s=0.3,
+    callback_after_s=0.02,
+    magic_amounts=True,
+)
+
+
+@dataclass
+class BotProcess:
+    """`lipabot run`, as an operator would start it."""
+
+    folder: Path
+    port: int
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+    starts: int = 0
+
+    async def start(self) -> None:
+        """Start it and wait until /healthz is green."""
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bot", "run", "--config", str(self.folder / "config.toml")),
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+        self.starts += 1
+        await self._green()
+
+    async def _green(self) -> None:
+        assert self.process is not None
+        async with aiohttp.ClientSession() as client, asyncio.timeout(START_WITHIN_S):
+            while self.process.returncode is None:
+                try:
+                    async with client.get(f"http://127.0.0.1:{self.port}/healthz") as answer:
+                        if answer.status == 200:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                # The process tells nobody when it is ready but this address.
+                await asyncio.get_running_loop().run_in_executor(None, _breathe)
+        raise AssertionError(f"lipabot did not start:\n{self.log.read_text()[-3000:]}")
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit status, which must come in time."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_WITHIN_S):
+            return await self.process.wait()
+
+    async def kill(self) -> None:
+        """kill -9: no goodbye, no flush."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+def _breathe() -> None:
+    """One short wait in a thread, between two looks at a process that cannot call us."""
+    import select
+
+    select.select([], [], [], 0.02)
+
+
+@dataclass
+class World:
+    """Everybody in it, and the judge."""
+
+    api: BotApi
+    simulator: Simulator
+    bot: BotProcess
+    database: str
+    key: str | None = None
+    people: dict[int, Person] = field(default_factory=dict)
+
+    def person(self, number: int, *, language: str = "en", name: str = "Jane") -> Person:
+        """Somebody who has opened a private chat with the bot, with a phone of their own."""
+        person = self.api.person(
+            1000 + number,
+            name,
+            language_code=language,
+            phone=self.phone(number),
+            started=True,
+        )
+        self.people[person.id] = person
+        return person
+
+    @staticmethod
+    def phone(number: int) -> str:
+        return f"2547120{number:05d}"
+
+    @staticmethod
+    def typed(number: int) -> str:
+        return f"07120{number:05d}"
+
+    async def payments(self) -> list[Payment]:
+        """What our books credit, read after the bot has stopped."""
+        async with (
+            open_store(self.database, key=self.key, now=lambda: datetime.now(UTC)) as store,
+            store.read() as tx,
+        ):
+            return await tx.payments.credited()
+
+    async def judge(self) -> None:
+        """Safaricom's statement against our books: the same references, the same shillings."""
+        await self.simulator.settled()
+        ours = {p.push_ref: p.credited_cents for p in await self.payments()}
+        rows = self.simulator.books.statement(exclude_overnight_reversals=True)
+        theirs = {row.account_reference: row.amount_cents for row in rows}
+        assert len(theirs) == len(rows), "one reference, one payment"
+        assert ours == theirs
+
+
+@asynccontextmanager
+async def open_world(
+    folder: Path,
+    *,
+    settings: SimulatorSettings = QUICK,
+    checks: str = "[1, 2, 3, 4]",
+    start: bool = True,
+    **changes: str,
+) -> AsyncIterator[World]:
+    """A world in *folder*; `changes` are further lines of config.toml by table name."""
+    port = free_port()
+    database = f"sqlite:///{folder / 'bot.db'}"
+    simulator = Simulator(settings=settings)
+    async with BotApi() as api, simulator.serving() as daraja:
+        api.person(OPERATOR, "Amina", started=True)
+        config = folder / "config.toml"
+        config.touch(mode=0o600)
+        config.write_text(_config(api.url, daraja, port, database, checks, settings, changes))
+        bot = BotProcess(folder, port, folder / "bot.log")
+        world = World(api, simulator, bot, database)
+        try:
+            if start:
+                await bot.start()
+            yield world
+        finally:
+            if bot.process is not None and bot.process.returncode is None:
+                await bot.kill()
+
+
+def _config(
+    api_url: str,
+    daraja: str,
+    port: int,
+    database: str,
+    checks: str,
+    settings: SimulatorSettings,
+    changes: dict[str, str],
+) -> str:
+    till = ""
+    if settings.till_number is not None:
+        till = f'transaction_type = "till"\ntill_number = "{settings.till_number}"'
+    return f"""
+[telegram]
+token = "{TOKEN}"
+api_url = "{api_url}"
+operators = [{OPERATOR}]
+messages_per_second = 1000
+group_messages_per_minute = 1000
+{changes.get("telegram", "")}
+[mpesa]
+base_url = "{daraja}"
+consumer_key = "{settings.consumer_key}"
+consumer_secret = "{settings.consumer_secret}"
+shortcode = "{settings.shortcode}"
+passkey = "{settings.passkey}"
+business_name = "Mama Njeri Shop"
+{till}
+{changes.get("mpesa", "")}
+[webhook]
+public_url = "http://127.0.0.1:{port}"
+port = {port}
+[storage]
+url = "{database}"
+[polling]
+check_after_s = {checks}
+queries_per_minute = 6000
+[limits]
+{changes.get("limits", "")}
+[security]
+{changes.get("security", "")}
+[logs]
+level = "debug"
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
