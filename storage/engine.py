@@ -17,8 +17,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.crypt import Crypt, key_beside
 from storage.errors import InUse, StorageError, WrongKey
+from storage.hearing import Decide, Outcome, Unit
 from storage.migrations import migrate
-from storage.records import Decide, Outcome, Unit
 from storage.tx import Tx
 from storage.writer import Writer
 

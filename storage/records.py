@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 __all__ = [
     "FINAL",
     "OPEN",
     "UNDECIDED",
-    "Admitted",
     "Alarm",
     "Button",
     "Closing",
-    "Decide",
-    "Decision",
     "Draft",
     "DraftKind",
     "Evidence",
@@ -30,14 +25,11 @@ __all__ = [
     "NewNotice",
     "Notice",
     "NoticeKind",
-    "Outcome",
     "Payment",
     "PaymentView",
     "Person",
     "Reply",
-    "Seen",
     "Status",
-    "Unit",
     "Word",
 ]
 
@@ -205,50 +197,6 @@ class PaymentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the rest of the store says about one unit, read under the payment's lock."""
-
-    checkout_index: str | None  # of the id the unit names
-    checkout_holder: str | None  # the payment that already has that id
-    receipt_holder: str | None  # the payment that already has that receipt
-    unconfirmed_kes: int  # successes credited by callback alone, all payments together
-    untrusted: int  # untrusted bodies already kept for this payment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
-    """What becomes of one unit: evidence, changes to the row's timetable and ids, notices."""
-
-    evidence: tuple[Evidence, ...] = ()
-    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of Payment
-    checkout_id: str | None = None  # to be the payment's own from now on
-    claims_receipt: str | None = None
-    notices: tuple[NewNotice, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One thing to be written about one payment; `admit` judges it under the payment's lock."""
-
-    payment_id: str
-    admit: Callable[[Payment, Seen], Admitted]
-    checkout_id: str | None = None  # ids it names, to be looked up first
-    receipt: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a unit did."""
-
-    payment: Payment | None  # as it stands now; None: there is no such payment
-    moved: bool  # the status or its words changed
-    fresh: bool  # something was written
-
-
-Decide = Callable[[Payment, Sequence[Evidence]], "Decision"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A phone number as M-Pesa knows it."""
 
@@ -359,24 +307,6 @@ class Notice:
     wanted: int  # the version asked for; goes back to `sent()`
     tries: int
     resent: bool  # it was being sent when we stopped: a twin is possible
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What settle says about a payment, from all its evidence."""
-
-    status: Status
-    words: frozenset[Word]
-    reason: str | None
-    receipt: str | None
-    credited_cents: int | None
-    paid_at: datetime | None
-    decided_at: datetime | None
-    confirmed: bool
-    notices: tuple[NewNotice, ...] = ()
-    next_check_at: datetime | None = None  # None: leave the timetable as it is
-    check_over: bool = False  # nothing is left to ask
-    pending_at: datetime | None = None  # a person should look, since then
 
 
 class DraftKind(StrEnum):

@@ -16,20 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.evidence import EvidenceBook
+from storage.hearing import Admitted, Decide, Decision, Outcome, Seen, Unit
 from storage.notices import Notices
 from storage.payments import read_payment, write_payments
 from storage.records import (
-    Admitted,
-    Decide,
-    Decision,
     Evidence,
     Kind,
     NewNotice,
-    Outcome,
     Payment,
-    Seen,
     Status,
-    Unit,
 )
 from storage.schema import payments
 

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.crypt import Crypt
 from storage.errors import NotKept, StoreBusy, StoreFailed
-from storage.records import Decide, Outcome, Unit
+from storage.hearing import Decide, Outcome, Unit
 from storage.tx import Tx
 from storage.units import SettleFailed, Stale, settle_units
 

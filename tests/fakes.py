@@ -8,15 +8,13 @@ from datetime import datetime
 from hashlib import sha256
 
 from storage.engine import Store
+from storage.hearing import Admitted, Decision, Unit
 from storage.records import (
-    Admitted,
-    Decision,
     Evidence,
     Intent,
     Kind,
     Payment,
     Status,
-    Unit,
 )
 from storage.tx import Tx
 from tests.stores import NOON

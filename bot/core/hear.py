@@ -20,16 +20,14 @@ from mpesa.models import StkCallback
 from mpesa.results import Meaning
 from storage.engine import Store
 from storage.errors import NotKept
+from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
-    Admitted,
     Alarm,
     Evidence,
     Kind,
     NewNotice,
     Payment,
-    Seen,
     Status,
-    Unit,
 )
 from storage.tx import Tx
 

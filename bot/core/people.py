@@ -9,8 +9,8 @@ from hashlib import sha256
 from bot.core.ports import Clock
 from bot.core.settle import Settle, status_notice
 from storage.engine import Store
+from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
-    Admitted,
     Alarm,
     Closing,
     Draft,
@@ -18,8 +18,6 @@ from storage.records import (
     Kind,
     Payment,
     Person,
-    Seen,
-    Unit,
 )
 from storage.tx import Tx
 

@@ -23,17 +23,15 @@ from mpesa.errors import NoAnswer
 from mpesa.models import QueryAnswer
 from storage.engine import Store
 from storage.errors import NotKept
+from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
     FINAL,
     OPEN,
-    Admitted,
     Evidence,
     Kind,
     NewNotice,
     Payment,
-    Seen,
     Status,
-    Unit,
 )
 from storage.tx import Tx
 
@@ -43,7 +41,7 @@ log = logging.getLogger(__name__)
 
 LAPSE_AFTER = timedelta(hours=48)
 NOT_YET_TO_LAPSE = 3
-NO_ID_PENDING_AFTER = timedelta(minutes=10)
+PENDING_AFTER = timedelta(minutes=10)
 CONFIRM_WITHIN = timedelta(hours=24)
 USER_CHECK_EVERY = timedelta(seconds=30)
 CLAIMED_FOR = timedelta(seconds=120)
@@ -197,14 +195,18 @@ class Reconcile:
         def admit(payment: Payment, _seen: Seen) -> Admitted:
             place = min(payment.unanswered, len(NO_ANSWER_WAIT_S) - 1)
             wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
-            return Admitted(
-                changes={
-                    "unanswered": payment.unanswered + 1,
-                    "user_check_at": None,
-                    "next_check_at": now + wait,
-                },
-                notices=self._still_checking(payment),
-            )
+            changes: dict[str, object] = {
+                "unanswered": payment.unanswered + 1,
+                "user_check_at": None,
+                "next_check_at": now + wait,
+            }
+            begun_at = payment.begun_at or payment.created_at
+            doubtful = payment.status in (Status.CONFIRMING, Status.REVIEW)
+            if doubtful and payment.pending_at is None and now >= begun_at + PENDING_AFTER:
+                # Somebody said "paid" and Safaricom says nothing: a person can look it up.
+                changes["pending_at"] = now
+                return Admitted(changes=changes, notices=self._pending(payment))
+            return Admitted(changes=changes, notices=self._still_checking(payment))
 
         await self._submit(Unit(payment_id=asked.id, admit=admit))
 
@@ -235,7 +237,7 @@ class Reconcile:
                         "pending_at": payment.pending_at or now,
                     },
                 )
-            pending_from = begun_at + NO_ID_PENDING_AFTER
+            pending_from = begun_at + PENDING_AFTER
             if now < pending_from:
                 return Admitted(changes={"next_check_at": pending_from})
             newly = payment.pending_at is None

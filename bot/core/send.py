@@ -26,17 +26,14 @@ from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
 from mpesa.models import Accepted, Push
 from storage.engine import Store
 from storage.errors import NotKept
+from storage.hearing import Admitted, Outcome, Seen, Unit
 from storage.records import (
-    Admitted,
     Alarm,
     Evidence,
     Kind,
     NewNotice,
-    Outcome,
     Payment,
-    Seen,
     Status,
-    Unit,
 )
 
 __all__ = ["SendSettings", "Sending"]

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mpesa.results import Meaning
+from storage.hearing import Decision
 from storage.records import (
     FINAL,
     Alarm,
-    Decision,
     Evidence,
     Kind,
     NewNotice,

@@ -41,6 +41,7 @@ class ScriptedDaraja:
         self.replies: list[Exception | Callable[[], Any]] = []
         self.answers: list[str | Exception] = []
         self.hold: asyncio.Event | None = None
+        self.pushed = asyncio.Event()
 
     async def ready(self) -> None:
         if self.tokens:
@@ -49,6 +50,7 @@ class ScriptedDaraja:
     async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
         assert leave_within_s <= 20
         self.pushes.append(push)
+        self.pushed.set()
         if self.hold is not None:
             await self.hold.wait()
         if self.replies:

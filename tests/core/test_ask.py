@@ -200,8 +200,7 @@ async def test_being_stopped_while_sending_is_unsure_and_said_at_once(desk: Desk
     desk.daraja.hold = asyncio.Event()
     asked = await desk.open()
     assert isinstance(asked, Asked)
-    while not desk.daraja.pushes:
-        await asyncio.sleep(0)
+    await desk.daraja.pushed.wait()
     [task] = desk.tasks
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -245,8 +244,7 @@ async def test_a_process_that_died_while_sending_leaves_it_unsure(desk: Desk) ->
     desk.daraja.hold = asyncio.Event()
     asked = await desk.open()
     assert isinstance(asked, Asked)
-    while not desk.daraja.pushes:
-        await asyncio.sleep(0)
+    await desk.daraja.pushed.wait()
     other = desk.next_process()
 
     await other.sweep()

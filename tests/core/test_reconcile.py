@@ -168,3 +168,15 @@ async def test_a_confirmation_that_never_comes_is_given_up_after_a_day(desk: Des
     after = await desk.get(payment.id)
     assert (after.status, after.next_check_at) == (Status.PAID, None)
     assert desk.daraja.queries == []
+
+
+async def test_a_yes_that_nobody_confirms_for_ten_minutes_is_shown_to_a_person(
+    desk: Desk,
+) -> None:
+    payment = await desk.post(await desk.ask(amount_kes=9000), success(amount=9000.0))
+    for _ in range(8):
+        after = await wait_and_ask(desk, payment)
+
+    assert after.status is Status.CONFIRMING
+    assert after.pending_at is not None
+    assert (await desk.books.pending(by=900))[0] == 1

@@ -15,18 +15,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from storage import schema
 from storage.engine import Store, open_store
 from storage.errors import InUse, StorageError, StoreBusy, StoreFailed, TooNew, WrongKey
+from storage.hearing import Admitted, Decision, Seen, Unit
 from storage.records import (
-    Admitted,
-    Decision,
     Draft,
     DraftKind,
     Evidence,
     Kind,
     Payment,
     Person,
-    Seen,
     Status,
-    Unit,
 )
 from storage.tx import Tx
 from tests.fakes import PHONE, a_payment, add_payment, an_intent, fact, told, unit_of

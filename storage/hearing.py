@@ -1,0 +1,75 @@
+"""What the core and the store say to each other when something was heard about a payment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from storage.records import Evidence, NewNotice, Payment, Status, Word
+
+__all__ = ["Admitted", "Decide", "Decision", "Outcome", "Seen", "Unit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the rest of the store says about one unit, read under the payment's lock."""
+
+    checkout_index: str | None  # of the id the unit names
+    checkout_holder: str | None  # the payment that already has that id
+    receipt_holder: str | None  # the payment that already has that receipt
+    unconfirmed_kes: int  # successes credited by callback alone, all payments together
+    untrusted: int  # untrusted bodies already kept for this payment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What becomes of one unit: evidence, changes to the row's timetable and ids, notices."""
+
+    evidence: tuple[Evidence, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of Payment
+    checkout_id: str | None = None  # to be the payment's own from now on
+    claims_receipt: str | None = None
+    notices: tuple[NewNotice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One thing to be written about one payment; `admit` judges it under the payment's lock."""
+
+    payment_id: str
+    admit: Callable[[Payment, Seen], Admitted]
+    checkout_id: str | None = None  # ids it names, to be looked up first
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a unit did."""
+
+    payment: Payment | None  # as it stands now; None: there is no such payment
+    moved: bool  # the status or its words changed
+    fresh: bool  # something was written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What settle says about a payment, from all its evidence."""
+
+    status: Status
+    words: frozenset[Word]
+    reason: str | None
+    receipt: str | None
+    credited_cents: int | None
+    paid_at: datetime | None
+    decided_at: datetime | None
+    confirmed: bool
+    notices: tuple[NewNotice, ...] = ()
+    next_check_at: datetime | None = None  # None: leave the timetable as it is
+    check_over: bool = False  # nothing is left to ask
+    pending_at: datetime | None = None  # a person should look, since then
+
+
+Decide = Callable[[Payment, Sequence[Evidence]], Decision]
+"""Where a payment stands now, from all its evidence: pure, and handed in by the core."""

@@ -1,0 +1,58 @@
+"""kill -9 at every moment that Safaricom or Telegram can see: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows.kills import (
+    MOMENTS,
+    await_last_words,
+    judge_errands,
+    kill_at,
+    send_errands,
+)
+from tests.flows.world import open_world
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: str) -> None:
+    async with open_world(tmp_path) as world:
+        errands = send_errands(world, 1, 7)
+        await kill_at(world, MOMENTS[moment])
+        errands += send_errands(world, 8, 3)  # written while nobody listens
+
+        await world.bot.start()
+        await await_last_words(world, errands)
+
+        assert await world.bot.stop() == 0
+        await judge_errands(world, errands)
+
+
+async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        errands = send_errands(world, 1, 7)
+        await kill_at(world, MOMENTS["Safaricom hears of a few pushes"])
+        edits = len(world.api.calls_of("editMessageText"))
+
+        await world.bot.start()
+        await kill_at(world, lambda w: len(w.api.calls_of("editMessageText")) > edits)
+        await world.bot.start()
+        await await_last_words(world, errands)
+
+        assert await world.bot.stop() == 0
+        await judge_errands(world, errands)
+
+
+async def test_sigterm_stops_in_time_with_nothing_half_done(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        errands = send_errands(world, 1, 7)
+        await world.api.wait_for(lambda: len(world.simulator.pushes) >= 2, timeout_s=20)
+
+        assert await world.bot.stop() == 0
+        await world.bot.start()
+        await await_last_words(world, errands)
+
+        assert await world.bot.stop() == 0
+        await judge_errands(world, errands)

@@ -1,0 +1,1 @@
+"""`python -m tests.prove`: the long proofs, with their figures in one table."""

@@ -1,0 +1,207 @@
+"""The outbox: owed once, handed out one per chat and in order, never lost, edited to the latest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from storage.engine import Store
+from storage.records import (
+    Alarm,
+    Button,
+    Keyboard,
+    NewNotice,
+    Notice,
+    NoticeKind,
+    Reply,
+)
+from storage.tx import Tx
+from tests.fakes import add_payment
+from tests.stores import NOON
+
+LEASE = timedelta(seconds=60)
+PAYMENT = f"{1:032x}"
+STATUS = NewNotice(
+    key=f"status:{PAYMENT}", kind=NoticeKind.STATUS, chat_id=None, payment_id=PAYMENT
+)
+
+
+def saying(key: str, chat_id: int, text: str = "hello") -> NewNotice:
+    reply = Reply(
+        chat_id=chat_id,
+        text=text,
+        keyboard=Keyboard(rows=((Button(label="Go", data="x"), Button(label="Copy", copy="y")),)),
+    )
+    return NewNotice(key=key, kind=NoticeKind.SAY, chat_id=chat_id, reply=reply)
+
+
+async def owe(store: Store, *new: NewNotice) -> None:
+    await store.write(lambda tx: tx.notices.owe(new, now=NOON))
+
+
+async def claim(store: Store, seconds: float = 0) -> list[Notice]:
+    now = NOON + timedelta(seconds=seconds)
+    return await store.write(lambda tx: tx.notices.claim(now=now, lease=LEASE, limit=50))
+
+
+async def tell(store: Store, notice: Notice, message_id: int = 77) -> None:
+    await store.write(lambda tx: tx.notices.told(notice, message_id=message_id, now=NOON))
+
+
+async def test_what_is_said_comes_out_as_it_went_in(store: Store) -> None:
+    new = saying("a", 1, "<b>Ng’ang’a</b> 🙏")
+    await owe(store, new)
+
+    [notice] = await claim(store)
+
+    assert notice.reply == new.reply
+    assert not notice.resent
+
+
+async def test_the_same_key_is_owed_once(store: Store) -> None:
+    await owe(store, saying("a", 1))
+    await owe(store, saying("a", 1), saying("b", 2))
+
+    assert len(await claim(store)) == 2
+    assert await claim(store) == []
+
+
+async def test_each_chat_gets_its_next_one_only_after_the_last(store: Store) -> None:
+    await owe(store, saying("a1", 1), saying("a2", 1), saying("b1", 2))
+
+    first = await claim(store)
+    assert [notice.chat_id for notice in first] == [1, 2]
+    assert await claim(store) == []
+    await tell(store, first[0])
+
+    [second] = await claim(store)
+    assert second.chat_id == 1
+
+
+async def test_a_chat_that_must_wait_keeps_its_order_and_delays_nobody(store: Store) -> None:
+    await owe(store, saying("a1", 1), saying("a2", 1), saying("b1", 2), saying("b2", 2))
+    a1, b1 = await claim(store)
+    due_at = NOON + timedelta(seconds=30)
+    await store.write(lambda tx: tx.notices.later(a1, due_at=due_at, why="429", counts=False))
+    await tell(store, b1)
+
+    assert [notice.chat_id for notice in await claim(store, 1)] == [2]
+    [again] = [notice for notice in await claim(store, 31) if notice.chat_id == 1]
+    assert again.id == a1.id
+    assert again.tries == 1
+
+
+async def test_a_status_is_one_message_that_is_edited_to_the_latest(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS)
+    [sending] = await claim(store)
+    assert sending.chat_id == 1001  # where it was asked for
+    assert sending.message_id is None
+    for _ in range(3):
+        await owe(store, STATUS)
+    assert await claim(store) == []  # still being sent
+
+    await tell(store, sending)
+
+    [edit] = await claim(store)
+    assert (edit.id, edit.message_id) == (sending.id, 77)
+    await tell(store, edit)
+    assert await claim(store) == []
+    assert await store.write(lambda tx: tx.notices.owed()) == 0
+
+
+async def test_what_was_being_sent_when_we_stopped_is_sent_again_and_marked(
+    store: Store,
+) -> None:
+    await owe(store, saying("a", 1))
+    await claim(store)
+
+    await store.write(lambda tx: tx.notices.release_all(now=NOON))
+
+    [again] = await claim(store)
+    assert again.resent
+
+
+async def test_what_a_dead_process_was_sending_is_due_when_its_lease_ends(store: Store) -> None:
+    await owe(store, saying("a", 1))
+    await claim(store)
+
+    assert await claim(store, 59) == []
+    [again] = await claim(store, 61)
+    assert again.resent
+
+
+async def test_a_message_that_is_gone_is_sent_anew(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS)
+    [first] = await claim(store)
+    await tell(store, first)
+    await owe(store, STATUS)
+    [edit] = await claim(store)
+
+    await store.write(lambda tx: tx.notices.lost_message(edit, now=NOON))
+
+    [anew] = await claim(store)
+    assert anew.message_id is None
+
+
+async def test_what_cannot_be_told_is_kept_with_why_and_moves_out_of_the_way(
+    store: Store,
+) -> None:
+    await owe(store, saying("a1", 1), saying("a2", 1))
+    [first] = await claim(store)
+
+    await store.write(lambda tx: tx.notices.dead(first, why="blocked"))
+
+    [second] = await claim(store)
+    assert second.id != first.id
+
+
+async def test_a_group_that_moved_gets_everything_at_its_new_address(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS, saying("a", 1001))
+    [status] = await claim(store)
+    await tell(store, status)
+
+    async def move(tx: Tx) -> None:
+        await tx.notices.migrate(old_chat_id=1001, new_chat_id=-1001)
+
+    await store.write(move)
+    await owe(store, STATUS)
+
+    found = await claim(store)
+    assert [(n.chat_id, n.message_id) for n in found] == [(-1001, None)]
+    async with store.read() as tx:
+        assert (await tx.payments.intent(PAYMENT)).chat_id == -1001
+
+
+async def test_alarms_know_what_they_are_about(store: Store) -> None:
+    alarm = NewNotice(
+        key="alarm:x",
+        kind=NoticeKind.ALARM,
+        chat_id=900,
+        payment_id=PAYMENT,
+        alarm=Alarm.UNTRUSTED,
+    )
+    await owe(store, alarm, replace(alarm, key="alarm:y", alarm=Alarm.TWICE))
+
+    [first] = await claim(store)
+
+    assert (first.alarm, first.payment_id) == (Alarm.UNTRUSTED, PAYMENT)
+
+
+async def test_a_notice_about_a_payment_nobody_knows_has_no_home_and_is_dropped(
+    store: Store,
+) -> None:
+    await owe(store, replace(STATUS, payment_id="f" * 32))
+
+    assert await claim(store) == []
+
+
+async def test_told_messages_are_forgotten_in_time(store: Store) -> None:
+    await owe(store, saying("a", 1))
+    [notice] = await claim(store)
+    await tell(store, notice)
+    later = NOON + timedelta(days=8)
+
+    assert await store.write(lambda tx: tx.notices.purge(before=later)) == 1
