@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -52,6 +53,8 @@ class Timetable:
         """Start nothing more; let what runs finish, or cut it: every job can be cut anywhere."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+            # It only takes effect on the loop's next turn, and could start a job before that.
+            await asyncio.sleep(0)
         if self._running:
             _, late = await asyncio.wait(set(self._running), timeout=FINISH_WITHIN_S)
             for task in late:
@@ -61,8 +64,10 @@ class Timetable:
         task = asyncio.ensure_future(self._guarded(job))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        # Shutting the scheduler down cancels this wait, not the job half-way through its work.
-        await asyncio.shield(task)
+        # Shutting the scheduler down cancels this wait, not the job half-way through its work;
+        # the scheduler would report its own cancelling as a failed job.
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
     async def _guarded(self, job: Job) -> None:
         """One failure is told once, and once more when it is over."""

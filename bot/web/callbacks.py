@@ -75,6 +75,10 @@ class Callbacks:
         except NotKept as exc:
             log.error("callback.not_kept id=%s why=%s", payment_id, type(exc).__name__)
             return web.Response(status=503, text="Try again")
+        except Exception:
+            # A bug of ours. Whether it was kept is not known, so whoever sent it may come again.
+            log.exception("callback.failed id=%s", payment_id)
+            return web.Response(status=503, text="Try again")
         if status != 200:
             return web.Response(status=status, text="Refused", headers={"Connection": "close"})
         return web.Response(body=ACCEPTED, content_type="application/json")

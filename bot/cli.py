@@ -1,0 +1,188 @@
+"""The command line: `lipabot run | demo | simulate`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from bot.config import Config
+
+# What a command needs is imported inside it: `--help` should not wait for a database driver.
+
+__all__ = ["main"]
+
+BAD_CONFIG = 2
+FAILED = 1
+READY_WITHIN_S = 30.0
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("lipabot")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(_version(), prog_name="lipabot", message="%(prog)s %(version)s")
+def main() -> None:
+    """M-Pesa payments in a Telegram chat."""
+
+
+@main.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("config.toml"),
+    show_default=True,
+    help="The configuration; config.example.toml explains every key.",
+)
+def run(path: Path) -> None:
+    """Be the bot, until SIGTERM or Ctrl-C."""
+    from bot.config import ConfigError, load_config
+    from bot.logs import configure
+
+    try:
+        config = load_config(path)
+    except ConfigError as exc:
+        _stop(str(exc), BAD_CONFIG)
+    configure(config.logs.level, config.logs.format, config.secrets())
+    from bot.app import run as run_bot
+
+    _until_done(run_bot(config))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where the demo bot keeps its database.",
+)
+def demo(port: int, data: Path) -> None:
+    """Show the whole bot on one page, with a made-up Telegram and a made-up Safaricom."""
+    from bot.logs import configure
+    from bot.playground.demo import demo as run_demo
+
+    configure("warning", "text")
+    _until_done(run_demo(port=port, data_dir=data, start_bot=_demo_bot, echo=click.echo))
+
+
+@asynccontextmanager
+async def _demo_bot(*, api_url: str, mpesa_base_url: str, data_dir: Path) -> AsyncIterator[None]:
+    """The real bot, at work between the two stand-ins while the block runs."""
+    from bot.app import running
+    from bot.clock import SystemClock
+
+    # The stand-ins forget everything when they stop, and so must the bot: its old messages and
+    # receipts would be somebody else's in the new world. Earlier runs are left to look at.
+    folder = data_dir / f"{SystemClock().now():%Y%m%d-%H%M%S}"
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    config = _demo_config(api_url, mpesa_base_url, folder / "lipabot.db")
+    async with running(config) as ready:
+        async with asyncio.timeout(READY_WITHIN_S):
+            await ready.wait()
+        yield
+
+
+def _demo_config(api_url: str, mpesa_base_url: str, database: Path) -> Config:
+    from bot.config import Config
+    from bot.playground.botapi import TOKEN
+    from bot.playground.demo import OPERATOR_ID
+    from mpesa.simulator import SimulatorSettings
+
+    daraja = SimulatorSettings()
+    port = _free_port()
+    return Config.model_validate(
+        {
+            "telegram": {"token": TOKEN, "api_url": api_url, "operators": [OPERATOR_ID]},
+            "mpesa": {
+                "base_url": mpesa_base_url,
+                "consumer_key": daraja.consumer_key,
+                "consumer_secret": daraja.consumer_secret,
+                "shortcode": daraja.shortcode,
+                "passkey": daraja.passkey,
+                "business_name": "Mama Njeri Shop",
+            },
+            "webhook": {"public_url": f"http://127.0.0.1:{port}", "port": port},
+            "storage": {"url": f"sqlite:///{database}"},
+        }
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True)
+@click.option(
+    "--answer-after",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="Seconds until a phone that acts by itself answers its prompt.",
+)
+@click.option(
+    "--callback-delay",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="Seconds from an answer to its callback.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Makes ids and receipts.")
+def simulate(host: str, port: int, answer_after: float, callback_delay: float, seed: int) -> None:
+    """Stand in for Safaricom's Daraja, phones included. No money moves."""
+    from mpesa.simulator import SimulatorSettings, serve
+
+    settings = SimulatorSettings(answer_after_s=answer_after, callback_after_s=callback_delay)
+
+    async def served() -> None:
+        from bot.playground.demo import stop_signals
+
+        def ready(base_url: str) -> None:
+            click.echo(f"Safaricom's stand-in is at {base_url} (Ctrl-C stops it). In config.toml:")
+            for name in ("shortcode", "consumer_key", "consumer_secret", "passkey"):
+                click.echo(f'  mpesa.{name} = "{getattr(settings, name)}"')
+            click.echo(f'  mpesa.base_url = "{base_url}"')
+
+        async with stop_signals() as stop:
+            await serve(host=host, port=port, stop=stop, ready=ready, settings=settings, seed=seed)
+
+    _until_done(served())
+
+
+def _until_done(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* to its end; what a person can mend ends in one line."""
+    from storage.errors import StorageError
+
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except StorageError as exc:
+        _stop(str(exc), FAILED)
+    except OSError as exc:
+        _stop(exc.strerror or str(exc) or type(exc).__name__, FAILED)
+
+
+def _stop(why: str, status: int) -> NoReturn:
+    for line in why.splitlines():
+        click.echo(f"lipabot: {line}", err=True)
+    sys.exit(status)

@@ -1,0 +1,106 @@
+"""The command line as its user meets it: a process, its words and its exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+WITHIN_S = 30
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LIPABOT_")}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def lipabot(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *words],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+
+
+def test_help_lists_the_commands(tmp_path: Path) -> None:
+    done = lipabot("--help", folder=tmp_path)
+
+    assert done.returncode == 0
+    for command in ("run", "demo", "simulate"):
+        assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = lipabot("--version", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("lipabot ")
+
+
+def test_a_missing_configuration_ends_in_one_line(tmp_path: Path) -> None:
+    done = lipabot("run", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "lipabot: config.toml: no such file: copy config.example.toml and fill it in\n"
+    )
+
+
+def test_the_example_as_it_is_is_refused_by_the_names_of_its_gaps(tmp_path: Path) -> None:
+    example = Path(__file__).parents[1] / "config.example.toml"
+
+    done = lipabot("run", "--config", str(example), folder=tmp_path)
+
+    assert done.returncode == 2
+    named = [line.split(":")[1].strip() for line in done.stderr.splitlines()]
+    assert named == [
+        *("telegram.token", "mpesa.consumer_key", "mpesa.consumer_secret", "mpesa.passkey"),
+        "webhook.public_url",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_simulate_serves_until_it_is_told_to_stop(tmp_path: Path, number: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "simulate", "--port", "0", "--callback-delay", "0"),
+        cwd=tmp_path,
+        env={**environment(), "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            words = (await process.stdout.readline()).decode()
+            address = re.search(r"http://127\.0\.0\.1:\d+", words)
+            assert address is not None
+            async with (
+                aiohttp.ClientSession() as client,
+                client.get(f"{address.group()}/control/state") as answer,
+            ):
+                assert answer.status == 200
+            process.send_signal(number)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def test_a_port_that_is_taken_ends_in_one_line(tmp_path: Path) -> None:
+    done = lipabot("simulate", "--host", "192.0.2.1", folder=tmp_path)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("lipabot: ")

@@ -1,0 +1,339 @@
+"""The configuration: what is taken, what is refused by its exact name, and what is never said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from bot.config import Config, ConfigError, load_config
+
+GOOD = """
+[telegram]
+token = "123456:AbCdEfGhIjKlMnOpQrStUvWxYz012345678"
+operators = [900]
+[mpesa]
+consumer_key = "consumer-key-value"
+consumer_secret = "consumer-secret-value"
+shortcode = "174379"
+passkey = "passkey-value"
+[webhook]
+public_url = "https://pay.example.org"
+"""
+KEY = "0123456789abcdef" * 4
+
+
+class WriteConfig(Protocol):
+    """Writes a private config.toml: the good one, with words replaced and lines added."""
+
+    def __call__(self, *replaced: tuple[str, str], more: str = "", mode: int = 0o600) -> Path: ...
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("LIPABOT_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def write_config(tmp_path: Path) -> WriteConfig:
+    def write(*replaced: tuple[str, str], more: str = "", mode: int = 0o600) -> Path:
+        text = GOOD
+        for old, new in replaced:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "config.toml"
+        path.write_text(text + more)
+        path.chmod(mode)
+        return path
+
+    return write
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    return str(caught.value).splitlines()
+
+
+def test_a_good_file_is_read_with_defaults(write_config: WriteConfig) -> None:
+    config = load_config(write_config())
+
+    assert config.telegram.operators == (900,)
+    assert config.telegram.mode == "polling"
+    assert config.polling.check_after_s == (25, 60, 130, 300, 900, 3600, 21600, 86400)
+    assert config.storage.url.get_secret_value() == "sqlite:///lipabot.db"
+    assert not config.takes_real_money
+
+
+def test_the_environment_wins_over_the_file(
+    write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIPABOT_MPESA__SHORTCODE", "600000")
+    monkeypatch.setenv("LIPABOT_TELEGRAM__OPERATORS", "[1, 2]")
+    monkeypatch.setenv("lipabot_logs__format", "json")
+
+    config = load_config(write_config())
+
+    assert config.mpesa.shortcode == "600000"
+    assert config.mpesa.passkey.get_secret_value() == "passkey-value"
+    assert config.telegram.operators == (1, 2)
+    assert config.logs.format == "json"
+
+
+def test_a_config_made_in_code_takes_nothing_from_outside(
+    write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = load_config(write_config()).model_dump()
+    monkeypatch.setenv("LIPABOT_WEBHOOK__PORT", "1")
+
+    assert Config.model_validate(given).webhook.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "what"),
+    [
+        ("token =", "tokem =", "telegram.token", "is missing"),
+        ("token =", "tokem =", "telegram.tokem", "did you mean token?"),
+        ("123456:AbC", "AbC", "telegram.token", "@BotFather"),
+        ("123456:AbCdEfGhIjKlMnOpQrStUvWxYz012345678", "…", "telegram.token", "example"),
+        ("[900]", "900", "telegram.operators", "must be a list"),
+        ("[900]", "[-5]", "telegram.operators.0", "greater than 0"),
+        ("passkey-value", " ", "mpesa.passkey", "blank"),
+        ("passkey-value", "<passkey>", "mpesa.passkey", "example"),
+        ("consumer-key-value", "CHANGE ME", "mpesa.consumer_key", "example"),
+        ('"174379"', "174379", "mpesa.shortcode", "in quotes"),
+        ("174379", "1743", "mpesa.shortcode", "5 to 7 digits"),
+        ("174379", "17437x", "mpesa.shortcode", "5 to 7 digits"),
+        ("pay.example.org", "mpesa.example.org", "webhook.public_url", '"mpesa"'),
+        ("pay.example.org", "example.org/M-PESA", "webhook.public_url", '"m-pesa"'),
+        ("pay.example.org", "executive.example.org", "webhook.public_url", '"exe'),
+        ("pay.example.org", "example.org/?a=1", "webhook.public_url", "before any ?"),
+        ("pay.example.org", "example.org /x", "webhook.public_url", "spaces"),
+        ("pay.example.org", "me:pw@example.org", "webhook.public_url", "password"),
+        ("https://pay", "ftp://pay", "webhook.public_url", "http"),
+        ("https://pay.example.org", "https://", "webhook.public_url", "name a host"),
+        ("https://pay.example.org", "https://[::1", "webhook.public_url", "no URL"),
+        ("https://pay.example.org", "https://päy.example.org", "webhook.public_url", "ASCII"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(
+    write_config: WriteConfig, old: str, new: str, key: str, what: str
+) -> None:
+    [line] = [line for line in problems(write_config((old, new))) if line.startswith(f"{key}:")]
+
+    assert what in line
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("[polling]\ncheck_after_s = []", "polling.check_after_s"),
+        ("[polling]\ncheck_after_s = [60, 25]", "polling.check_after_s"),
+        ("[polling]\ncheck_after_s = [25, 25]", "polling.check_after_s"),
+        ("[polling]\ncheck_after_s = [0, 25]", "polling.check_after_s.0"),
+        ("[polling]\ncheck_after_s = [25, 999999]", "polling.check_after_s.1"),
+        ("[polling]\nqueries_per_minute = 0", "polling.queries_per_minute"),
+        ("[polling]\nqueries_per_minute = inf", "polling.queries_per_minute"),
+        ("[limits]\nincomplete_before_pause = 5", "limits.incomplete_before_pause"),
+        ("[limits]\npause_h = -1", "limits.pause_h"),
+        ('[storage]\nurl = "mysql://host/db"', "storage.url"),
+        ('[storage]\nurl = "sqlite://"', "storage.url"),
+        ('[storage]\nurl = "nonsense"', "storage.url"),
+        ('[storage]\nurl = "postgresql://host/db"', "security.key"),
+        ('[security]\nkey = "too short"', "security.key"),
+        ('[security]\nprevious_keys = ["short"]', "security.previous_keys.0"),
+        ('[logs]\nlevel = "loud"', "logs.level"),
+        ("[games]\nchess = 1", "games"),
+        ("[storage]\nurl = 3", "storage.url"),
+    ],
+)
+def test_a_bad_line_is_refused_by_its_name(write_config: WriteConfig, more: str, key: str) -> None:
+    assert [line.partition(":")[0] for line in problems(write_config(more=more))] == [key]
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('base_url = "http://sandbox.safaricom.co.ke"', "mpesa.base_url"),
+        ('base_url = "sandbox.safaricom.co.ke"', "mpesa.base_url"),
+        ('transaction_type = "till"', "mpesa.till_number"),
+        ('transaction_type = "buygoods"', "mpesa.transaction_type"),
+        ('till_number = "123456"', "mpesa.till_number"),
+        ('business_name = "two\\nlines"', "mpesa.business_name"),
+    ],
+)
+def test_a_bad_mpesa_line_is_refused_by_its_name(
+    write_config: WriteConfig, line: str, key: str
+) -> None:
+    path = write_config(("[mpesa]", f"[mpesa]\n{line}"))
+
+    assert [line.partition(":")[0] for line in problems(path)] == [key]
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('api_url = "http://bots.example.org"', "telegram.api_url"),
+        ('mode = "webhook"', "webhook.public_url"),
+        ('mode = "pigeon"', "telegram.mode"),
+        ("messages_per_second = 0", "telegram.messages_per_second"),
+    ],
+)
+def test_a_bad_telegram_line_is_refused_by_its_name(
+    write_config: WriteConfig, line: str, key: str
+) -> None:
+    path = write_config(("[telegram]", f"[telegram]\n{line}"), ("https://pay", "http://pay"))
+
+    assert [line.partition(":")[0] for line in problems(path)] == [key]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8081", "http://[::1]:1", "http://botapi:8081", "http://10.1.2.3"]
+)
+def test_a_bot_api_server_nearby_needs_no_https(write_config: WriteConfig, url: str) -> None:
+    config = load_config(write_config(("[telegram]", f'[telegram]\napi_url = "{url}/"')))
+
+    assert config.telegram.api_url == url
+
+
+def test_production_takes_real_money_and_needs_https(write_config: WriteConfig) -> None:
+    live = ("[mpesa]", '[mpesa]\nbase_url = "https://api.safaricom.co.ke/"')
+
+    assert load_config(write_config(live)).takes_real_money
+    [line] = problems(write_config(live, ("https://pay", "http://pay")))
+    assert line.startswith("webhook.public_url: must be https")
+
+
+def test_a_till_is_taken_with_its_number(write_config: WriteConfig) -> None:
+    till = '[mpesa]\ntransaction_type = "till"\ntill_number = "123456"'
+
+    assert load_config(write_config(("[mpesa]", till))).mpesa.till_number == "123456"
+
+
+def test_addresses_are_put_in_one_form(write_config: WriteConfig) -> None:
+    path = write_config(
+        ("https://pay.example.org", "https://Pay.Example.org:8443/Bot/"),
+        ("[webhook]", '[webhook]\ntrusted_proxies = ["10.1.2.3/8", "::1"]'),
+    )
+
+    webhook = load_config(path).webhook
+
+    assert webhook.public_url == "https://pay.example.org:8443/Bot"
+    assert webhook.trusted_proxies == ("10.0.0.0/8", "::1/128")
+
+
+def test_every_problem_is_told_at_once(write_config: WriteConfig) -> None:
+    path = write_config(("174379", "x"), ("[900]", "[0]"), more="[logs]\nlevel = 1")
+
+    keys = [line.partition(":")[0] for line in problems(path)]
+
+    assert keys == ["telegram.operators.0", "mpesa.shortcode", "logs.level"]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_a_file_with_secrets_that_others_may_read_is_refused(
+    write_config: WriteConfig, mode: int
+) -> None:
+    path = write_config(mode=mode)
+
+    assert problems(path) == [f"{path}: holds secrets and others may read it: chmod 600 {path}"]
+
+
+def test_a_file_without_secrets_may_be_read_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[webhook]\npublic_url = "https://pay.example.org"\n')
+    path.chmod(0o644)
+    monkeypatch.setenv("LIPABOT_TELEGRAM__TOKEN", "123456:AbCdEfGhIjKlMnOp")
+    for key in ("CONSUMER_KEY", "CONSUMER_SECRET", "PASSKEY"):
+        monkeypatch.setenv(f"LIPABOT_MPESA__{key}", "a value")
+    monkeypatch.setenv("LIPABOT_MPESA__SHORTCODE", "174379")
+
+    assert load_config(path).mpesa.shortcode == "174379"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LIPABOT_GAMES__CHESS", "s3cret", "LIPABOT_GAMES__CHESS: names no key of ours"),
+        ("LIPABOT_TELEGRAM", '{"tok', "LIPABOT_TELEGRAM: names no key of ours"),
+        ("LIPABOT_TELEGRAM__TOKE", "s3cret", "telegram.toke: is no key of ours"),
+        ("LIPABOT_TELEGRAM__OPERATORS", "[s3cret", "telegram.operators: LIPABOT_TELEGRAM__OPER"),
+        ("LIPABOT_TELEGRAM__OPERATORS", "900", "telegram.operators: must be a list"),
+    ],
+)
+def test_a_bad_variable_is_refused_by_its_name(
+    write_config: WriteConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    told: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    lines = problems(write_config())
+
+    assert any(line.startswith(told) for line in lines)
+    assert not any("s3cret" in line for line in lines)
+
+
+@pytest.mark.parametrize("text", [b"[telegram", b"\xff\xfe", b"token"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(text)
+
+    [line] = problems(path)
+
+    assert line.startswith(f"{path}: is not")
+
+
+def test_a_missing_file_is_told_what_to_copy(tmp_path: Path) -> None:
+    [line] = problems(tmp_path / "nowhere.toml")
+    assert "copy config.example.toml" in line
+    [line] = problems(tmp_path)
+    assert "cannot be read" in line
+
+
+def test_no_problem_repeats_a_value(write_config: WriteConfig) -> None:
+    path = write_config(
+        ("123456:AbC", "s3cret-one"),
+        ("passkey-value", "s3cret-two\\u0000"),
+        ("consumer_key", "consumer_kee"),
+        ("consumer-key-value", "s3cret-three"),
+        ('"174379"', '"s3cret-four"'),
+        more='[storage]\nurl = "mysql://me:s3cret-five@host/db"\n[security]\nkey = "s3cret-six"',
+    )
+
+    assert "s3cret" not in "".join(problems(path))
+
+
+def test_a_config_shows_no_secret(write_config: WriteConfig) -> None:
+    path = write_config(
+        more=f'[storage]\nurl = "postgresql://me:database-pw@host/db"\n[security]\nkey = "{KEY}"'
+    )
+
+    config = load_config(path)
+
+    shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    assert set(config.secrets()) == {
+        "123456:AbCdEfGhIjKlMnOpQrStUvWxYz012345678",
+        "consumer-key-value",
+        "consumer-secret-value",
+        "passkey-value",
+        "database-pw",
+        KEY,
+    }
+    assert not [secret for secret in config.secrets() if secret in shown]
+
+
+def test_a_config_is_frozen(write_config: WriteConfig) -> None:
+    config = load_config(write_config())
+
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(config.mpesa, "shortcode", "600000")  # noqa: B010 - mypy would refuse a plain one

@@ -1,0 +1,117 @@
+"""The timetable: jobs come again, one at a time, survive their own failures, and finish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from bot.jobs import Job, Timetable
+
+SOON_S = 0.01
+WITHIN_S = 5
+
+
+async def test_a_job_comes_again() -> None:
+    third = asyncio.Event()
+    runs = 0
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            third.set()
+
+    timetable = Timetable([Job(name="again", every_s=SOON_S, run=run)])
+    timetable.start()
+    async with asyncio.timeout(WITHIN_S):
+        await third.wait()
+    await timetable.stop()
+
+
+async def test_a_job_that_fails_is_told_once_and_comes_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recovered = asyncio.Event()
+    runs = 0
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 4:
+            raise RuntimeError("no luck")
+        if runs == 5:
+            recovered.set()
+
+    timetable = Timetable([Job(name="unlucky", every_s=SOON_S, run=run)])
+    with caplog.at_level(logging.WARNING):
+        timetable.start()
+        async with asyncio.timeout(WITHIN_S):
+            await recovered.wait()
+        await timetable.stop()
+
+    told = [record.getMessage() for record in caplog.records if record.name == "bot.jobs"]
+    assert told == ["job.failed name=unlucky", "job.recovered name=unlucky"]
+
+
+async def test_a_slow_job_is_never_at_work_twice_and_keeps_no_other_waiting() -> None:
+    release = asyncio.Event()
+    others = asyncio.Event()
+    at_work = most = ticks = 0
+
+    async def slow() -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await release.wait()
+        at_work -= 1
+
+    async def quick() -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 5:
+            others.set()
+
+    timetable = Timetable(
+        [Job(name="slow", every_s=SOON_S, run=slow), Job(name="quick", every_s=SOON_S, run=quick)]
+    )
+    timetable.start()
+    async with asyncio.timeout(WITHIN_S):
+        await others.wait()
+    release.set()
+    await timetable.stop()
+
+    assert most == 1
+
+
+async def test_stopping_waits_for_what_runs_and_starts_nothing_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    started = asyncio.Event()
+    release = asyncio.Event()
+    finished: list[str] = []
+
+    async def run() -> None:
+        started.set()
+        await release.wait()
+        finished.append("whole")
+
+    timetable = Timetable([Job(name="long", every_s=SOON_S, run=run)])
+    timetable.start()
+    async with asyncio.timeout(WITHIN_S):
+        await started.wait()
+    with caplog.at_level(logging.ERROR):
+        stopping = asyncio.ensure_future(timetable.stop())
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        release.set()
+        async with asyncio.timeout(WITHIN_S):
+            await stopping
+
+    assert finished == ["whole"]
+    assert caplog.records == []
+
+
+async def test_a_timetable_that_never_started_can_be_stopped() -> None:
+    await Timetable([]).stop()
