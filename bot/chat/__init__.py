@@ -1,0 +1,1 @@
+"""The chat side: words in, words out."""

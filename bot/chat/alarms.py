@@ -1,0 +1,84 @@
+"""Alarms: what operators are told at once, and what they are given to look a payment up by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.chat.keyboards import Stationery
+from bot.chat.pens import Card
+from bot.core.books import PendingItem
+from bot.texts import Texts, clean, kes
+from storage.records import Alarm, PaymentView
+
+__all__ = ["alarm_card", "pending_card", "short_id"]
+
+LOOK_FROM = timedelta(minutes=-2)
+LOOK_TILL = timedelta(minutes=15)
+"""Around the push; a PIN entered on the last second arrives within it, with clocks a bit off."""
+
+SHORT_ID_CHARS = 8
+
+
+def alarm_card(alarm: Alarm, view: PaymentView | None, paper: Stationery, *, language: str) -> Card:
+    """One alarm: what happened, what it does to the money, and what to do. Masks only."""
+    texts = paper.texts
+    lines = [texts.say(language, f"alarm.{alarm}")]
+    if view is not None:
+        payment = view.payment
+        lines.append(
+            texts.say(
+                language,
+                "payment.facts",
+                id=short_id(payment.id),
+                amount=kes(payment.amount_kes),
+                phone=payment.phone_mask,
+                account=payment.push_ref,
+                status=payment.status,
+                when=texts.when(language, payment.created_at),
+            )
+        )
+    return Card(text="\n".join(lines))
+
+
+def pending_card(item: PendingItem, paper: Stationery, *, language: str) -> Card:
+    """
+    One undecided payment and what to look for in the M-PESA Org portal.
+
+    Holds the whole phone number: for an operator's private chat, and audited by the core.
+    """
+    texts, view, payment = paper.texts, item.view, item.view.payment
+    begun_at = payment.begun_at or payment.created_at
+    lines = [
+        texts.say(
+            language,
+            "pending.item",
+            id=short_id(payment.id),
+            amount=kes(payment.amount_kes),
+            phone=_spaced(item.phone),
+            account=payment.push_ref,
+            reference=view.intent.by_hand_ref,
+            kind=texts.say(language, f"kind.{paper.collector.kind}"),
+            number=paper.collector.number,
+            since=texts.when(language, begun_at + LOOK_FROM),
+            till=texts.when(language, begun_at + LOOK_TILL),
+            status=payment.status,
+        ),
+        _receipt(texts, language, payment.receipt),
+        texts.say(language, "pending.claimed") if view.claimed else "",
+        texts.say(language, "note", note=view.intent.note) if clean(view.intent.note) else "",
+    ]
+    return Card(text="\n".join(line for line in lines if line))
+
+
+def short_id(payment_id: str) -> str:
+    """The random end of an id: enough to find it in the logs."""
+    return payment_id[-SHORT_ID_CHARS:]
+
+
+def _receipt(texts: Texts, language: str, receipt: str | None) -> str:
+    return "" if receipt is None else texts.say(language, "pending.receipt", receipt=receipt)
+
+
+def _spaced(phone: str) -> str:
+    """2547… as the portal and people write it: 0712 345 678."""
+    return f"0{phone[3:6]} {phone[6:9]} {phone[9:]}"

@@ -1,0 +1,312 @@
+"""
+Cards: a payment as a message in the chat it was asked for in.
+
+Pure: a payment, the time and the stationery go in, text and buttons come out. In private a card
+says everything; in a group it shows masks only and never why a payment was not made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from markupsafe import Markup
+
+from bot.chat.alarms import alarm_card, pending_card
+from bot.chat.answers import check_answer, refusal_text, unclear_text
+from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
+from bot.chat.outcomes import Outcome, failure, outcome_of
+from bot.chat.pens import Card, Pen
+from bot.core.phones import carrier_hint
+from bot.core.ports import Collector
+from bot.texts import Texts, clean, money, plain
+from storage.records import Keyboard, Payment, PaymentView, Status, Word
+
+__all__ = [
+    "Card",
+    "alarm_card",
+    "by_hand_card",
+    "check_answer",
+    "history_line",
+    "pending_card",
+    "practice_line",
+    "receipt_card",
+    "refusal_text",
+    "ring_card",
+    "short_receipt",
+    "status_card",
+    "unclear_text",
+    "why",
+]
+
+ALERT_CHARS_MAX = 200
+MAYBE_NO_PROMPT = ("no-answer",)
+MAYBE_OTHER_NETWORK = (
+    "bad-phone",
+    "no-answer",
+    "not-registered",
+    "prompt-failed",
+    "sandbox-refused",
+)
+WARN_FROM_STREAK = 3
+TIMED_OUT_AFTER = timedelta(seconds=60)
+"""A prompt closes by itself about then, and Safaricom calls that cancelled too."""
+
+
+def status_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
+    """The one status message of a payment, as things stand now."""
+    pen = Pen(view, paper)
+    match view.payment.status:
+        case Status.CREATED | Status.ASKING:
+            return pen.card([pen.say("status.sending"), pen.note()], [])
+        case Status.PROMPTED | Status.UNSURE:
+            return _waiting(pen)
+        case Status.CONFIRMING:
+            lines = [pen.say("status.confirming"), _claimed(pen), _superseded(pen)]
+            return pen.card(lines, [Action.CHECK])
+        case Status.REVIEW:
+            lines = [pen.say("status.review"), _ask_message(pen), _superseded(pen)]
+            return pen.card(lines, _claim(pen))
+        case Status.LAPSED:
+            lines = [pen.say("status.lapsed"), *_after_silence(pen), _superseded(pen)]
+            return pen.card(lines, [*_claim(pen), Action.AGAIN])
+        case Status.PAID:
+            return _paid(pen)
+        case Status.DECLINED | Status.REFUSED | Status.VOID:
+            return _not_paid(pen, now)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def ring_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
+    """
+    A last word that came late, as one short new message.
+
+    The status message is edited as well, but an edit does not ring.
+    """
+    pen = Pen(view, paper)
+    payment = view.payment
+    if payment.status is Status.PAID and Word.REVERSED not in payment.words:
+        late = Word.LATE in payment.words
+        lines = [pen.say("ring.late" if late else "ring.paid", **_arrived(pen)), _twice(pen)]
+        return Card(text="\n".join(filter(None, lines)), keyboard=_copy_receipt(pen))
+    card = status_card(view, paper, now=now)
+    head_and_reason = card.text.split("\n")[:2]
+    return Card(text="\n".join(head_and_reason), keyboard=card.keyboard)
+
+
+def why(view: PaymentView, paper: Stationery) -> str:
+    """For an alert that only the one who asked reads: plain, at most 200 characters."""
+    payment = view.payment
+    key = "why.nothing"
+    if outcome_of(payment.status) is Outcome.UNPAID:
+        key = _reason(payment)
+    elif outcome_of(payment.status) is Outcome.UNKNOWN:
+        key = "why.unknown"
+    return clean(plain(Pen(view, paper).say(key)), limit=ALERT_CHARS_MAX)
+
+
+def by_hand_card(view: PaymentView, paper: Stationery) -> Card:
+    """How to pay the same without a prompt, with what must be typed ready to be copied."""
+    pen = Pen(view, paper)
+    collector, reference = paper.collector, view.intent.by_hand_ref
+    lines = [
+        pen.say(f"by-hand.{collector.kind}", number=collector.number, reference=reference),
+        pen.say("by-hand.practice") if collector.practice else "",
+    ]
+    copies = [copy_button(collector.number)]
+    if collector.kind == "paybill":
+        copies.append(copy_button(reference))
+    claim = action_buttons([Action.CLAIM], view, paper)
+    return Card(
+        text="\n".join(line for line in lines if line), keyboard=keyboard([*copies, *claim])
+    )
+
+
+def receipt_card(view: PaymentView, paper: Stationery) -> Card:
+    """A paid payment whole, wherever it was asked for: only for a private chat of its owner."""
+    assert view.payment.status is Status.PAID, "only a paid payment has a receipt"
+    alone = replace(view, intent=replace(view.intent, private=True))
+    return _paid(Pen(alone, paper))
+
+
+def history_line(view: PaymentView, texts: Texts, *, language: str, private: bool) -> str:
+    """One line of a list. Carries no ✅: only a paid message does."""
+    payment = view.payment
+    reversed_ = Word.REVERSED in payment.words
+    outcome = Outcome.RETURNED if reversed_ else outcome_of(payment.status)
+    line = texts.say(
+        language,
+        f"line.{outcome}",
+        amount=money(_credited_cents(payment)),
+        phone=payment.phone_mask,
+        when=texts.when(language, payment.paid_at or payment.created_at),
+    )
+    extras = [] if payment.receipt is None else [_shown(payment.receipt, private=private)]
+    if private and (note := clean(view.intent.note)):
+        extras.append(Markup.escape(note))
+    return " · ".join([line, *extras])
+
+
+def short_receipt(receipt: str) -> str:
+    """`UKN…DE7`: enough for its owner to know it again, not enough for anyone to use it."""
+    return f"{receipt[:3]}…{receipt[-3:]}"
+
+
+def practice_line(collector: Collector, texts: Texts, language: str) -> str:
+    """Said on /start and beside a paid message where no real money stays; else empty."""
+    return texts.say(language, "practice") if collector.practice else ""
+
+
+def _waiting(pen: Pen) -> Card:
+    """A prompt is, or may be, on the phone."""
+    payment = pen.payment
+    can_check = payment.checkout_index is not None
+    asked = payment.not_yet > 0 or payment.unanswered > 0 or payment.user_check_at is not None
+    actions = [*([Action.CHECK] if can_check else []), Action.UNSEEN]
+    if payment.pending_at is not None:
+        lines = [pen.say("status.unknown"), *_after_silence(pen), _superseded(pen)]
+        return pen.card(lines, [*_claim(pen), *actions])
+    if payment.status is Status.UNSURE and not asked:
+        return pen.card([pen.say("status.unsure"), _superseded(pen)], actions)
+    head = pen.say("status.checking" if asked else "status.prompted")
+    return pen.card([head, pen.note(), _superseded(pen)], actions)
+
+
+def _paid(pen: Pen) -> Card:
+    payment, words = pen.payment, pen.payment.words
+    if Word.REVERSED in words:
+        return pen.card([pen.say("paid.reversed", **_arrived(pen)), _twice(pen)], [])
+    asked_cents, credited_cents = payment.amount_kes * 100, _credited_cents(payment)
+    lines = [pen.say("paid.private" if pen.private else "paid.group", **_arrived(pen))]
+    if Word.LATE in words:
+        lines.append(pen.say("paid.late"))
+    if Word.BY_HAND in words:
+        lines.append(pen.say("paid.by-hand"))
+    if Word.OTHER_AMOUNT in words:
+        more = "paid.more" if credited_cents > asked_cents else "paid.less"
+        difference = money(abs(credited_cents - asked_cents))
+        lines.append(pen.say(more, arrived=money(credited_cents), difference=difference))
+    lines += [_twice(pen), _contradicted(pen), pen.note()]
+    if pen.private:
+        lines.append(practice_line(pen.paper.collector, pen.paper.texts, pen.view.intent.language))
+    text = "\n".join(line for line in lines if line)
+    return Card(text=text, keyboard=_copy_receipt(pen))
+
+
+def _not_paid(pen: Pen, now: datetime) -> Card:
+    why_not = failure(pen.payment.status, pen.payment.reason)
+    paused_until = pen.view.paused_until
+    if paused_until is not None and paused_until <= now:
+        paused_until = None
+    if not pen.private:
+        again = Action.AGAIN in why_not.actions and paused_until is None
+        actions = [*([Action.AGAIN] if again else []), Action.WHY]
+        return pen.card([pen.say("not-paid.group"), _superseded(pen)], actions)
+    lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.payment))]
+    lines += _hints(pen)
+    actions = [each for each in why_not.actions if each is not Action.CLAIM or _claim(pen)]
+    if paused_until is not None:
+        until = pen.paper.texts.until(pen.view.intent.language, paused_until, now=now)
+        lines.append(pen.say("streak.paused", until=until))
+        actions = [Action.BYHAND]
+    elif pen.view.streak >= WARN_FROM_STREAK:
+        lines.append(pen.say("streak.warning", count=pen.view.streak))
+        actions = [*actions, *([] if Action.BYHAND in actions else [Action.BYHAND])]
+    return pen.card([*lines, _contradicted(pen), _claimed(pen), _superseded(pen)], actions)
+
+
+def _hints(pen: Pen) -> list[str]:
+    """What to look at on a phone that no prompt came to."""
+    payment = pen.payment
+    hints: list[str] = []
+    if payment.reason in MAYBE_NO_PROMPT:
+        hints.append(pen.say("hint.no-prompt"))
+    if payment.reason in MAYBE_OTHER_NETWORK:
+        # The mask shows the prefix, and the prefix is all that tells the network.
+        shown = payment.phone_mask
+        network = carrier_hint(f"254{shown[1:4]}000{shown[-3:]}")
+        if network is not None and network != "Safaricom":
+            hints.append(pen.say("hint.network", network=network))
+    return hints
+
+
+def _reason(payment: Payment) -> str:
+    """The sentence that says why, and what to do next."""
+    heard_at, begun_at = payment.decided_at, payment.begun_at
+    if payment.reason == "cancelled" and heard_at is not None and begun_at is not None:
+        timed_out = heard_at - begun_at >= TIMED_OUT_AFTER
+        return "declined.cancelled-or-timed-out" if timed_out else "declined.cancelled"
+    return failure(payment.status, payment.reason).key
+
+
+def _claim(pen: Pen) -> list[Action]:
+    """An M-PESA message shows names and balances: it is asked for in private only."""
+    return [Action.CLAIM] if pen.private and not pen.view.claimed else []
+
+
+def _after_silence(pen: Pen) -> list[str]:
+    """Nothing is known: what the person can look at, and what that then means."""
+    lines = [_ask_message(pen)]
+    return lines if pen.view.claimed or not pen.private else [*lines, pen.say("claim.none")]
+
+
+def _ask_message(pen: Pen) -> str:
+    if pen.view.claimed:
+        return pen.say("claim.looking")
+    return pen.say("claim.paste" if pen.private else "claim.look")
+
+
+def _claimed(pen: Pen) -> str:
+    return pen.say("claim.looking") if pen.view.claimed else ""
+
+
+def _superseded(pen: Pen) -> str:
+    return pen.say("superseded") if pen.payment.superseded else ""
+
+
+def _contradicted(pen: Pen) -> str:
+    if Word.CONTRADICTED not in pen.payment.words:
+        return ""
+    paid = pen.payment.status is Status.PAID
+    return pen.say("paid.contradicted" if paid else "not-paid.contradicted")
+
+
+def _twice(pen: Pen) -> str:
+    if Word.TWICE in pen.payment.words:
+        return pen.say("paid.twice")
+    return pen.say("paid.superseded") if pen.payment.superseded else ""
+
+
+def _arrived(pen: Pen) -> dict[str, object]:
+    """The amount that came, its receipt as this chat may see it, and when."""
+    payment = pen.payment
+    at = payment.paid_at or payment.decided_at or payment.created_at
+    receipt = pen.say("code-to-follow")
+    if payment.receipt is not None:
+        receipt = _shown(payment.receipt, private=pen.private)
+    return {
+        "amount": money(_credited_cents(payment)),
+        "receipt": Markup(receipt),  # noqa: S704 -- escaped where it was made
+        "when": pen.paper.texts.when(pen.view.intent.language, at),
+    }
+
+
+def _shown(receipt: str, *, private: bool) -> Markup:
+    if private:
+        return Markup("<code>{}</code>").format(receipt)
+    return Markup.escape(short_receipt(receipt))
+
+
+def _credited_cents(payment: Payment) -> int:
+    if payment.credited_cents is None:
+        return payment.amount_kes * 100
+    return payment.credited_cents
+
+
+def _copy_receipt(pen: Pen) -> Keyboard | None:
+    receipt = pen.payment.receipt
+    if receipt is None or not pen.private:
+        return None
+    return keyboard([copy_button(receipt)])

@@ -1,0 +1,170 @@
+"""Context: one update as the handlers see it, with who is speaking, where, and in what language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from telegram import Chat, MaybeInaccessibleMessage, Message, Update
+from telegram.ext import ExtBot
+
+from bot.chat.keyboards import Stationery
+from bot.core.core import Core
+from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts
+from storage.records import Closing, Keyboard, PaymentView, Person, Reply
+
+__all__ = ["Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every handler works with, the same for all updates."""
+
+    core: Core
+    paper: Stationery
+    bot: ExtBot[None]
+
+    @property
+    def texts(self) -> Texts:
+        return self.paper.texts
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """
+    One update of one person, to be carried out and closed.
+
+    Whatever is said goes into the `Closing` that ends the update, in one commit with its
+    effect; a handler that closes nothing leaves the update to be marked done after it.
+    """
+
+    desk: Desk
+    update_id: int
+    chat_id: int
+    thread_id: int | None  # the topic of a forum
+    message_id: int | None  # of the command, or of the message with the button
+    private: bool
+    person: Person
+    language: str
+    message: Message | None = None
+    words: str = ""  # what followed the command, or the whole text where there was none
+    edited: bool = False
+    closed: bool = field(default=False, init=False)
+
+    @property
+    def core(self) -> Core:
+        return self.desk.core
+
+    @property
+    def paper(self) -> Stationery:
+        return self.desk.paper
+
+    @property
+    def is_operator(self) -> bool:
+        return self.person.id in self.core.operators
+
+    @property
+    def username(self) -> str:
+        """The bot's name in Telegram, without the @."""
+        return self.desk.paper.username
+
+    @property
+    def subject(self) -> str:
+        """This person as what a button is about: signed like a payment's id, of the same shape."""
+        return f"{self.person.id:032x}"
+
+    def say(self, key: str, **values: object) -> str:
+        """A sentence of the catalogue in this person's language; HTML."""
+        return self.desk.texts.say(self.language, key, **values)
+
+    def command(self, name: str) -> str:
+        """A command as this chat must type it: in a group it names us."""
+        return f"/{name}" if self.private else f"/{name}@{self.username}"
+
+    def link(self, payload: str) -> str:
+        """The address that opens a private chat with us (core.telegram.org/api/links)."""
+        return f"https://t.me/{self.username}?start={payload}"
+
+    def reply(self, text: str, keyboard: Keyboard | None = None) -> Reply:
+        """A message to this chat; in a group it answers the one that was written."""
+        return Reply(
+            chat_id=self.chat_id,
+            thread_id=self.thread_id,
+            reply_to=None if self.private else self.message_id,
+            text=text,
+            keyboard=keyboard,
+        )
+
+    def closing(self, *replies: Reply) -> Closing:
+        """The end of this update; whoever asks for it commits it."""
+        self.closed = True
+        return Closing(update_id=self.update_id, replies=replies)
+
+    async def answer(self, text: str, keyboard: Keyboard | None = None) -> None:
+        """Say one thing, and that was all."""
+        await self.core.post.say(self.closing(self.reply(text, keyboard)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """A press of one of our own buttons about a payment, by the person who asked for it."""
+
+    turn: Turn
+    view: PaymentView
+
+
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """What the one who pressed sees at once (Telegram: at most 200 characters, no marks)."""
+
+    text: str = ""
+    alert: bool = False  # a window to be closed, for what must be read
+
+
+def language_of(chosen: str | None, telegram_language: str | None) -> str:
+    """The language chosen with /language, else Telegram's, else English."""
+    if chosen in LANGUAGES:
+        return chosen
+    spoken = (telegram_language or "").lower().partition("-")[0]
+    return spoken if spoken in LANGUAGES else DEFAULT_LANGUAGE
+
+
+async def open_turn(desk: Desk, update: Update) -> Turn | None:
+    """Meet the person behind an update; None when nobody we talk to is behind it."""
+    user, chat = update.effective_user, update.effective_chat
+    if user is None or chat is None or user.is_bot:
+        return None
+    private = chat.type == Chat.PRIVATE
+    person = await desk.core.people.meet(
+        user_id=user.id,
+        first_name=user.first_name,
+        telegram_language=user.language_code,
+        private=private and not _is_leaving(update),
+    )
+    message = _message(update)
+    place = message if isinstance(message, Message) else None
+    topic = place is not None and bool(place.is_topic_message)
+    return Turn(
+        desk=desk,
+        update_id=update.update_id,
+        chat_id=chat.id,
+        thread_id=place.message_thread_id if topic and place is not None else None,
+        message_id=None if message is None else message.message_id,
+        private=private,
+        person=person,
+        language=language_of(person.language, user.language_code),
+        message=place,
+        edited=update.edited_message is not None,
+    )
+
+
+def _message(update: Update) -> MaybeInaccessibleMessage | None:
+    # PTB's own `effective_message` warns where the message under a button is too old to read.
+    if update.callback_query is not None:
+        return update.callback_query.message
+    return update.effective_message
+
+
+def _is_leaving(update: Update) -> bool:
+    """Whether this is the news that somebody blocked us."""
+    moved = update.my_chat_member
+    return moved is not None and moved.new_chat_member.status in ("left", "kicked")

@@ -1,0 +1,88 @@
+"""Errors: a failed update is logged, tried again, and in the end set aside with a calm word."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from telegram import Chat, Update
+from telegram.error import Conflict, TelegramError
+
+from bot.chat.context import Desk, language_of
+from bot.chat.inbox import InboxQueue
+from bot.core.hear import NotKept
+from bot.core.ports import Clock
+from storage.records import Closing, Reply
+
+__all__ = ["PollingErrors", "failed"]
+
+log = logging.getLogger(__name__)
+
+STORE_DOWN_WAIT_S = 5.0
+SAME_AGAIN_AFTER = timedelta(minutes=10)
+
+
+async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception) -> None:
+    """
+    A handler raised: log it first, count the try, come back later.
+
+    The log holds the update's number and the stack, never the update: it may hold a phone.
+    """
+    update_id = update.update_id if isinstance(update, Update) else None
+    log.error("update.failed id=%s kind=%s", update_id, type(error).__name__, exc_info=error)
+    if not isinstance(update, Update):
+        return
+    try:
+        after_s = await desk.core.inbox.failed(update.update_id, _calm(desk, update))
+    except NotKept as exc:
+        log.warning("update.failure_not_counted id=%d why=%s", update.update_id, exc)
+        after_s = STORE_DOWN_WAIT_S
+    if after_s is not None:
+        queue.again(update, after_s=after_s)
+
+
+class PollingErrors:
+    """What goes wrong while polling, logged once per change: a night offline is not 9,000 lines."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: str | None = None
+        self._logged_at: datetime | None = None
+
+    def __call__(self, exc: TelegramError) -> None:
+        """PTB's `error_callback`; PTB itself waits longer after each error, up to 30 s."""
+        kind, now = type(exc).__name__, self._clock.now()
+        fresh = self._logged_at is None or now - self._logged_at > SAME_AGAIN_AFTER
+        if kind == self._last and not fresh:
+            return
+        self._last, self._logged_at = kind, now
+        if isinstance(exc, Conflict):
+            log.error(
+                "polling.conflict: another program polls with this token, or a webhook is set; "
+                "stop the other one. Waiting, and looking again."
+            )
+        else:
+            log.warning("polling.failed kind=%s why=%s", kind, exc.message)
+
+
+def _calm(desk: Desk, update: Update) -> Closing:
+    """What the chat is told when we give up: nothing was lost, and what to do."""
+    user, chat = update.effective_user, update.effective_chat
+    replies: tuple[Reply, ...] = ()
+    speaks = update.message is not None or update.callback_query is not None
+    if user is not None and chat is not None and not user.is_bot and speaks:
+        language = language_of(None, user.language_code)
+        message = update.message
+        replies = (
+            Reply(
+                chat_id=chat.id,
+                text=desk.texts.say(language, "error.gave-up", reference=update.update_id),
+                thread_id=message.message_thread_id
+                if message is not None and message.is_topic_message
+                else None,
+                reply_to=None
+                if chat.type == Chat.PRIVATE or message is None
+                else message.message_id,
+            ),
+        )
+    return Closing(update_id=update.update_id, replies=replies)

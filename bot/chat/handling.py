@@ -1,0 +1,213 @@
+"""Handling: one update finds its handler, and is done when that has returned."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from telegram import CallbackQuery, Chat, ChatMember, Message, Update
+from telegram.error import TelegramError
+
+from bot.chat import pay, start
+from bot.chat.context import Desk, Press, Toast, Turn, language_of, open_turn
+from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
+from bot.texts import plain
+from storage.records import Button, Closing, DraftKind, Keyboard, Reply
+
+__all__ = ["ALLOWED_UPDATES", "carry_out"]
+
+log = logging.getLogger(__name__)
+
+ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+
+COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
+OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
+GROUPS = (Chat.GROUP, Chat.SUPERGROUP)
+
+
+async def carry_out(desk: Desk, update: Update) -> None:
+    """
+    Do what the update asks for, and mark it done in the same commit, or after it.
+
+    Anything raised leaves it waiting in the inbox: it will be tried again.
+    """
+    message = update.message or update.edited_message
+    query = update.callback_query
+    if query is not None:
+        await _pressed(desk, update, query)
+        return
+    if message is not None and await _moved(desk, message):
+        await desk.core.inbox.done(update.update_id)
+        return
+    if message is not None and message.sender_chat is not None:
+        await _anonymous(desk, update, message)
+        return
+    turn = None if _ignored(update) else await open_turn(desk, update)
+    if turn is None:
+        await desk.core.inbox.done(update.update_id)
+        return
+    if message is not None:
+        await _written(turn, message)
+    elif _was_added(update):
+        await start.joined(turn)
+    await _close(turn)
+
+
+async def _close(turn: Turn) -> None:
+    if not turn.closed:
+        await turn.core.inbox.done(turn.update_id)
+
+
+async def _written(turn: Turn, message: Message) -> None:
+    """A message, new or mended."""
+    text = message.text or ""
+    found = COMMAND.fullmatch(text)
+    if found is not None:
+        named = found["bot"]
+        if named is None or named.lower() == turn.username.lower():
+            turn.words = found["words"] or ""
+            await _command(turn, found["name"].lower())
+        return
+    turn.words = text
+    if message.contact is not None and turn.private:
+        await pay.contact(turn, message.contact)
+    elif text and (turn.private or _answers_us(turn, message)):
+        await _words(turn)
+    elif turn.private and message.effective_attachment is not None:
+        await start.unknown(turn, command=False)
+
+
+async def _command(turn: Turn, name: str) -> None:
+    found = command(name, is_operator=turn.is_operator)
+    if found is None:
+        await start.unknown(turn, command=True)
+    elif turn.private or found.groups:
+        await found.handler(turn)
+    else:
+        label = plain(turn.say("button.open-private"))
+        link = Button(label=label, url=turn.link(name))
+        await turn.answer(turn.say("private-only", command=f"/{name}"), Keyboard(rows=((link,),)))
+
+
+async def _words(turn: Turn) -> None:
+    """Words without a command: the answer to what we asked, or nothing we know."""
+    draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    if draft is None:
+        await start.unknown(turn, command=False)
+        return
+    match draft.kind:
+        case DraftKind.PAY_PHONE:
+            await pay.phone_typed(turn, draft)
+        case DraftKind.CLAIM:
+            await pay.pasted(turn, draft)
+
+
+async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
+    """A button: whatever happens, the one who pressed is answered, so that it stops spinning."""
+    language = language_of(None, query.from_user.language_code)
+    toast = Toast(desk.texts.say(language, "toast.failed"))
+    try:
+        turn = await open_turn(desk, update)
+        toast = Toast() if turn is None else await _press(turn, query)
+        if turn is None:
+            await desk.core.inbox.done(update.update_id)
+        else:
+            await _close(turn)
+    finally:
+        await _answer(desk, query, toast)
+
+
+async def _press(turn: Turn, query: CallbackQuery) -> Toast:
+    """Whose button it is decides; who may not press is told so, and nothing happens."""
+    found = turn.core.buttons.read(query.data or "")
+    if found is None:
+        return Toast(turn.say("toast.old"))
+    action, subject = found
+    if action in PERSON_BUTTONS:
+        if subject != turn.subject:
+            return Toast(turn.say("toast.not-yours"))
+        return await PERSON_BUTTONS[action](turn)
+    view = await turn.core.books.view(subject)
+    if view is None or action not in PAYMENT_BUTTONS:
+        return Toast(turn.say("toast.old"))
+    if view.intent.asked_by != turn.person.id:
+        return Toast(_only_the_asker(turn, view.intent.asked_by))
+    return await PAYMENT_BUTTONS[action](Press(turn=turn, view=view))
+
+
+def _only_the_asker(turn: Turn, asked_by: int) -> str:
+    """Named if the message under the button still shows whose command it answers."""
+    above = None if turn.message is None else turn.message.reply_to_message
+    asker = None if above is None else above.from_user
+    if asker is None or asker.id != asked_by:
+        return plain(turn.say("toast.not-yours"))
+    return plain(turn.say("toast.only", name=asker.first_name))
+
+
+async def _answer(desk: Desk, query: CallbackQuery, toast: Toast) -> None:
+    try:
+        await desk.bot.answer_callback_query(
+            query.id, plain(toast.text) or None, show_alert=toast.alert
+        )
+    except TelegramError as exc:
+        # Too old (after a restart), or the network: what was pressed for is committed.
+        log.info("press.not_answered why=%s", exc.message)
+
+
+async def _moved(desk: Desk, message: Message) -> bool:
+    """A group became a supergroup; told in both, and doing it twice changes nothing."""
+    old, new = message.chat.id, message.migrate_to_chat_id
+    if message.migrate_from_chat_id is not None:
+        old, new = message.migrate_from_chat_id, message.chat.id
+    if new is None:
+        return False
+    await desk.core.post.migrated(old_chat_id=old, new_chat_id=new)
+    return True
+
+
+async def _anonymous(desk: Desk, update: Update, message: Message) -> None:
+    """
+    Somebody who writes as a group or a channel: we cannot know whose payment it would be.
+
+    Only a command that names us is answered.
+    """
+    found = COMMAND.fullmatch(message.text or "")
+    named = None if found is None else found["bot"]
+    replies: tuple[Reply, ...] = ()
+    if named is not None and named.lower() == desk.paper.username.lower():
+        text = desk.texts.say(language_of(None, None), "anonymous")
+        thread_id = message.message_thread_id if message.is_topic_message else None
+        replies = (
+            Reply(
+                chat_id=message.chat.id,
+                thread_id=thread_id,
+                reply_to=message.message_id,
+                text=text,
+            ),
+        )
+    await desk.core.post.say(Closing(update_id=update.update_id, replies=replies))
+
+
+def _ignored(update: Update) -> bool:
+    """Channel posts, and the news that we were put out or blocked: there is nobody to tell."""
+    message = update.message or update.edited_message
+    if message is not None:
+        return message.chat.type not in (Chat.PRIVATE, *GROUPS)
+    return not _was_added(update)
+
+
+def _was_added(update: Update) -> bool:
+    """Whether somebody has just put us into a group."""
+    moved = update.my_chat_member
+    return (
+        moved is not None
+        and moved.chat.type in GROUPS
+        and moved.old_chat_member.status in OUTSIDE
+        and moved.new_chat_member.status not in OUTSIDE
+    )
+
+
+def _answers_us(turn: Turn, message: Message) -> bool:
+    above = message.reply_to_message
+    author = None if above is None else above.from_user
+    return author is not None and author.id == turn.desk.bot.id

@@ -1,0 +1,60 @@
+"""Letters: a notice becomes the message it stands for, from what is true at that moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from bot.chat.cards import alarm_card, ring_card, status_card
+from bot.chat.keyboards import Stationery
+from bot.chat.pens import Card
+from bot.core.core import Core
+from storage.records import Notice, NoticeKind, PaymentView, Reply
+
+__all__ = ["Letters"]
+
+OPERATORS_LANGUAGE = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Makes the message of a notice; reads the books anew each time, so it is never stale."""
+
+    core: Core
+    paper: Stationery
+
+    async def make(self, notice: Notice) -> Reply | None:
+        """The message, or None where there is nothing to make it from."""
+        match notice.kind:
+            case NoticeKind.SAY:
+                # The group may have moved since the words were written down.
+                said = notice.reply
+                return None if said is None else replace(said, chat_id=notice.chat_id)
+            case NoticeKind.STATUS | NoticeKind.RING:
+                view = await self._view(notice)
+                return None if view is None else self._about(notice, view)
+            case NoticeKind.ALARM:
+                if notice.alarm is None:
+                    return None
+                view = await self._view(notice)
+                card = alarm_card(notice.alarm, view, self.paper, language=OPERATORS_LANGUAGE)
+                return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
+            case unreachable:
+                assert_never(unreachable)
+
+    async def _view(self, notice: Notice) -> PaymentView | None:
+        if notice.payment_id is None:
+            return None
+        return await self.core.books.view(notice.payment_id)
+
+    def _about(self, notice: Notice, view: PaymentView) -> Reply:
+        make = status_card if notice.kind is NoticeKind.STATUS else ring_card
+        card: Card = make(view, self.paper, now=self.core.clock.now())
+        intent = view.intent
+        return Reply(
+            chat_id=notice.chat_id,
+            thread_id=intent.thread_id,
+            reply_to=None if intent.private else intent.reply_to,
+            text=card.text,
+            keyboard=card.keyboard,
+        )

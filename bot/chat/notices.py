@@ -1,0 +1,199 @@
+"""Notices: what we owe the chats is made, sent or edited, and what became of it written down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+)
+from telegram.ext import ExtBot
+
+from bot.chat.lanes import retry_after_s
+from bot.chat.telling import LOST, UNREACHABLE, edit, says, send
+from bot.core.hear import NotKept
+from bot.core.ports import Clock
+from bot.core.post import Post
+from storage.records import Notice, NoticeKind, Reply
+
+__all__ = ["Make", "Notifier"]
+
+log = logging.getLogger(__name__)
+
+CHATS_AT_ONCE = 64
+IDLE_S = 1.0  # how often we look for what has fallen due by the clock alone
+LONGEST_WAIT_S = 60.0
+ODD_TRIES_MAX = 5
+WRITE_TRIES = 6
+FINISH_WITHIN_S = 4.0
+
+Make = Callable[[Notice], Awaitable[Reply | None]]
+"""Makes the message of a notice as things stand now; None if there is nothing to say."""
+
+
+class Notifier:
+    """
+    Tells the chats what they are owed.
+
+    One notice per chat is on its way at a time (`Post.due` hands out no more), so a chat reads
+    everything in order; a chat that fails or waits is put off alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        bot: ExtBot[None],
+        post: Post,
+        clock: Clock,
+        make: Make,
+        chats_at_once: int = CHATS_AT_ONCE,
+    ) -> None:
+        self._bot = bot
+        self._post = post
+        self._clock = clock
+        self._make = make
+        self._chats_at_once = chats_at_once
+        self._on_their_way: set[asyncio.Task[None]] = set()
+        self._odd: dict[int, int] = {}  # notice id -> failures that we cannot explain
+
+    async def run_due(self) -> int:
+        """Tell everything that is due now, and what falls due by that; returns how many tries."""
+        count = 0
+        while notices := await self._post.due(limit=self._chats_at_once):
+            count += len(notices)
+            await asyncio.gather(*(self._deliver(notice) for notice in notices))
+        return count
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tell what is due, as it falls due, until *stop* is set; then finish what is begun."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._post.wake.clear()
+                await self._begin_due()
+                waking = asyncio.create_task(self._post.wake.wait())
+                await asyncio.wait(
+                    (waking, stopping), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                waking.cancel()
+        finally:
+            stopping.cancel()
+            await self._finish()
+
+    async def _begin_due(self) -> None:
+        free = self._chats_at_once - len(self._on_their_way)
+        if free <= 0:
+            return
+        try:
+            notices = await self._post.due(limit=free)
+        except NotKept as exc:
+            log.warning("notices.not_claimed why=%s", exc)
+            return
+        for notice in notices:
+            task = asyncio.create_task(self._deliver(notice))
+            self._on_their_way.add(task)
+            task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._on_their_way.discard(task)
+        self._post.wake.set()
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            # Its lease runs out, and then it is tried again.
+            log.error("notice.failed", exc_info=exc)
+
+    async def _finish(self) -> None:
+        if self._on_their_way:
+            await asyncio.wait(set(self._on_their_way), timeout=FINISH_WITHIN_S)
+        for task in set(self._on_their_way):
+            task.cancel()
+        await asyncio.gather(*self._on_their_way, return_exceptions=True)
+
+    async def _deliver(self, notice: Notice) -> None:
+        if notice.resent:
+            log.info("notice.resent id=%d", notice.id)
+        try:
+            message_id = await self._tell(notice)
+        except RetryAfter as exc:
+            after_s = retry_after_s(exc)
+            await self._later(notice, after_s=after_s, why="flood control", counts=False)
+        except ChatMigrated as exc:
+            await self._moved(notice, exc.new_chat_id)
+        except Forbidden as exc:
+            await self._undeliverable(notice, exc.message)
+        except BadRequest as exc:
+            await self._refused(notice, exc)
+        except (NetworkError, InvalidToken) as exc:
+            # It may have arrived all the same: then it arrives twice, and only then.
+            await self._later(notice, after_s=_growing_s(notice.tries), why=type(exc).__name__)
+        except Exception as exc:
+            await self._odd_failure(notice, exc)
+        else:
+            self._odd.pop(notice.id, None)
+            await self._write(lambda: self._post.sent(notice, message_id=message_id))
+
+    async def _tell(self, notice: Notice) -> int | None:
+        """Send or edit; the id of the message that now says it."""
+        reply = await self._make(notice)
+        if reply is None:
+            raise LookupError("there is nothing to make this notice from")
+        if notice.kind is NoticeKind.STATUS and notice.message_id is not None:
+            await edit(self._bot, reply, notice.message_id)
+            return notice.message_id
+        return await send(self._bot, reply)
+
+    async def _refused(self, notice: Notice, exc: BadRequest) -> None:
+        if says(exc, LOST):
+            await self._write(lambda: self._post.lost_message(notice))
+        elif says(exc, UNREACHABLE):
+            await self._undeliverable(notice, exc.message)
+        else:
+            await self._odd_failure(notice, exc)
+
+    async def _odd_failure(self, notice: Notice, exc: Exception) -> None:
+        """Something we did not foresee: a few tries, then it is set aside, loudly."""
+        tries = self._odd[notice.id] = self._odd.get(notice.id, 0) + 1
+        log.error("notice.odd id=%d kind=%s try=%d", notice.id, notice.kind, tries, exc_info=exc)
+        if tries < ODD_TRIES_MAX:
+            await self._later(notice, after_s=_growing_s(tries), why=type(exc).__name__)
+        else:
+            await self._undeliverable(notice, type(exc).__name__)
+
+    async def _moved(self, notice: Notice, new_chat_id: int) -> None:
+        """The group became a supergroup: everything owed to it goes there, this one first."""
+        await self._write(
+            lambda: self._post.migrated(old_chat_id=notice.chat_id, new_chat_id=new_chat_id)
+        )
+        after_s = 0 if notice.tries <= 1 else _growing_s(notice.tries)
+        await self._later(notice, after_s=after_s, why="chat migrated")
+
+    async def _later(
+        self, notice: Notice, *, after_s: float, why: str, counts: bool = True
+    ) -> None:
+        await self._write(lambda: self._post.later(notice, after_s=after_s, why=why, counts=counts))
+
+    async def _undeliverable(self, notice: Notice, why: str) -> None:
+        self._odd.pop(notice.id, None)
+        log.warning("notice.undeliverable id=%d kind=%s why=%s", notice.id, notice.kind, why)
+        await self._write(lambda: self._post.undeliverable(notice, why=why))
+
+    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write down what became of it; if that never succeeds, its lease runs out."""
+        for number in range(WRITE_TRIES):
+            try:
+                await write()
+            except NotKept as exc:
+                log.warning("notice.not_written try=%d why=%s", number + 1, exc)
+                await self._clock.sleep(_growing_s(number))
+            else:
+                return
+
+
+def _growing_s(tries: int) -> float:
+    return min(2.0 ** min(tries, 10) / 2, LONGEST_WAIT_S)

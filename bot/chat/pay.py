@@ -1,0 +1,299 @@
+"""Pay: `/pay`, the phone it is asked from, and the buttons under a payment's messages."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import timedelta
+
+from telegram import Contact
+from telegram.error import TelegramError
+
+from bot.chat.cards import by_hand_card, check_answer, refusal_text, unclear_text, why
+from bot.chat.context import Press, Toast, Turn
+from bot.chat.keyboards import share_number
+from bot.chat.parse import PayWords, Unclear, pay_words
+from bot.core.ask import Asked, AskRequest, Refusal
+from bot.core.phones import BadPhone, mask, read_phone
+from bot.core.reconcile import CheckNow
+from bot.texts import clean, kes, plain
+from storage.records import Button, Closing, Draft, DraftKind, Keyboard, Payment, Status
+
+__all__ = [
+    "again",
+    "by_hand",
+    "check",
+    "claim",
+    "contact",
+    "pasted",
+    "pay",
+    "phone_typed",
+    "why_not",
+]
+
+log = logging.getLogger(__name__)
+
+DRAFT_LIFE = timedelta(minutes=30)
+TOAST_CHARS_MAX = 200
+PASTED_CHARS_MAX = 1000
+RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
+
+NO_KEYS = Keyboard(remove=True)
+
+
+async def pay(turn: Turn) -> None:
+    """`/pay <amount> <phone> [note]`, either order; without a phone, the remembered one."""
+    words = pay_words(turn.words)
+    if isinstance(words, Unclear):
+        text = unclear_text(words, turn.language, turn.paper.texts, pay=turn.command("pay"))
+        await turn.answer(text, _offers(turn, words))
+        return
+    phone = turn.person.phone
+    if words.phone_text is not None:
+        try:
+            phone = read_phone(words.phone_text)
+        except BadPhone as exc:
+            await turn.answer(_bad_phone(turn, exc))
+            return
+    if phone is None:
+        await _ask_for_phone(turn, words)
+        return
+    answer = await _open(turn, words, phone)
+    match answer:
+        case Asked(again=False):
+            turn.closed = True
+        case Asked():
+            await _asked_before(turn, answer.payment, words, phone)
+        case Refusal():
+            await turn.answer(_refused(turn, answer))
+    if words.phone_text is not None and not turn.private:
+        await _hide_number(turn)
+
+
+async def phone_typed(turn: Turn, draft: Draft) -> None:
+    """The answer to "which number pays?", typed: used for this payment, not remembered."""
+    try:
+        phone = read_phone(turn.words)
+    except BadPhone as exc:
+        await turn.answer(_bad_phone(turn, exc))
+        return
+    await _resume(turn, draft, phone, turn.say("phone.used", phone=mask(phone)))
+
+
+async def contact(turn: Turn, shared: Contact) -> None:
+    """A shared contact: accepted as one's own number only when Telegram says it is theirs."""
+    if shared.user_id != turn.person.id:
+        await turn.answer(turn.say("phone.not-yours"))
+        return
+    try:
+        phone = read_phone(shared.phone_number)
+    except BadPhone as exc:
+        await turn.answer(_bad_phone(turn, exc), NO_KEYS)
+        return
+    thanks = turn.say("phone.remembered", phone=mask(phone))
+    draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    if draft is None or draft.kind is not DraftKind.PAY_PHONE:
+        closing = turn.closing(turn.reply(thanks, NO_KEYS))
+        await turn.core.people.remember_phone(turn.person.id, phone, closing)
+        return
+    # Not the end of the update yet: a crash here replays it, and remembering twice is once.
+    await turn.core.people.remember_phone(turn.person.id, phone, Closing())
+    await _resume(turn, draft, phone, thanks)
+
+
+async def pasted(turn: Turn, draft: Draft) -> None:
+    """The answer to "paste the M-PESA message": a claim, for a person to look at."""
+    if RECEIPT.search(turn.words.upper()) is None:
+        await turn.answer(turn.say("claim.no-code"))
+        return
+    assert draft.payment_id is not None, "a claim is about a payment"
+    await turn.core.people.claim(
+        payment_id=draft.payment_id,
+        by=turn.person.id,
+        text=turn.words[:PASTED_CHARS_MAX],
+        closing=turn.closing(turn.reply(turn.say("claim.kept"))),
+    )
+
+
+async def again(press: Press) -> Toast:
+    """Ask once more: "try again", and "no prompt came"."""
+    turn, payment = press.turn, press.view.payment
+    answer = await turn.core.asking.again(
+        payment.id, by=turn.person.id, update_id=turn.update_id, language=turn.language
+    )
+    match answer:
+        case Asked(again=False):
+            turn.closed = True
+            return Toast(turn.say("toast.sending", phone=payment.phone_mask))
+        case Asked():
+            return Toast(turn.say("toast.sent-already"))
+        case Refusal():
+            return Toast(clean(plain(_refused(turn, answer)), limit=TOAST_CHARS_MAX), alert=True)
+
+
+async def check(press: Press) -> Toast:
+    """Ask Safaricom now."""
+    turn = press.turn
+    answer = await turn.core.reconcile.check_now(
+        press.view.payment.id, by=turn.person.id, update_id=turn.update_id
+    )
+    turn.closed = True
+    text = check_answer(answer, turn.language, turn.paper.texts)
+    return Toast(text, alert=answer is CheckNow.CANNOT)
+
+
+async def by_hand(press: Press) -> Toast:
+    """How to pay the same by Paybill or till."""
+    card = by_hand_card(press.view, press.turn.paper)
+    await press.turn.answer(card.text, card.keyboard)
+    return Toast()
+
+
+async def claim(press: Press) -> Toast:
+    """ "I have paid": ask for the M-PESA message, in private, as it names people and balances."""
+    turn, view = press.turn, press.view
+    if not turn.private:
+        return Toast(turn.say("toast.private-only"), alert=True)
+    if view.payment.status is Status.PAID:
+        return Toast(turn.say("toast.paid-already"))
+    draft = Draft(
+        chat_id=turn.chat_id,
+        person_id=turn.person.id,
+        kind=DraftKind.CLAIM,
+        payment_id=view.payment.id,
+        message_id=turn.message_id,
+        expires_at=turn.core.clock.now() + DRAFT_LIFE,
+    )
+    placeholder = plain(turn.say("claim.placeholder"))
+    question = turn.reply(turn.say("claim.question"), Keyboard(force_reply=placeholder))
+    await turn.core.people.keep_draft(draft, turn.closing(question))
+    return Toast()
+
+
+async def why_not(press: Press) -> Toast:
+    """In a group: tells the one who asked, and no one else, why it was not paid."""
+    return Toast(why(press.view, press.turn.paper), alert=True)
+
+
+async def _open(turn: Turn, words: PayWords, phone: str) -> Asked | Refusal:
+    return await turn.core.asking.open(
+        AskRequest(
+            asked_by=turn.person.id,
+            chat_id=turn.chat_id,
+            thread_id=turn.thread_id,
+            reply_to=None if turn.private else turn.message_id,
+            private=turn.private,
+            language=turn.language,
+            amount_kes=words.amount_kes,
+            phone=phone,
+            note=words.note,
+            ask_key=f"m:{turn.chat_id}:{turn.message_id}",
+            update_id=turn.update_id,
+        )
+    )
+
+
+async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
+    """
+    The phone is known now: go on with the `/pay` that asked for it.
+
+    The payment is committed before the draft is dropped and the update done: a crash between
+    the two replays the answer, and the key of the first message finds the same payment.
+    """
+    assert draft.amount_kes is not None, "the amount was known when the phone was asked for"
+    answer = await turn.core.asking.open(
+        AskRequest(
+            asked_by=turn.person.id,
+            chat_id=turn.chat_id,
+            thread_id=turn.thread_id,
+            reply_to=None,
+            private=turn.private,
+            language=turn.language,
+            amount_kes=draft.amount_kes,
+            phone=phone,
+            note=draft.note,
+            ask_key=f"m:{turn.chat_id}:{draft.message_id}",
+            update_id=None,
+        )
+    )
+    text = _refused(turn, answer) if isinstance(answer, Refusal) else thanks
+    await turn.core.people.drop_draft(
+        chat_id=turn.chat_id,
+        person_id=turn.person.id,
+        closing=turn.closing(turn.reply(text, NO_KEYS)),
+    )
+
+
+async def _ask_for_phone(turn: Turn, words: PayWords) -> None:
+    amount = kes(words.amount_kes)
+    if not turn.private:
+        # Telegram shows the key that shares a number in private chats only.
+        text = turn.say("pay.group-no-phone", pay=turn.command("pay"), amount=words.amount_kes)
+        await turn.answer(text, _link(turn, "button.share-privately", "phone"))
+        return
+    draft = Draft(
+        chat_id=turn.chat_id,
+        person_id=turn.person.id,
+        kind=DraftKind.PAY_PHONE,
+        amount_kes=words.amount_kes,
+        note=words.note,
+        message_id=turn.message_id,
+        expires_at=turn.core.clock.now() + DRAFT_LIFE,
+    )
+    text = turn.say("pay.which-phone", amount=amount, collector=turn.core.collector.name)
+    keys = share_number(turn.paper.texts, turn.language)
+    await turn.core.people.keep_draft(draft, turn.closing(turn.reply(text, keys)))
+
+
+async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone: str) -> None:
+    """
+    These very words made a payment before.
+
+    Telegram also reports edits that nobody made (a link preview, say): then there is nothing to
+    tell. A person who mended the amount or the phone must learn that it changed nothing.
+    """
+    same = payment.amount_kes == words.amount_kes and payment.phone_mask == mask(phone)
+    if turn.edited and same:
+        return
+    await turn.answer(
+        turn.say(
+            "pay.asked-before",
+            amount=kes(payment.amount_kes),
+            phone=payment.phone_mask,
+            pay=turn.command("pay"),
+        )
+    )
+
+
+async def _hide_number(turn: Turn) -> None:
+    """Take a typed number out of a group, if we may; the payment is on its way either way."""
+    if turn.message_id is None:
+        return
+    try:
+        await turn.desk.bot.delete_message(turn.chat_id, turn.message_id)
+    except TelegramError as exc:
+        log.info("pay.number_not_hidden why=%s", exc.message)
+
+
+def _refused(turn: Turn, refusal: Refusal) -> str:
+    now = turn.core.clock.now()
+    return refusal_text(refusal, turn.language, turn.paper.texts, now=now)
+
+
+def _bad_phone(turn: Turn, exc: BadPhone) -> str:
+    return turn.say(f"phone-problem.{exc.reason}")
+
+
+def _offers(turn: Turn, unclear: Unclear) -> Keyboard | None:
+    """What may have been meant, ready to be copied."""
+    if not unclear.offers:
+        return None
+    buttons = tuple(
+        Button(label=f"📋 {kes(offer)}", copy=f"{turn.command('pay')} {offer}")
+        for offer in unclear.offers
+    )
+    return Keyboard(rows=(buttons,))
+
+
+def _link(turn: Turn, label_key: str, payload: str) -> Keyboard:
+    return Keyboard(rows=((Button(label=plain(turn.say(label_key)), url=turn.link(payload)),),))

@@ -1,0 +1,105 @@
+"""Routes: the one ordered table of commands and buttons, read by the menus and /help too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from types import MappingProxyType
+
+from bot.chat import history, operator, pay, person, start
+from bot.chat.context import Press, Toast, Turn
+from bot.chat.keyboards import Action
+
+__all__ = ["COMMANDS", "PAYMENT_BUTTONS", "PERSON_BUTTONS", "Command", "Place", "command", "help_"]
+
+
+class Place(StrEnum):
+    """Where a command menu is shown."""
+
+    PRIVATE = "private"
+    GROUP = "group"
+    OPERATOR = "operator"  # the private chat of somebody who runs the bot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command. Its sentences are `menu.<name>` (for the menu) and `help.<name>`."""
+
+    name: str
+    handler: Callable[[Turn], Awaitable[None]]
+    groups: bool = False  # works in groups; elsewhere it would tell others too much
+    operators: bool = False  # for operators; to others it does not exist
+    in_menu: bool = True
+
+    def offered_in(self, place: Place) -> bool:
+        """Whether /help in this place names it; a command may be too plain for a menu."""
+        match place:
+            case Place.GROUP:
+                return self.groups and not self.operators
+            case Place.PRIVATE:
+                return not self.operators
+            case Place.OPERATOR:
+                return True
+
+
+async def help_(turn: Turn) -> None:
+    """What can be done here, one line each."""
+    place = Place.GROUP
+    if turn.private:
+        place = Place.OPERATOR if turn.is_operator else Place.PRIVATE
+    lines = [
+        turn.say(f"help.{each.name}", command=turn.command(each.name))
+        for each in COMMANDS
+        if each.offered_in(place)
+    ]
+    collector = turn.core.collector.name
+    await turn.answer("\n".join([turn.say("help-title", collector=collector), *lines]))
+
+
+COMMANDS = (
+    Command(name="pay", handler=pay.pay, groups=True),
+    Command(name="status", handler=history.status, groups=True),
+    Command(name="history", handler=history.history),
+    Command(name="receipt", handler=history.receipt),
+    Command(name="phone", handler=person.phone),
+    Command(name="language", handler=person.language, groups=True),
+    Command(name="privacy", handler=person.privacy),
+    Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
+    Command(name="pending", handler=operator.pending, operators=True),
+    Command(name="help", handler=help_, groups=True),
+    Command(name="start", handler=start.start, groups=True, in_menu=False),
+)
+
+PAYMENT_BUTTONS: Mapping[str, Callable[[Press], Awaitable[Toast]]] = MappingProxyType(
+    {
+        Action.AGAIN.value: pay.again,
+        Action.UNSEEN.value: pay.again,
+        Action.CHECK.value: pay.check,
+        Action.BYHAND.value: pay.by_hand,
+        Action.CLAIM.value: pay.claim,
+        Action.WHY.value: pay.why_not,
+    }
+)
+"""Buttons about a payment: for the one who asked for it."""
+
+PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
+    {
+        "share": person.share,
+        "forget": person.forget,
+        **{
+            action: partial(person.choose, chosen=chosen)
+            for action, chosen in person.LANGUAGE_BUTTONS.items()
+        },
+    }
+)
+"""Buttons about a person: for that person."""
+
+
+def command(name: str, *, is_operator: bool) -> Command | None:
+    """The command of this name, if it exists for this person."""
+    for each in COMMANDS:
+        if each.name == name and (is_operator or not each.operators):
+            return each
+    return None

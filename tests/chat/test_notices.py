@@ -1,0 +1,320 @@
+"""Notices: told once and in order, edited when they can be, and never given up without reason."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from telegram.ext import ExtBot
+
+from bot.chat.notices import Notifier
+from bot.core.post import Post
+from bot.playground.botapi import BotApi
+from bot.playground.people import Person
+from storage.engine import Store
+from storage.records import (
+    Button,
+    Closing,
+    Keyboard,
+    NewNotice,
+    Notice,
+    NoticeKind,
+    Reply,
+)
+from storage.tx import Tx
+from tests.stores import TestClock
+
+STATUS_KEY = "status:1"
+
+
+class Sayings:
+    """Makes messages: a SAY from its stored text, a STATUS from what is true now."""
+
+    def __init__(self) -> None:
+        self.status = "⏳ Sending…"
+        self.broken = False
+
+    async def make(self, notice: Notice) -> Reply | None:
+        if self.broken:
+            raise ZeroDivisionError
+        if notice.kind is NoticeKind.SAY:
+            return None if notice.reply is None else replace(notice.reply, chat_id=notice.chat_id)
+        return Reply(chat_id=notice.chat_id, text=self.status)
+
+
+class House:
+    """A store, an outbox, a stand-in for Telegram, and the one who carries messages between."""
+
+    def __init__(self, api: BotApi, bot: ExtBot[None], store: Store, clock: TestClock) -> None:
+        self.api = api
+        self.store = store
+        self.clock = clock
+        self.post = Post(store=store, clock=clock)
+        self.sayings = Sayings()
+        self.notifier = Notifier(
+            bot=bot, post=self.post, clock=clock, make=self.sayings.make, chats_at_once=8
+        )
+
+    async def say(self, chat_id: int, *texts: str) -> None:
+        await self.owe(*(Reply(chat_id=chat_id, text=text) for text in texts))
+
+    async def owe(self, *replies: Reply) -> None:
+        await self.post.say(Closing(replies=replies))
+        self.clock.advance(0.001)
+
+    async def status(self, text: str, chat_id: int = 1001) -> None:
+        self.sayings.status = text
+        notice = NewNotice(key=STATUS_KEY, kind=NoticeKind.STATUS, chat_id=chat_id)
+
+        async def run(tx: Tx) -> None:
+            await tx.notices.owe([notice], now=self.clock.now())
+
+        await self.store.write(run)
+
+    def seen(self, chat_id: int) -> list[str]:
+        return [message.text for message in self.api.chat(chat_id).messages if message.from_bot]
+
+
+@pytest.fixture
+def house(api: BotApi, bot: ExtBot[None], kept: Store, clock: TestClock) -> House:
+    return House(api, bot, kept, clock)
+
+
+@pytest.fixture
+def jane(api: BotApi) -> Person:
+    return api.person(1001, "Jane", started=True)
+
+
+@pytest.fixture
+def otieno(api: BotApi) -> Person:
+    return api.person(1002, "Otieno", started=True)
+
+
+async def test_one_chat_reads_everything_in_order(house: House, jane: Person) -> None:
+    await house.say(1001, "one", "two")
+    await house.say(1001, "three")
+
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["one", "two", "three"]
+    assert await house.post.owed() == 0
+
+
+async def test_a_status_is_sent_once_and_then_edited(house: House, jane: Person) -> None:
+    await house.status("⏳ Sending…")
+    await house.notifier.run_due()
+    await house.status("📲 Check your phone")
+    await house.notifier.run_due()
+    await house.status("📲 Check your phone")
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["📲 Check your phone"]
+    assert jane.chat.last.edits == 1
+    assert await house.post.owed() == 0, "a message that is not modified was told"
+
+
+async def test_a_status_whose_message_was_deleted_is_sent_anew(house: House, jane: Person) -> None:
+    await house.status("⏳ Sending…")
+    await house.notifier.run_due()
+    jane.world.delete(jane.chat.last)
+    await house.status("❌ Not paid")
+
+    await house.notifier.run_due()
+
+    assert [m.text for m in jane.messages if m.from_bot and not m.deleted] == ["❌ Not paid"]
+
+
+async def test_a_429_puts_off_that_chat_alone(
+    house: House, api: BotApi, jane: Person, otieno: Person
+) -> None:
+    api.faults.flood(30, chat_id=1001)
+    await house.say(1001, "to Jane")
+    await house.say(1002, "to Otieno")
+
+    await house.notifier.run_due()
+    meanwhile = house.seen(1001), house.seen(1002)
+    house.clock.advance(30)
+    await house.notifier.run_due()
+
+    assert meanwhile == ([], ["to Otieno"])
+    assert house.seen(1001) == ["to Jane"]
+
+
+async def test_a_flood_that_lasts_gives_nothing_up(house: House, api: BotApi, jane: Person) -> None:
+    api.faults.flood(5, chat_id=1001, times=20)
+    await house.say(1001, "to Jane")
+
+    for _ in range(21):
+        await house.notifier.run_due()
+        house.clock.advance(5)
+
+    assert house.seen(1001) == ["to Jane"]
+
+
+async def test_an_answer_that_was_lost_may_say_it_twice_and_edits_never_do(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    api.faults.lose_reply(method="sendMessage")
+    api.faults.lose_reply(method="editMessageText")
+    await house.say(1001, "hello")
+    for _ in range(3):
+        await house.notifier.run_due()
+        house.clock.advance(60)
+    await house.status("⏳ Sending…")
+    await house.notifier.run_due()
+    await house.status("✅ Paid")
+
+    for _ in range(3):
+        await house.notifier.run_due()
+        house.clock.advance(60)
+
+    assert house.seen(1001) == ["hello", "hello", "✅ Paid"]
+
+
+async def test_a_telegram_that_is_down_for_long_gives_nothing_up(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    api.faults.server_error(502, times=30)
+    await house.say(1001, "hello")
+
+    for _ in range(31):
+        await house.notifier.run_due()
+        house.clock.advance(60)
+
+    assert house.seen(1001) == ["hello"]
+
+
+async def test_a_blocked_bot_stops_telling_that_person_only(
+    house: House, jane: Person, otieno: Person
+) -> None:
+    jane.block()
+    await house.say(1001, "to Jane")
+    await house.say(1001, "and more")
+    await house.say(1002, "to Otieno")
+
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == []
+    assert house.seen(1002) == ["to Otieno"]
+    assert await house.post.owed() == 0
+
+
+async def test_a_chat_that_is_not_there_is_given_up(house: House) -> None:
+    await house.say(424242, "anybody?")
+
+    await house.notifier.run_due()
+
+    assert await house.post.owed() == 0
+
+
+async def test_a_group_that_became_a_supergroup_is_told_there(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    group = api.group(-5001, "Harambee", [jane])
+    await house.status("⏳ Sending…", chat_id=-5001)
+    await house.notifier.run_due()
+    api.upgrade(group, -1005001)
+    await house.say(-5001, "hello")
+    await house.status("✅ Paid", chat_id=-5001)
+
+    await house.notifier.run_due()
+
+    assert sorted(house.seen(-1005001)) == ["hello", "✅ Paid"]
+    assert await house.post.owed() == 0
+
+
+async def test_a_closed_topic_falls_back_to_the_general_one(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    api.group(-1007001, "Forum", [jane], forum=True)
+    await house.owe(Reply(chat_id=-1007001, text="hello", thread_id=99))
+
+    await house.notifier.run_due()
+
+    assert house.seen(-1007001) == ["hello"]
+
+
+async def test_a_reply_to_a_deleted_message_is_sent_without_it(house: House, jane: Person) -> None:
+    await house.owe(Reply(chat_id=1001, text="hello", reply_to=777))
+
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["hello"]
+
+
+async def test_html_that_telegram_refuses_is_sent_as_plain_text(house: House, jane: Person) -> None:
+    await house.say(1001, "<b>Paid &lt;50&gt;</i> today")
+
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["Paid <50> today"]
+
+
+async def test_a_bug_of_ours_is_tried_five_times_and_then_set_aside(
+    house: House, jane: Person
+) -> None:
+    house.sayings.broken = True
+    await house.say(1001, "hello")
+    tries = 0
+    for _ in range(10):
+        tries += await house.notifier.run_due()
+        house.clock.advance(60)
+    house.sayings.broken = False
+    await house.say(1001, "and on we go")
+
+    await house.notifier.run_due()
+
+    assert tries == 5
+    assert house.seen(1001) == ["and on we go"]
+
+
+async def test_every_kind_of_keyboard_arrives(house: House, jane: Person) -> None:
+    rows = ((Button(label="Open", url="https://example.org"), Button(label="Code", copy="X1")),)
+    await house.owe(
+        Reply(chat_id=1001, text="inline", keyboard=Keyboard(rows=rows)),
+        Reply(
+            chat_id=1001, text="keys", keyboard=Keyboard(ask_contact="Share", other_keys=("No",))
+        ),
+    )
+
+    await house.notifier.run_due()
+
+    first = next(message for message in jane.messages if message.text == "inline")
+    assert first.labels == ["Open", "Code"]
+    assert jane.press(first, "Code").copied == "X1"
+    keyboard = jane.chat.reply_keyboard
+    assert keyboard is not None
+    assert [[button.text for button in row] for row in keyboard.rows] == [["Share"], ["No"]]
+
+
+async def test_a_hanging_chat_does_not_delay_another(
+    house: House, api: BotApi, jane: Person, otieno: Person
+) -> None:
+    hanging = api.faults.slow(chat_id=1001)
+    stop = asyncio.Event()
+    await house.say(1001, "to Jane")
+    running = asyncio.create_task(house.notifier.run(stop))
+
+    await api.wait_for(lambda: hanging.met == 1)
+    await house.say(1002, "to Otieno")
+    await api.wait_for(lambda: house.seen(1002) == ["to Otieno"])
+    hanging.gate.set()
+    await api.wait_for(lambda: house.seen(1001) == ["to Jane"])
+    stop.set()
+    async with asyncio.timeout(2):
+        await running
+
+    assert await house.post.owed() == 0
+
+
+async def test_what_was_being_sent_when_we_stopped_is_sent_by_the_next(
+    house: House, jane: Person
+) -> None:
+    await house.say(1001, "hello")
+    await house.post.due()
+
+    await house.post.start()
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["hello"]
