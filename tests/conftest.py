@@ -1,14 +1,40 @@
-"""What every test may use, and the rule that CI skips nothing."""
+"""What every test may use, the logs of the whole suite, and the rule that CI skips nothing."""
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.stores import clock, open_a_store, postgres_server, store
 
 __all__ = ["clock", "open_a_store", "postgres_server", "store"]
+
+
+LAST = "test_no_leaks.py"
+OURS = ("bot", "mpesa", "storage")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Everything that our own code logs, at any level and before any redaction, into one file."""
+    folder = Path(tempfile.mkdtemp(prefix="lipabot-logs-"))
+    os.environ["LOGS_OF_THE_SUITE"] = str(folder)
+    handler = logging.FileHandler(folder / "in-process.log")
+    # The tests of the redaction log secrets on purpose, under a name of their own.
+    handler.addFilter(lambda record: not record.name.startswith("bot.tests"))
+    for name in OURS:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+    config.add_cleanup(handler.close)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The test that reads the logs of all others comes last."""
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -10,7 +10,10 @@ import pytest
 import pytest_asyncio
 
 from mpesa.simulator import SimulatorSettings
-from tests.flows.world import QUICK, World, open_world
+
+pytest.register_assert_rewrite("tests.flows.world", "tests.flows.kills")
+
+from tests.flows.world import QUICK, World, open_world  # noqa: E402 - after the line above
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

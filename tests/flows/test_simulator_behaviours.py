@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from mpesa.simulator import Behaviour, CallbackFault, Fault, PendingAnswer, ReplyFault
-from tests.flows.words import found, fragment
+from tests.flows.words import found, fragment, latest
 from tests.flows.world import QUICK, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# Prompts stay open past the first check (1 s), so that queries meet them open.
-SETTINGS = replace(QUICK, prompt_lifetime_s=1.6)
+# Prompts stay open past the first check (1 to 2 s after the push), so that queries meet them open.
+SETTINGS = replace(QUICK, prompt_lifetime_s=3.0)
 PATIENCE_S = 15.0
 
 PHONES = {
@@ -56,7 +56,7 @@ async def test_a_phone_that_pays(world: World, numbers: Callable[[], int]) -> No
     person = world.person(number)
     command = person.say(f"/pay 50 {world.typed(number)} lunch")
 
-    await world.api.wait_for(lambda: "✅" in person.chat.last.text, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
 
     [status] = person.chat.from_bot
     [row] = [r for r in world.simulator.books.statement() if r.phone == world.phone(number)]
@@ -93,7 +93,7 @@ async def test_trouble_on_the_way_to_a_payment(
     person = world.person(number)
     person.say(f"/pay 60 {world.typed(number)}")
 
-    await world.api.wait_for(lambda: "✅" in person.chat.last.text, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
     await world.simulator.settled()
 
     assert len([p for p in world.simulator.pushes_to(world.phone(number)) if p.accepted]) == 1
@@ -125,9 +125,9 @@ async def test_a_push_that_vanished_is_called_unknown_and_never_repeated(
 
     await world.api.wait_for(lambda: found(person.chat, "status.unsure"), timeout_s=PATIENCE_S)
     again = person.say(f"/pay 60 {world.typed(number)}")
-    await world.api.wait_for(lambda: person.chat.last.id > again.id, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: person.chat.from_bot[-1].id > again.id, timeout_s=PATIENCE_S)
 
-    assert found(person.chat, "refused.line-busy")
+    assert found(person.chat, "refusal.line-busy")
     assert len(world.simulator.pushes_to(world.phone(number))) == 1
 
 
@@ -139,9 +139,9 @@ async def test_a_lost_callback_is_found_by_asking_and_the_code_is_said_to_follow
     person = world.person(number)
     person.say(f"/pay 60 {world.typed(number)}")
 
-    await world.api.wait_for(lambda: "✅" in person.chat.last.text, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
 
-    assert fragment("code-to-follow") in person.chat.last.text
+    assert fragment("code-to-follow") in latest(person.chat)
 
 
 async def test_a_late_callback_completes_what_a_query_found(
@@ -153,11 +153,11 @@ async def test_a_late_callback_completes_what_a_query_found(
     person.say(f"/pay 60 {world.typed(number)}")
 
     await world.api.wait_for(
-        lambda: fragment("code-to-follow") in person.chat.last.text, timeout_s=PATIENCE_S
+        lambda: fragment("code-to-follow") in latest(person.chat), timeout_s=PATIENCE_S
     )
-    await world.api.wait_for(lambda: "<code>" in person.chat.last.html, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: "<code>" in str(person.chat.last.html), timeout_s=PATIENCE_S)
 
-    assert "✅" in person.chat.last.text
+    assert "✅" in latest(person.chat)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ async def test_a_large_sum_is_confirmed_before_it_is_called_paid(
     person = world.person(number)
     person.say(f"/pay 9,000 {world.typed(number)}")
 
-    await world.api.wait_for(lambda: "✅" in person.chat.last.text, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
 
-    assert "KES 9,000" in person.chat.last.text
+    assert "KES 9,000" in latest(person.chat)
 
 
 async def test_a_line_is_warned_at_three_and_stopped_at_four(
@@ -223,17 +223,17 @@ async def test_a_line_is_warned_at_three_and_stopped_at_four(
             lambda said=said: (
                 person.chat.last.id > said.id  # type: ignore[misc]  # the default pins said
                 and found(person.chat, "declined.cancelled")
-                and "🚫" in person.chat.last.text
+                and "🚫" in latest(person.chat)
             ),
             timeout_s=PATIENCE_S,
         )
-        assert (fragment("streak.warning") in person.chat.last.text) is (turn == 3)
-    assert fragment("streak.paused") in person.chat.last.text
+        assert (fragment("streak.warning") in latest(person.chat)) is (turn == 3)
+    assert fragment("streak.paused") in latest(person.chat)
 
     last = person.say("/pay 70")
     await world.api.wait_for(lambda: person.chat.last.id > last.id, timeout_s=PATIENCE_S)
 
-    assert found(person.chat, "refused.paused")
+    assert found(person.chat, "refusal.paused")
     assert len(world.simulator.pushes_to(world.phone(number))) == 4
     assert world.simulator.phone(world.phone(number)).blocked_until is None
 
@@ -244,9 +244,9 @@ async def test_sandbox_money_goes_back_at_midnight_and_the_chat_says_so(
     number = numbers()
     person = world.person(number)
     person.say(f"/pay 5 {world.typed(number)}")
-    await world.api.wait_for(lambda: "✅" in person.chat.last.text, timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
 
     returned = world.simulator.return_test_money()
 
-    assert fragment("practice") in person.chat.last.text
+    assert fragment("practice") in latest(person.chat)
     assert any(row.phone == world.phone(number) for row in returned)

@@ -7,7 +7,7 @@ import re
 from bot.playground.chats import Chat, Message
 from bot.texts import Texts, plain
 
-__all__ = ["found", "fragment", "says"]
+__all__ = ["found", "fragment", "latest", "says"]
 
 PLACEHOLDER = re.compile(r"\{[^}]*\}")
 
@@ -22,6 +22,11 @@ def fragment(key: str, language: str = "en") -> str:
 
 def says(message: Message, key: str, language: str = "en") -> bool:
     return fragment(key, language) in message.text
+
+
+def latest(chat: Chat) -> str:
+    """What the bot said last in *chat*, or nothing yet."""
+    return chat.from_bot[-1].text if chat.from_bot else ""
 
 
 def found(chat: Chat, key: str, language: str = "en") -> bool:

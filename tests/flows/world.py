@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -29,6 +30,7 @@ __all__ = ["BotProcess", "World", "open_world"]
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 16.0
 OPERATOR = 900
+WHOLE_PHONE = re.compile(r"(?:\+?254|0)[17]\d{8}")
 
 QUICK = SimulatorSettings(
     answer_after_s=0.05,
@@ -152,6 +154,7 @@ class World:
         the queue of a person, but never as anything else.
         """
         await self.simulator.settled()
+        self._nothing_personal_is_legible()
         rows = self.simulator.books.statement(exclude_overnight_reversals=True)
         theirs = {row.account_reference: row.amount_cents for row in rows}
         assert len(theirs) == len(rows), "one reference, one payment"
@@ -162,6 +165,16 @@ class World:
                 if payment.status is Status.UNSURE and payment.checkout_index is None:
                     theirs.pop(payment.push_ref, None)
         assert ours == theirs
+
+    def _nothing_personal_is_legible(self) -> None:
+        """No phone in the database's files, and none in what a group was told."""
+        files = b"".join(each.read_bytes() for each in self.bot.folder.glob("bot.db*"))
+        for push in self.simulator.pushes:
+            assert not push.phone or push.phone[3:].encode() not in files
+        for chat in self.api.world.chats.values():
+            if chat.is_group:
+                for message in chat.from_bot:
+                    assert not WHOLE_PHONE.search(message.text), message.text
 
 
 @asynccontextmanager
@@ -182,7 +195,8 @@ async def open_world(
         config = folder / "config.toml"
         config.touch(mode=0o600)
         config.write_text(_config(api.url, daraja, port, database, checks, settings, changes))
-        bot = BotProcess(folder, port, folder / "bot.log")
+        logs = Path(os.environ["LOGS_OF_THE_SUITE"])
+        bot = BotProcess(folder, port, logs / f"bot-{port}-{folder.name}.log")
         world = World(api, simulator, bot, database)
         try:
             if start:

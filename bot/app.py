@@ -1,0 +1,257 @@
+"""The composition root: opens everything in order, and closes it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from bot.chat.application import ChatSettings, ChatSide
+from bot.clock import SystemClock
+from bot.config import Config
+from bot.core.ask import Asking, AskSettings
+from bot.core.books import Books
+from bot.core.buttons import Buttons
+from bot.core.core import Core
+from bot.core.hear import Hear
+from bot.core.inbox import Inbox
+from bot.core.limits import LimitSettings
+from bot.core.people import People
+from bot.core.ports import Collector, Ids
+from bot.core.post import Post
+from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.send import Sending, SendSettings
+from bot.core.settle import Settle
+from bot.jobs import Job, Timetable
+from bot.texts import Texts
+from bot.web.server import build_web, serving
+from bot.web.telegram import TelegramDoor
+from mpesa.client import Daraja, open_daraja
+from mpesa.models import Account
+from storage.engine import Store, open_store
+
+__all__ = ["run", "running"]
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 13.0  # systemd and friends are promised 15 s in all
+PUSHES_FINISH_WITHIN_S = 6.0
+
+
+class Background:
+    """Tasks that outlive the call that began them, and are finished or cut at the end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log.error("background.failed", exc_info=exc)
+
+    async def close(self) -> None:
+        """Wait a little, then cut: a push that is cut is written down as unsure."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=PUSHES_FINISH_WITHIN_S)
+        for task in set(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=PUSHES_FINISH_WITHIN_S)
+
+
+def collector_of(config: Config) -> Collector:
+    """Who is paid, as the chat names them."""
+    mpesa = config.mpesa
+    till = mpesa.transaction_type == "till"
+    number = mpesa.till_number if till and mpesa.till_number else mpesa.shortcode
+    return Collector(
+        name=mpesa.business_name or f"{'Till' if till else 'Paybill'} {number}",
+        kind=mpesa.transaction_type,
+        number=number,
+        practice=not config.takes_real_money,
+    )
+
+
+def _build_core(config: Config, store: Store, daraja: Daraja, background: Background) -> Core:
+    clock = SystemClock()
+    operators = frozenset(config.telegram.operators)
+    settle = Settle(operators=sorted(operators))
+    limits = LimitSettings(
+        incomplete_before_pause=config.limits.incomplete_before_pause,
+        pause_h=config.limits.pause_h,
+        strangers_per_person_per_hour=config.limits.strangers_per_person_per_hour,
+        pushes_per_second=config.limits.pushes_per_second,
+    )
+    post = Post(store=store, clock=clock)
+    sending = Sending(
+        store=store,
+        daraja=daraja,
+        settle=settle,
+        clock=clock,
+        settings=SendSettings(
+            callback_base=config.webhook.public_url.rstrip("/"),
+            first_check_after_s=config.polling.check_after_s[0],
+            pushes_per_second=config.limits.pushes_per_second,
+        ),
+        background=background.start,
+        wake=post.wake.set,
+    )
+    return Core(
+        asking=Asking(
+            store=store,
+            clock=clock,
+            ids=Ids(os.urandom),
+            settings=AskSettings(
+                confirm_above_kes=config.security.confirm_above_kes,
+                limits=limits,
+                operators=operators,
+            ),
+            start=sending.start,
+            wake=post.wake.set,
+        ),
+        sending=sending,
+        hear=Hear(
+            store=store,
+            settle=settle,
+            clock=clock,
+            wake=post.wake.set,
+            unconfirmed_total_kes=config.security.unconfirmed_total_kes,
+        ),
+        reconcile=Reconcile(
+            store=store,
+            daraja=daraja,
+            settle=settle,
+            clock=clock,
+            settings=ReconcileSettings(
+                check_after_s=config.polling.check_after_s,
+                queries_per_minute=config.polling.queries_per_minute,
+            ),
+            wake=post.wake.set,
+        ),
+        people=People(store=store, settle=settle, clock=clock, wake=post.wake.set),
+        books=Books(store=store, clock=clock, limits=limits),
+        post=post,
+        inbox=Inbox(store=store, clock=clock, wake=post.wake.set),
+        buttons=Buttons(store.crypt),
+        collector=collector_of(config),
+        clock=clock,
+        operators=operators,
+    )
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[asyncio.Event]:
+    """
+    The whole bot, at work while the block runs; yields an event that is set once it is ready.
+
+    Order: storage, Daraja, core, chat, web, jobs. Closed in reverse, so that whatever is still
+    said on the way out finds the parts below it open.
+    """
+    async with AsyncExitStack() as stack:
+        security = config.security
+        store = await stack.enter_async_context(
+            open_store(
+                config.storage.url.get_secret_value(),
+                now=SystemClock().now,
+                key=None if security.key is None else security.key.get_secret_value(),
+                previous_keys=[each.get_secret_value() for each in security.previous_keys],
+            )
+        )
+        mpesa = config.mpesa
+        daraja = await stack.enter_async_context(
+            open_daraja(
+                base_url=mpesa.base_url,
+                consumer_key=mpesa.consumer_key,
+                consumer_secret=mpesa.consumer_secret,
+                account=Account(
+                    shortcode=mpesa.shortcode,
+                    passkey=mpesa.passkey,
+                    transaction_type=mpesa.transaction_type,
+                    till_number=mpesa.till_number,
+                ),
+                now=SystemClock().now,
+            )
+        )
+        background = Background()
+        core = _build_core(config, store, daraja, background)
+        stack.push_async_callback(background.close)
+        if store.exclusive:
+            await core.sending.sweep(starting=True)
+        await core.post.start()
+        chat = ChatSide(core=core, texts=Texts.load(), settings=_chat_settings(config, store))
+        ready = asyncio.Event()
+        door = None
+        if config.telegram.mode == "webhook":
+            door = TelegramDoor(_webhook_secret(store), chat.take_raw)
+        web = build_web(
+            core.hear,
+            ready=lambda: ready.is_set() and store.healthy,
+            trusted_proxies=config.webhook.trusted_proxies,
+            telegram=door,
+        )
+        await stack.enter_async_context(
+            serving(web, host=config.webhook.host, port=config.webhook.port)
+        )
+        timetable = Timetable(_jobs(core))
+        timetable.start()
+        stack.push_async_callback(timetable.stop)
+        await stack.enter_async_context(chat.at_work(ready))
+        yield ready
+
+
+def _chat_settings(config: Config, store: Store) -> ChatSettings:
+    webhook = config.telegram.mode == "webhook"
+    base = config.webhook.public_url.rstrip("/")
+    return ChatSettings(
+        token=config.telegram.token.get_secret_value(),
+        api_url=config.telegram.api_url,
+        messages_per_second=config.telegram.messages_per_second,
+        group_messages_per_minute=config.telegram.group_messages_per_minute,
+        webhook_url=f"{base}/telegram" if webhook else None,
+        webhook_secret=_webhook_secret(store) if webhook else None,
+    )
+
+
+def _webhook_secret(store: Store) -> str:
+    return store.crypt.sign("telegram", "webhook")
+
+
+def _jobs(core: Core) -> list[Job]:
+    return [
+        Job(name="ask about silent payments", every_s=1, run=core.reconcile.run_due),
+        Job(name="find what was left half asked", every_s=5, run=core.sending.sweep),
+        Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
+        Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
+    ]
+
+
+async def run(config: Config) -> None:
+    """Be the bot until SIGTERM or SIGINT; then stop within 15 s, with nothing half done."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    stack = AsyncExitStack()
+    ready = await stack.enter_async_context(running(config))
+    try:
+        waiting = asyncio.ensure_future(ready.wait())
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if ready.is_set():
+            log.info("lipabot.ready")
+        await stop.wait()
+        log.info("lipabot.stopping")
+    finally:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await stack.aclose()
+    log.info("lipabot.stopped")

@@ -1,0 +1,651 @@
+"""Conversations: what people write and press, through the whole chat side and a real core."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from bot.chat.application import ChatSettings, ChatSide, TokenRefused
+from bot.core.ask import Asking, AskSettings
+from bot.core.books import Books
+from bot.core.buttons import Buttons
+from bot.core.core import Core
+from bot.core.hear import Hear
+from bot.core.inbox import Inbox
+from bot.core.limits import LimitSettings
+from bot.core.people import People
+from bot.core.ports import Collector, Ids
+from bot.core.post import Post
+from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.send import Sending, SendSettings
+from bot.core.settle import Settle
+from bot.playground.botapi import TOKEN, BotApi
+from bot.playground.chats import Chat, Message
+from bot.playground.people import Person
+from bot.playground.world import Press
+from bot.texts import Texts
+from mpesa.errors import NoAnswer
+from mpesa.models import Accepted, Push, QueryAnswer, StkCallback
+from mpesa.results import look_up
+from storage.engine import Store
+from storage.errors import StoreBusy
+from storage.records import PaymentView
+from tests.stores import TestClock
+
+OPERATOR = 900
+LIMITS = LimitSettings()
+
+
+class Accepting:
+    """A Daraja that takes every push and knows no answer yet."""
+
+    def __init__(self) -> None:
+        self.pushes: list[Push] = []
+
+    async def ready(self) -> None:
+        """There is nothing to get ready."""
+
+    async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
+        self.pushes.append(push)
+        number = len(self.pushes)
+        return Accepted(f"merchant-{number}", f"ws_CO_{number}")
+
+    async def query(self, checkout_request_id: str) -> QueryAnswer:
+        raise NoAnswer("nobody knows yet")
+
+
+class FailingBooks(Books):
+    """Books that cannot be read, while told so."""
+
+    failures = 0
+
+    async def latest(
+        self, *, person_id: int, chat_id: int | None = None, limit: int = 3
+    ) -> list[PaymentView]:
+        if self.failures:
+            self.failures -= 1
+            raise StoreBusy("busy")
+        return await super().latest(person_id=person_id, chat_id=chat_id, limit=limit)
+
+
+class Office:
+    """The bot at work, and everybody it talks to."""
+
+    def __init__(self, api: BotApi, store: Store, clock: TestClock) -> None:
+        self.api = api
+        self.clock = clock
+        self.daraja = Accepting()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.books = FailingBooks(store=store, clock=clock, limits=LIMITS)
+        self.core = self._core(store)
+        self.jane = api.person(1001, "Jane", phone="254712345678", started=True)
+        self.otieno = api.person(1002, "Otieno", language_code="sw", started=True)
+        self.boss = api.person(OPERATOR, "Boss", started=True)
+
+    def _core(self, store: Store) -> Core:
+        clock, post = self.clock, Post(store=store, clock=self.clock)
+        settle, wake = Settle(operators=[OPERATOR]), post.wake.set
+        sending = Sending(
+            store=store,
+            daraja=self.daraja,
+            settle=settle,
+            clock=clock,
+            settings=SendSettings(
+                callback_base="https://pay.example.org",
+                first_check_after_s=25,
+                pushes_per_second=1000,
+            ),
+            background=self._background,
+            wake=wake,
+        )
+        return Core(
+            asking=Asking(
+                store=store,
+                clock=clock,
+                ids=Ids(os.urandom),
+                settings=AskSettings(
+                    confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
+                ),
+                start=sending.start,
+                wake=wake,
+            ),
+            sending=sending,
+            hear=Hear(
+                store=store, settle=settle, clock=clock, unconfirmed_total_kes=10**6, wake=wake
+            ),
+            reconcile=Reconcile(
+                store=store,
+                daraja=self.daraja,
+                settle=settle,
+                clock=clock,
+                settings=ReconcileSettings(check_after_s=(25, 60), queries_per_minute=5),
+                wake=wake,
+            ),
+            people=People(store=store, settle=settle, clock=clock, wake=wake),
+            books=self.books,
+            post=post,
+            inbox=Inbox(store=store, clock=clock, wake=wake),
+            buttons=Buttons(store.crypt),
+            collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
+            clock=clock,
+            operators=frozenset({OPERATOR}),
+        )
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    @asynccontextmanager
+    async def open(self, token: str = TOKEN) -> AsyncIterator[None]:
+        settings = ChatSettings(
+            token=token,
+            api_url=self.api.url,
+            messages_per_second=30_000,
+            group_messages_per_minute=60_000,
+        )
+        chat = ChatSide(core=self.core, texts=Texts.load(), settings=settings)
+        ready = asyncio.Event()
+        async with chat.at_work(ready):
+            async with asyncio.timeout(5):
+                await ready.wait()
+            yield
+
+    async def said(self, chat: Chat, words: str, *, after: Message | None = None) -> Message:
+        """The newest message of the bot that holds these words, once there is one."""
+
+        def found() -> list[Message]:
+            floor = 0 if after is None else after.id
+            return [m for m in chat.from_bot if words in m.text and m.id > floor]
+
+        await self.api.wait_for(lambda: bool(found()))
+        return found()[-1]
+
+    async def answered(self, press: Press) -> str:
+        await self.api.wait_for(lambda: press.answered)
+        return press.toast
+
+    async def handled(self) -> None:
+        """Everything taken so far has been carried out."""
+        while await self.core.inbox.waiting() or await self.core.post.owed():
+            await asyncio.sleep(0)
+
+    async def result(self, code: int, *, receipt: str | None = None) -> None:
+        """Safaricom calls back about the last push."""
+        push, number = self.daraja.pushes[-1], len(self.daraja.pushes)
+        payment_id = push.callback_url.rpartition("/")[2].partition(".")[0]
+        heard = StkCallback(
+            merchant_request_id=f"merchant-{number}",
+            checkout_request_id=f"ws_CO_{number}",
+            result=look_up(code),
+            amount_cents=push.amount_kes * 100 if code == 0 else None,
+            receipt=receipt,
+            paid_at=self.clock.now() if code == 0 else None,
+            phone=push.phone,
+        )
+        raw = json.dumps([number, code]).encode()
+        await self.core.hear.callback(payment_id, heard, raw, source="127.0.0.1")
+
+    async def pay(self, person: Person, words: str, chat: Chat | None = None) -> Message:
+        """Ask for a payment and wait until its prompt is on the phone; the status message."""
+        before = len(self.daraja.pushes)
+        written = person.say(words, chat=chat)
+        await self.api.wait_for(lambda: len(self.daraja.pushes) > before)
+        return await self.said(chat or person.chat, "Check the phone", after=written)
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    made = Office(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+@pytest.fixture
+def group(office: Office, api: BotApi) -> Chat:
+    return api.group(-5001, "Harambee", [office.jane, office.otieno])
+
+
+async def test_a_payment_is_one_message_that_ends_paid(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678 lunch")
+    await office.result(0, receipt="UKN4ABCDE7")
+
+    await office.said(office.jane.chat, "✅")
+
+    assert [m.id for m in office.jane.chat.from_bot] == [status.id]
+    assert "<code>UKN4ABCDE7</code>" in status.html
+    assert [(push.phone, push.amount_kes) for push in office.daraja.pushes] == [
+        ("254712345678", 50)
+    ]
+
+
+async def test_start_and_help_name_what_works(office: Office) -> None:
+    office.jane.start()
+    office.jane.say("/help")
+    office.boss.say("/help")
+
+    await office.said(office.jane.chat, "Hello Jane")
+    listed = await office.said(office.jane.chat, "M-Pesa payments for")
+    bosses = await office.said(office.boss.chat, "M-Pesa payments for")
+
+    assert "/pay 50" in listed.text
+    assert "/pending" not in listed.text
+    assert "/pending" in bosses.text
+
+
+async def test_menus_are_set_per_place_and_language(office: Office, group: Chat) -> None:
+    await office.api.wait_for(lambda: len(office.api.calls_of("setMyCommands")) == 6)
+
+    def names(chat: Chat, person: Person) -> list[str]:
+        return [each["command"] for each in office.api.menu(chat, person)]
+
+    assert "history" in names(office.jane.chat, office.jane)
+    assert "history" not in names(group, office.jane)
+    assert "pending" in names(office.boss.chat, office.boss)
+    assert "pending" not in names(office.jane.chat, office.jane)
+    swahili = office.api.menu(office.otieno.chat, office.otieno)
+    assert swahili[0]["description"].startswith("Omba malipo")
+
+
+async def test_a_restart_finds_the_menus_as_they_should_be(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+    async with office.open():
+        await api.wait_for(lambda: len(api.calls_of("setMyShortDescription")) == 2)
+        await api.wait_for(lambda: len(api.calls_of("setMyCommands")) == 6)
+
+    async with office.open():
+        await api.wait_for(lambda: len(api.calls_of("getMyCommands")) == 12)
+
+    assert len(api.calls_of("setMyCommands")) == 6
+
+
+async def test_a_shared_number_is_remembered_and_the_payment_goes_on(office: Office) -> None:
+    office.jane.say("/pay 50 lunch")
+    await office.said(office.jane.chat, "Which M-Pesa number")
+
+    office.jane.tap("📱 Share my number")
+    await office.said(office.jane.chat, "I will remember 0712***678")
+    await office.said(office.jane.chat, "Check the phone")
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.said(office.jane.chat, "✅")
+    await office.pay(office.jane, "/pay 60")
+
+    assert office.jane.chat.reply_keyboard is None
+    assert [push.amount_kes for push in office.daraja.pushes] == [50, 60]
+    assert {push.phone for push in office.daraja.pushes} == {"254712345678"}
+
+
+async def test_somebody_elses_contact_is_not_ones_own(office: Office) -> None:
+    office.jane.say("/pay 50")
+    await office.said(office.jane.chat, "Which M-Pesa number")
+
+    office.jane.share_contact("254722000111", user_id=1002)
+    office.jane.share_contact("254722000111", user_id=None)
+    await office.said(office.jane.chat, "somebody else's contact")
+    await office.handled()
+
+    assert office.daraja.pushes == []
+    assert await office.core.books.phone_of(1001) is None
+
+
+async def test_a_typed_answer_is_used_and_not_remembered(office: Office) -> None:
+    office.jane.say("/pay 50")
+    await office.said(office.jane.chat, "Which M-Pesa number")
+
+    office.jane.say("0722 000")
+    await office.said(office.jane.chat, "too few digits")
+    office.jane.say("0722 000 111")
+    await office.said(office.jane.chat, "Check the phone 0722***111")
+    await office.said(office.jane.chat, "Asking 0722***111")
+
+    assert await office.core.books.phone_of(1001) is None
+    assert office.jane.chat.reply_keyboard is None
+
+
+async def test_cancel_drops_the_question(office: Office) -> None:
+    office.jane.say("/pay 50")
+    await office.said(office.jane.chat, "Which M-Pesa number")
+
+    office.jane.say("/cancel")
+    await office.said(office.jane.chat, "Dropped")
+    office.jane.say("0722000111")
+    await office.said(office.jane.chat, "To ask for a payment")
+
+    assert office.daraja.pushes == []
+
+
+async def test_in_a_group_only_masks_are_seen_and_the_typed_number_is_taken_out(
+    office: Office, group: Chat
+) -> None:
+    office.jane.promote_bot(group)
+    status = await office.pay(office.jane, "/pay 50 0722000111", group)
+    await office.handled()
+
+    shown = " ".join(m.text for m in group.messages)
+
+    assert "0722***111" in status.text
+    assert "0722000111" not in shown
+
+
+async def test_in_a_group_without_a_number_the_way_is_a_private_chat(
+    office: Office, group: Chat
+) -> None:
+    written = office.jane.say("/pay@lipa_demo_bot 50", chat=group)
+
+    told = await office.said(group, "Which phone pays?")
+    opened = office.jane.press(told, "Share it in private").opened
+    office.jane.start(opened.partition("start=")[2])
+
+    assert told.reply_to is written
+    await office.said(office.jane.chat, "I do not know your number")
+
+
+async def test_a_group_learns_neither_why_nor_the_receipt(office: Office, group: Chat) -> None:
+    office.jane.say("hello", chat=group)
+    status = await office.pay(office.jane, "/pay@lipa_demo_bot 50 0712345678", group)
+    await office.result(1)
+    await office.said(group, "Not completed")
+
+    others = office.otieno.press(status, "Why?")
+    hers = office.jane.press(status, "Why?")
+
+    assert await office.answered(others) == "Ni Jane tu anayeweza kubonyeza hii."
+    assert "balance" in await office.answered(hers)
+    assert hers.alert
+    assert "balance" not in " ".join(m.text for m in group.from_bot)
+
+
+async def test_a_mended_typo_pays_and_a_second_edit_does_not(office: Office) -> None:
+    written = office.jane.say("/pay 1,5 0712345678")
+    await office.said(office.jane.chat, "more than one way")
+
+    office.jane.edit(written, "/pay 50 0712345678")
+    await office.said(office.jane.chat, "Check the phone")
+    office.jane.edit(written, "/pay 50 0712345678 lunch")
+    office.jane.edit(written, "/pay 70 0712345678")
+    await office.said(office.jane.chat, "has already asked for KES 50")
+    await office.handled()
+
+    assert len(office.daraja.pushes) == 1
+    assert len(office.jane.chat.from_bot) == 3
+
+
+async def test_an_offer_is_ready_to_be_copied(office: Office) -> None:
+    office.jane.say("/pay 1.500 0712345678")
+
+    told = await office.said(office.jane.chat, "two ways")
+
+    assert office.jane.press(told, "KES 1,500").copied == "/pay 1500"
+
+
+async def test_a_double_tap_tries_again_once(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(1032)
+    await office.said(office.jane.chat, "Not paid")
+
+    first, second = office.jane.press(status, "Try again"), office.jane.press(status, "Try again")
+
+    assert await office.answered(first) == "Sending a new prompt to 0712***678."
+    assert await office.answered(second) == "That was pressed already: see the newer message."
+    await office.said(office.jane.chat, "Check the phone", after=status)
+    assert len(office.daraja.pushes) == 2
+
+
+async def test_no_prompt_came_waits_until_the_first_can_be_gone(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+
+    early = await office.answered(office.jane.press(status, "No prompt came"))
+    office.clock.advance(181)
+    later = await office.answered(office.jane.press(status, "No prompt came"))
+
+    assert early.startswith("⏳ The first prompt can still appear")
+    assert later == "Sending a new prompt to 0712***678."
+
+
+async def test_check_now_asks_once_in_a_while(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.said(office.jane.chat, "Check the phone")
+
+    first = await office.answered(office.jane.press(status, "check now"))
+    second = await office.answered(office.jane.press(status, "check now"))
+
+    assert first.startswith("Asking Safaricom now")
+    assert second.startswith("I asked a moment ago")
+
+
+async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(1)
+    await office.said(office.jane.chat, "Not paid")
+    office.jane.press(status, "Pay by Paybill")
+    card = await office.said(office.jane.chat, "by hand")
+    office.jane.press(card, "I have paid")
+    await office.said(office.jane.chat, "paste the whole M-PESA message")
+
+    office.jane.say("thanks")
+    await office.said(office.jane.chat, "I see no M-Pesa code")
+    office.jane.say("UKN4ABCDE7 Confirmed. Ksh50.00 sent to MAMA NJERI for account LIPA-7K2QX")
+
+    await office.said(office.jane.chat, "A person will look")
+    await office.said(office.boss.chat, "Somebody says they paid")
+    office.jane.say("UKN4ABCDE8 Confirmed.")
+    await office.said(office.jane.chat, "To ask for a payment")
+
+
+async def test_a_button_with_a_false_signature_is_old(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    button = status.button("No prompt came")
+    forged = f"again:{button.value.split(':')[1]}:{'0' * 16}"
+    status.button("No prompt came")
+    press = office.jane.press(status, "No prompt came")
+    await office.answered(press)
+    press.data, press.answered = forged, False
+
+    office.jane.press_again(press)
+
+    assert (
+        await office.answered(press) == "This button is old. /status shows how your payments stand."
+    )
+
+
+async def test_language_is_telegrams_until_it_is_chosen(office: Office) -> None:
+    office.otieno.say("/start")
+    await office.said(office.otieno.chat, "Habari Otieno")
+
+    office.otieno.say("/language english")
+    await office.said(office.otieno.chat, "I will speak English")
+    office.otieno.say("/language")
+    asked = await office.said(office.otieno.chat, "Which language")
+    office.otieno.press(asked, "Kiswahili")
+    await office.said(office.otieno.chat, "Nitaongea nawe kwa Kiswahili")
+
+
+async def test_a_number_can_be_forgotten(office: Office) -> None:
+    office.jane.share_contact()
+    await office.said(office.jane.chat, "I will remember")
+    office.jane.say("/phone")
+    known = await office.said(office.jane.chat, "I remember 0712***678")
+
+    office.jane.press(known, "Forget it")
+    await office.said(office.jane.chat, "Forgotten")
+
+    assert await office.core.books.phone_of(1001) is None
+
+
+async def test_a_receipt_is_shown_to_its_owner_and_to_operators(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt="UKN4ABCDE7")
+    paid = await office.said(office.jane.chat, "✅")
+
+    for person in (office.jane, office.otieno, office.boss):
+        person.say("/receipt ukn4abcde7")
+    await office.said(office.jane.chat, "✅", after=paid)
+    await office.said(office.boss.chat, "✅")
+    hidden = await office.said(office.otieno.chat, "UKN4ABCDE7")
+    office.otieno.say("/receipt UKN4ABCDE9")
+    unknown = await office.said(office.otieno.chat, "UKN4ABCDE9")
+
+    assert hidden.text.replace("E7", "E9") == unknown.text
+
+
+async def test_lists_tell_how_payments_stand(office: Office, group: Chat) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(1032)
+    await office.pay(office.jane, "/pay@lipa_demo_bot 60 0722000111", group)
+
+    office.jane.say("/history")
+    office.jane.say("/status@lipa_demo_bot", chat=group)
+    private = await office.said(office.jane.chat, "last ten")
+    public = await office.said(group, "Your last payments")
+
+    assert "KES 50" in private.text
+    assert "KES 60" in private.text
+    assert "KES 50" not in public.text
+    assert "✅" not in private.text
+
+
+async def test_what_would_tell_others_too_much_is_for_private_chats(
+    office: Office, group: Chat
+) -> None:
+    for name in ("history", "receipt", "phone", "privacy"):
+        office.jane.say(f"/{name}@lipa_demo_bot", chat=group)
+        told = await office.said(group, f"/{name} works in a private chat")
+        assert told.labels == ["💬 Open a private chat"]
+
+
+async def test_pending_does_not_exist_for_others(office: Office) -> None:
+    office.jane.say("/pending")
+    office.boss.say("/pending")
+
+    await office.said(office.jane.chat, "I do not know that command")
+    await office.said(office.boss.chat, "Nothing is pending")
+
+
+async def test_what_is_not_for_us_is_left_alone(office: Office, group: Chat) -> None:
+    for words in ("/dance", "/pay@other_bot 50 0712345678", "0712345678"):
+        office.jane.say(words, chat=group)
+    office.jane.say("/pay@other_bot 50 0712345678")
+    office.jane.say("/dance")
+
+    await office.said(office.jane.chat, "I do not know that command")
+    await office.handled()
+
+    assert group.from_bot == []
+    assert len(office.jane.chat.from_bot) == 1
+
+
+async def test_a_group_that_adds_us_is_greeted_once(office: Office) -> None:
+    group = office.api.group(-5002, "New group", [office.otieno], with_bot=False)
+
+    office.otieno.add_bot(group)
+    await office.said(group, "Napokea malipo")
+    office.otieno.promote_bot(group)
+    await office.handled()
+
+    assert len(group.from_bot) == 1
+
+
+async def test_a_group_that_moves_takes_its_payments_along(office: Office, group: Chat) -> None:
+    await office.pay(office.jane, "/pay@lipa_demo_bot 50 0712345678", group)
+
+    moved = office.api.upgrade(group, -1005001)
+    await office.handled()
+    await office.result(0, receipt="UKN4ABCDE7")
+
+    await office.said(moved, "✅")
+
+
+async def test_what_was_taken_before_a_crash_is_carried_out_after_it(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+    body = {
+        "update_id": 1,
+        "message": {
+            "message_id": 900,
+            "date": 1795424400,
+            "chat": {"id": 1001, "type": "private", "first_name": "Jane"},
+            "from": {"id": 1001, "is_bot": False, "first_name": "Jane"},
+            "text": "/pay 50 0712345678",
+        },
+    }
+    await office.core.inbox.take(1, json.dumps(body))
+
+    async with office.open():
+        await office.said(office.jane.chat, "Check the phone")
+        await office.handled()
+
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_a_failing_store_is_outlived(office: Office) -> None:
+    office.books.failures = 3
+
+    office.jane.say("/status")
+
+    await office.said(office.jane.chat, "You have asked for no payment here yet")
+
+
+async def test_an_update_that_always_fails_is_set_aside_with_a_calm_word(office: Office) -> None:
+    office.books.failures = 1000
+    office.jane.say("/status")
+
+    calm = await office.said(office.jane.chat, "Something went wrong on my side")
+    office.books.failures = 0
+    office.jane.say("/status")
+
+    await office.said(office.jane.chat, "You have asked for no payment here yet", after=calm)
+
+
+async def test_a_press_is_answered_even_when_it_fails(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    office.api.faults.drop(method="answerCallbackQuery", times=1)
+
+    lost = office.jane.press(status, "check now")
+    await office.handled()
+    found = office.jane.press(status, "check now")
+
+    assert await office.answered(found) == "I asked a moment ago. Please give it half a minute."
+    assert not lost.answered
+
+
+async def test_a_token_that_telegram_refuses_stops_the_start(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+
+    with pytest.raises(TokenRefused, match=r"telegram\.token"):
+        async with office.open(token="4242:another"):
+            pass
+
+
+async def test_a_telegram_that_is_away_at_start_is_waited_for(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    api.faults.server_error(502, method="getMe", times=5)
+    office = Office(api, kept, clock)
+    office.jane.say("/start")
+
+    async with office.open():
+        await office.said(office.jane.chat, "Hello Jane")
+
+
+async def test_updates_of_many_people_do_not_wait_for_each_other(office: Office) -> None:
+    people = [office.api.person(2000 + n, f"P{n}", started=True) for n in range(20)]
+
+    for person, number in zip(people, itertools.count()):
+        person.say(f"/pay 50 07120000{number:02d}")
+    await office.api.wait_for(lambda: len(office.daraja.pushes) == 20)
+
+    for person in people:
+        await office.said(person.chat, "Check the phone")
