@@ -186,6 +186,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         stack.push_async_callback(background.close)
         if store.exclusive:
             await core.sending.sweep(starting=True)
+        await core.reconcile.start()
         await core.post.start()
         chat = ChatSide(core=core, texts=Texts.load(), settings=_chat_settings(config, store))
         ready = asyncio.Event()

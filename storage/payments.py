@@ -164,7 +164,10 @@ class Payments:
         )
         return await self._many(
             select(payments)
-            .where(payments.c.next_check_at <= now)
+            .where(
+                payments.c.next_check_at <= now,
+                or_(payments.c.lease_until.is_(None), payments.c.lease_until <= now),
+            )
             .order_by(urgency, payments.c.next_check_at)
             .limit(limit)
         )
@@ -249,14 +252,26 @@ class Payments:
         )
         return changed.rowcount == 1
 
-    async def claim_check(self, payment_id: str, *, seen: datetime | None, until: datetime) -> bool:
-        """Take a due check, unless another turn took it since it was *seen*."""
+    async def claim_check(self, payment_id: str, *, now: datetime, until: datetime) -> bool:
+        """Take a due check for oneself, unless another turn has it."""
         changed = await self._connection.execute(
             update(payments)
-            .where(payments.c.id == payment_id, payments.c.next_check_at == seen)
-            .values(next_check_at=until)
+            .where(
+                payments.c.id == payment_id,
+                payments.c.next_check_at <= now,
+                or_(payments.c.lease_until.is_(None), payments.c.lease_until <= now),
+            )
+            .values(lease_until=until)
         )
         return changed.rowcount == 1
+
+    async def release_checks(self) -> None:
+        """At the start of the only process: checks that the last one had taken are free again."""
+        await self._connection.execute(
+            update(payments)
+            .where(payments.c.lease_until.is_not(None), payments.c.status != Status.ASKING)
+            .values(lease_until=None)
+        )
 
     async def _one(self, query: Select[Any]) -> Payment | None:
         row = (await self._connection.execute(query)).mappings().first()

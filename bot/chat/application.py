@@ -91,21 +91,28 @@ class ChatSide:
         A Telegram that cannot be reached is waited for in the background: payments and their
         callbacks do not need it. Raises TokenRefused when it can be, and refuses our token.
         """
-        reached = await self._reach()
-        stop = asyncio.Event()
-        work = asyncio.create_task(self._work(ready, stop, reached=reached), name="chat")
-        try:
-            yield
-        finally:
-            stop.set()
-            if not ready.is_set():
-                work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close)
+            reached = await self._reach()
+            stop = asyncio.Event()
+            work = asyncio.create_task(self._work(ready, stop, reached=reached), name="chat")
+            try:
+                yield
+            finally:
+                stop.set()
+                if not ready.is_set():
+                    work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+
+    async def _close(self) -> None:
+        with contextlib.suppress(RuntimeError):  # a part did not stop in time
+            await self._app.shutdown()
+        # By itself too: it holds connections even if Telegram was never reached.
+        await self._app.bot.shutdown()
 
     async def _work(self, ready: asyncio.Event, stop: asyncio.Event, *, reached: bool) -> None:
         try:
             async with AsyncExitStack() as stack:
-                stack.push_async_callback(self._app.shutdown)
                 if not reached:
                     await self._patiently("reach", self._reach_or_fail)
                 await self._start(stack)

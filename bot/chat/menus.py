@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from telegram import (
     BotCommand,
@@ -23,7 +24,7 @@ __all__ = ["set_menus"]
 log = logging.getLogger(__name__)
 
 # Telegram's default list (no language code) is ours in English.
-CODES = {"en": "", "sw": "sw"}
+CODES: Mapping[str, str | None] = MappingProxyType({"en": None, "sw": "sw"})
 
 
 async def set_menus(bot: ExtBot[None], texts: Texts, operators: Iterable[int]) -> bool:
@@ -55,7 +56,7 @@ def _commands(texts: Texts, language: str, place: Place) -> list[BotCommand]:
 
 
 async def _offer(
-    bot: ExtBot[None], scope: BotCommandScope, code: str, wanted: Sequence[BotCommand]
+    bot: ExtBot[None], scope: BotCommandScope, code: str | None, wanted: Sequence[BotCommand]
 ) -> bool:
     try:
         if list(await bot.get_my_commands(scope, code)) != list(wanted):
@@ -67,7 +68,7 @@ async def _offer(
     return True
 
 
-async def _describe(bot: ExtBot[None], texts: Texts, language: str, code: str) -> bool:
+async def _describe(bot: ExtBot[None], texts: Texts, language: str, code: str | None) -> bool:
     long = plain(texts.say(language, "about.description"))
     short = plain(texts.say(language, "about.short"))
     try:

@@ -109,6 +109,11 @@ class Reconcile:
         log.info("payment.check_now id=%s by=%d answer=%s", payment_id, by, answer)
         return answer
 
+    async def start(self) -> None:
+        """At start: what the process before us was asking about is asked again at once."""
+        if self._store.exclusive:
+            await self._store.write(lambda tx: tx.payments.release_checks())
+
     async def run_due(self) -> None:
         """Ask about what is due, as far as the budget goes. A job."""
         now = self._clock.now()
@@ -142,13 +147,11 @@ class Reconcile:
         await self._answered(payment, answer)
 
     async def _claim(self, payment: Payment) -> bool:
-        """Move the check ahead before asking, so that no other turn asks the same."""
+        """Lease the check before asking, so that no other turn asks the same."""
         now = self._clock.now()
 
         async def run(tx: Tx) -> bool:
-            return await tx.payments.claim_check(
-                payment.id, seen=payment.next_check_at, until=now + CLAIMED_FOR
-            )
+            return await tx.payments.claim_check(payment.id, now=now, until=now + CLAIMED_FOR)
 
         try:
             return await self._store.write(run)
@@ -174,6 +177,7 @@ class Reconcile:
                 "checks": checks,
                 "not_yet": not_yet,
                 "unanswered": 0,
+                "lease_until": None,
                 "user_check_at": None,
                 "next_check_at": self._next_check(payment, checks, now),
             }
@@ -197,6 +201,7 @@ class Reconcile:
             wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
             changes: dict[str, object] = {
                 "unanswered": payment.unanswered + 1,
+                "lease_until": None,
                 "user_check_at": None,
                 "next_check_at": now + wait,
             }
@@ -258,7 +263,7 @@ class Reconcile:
         try:
             outcome = await self._store.submit(unit, self._settle)
         except NotKept:
-            # The check stays where `_claim` put it and comes round again.
+            # The lease that `_claim` took runs out, and the check comes round again.
             return
         if outcome.moved:
             assert outcome.payment is not None, "it moved"

@@ -173,9 +173,11 @@ class Office:
         return press.toast
 
     async def handled(self) -> None:
-        """Everything taken so far has been carried out."""
-        while await self.core.inbox.waiting() or await self.core.post.owed():
-            await asyncio.sleep(0)
+        """Everything the people did so far has been carried out and told."""
+        await self.api.wait_for(lambda: not self.api.updates.pending)
+        async with asyncio.timeout(5):
+            while await self.core.inbox.waiting() or await self.core.post.owed():
+                continue
 
     async def result(self, code: int, *, receipt: str | None = None) -> None:
         """Safaricom calls back about the last push."""

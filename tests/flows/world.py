@@ -195,7 +195,7 @@ async def open_world(
         config = folder / "config.toml"
         config.touch(mode=0o600)
         config.write_text(_config(api.url, daraja, port, database, checks, settings, changes))
-        logs = Path(os.environ["LOGS_OF_THE_SUITE"])
+        logs = Path(os.environ.get("LOGS_OF_THE_SUITE", folder))
         bot = BotProcess(folder, port, logs / f"bot-{port}-{folder.name}.log")
         world = World(api, simulator, bot, database)
         try:

@@ -298,14 +298,21 @@ async def test_due_checks_come_in_the_order_in_which_truth_is_worth_most(store: 
     assert [int(payment.id, 16) for payment in due] == [5, 4, 3, 2, 1]
 
 
-async def test_a_check_is_taken_by_one_turn_only(store: Store) -> None:
+async def test_a_check_is_taken_by_one_turn_only_and_freed_by_the_next_start(
+    store: Store,
+) -> None:
     await add_payment(store, change=lambda p: replace(p, next_check_at=NOON))
     until = NOON + timedelta(minutes=2)
 
     async def take(tx: Tx) -> bool:
-        return await tx.payments.claim_check(f"{1:032x}", seen=NOON, until=until)
+        return await tx.payments.claim_check(f"{1:032x}", now=NOON, until=until)
 
     assert [await store.write(take), await store.write(take)] == [True, False]
+    async with store.read() as tx:
+        assert await tx.payments.due(now=NOON, limit=9) == []
+        assert len(await tx.payments.due(now=until, limit=9)) == 1
+    await store.write(lambda tx: tx.payments.release_checks())
+    assert await store.write(take)
 
 
 async def test_a_draft_expires_and_a_new_one_takes_its_place(
