@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bot.chat.application import ChatSettings, ChatSide
+from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
-from bot.config import Config
+from bot.config import Config, ConfigError
 from bot.core.ask import Asking, AskSettings
 from bot.core.books import Books
 from bot.core.buttons import Buttons
@@ -205,7 +205,10 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         timetable = Timetable(_jobs(core))
         timetable.start()
         stack.push_async_callback(timetable.stop)
-        await stack.enter_async_context(chat.at_work(ready))
+        try:
+            await stack.enter_async_context(chat.at_work(ready))
+        except TokenRefused as exc:
+            raise ConfigError(str(exc)) from None
         yield ready
 
 

@@ -170,12 +170,15 @@ def simulate(host: str, port: int, answer_after: float, callback_delay: float, s
 
 def _until_done(work: Coroutine[Any, Any, None]) -> None:
     """Run *work* to its end; what a person can mend ends in one line."""
+    from bot.config import ConfigError
     from storage.errors import StorageError
 
     try:
         asyncio.run(work)
     except KeyboardInterrupt:
         sys.exit(130)
+    except ConfigError as exc:
+        _stop(str(exc), BAD_CONFIG)
     except StorageError as exc:
         _stop(str(exc), FAILED)
     except OSError as exc:

@@ -189,7 +189,9 @@ def _contradictions(config: Config) -> list[str]:
     """What no single key can know."""
     problems = []
     https = config.webhook.public_url.startswith("https://")
-    if config.telegram.mode == "webhook" and not https:
+    # A local Bot API server (spoken to by http) also calls http; Telegram itself does not.
+    calls_https_only = config.telegram.api_url.startswith("https://")
+    if config.telegram.mode == "webhook" and calls_https_only and not https:
         problems.append('webhook.public_url: must be https with telegram.mode "webhook"')
     elif config.takes_real_money and not https:
         problems.append("webhook.public_url: must be https: Safaricom's production asks for it")

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from babel.messages.pofile import read_po
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from bot.chat.routes import COMMANDS
+from bot.chat.routes import COMMANDS, Place, help_text
 from bot.config_checks import is_unset
 from bot.config_keys import Config, Section
+from bot.texts import Texts
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,10 +90,8 @@ def test_secrets_are_marked_as_such() -> None:
 
 @pytest.mark.parametrize("language", ["en", "sw"])
 def test_help_names_every_command_and_no_other(language: str) -> None:
-    with (ROOT / "bot" / "locales" / f"{language}.po").open("rb") as file:
-        catalogue = read_po(file)
-    said = "\n".join(
-        str(each.string) for each in catalogue if str(each.id).partition(".")[0] == "help"
+    said = help_text(
+        Texts.load(), language, Place.OPERATOR, collector="X", typed=lambda name: f"/{name}"
     )
 
     assert set(COMMAND.findall(re.sub(r"<[^>]*>", " ", said))) == NAMES

@@ -9,7 +9,7 @@ from telegram.ext import ExtBot
 
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
-from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts
+from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, plain
 from storage.records import Closing, Keyboard, PaymentView, Person, Reply
 
 __all__ = ["Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
@@ -26,6 +26,14 @@ class Desk:
     @property
     def texts(self) -> Texts:
         return self.paper.texts
+
+
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """What the one who pressed sees at once."""
+
+    text: str = ""  # plain; Telegram takes at most 200 characters
+    alert: bool = False  # a window to be closed, for what must be read
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +84,10 @@ class Turn:
         """A sentence of the catalogue in this person's language; HTML."""
         return self.desk.texts.say(self.language, key, **values)
 
+    def toast(self, key: str, *, alert: bool = False, **values: object) -> Toast:
+        """A sentence for the one who pressed."""
+        return Toast(plain(self.say(key, **values)), alert=alert)
+
     def command(self, name: str) -> str:
         """A command as this chat must type it: in a group it names us."""
         return f"/{name}" if self.private else f"/{name}@{self.username}"
@@ -110,14 +122,6 @@ class Press:
 
     turn: Turn
     view: PaymentView
-
-
-@dataclass(frozen=True, slots=True)
-class Toast:
-    """What the one who pressed sees at once (Telegram: at most 200 characters, no marks)."""
-
-    text: str = ""
-    alert: bool = False  # a window to be closed, for what must be read
 
 
 def language_of(chosen: str | None, telegram_language: str | None) -> str:

@@ -32,6 +32,10 @@ async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception
     log.error("update.failed id=%s kind=%s", update_id, type(error).__name__, exc_info=error)
     if not isinstance(update, Update):
         return
+    if isinstance(error, NotKept):
+        # Not this update's fault: it is not counted, and waits for as long as it takes.
+        queue.again(update, after_s=STORE_DOWN_WAIT_S)
+        return
     try:
         after_s = await desk.core.inbox.failed(update.update_id, _calm(desk, update))
     except NotKept as exc:

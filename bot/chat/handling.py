@@ -42,7 +42,7 @@ async def carry_out(desk: Desk, update: Update) -> None:
     if message is not None and message.sender_chat is not None:
         await _anonymous(desk, update, message)
         return
-    turn = None if _ignored(update) else await open_turn(desk, update)
+    turn = None if _ignored(desk, update) else await open_turn(desk, update)
     if turn is None:
         await desk.core.inbox.done(update.update_id)
         return
@@ -71,7 +71,7 @@ async def _written(turn: Turn, message: Message) -> None:
     turn.words = text
     if message.contact is not None and turn.private:
         await pay.contact(turn, message.contact)
-    elif text and (turn.private or _answers_us(turn, message)):
+    elif text:
         await _words(turn)
     elif turn.private and message.effective_attachment is not None:
         await start.unknown(turn, command=False)
@@ -105,7 +105,7 @@ async def _words(turn: Turn) -> None:
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
     """A button: whatever happens, the one who pressed is answered, so that it stops spinning."""
     language = language_of(None, query.from_user.language_code)
-    toast = Toast(desk.texts.say(language, "toast.failed"))
+    toast = Toast(plain(desk.texts.say(language, "toast.failed")))
     try:
         turn = await open_turn(desk, update)
         toast = Toast() if turn is None else await _press(turn, query)
@@ -121,34 +121,32 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     """Whose button it is decides; who may not press is told so, and nothing happens."""
     found = turn.core.buttons.read(query.data or "")
     if found is None:
-        return Toast(turn.say("toast.old"))
+        return turn.toast("toast.old")
     action, subject = found
     if action in PERSON_BUTTONS:
         if subject != turn.subject:
-            return Toast(turn.say("toast.not-yours"))
+            return turn.toast("toast.not-yours")
         return await PERSON_BUTTONS[action](turn)
     view = await turn.core.books.view(subject)
     if view is None or action not in PAYMENT_BUTTONS:
-        return Toast(turn.say("toast.old"))
+        return turn.toast("toast.old")
     if view.intent.asked_by != turn.person.id:
-        return Toast(_only_the_asker(turn, view.intent.asked_by))
+        return _only_the_asker(turn, view.intent.asked_by)
     return await PAYMENT_BUTTONS[action](Press(turn=turn, view=view))
 
 
-def _only_the_asker(turn: Turn, asked_by: int) -> str:
+def _only_the_asker(turn: Turn, asked_by: int) -> Toast:
     """Named if the message under the button still shows whose command it answers."""
     above = None if turn.message is None else turn.message.reply_to_message
     asker = None if above is None else above.from_user
     if asker is None or asker.id != asked_by:
-        return plain(turn.say("toast.not-yours"))
-    return plain(turn.say("toast.only", name=asker.first_name))
+        return turn.toast("toast.not-yours")
+    return turn.toast("toast.only", name=asker.first_name)
 
 
 async def _answer(desk: Desk, query: CallbackQuery, toast: Toast) -> None:
     try:
-        await desk.bot.answer_callback_query(
-            query.id, plain(toast.text) or None, show_alert=toast.alert
-        )
+        await desk.bot.answer_callback_query(query.id, toast.text or None, show_alert=toast.alert)
     except TelegramError as exc:
         # Too old (after a restart), or the network: what was pressed for is committed.
         log.info("press.not_answered why=%s", exc.message)
@@ -188,12 +186,21 @@ async def _anonymous(desk: Desk, update: Update, message: Message) -> None:
     await desk.core.post.say(Closing(update_id=update.update_id, replies=replies))
 
 
-def _ignored(update: Update) -> bool:
-    """Channel posts, and the news that we were put out or blocked: there is nobody to tell."""
+def _ignored(desk: Desk, update: Update) -> bool:
+    """
+    What is not for us: channel posts, a group's own talk, the news that we were put out.
+
+    People who only talk in a group are not written down.
+    """
     message = update.message or update.edited_message
-    if message is not None:
-        return message.chat.type not in (Chat.PRIVATE, *GROUPS)
-    return not _was_added(update)
+    if message is None:
+        return not _was_added(update)
+    if message.chat.type not in GROUPS:
+        return message.chat.type != Chat.PRIVATE
+    found = COMMAND.fullmatch(message.text or "")
+    if found is None:
+        return not _answers_us(desk, message)
+    return command(found["name"].lower(), is_operator=True) is None
 
 
 def _was_added(update: Update) -> bool:
@@ -207,7 +214,7 @@ def _was_added(update: Update) -> bool:
     )
 
 
-def _answers_us(turn: Turn, message: Message) -> bool:
+def _answers_us(desk: Desk, message: Message) -> bool:
     above = message.reply_to_message
     author = None if above is None else above.from_user
-    return author is not None and author.id == turn.desk.bot.id
+    return author is not None and author.id == desk.bot.id

@@ -124,9 +124,9 @@ async def again(press: Press) -> Toast:
     match answer:
         case Asked(again=False):
             turn.closed = True
-            return Toast(turn.say("toast.sending", phone=payment.phone_mask))
+            return turn.toast("toast.sending", phone=payment.phone_mask)
         case Asked():
-            return Toast(turn.say("toast.sent-already"))
+            return turn.toast("toast.sent-already")
         case Refusal():
             return Toast(clean(plain(_refused(turn, answer)), limit=TOAST_CHARS_MAX), alert=True)
 
@@ -153,9 +153,9 @@ async def claim(press: Press) -> Toast:
     """ "I have paid": ask for the M-PESA message, in private, as it names people and balances."""
     turn, view = press.turn, press.view
     if not turn.private:
-        return Toast(turn.say("toast.private-only"), alert=True)
+        return turn.toast("toast.private-only", alert=True)
     if view.payment.status is Status.PAID:
-        return Toast(turn.say("toast.paid-already"))
+        return turn.toast("toast.paid-already")
     draft = Draft(
         chat_id=turn.chat_id,
         person_id=turn.person.id,

@@ -11,8 +11,17 @@ from types import MappingProxyType
 from bot.chat import history, operator, pay, person, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
+from bot.texts import Texts
 
-__all__ = ["COMMANDS", "PAYMENT_BUTTONS", "PERSON_BUTTONS", "Command", "Place", "command", "help_"]
+__all__ = [
+    "COMMANDS",
+    "PAYMENT_BUTTONS",
+    "PERSON_BUTTONS",
+    "Command",
+    "Place",
+    "command",
+    "help_text",
+]
 
 
 class Place(StrEnum):
@@ -44,18 +53,27 @@ class Command:
                 return True
 
 
-async def help_(turn: Turn) -> None:
-    """What can be done here, one line each."""
-    place = Place.GROUP
-    if turn.private:
-        place = Place.OPERATOR if turn.is_operator else Place.PRIVATE
+def help_text(
+    texts: Texts, language: str, place: Place, *, collector: str, typed: Callable[[str], str]
+) -> str:
+    """What can be done in this place, one line each; *typed* is how a command is written there."""
     lines = [
-        turn.say(f"help.{each.name}", command=turn.command(each.name))
+        texts.say(language, f"help.{each.name}", command=typed(each.name))
         for each in COMMANDS
         if each.offered_in(place)
     ]
+    return "\n".join([texts.say(language, "help-title", collector=collector), *lines])
+
+
+async def help_(turn: Turn) -> None:
+    """What can be done here."""
+    place = Place.GROUP
+    if turn.private:
+        place = Place.OPERATOR if turn.is_operator else Place.PRIVATE
     collector = turn.core.collector.name
-    await turn.answer("\n".join([turn.say("help-title", collector=collector), *lines]))
+    await turn.answer(
+        help_text(turn.paper.texts, turn.language, place, collector=collector, typed=turn.command)
+    )
 
 
 COMMANDS = (

@@ -65,13 +65,14 @@ class FailingBooks(Books):
     """Books that cannot be read, while told so."""
 
     failures = 0
+    trouble: type[Exception] = ZeroDivisionError
 
     async def latest(
         self, *, person_id: int, chat_id: int | None = None, limit: int = 3
     ) -> list[PaymentView]:
         if self.failures:
             self.failures -= 1
-            raise StoreBusy("busy")
+            raise self.trouble
         return await super().latest(person_id=person_id, chat_id=chat_id, limit=limit)
 
 
@@ -144,19 +145,23 @@ class Office:
         task.add_done_callback(self.tasks.discard)
 
     @asynccontextmanager
-    async def open(self, token: str = TOKEN) -> AsyncIterator[None]:
+    async def open(
+        self, *, token: str = TOKEN, webhook_url: str | None = None
+    ) -> AsyncIterator[ChatSide]:
         settings = ChatSettings(
             token=token,
             api_url=self.api.url,
             messages_per_second=30_000,
             group_messages_per_minute=60_000,
+            webhook_url=webhook_url,
+            webhook_secret="made-up" if webhook_url else None,
         )
         chat = ChatSide(core=self.core, texts=Texts.load(), settings=settings)
         ready = asyncio.Event()
         async with chat.at_work(ready):
             async with asyncio.timeout(5):
                 await ready.wait()
-            yield
+            yield chat
 
     async def said(self, chat: Chat, words: str, *, after: Message | None = None) -> Message:
         """The newest message of the bot that holds these words, once there is one."""
@@ -201,6 +206,18 @@ class Office:
         written = person.say(words, chat=chat)
         await self.api.wait_for(lambda: len(self.daraja.pushes) > before)
         return await self.said(chat or person.chat, "Check the phone", after=written)
+
+
+def written(text: str, **more: object) -> dict[str, object]:
+    """An update as Telegram would post it."""
+    message: dict[str, object] = {
+        "message_id": 900,
+        "date": 1795424400,
+        "chat": {"id": 1001, "type": "private", "first_name": "Jane"},
+        "from": {"id": 1001, "is_bot": False, "first_name": "Jane"},
+        "text": text,
+    }
+    return {"update_id": 1, "message": message | more}
 
 
 @pytest.fixture
@@ -571,17 +588,7 @@ async def test_what_was_taken_before_a_crash_is_carried_out_after_it(
     api: BotApi, kept: Store, clock: TestClock
 ) -> None:
     office = Office(api, kept, clock)
-    body = {
-        "update_id": 1,
-        "message": {
-            "message_id": 900,
-            "date": 1795424400,
-            "chat": {"id": 1001, "type": "private", "first_name": "Jane"},
-            "from": {"id": 1001, "is_bot": False, "first_name": "Jane"},
-            "text": "/pay 50 0712345678",
-        },
-    }
-    await office.core.inbox.take(1, json.dumps(body))
+    await office.core.inbox.take(1, json.dumps(written("/pay 50 0712345678")))
 
     async with office.open():
         await office.said(office.jane.chat, "Check the phone")
@@ -590,8 +597,8 @@ async def test_what_was_taken_before_a_crash_is_carried_out_after_it(
     assert len(office.daraja.pushes) == 1
 
 
-async def test_a_failing_store_is_outlived(office: Office) -> None:
-    office.books.failures = 3
+async def test_a_failing_store_is_outlived_however_long(office: Office) -> None:
+    office.books.failures, office.books.trouble = 20, StoreBusy
 
     office.jane.say("/status")
 
@@ -651,3 +658,51 @@ async def test_updates_of_many_people_do_not_wait_for_each_other(office: Office)
 
     for person in people:
         await office.said(person.chat, "Check the phone")
+
+
+async def test_a_webhook_is_set_and_what_it_brings_is_carried_out(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+
+    async with office.open(webhook_url="https://pay.example.org/telegram") as chat:
+        await chat.take_raw(json.dumps(written("/start")).encode())
+        await office.said(office.jane.chat, "Hello Jane")
+
+    set_up = api.calls_of("setWebhook")[-1].params
+    assert set_up["url"] == "https://pay.example.org/telegram"
+    assert set_up["secret_token"] == "made-up"
+    assert api.calls_of("getUpdates") == []
+
+
+async def test_who_writes_as_the_group_is_asked_to_write_as_themselves(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+    group = api.group(-5001, "Harambee", [office.jane])
+    as_group = written(
+        "/pay@lipa_demo_bot 50 0712345678",
+        chat={"id": -5001, "type": "group", "title": "Harambee"},
+        sender_chat={"id": -5001, "type": "group", "title": "Harambee"},
+        **{"from": {"id": 1087968824, "is_bot": True, "first_name": "Group"}},
+    )
+
+    async with office.open(webhook_url="https://pay.example.org/telegram") as chat:
+        await chat.take_raw(json.dumps(as_group).encode())
+        await office.said(group, "You are writing as the group")
+
+    assert office.daraja.pushes == []
+
+
+async def test_who_only_talks_in_a_group_is_not_written_down(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+    talk = written("50 bob", chat={"id": -5001, "type": "group", "title": "Harambee"})
+
+    async with office.open(webhook_url="https://pay.example.org/telegram") as chat:
+        await chat.take_raw(json.dumps(talk).encode())
+        await office.handled()
+
+    async with kept.read() as tx:
+        assert await tx.people.get(1001) is None

@@ -184,11 +184,12 @@ async def open_world(
     settings: SimulatorSettings = QUICK,
     checks: str = "[1, 2, 3, 4]",
     start: bool = True,
+    database: str | None = None,
     **changes: str,
 ) -> AsyncIterator[World]:
     """A world in *folder*; `changes` are further lines of config.toml by table name."""
     port = free_port()
-    database = f"sqlite:///{folder / 'bot.db'}"
+    database = database or f"sqlite:///{folder / 'bot.db'}"
     simulator = Simulator(settings=settings)
     async with BotApi() as api, simulator.serving() as daraja:
         api.person(OPERATOR, "Amina", started=True)
