@@ -198,6 +198,19 @@ class Notices:
             .values(state="dead", lease_until=None, why=why)
         )
 
+    async def revive(self, chat_id: int, *, now: datetime) -> int:
+        """Somebody who had blocked us is back: owe again what payments came to meanwhile."""
+        revived = await self._connection.execute(
+            update(notices)
+            .where(
+                notices.c.chat_id == chat_id,
+                notices.c.state == "dead",
+                notices.c.payment_id.is_not(None),
+            )
+            .values(state="due", due_at=now, tries=0, why=None)
+        )
+        return revived.rowcount
+
     async def lost_message(self, notice: Notice, *, now: datetime) -> None:
         """The message to edit is gone: the next try sends a new one."""
         await self._connection.execute(

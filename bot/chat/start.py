@@ -15,6 +15,8 @@ SHARE_PHONE = "phone"
 
 async def start(turn: Turn) -> None:
     """Greets. A link's payload that we do not know is met like none: it may be an old one."""
+    if turn.private:
+        await turn.core.post.returned(turn.chat_id)
     if turn.words.strip() == SHARE_PHONE and turn.private:
         await phone(turn)
         return

@@ -80,6 +80,15 @@ class Post:
         await self._store.write(run)
         self.wake.set()
 
+    async def returned(self, chat_id: int) -> None:
+        """Whoever could not be told (they had blocked us) opened the chat again: tell them now."""
+
+        async def run(tx: Tx) -> None:
+            await tx.notices.revive(chat_id, now=self._clock.now())
+
+        await self._store.write(run)
+        self.wake.set()
+
     async def lost_message(self, notice: Notice) -> None:
         """The message to edit is gone: send it anew."""
 

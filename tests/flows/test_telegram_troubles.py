@@ -127,11 +127,12 @@ async def test_who_blocked_us_pays_all_the_same_and_sees_it_on_return(
     )
     await world.simulator.settled()
 
+    assert not any("✅" in message.text for message in person.chat.from_bot)
+
     person.start()
-    person.say("/status")
 
     await world.api.wait_for(
-        lambda: found(person.chat, "list.latest") and "🟢" in latest(person.chat),
+        lambda: any("✅" in message.text for message in person.chat.from_bot),
         timeout_s=PATIENCE_S,
     )
 

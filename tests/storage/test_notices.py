@@ -205,3 +205,15 @@ async def test_told_messages_are_forgotten_in_time(store: Store) -> None:
     later = NOON + timedelta(days=8)
 
     assert await store.write(lambda tx: tx.notices.purge(before=later)) == 1
+
+
+async def test_who_comes_back_is_told_what_payments_came_to(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS, saying("chatter", 1001))
+    for _ in range(2):
+        for notice in await claim(store):
+            await store.write(lambda tx, n=notice: tx.notices.dead(n, why="blocked"))  # type: ignore[misc]  # the default pins n
+
+    await store.write(lambda tx: tx.notices.revive(1001, now=NOON))
+
+    assert [notice.kind for notice in await claim(store)] == [NoticeKind.STATUS]
