@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from telegram import Contact
 from telegram.error import TelegramError
@@ -34,6 +34,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 DRAFT_LIFE = timedelta(minutes=30)
+FRESH_FOR = timedelta(minutes=15)
+"""Telegram keeps what was written while we were away for a day; nobody expects a prompt then."""
 TOAST_CHARS_MAX = 200
 PASTED_CHARS_MAX = 1000
 RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
@@ -47,6 +49,11 @@ async def pay(turn: Turn) -> None:
     if isinstance(words, Unclear):
         text = unclear_text(words, turn.language, turn.paper.texts, pay=turn.command("pay"))
         await turn.answer(text, _offers(turn, words))
+        return
+    written_at = _written_at(turn)
+    if written_at + FRESH_FOR < turn.core.clock.now():
+        when = turn.paper.texts.when(turn.language, written_at)
+        await turn.answer(turn.say("pay.too-old", when=when, pay=turn.command("pay")))
         return
     phone = turn.person.phone
     if words.phone_text is not None:
@@ -173,6 +180,11 @@ async def claim(press: Press) -> Toast:
 async def why_not(press: Press) -> Toast:
     """In a group: tells the one who asked, and no one else, why it was not paid."""
     return Toast(why(press.view, press.turn.paper), alert=True)
+
+
+def _written_at(turn: Turn) -> datetime:
+    assert turn.message is not None, "a command is a message"
+    return turn.message.edit_date or turn.message.date
 
 
 async def _open(turn: Turn, words: PayWords, phone: str) -> Asked | Refusal:

@@ -399,6 +399,18 @@ async def test_a_mended_typo_pays_and_a_second_edit_does_not(office: Office) -> 
     assert len(office.jane.chat.from_bot) == 3
 
 
+async def test_what_was_written_while_we_were_away_puts_no_prompt_on_a_phone(
+    office: Office,
+) -> None:
+    office.clock.advance(3 * 24 * 3600)  # Telegram's own clock stays behind
+    office.jane.say("/pay 50 0712345678")
+
+    await office.api.wait_for(lambda: bool(office.jane.chat.from_bot))
+
+    assert "I was away" in office.jane.chat.last.text
+    assert office.daraja.pushes == []
+
+
 async def test_an_offer_is_ready_to_be_copied(office: Office) -> None:
     office.jane.say("/pay 1.500 0712345678")
 

@@ -9,8 +9,11 @@ import pytest
 
 from bot.core.ask import Asked
 from bot.core.limits import Refusal, RefusalReason
+from bot.core.money import AMOUNT_KES_MAX
+from bot.core.ports import Ids
 from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused, Unreachable
 from mpesa.results import Meaning
+from mpesa.wire import PROMPT_CHARS_MAX, prompt_length
 from storage.records import Closing, Kind, Status, Word
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
@@ -345,3 +348,11 @@ async def test_no_prompt_seen_after_three_minutes_may_be_sent_again_and_both_may
     second = await desk.post(again.payment, success(2, receipt="UKN2ABCDEF"))
 
     assert (first.status, second.status) == (Status.PAID, Status.PAID)
+
+
+def test_no_prompt_of_ours_is_too_long_for_a_phone() -> None:
+    longest_name = "N" * 64  # what the configuration allows
+
+    for reference in (Ids(bytes).push_reference(), Ids(bytes).by_hand_reference()):
+        assert len(reference) <= 12
+        assert prompt_length(longest_name, AMOUNT_KES_MAX, reference) <= PROMPT_CHARS_MAX
