@@ -73,9 +73,6 @@ class Lines:
     ) -> LineFacts:
         """What the limits ask about this line and this person, as of *now*."""
         own = select(people.c.id).where(people.c.id == by, people.c.line_id == line_id)
-        last_begun = select(func.max(payments.c.begun_at)).where(
-            payments.c.line_id == line_id, payments.c.status.not_in(NOT_A_PROMPT)
-        )
         same_amount = select(func.max(payments.c.decided_at)).where(
             payments.c.line_id == line_id,
             payments.c.amount_kes == amount_kes,
@@ -101,7 +98,7 @@ class Lines:
         return LineFacts(
             own=(await execute(own)).first() is not None,
             streak=await self.streak(line_id),
-            last_begun_at=(await execute(last_begun)).scalar(),
+            last_begun_at=await self.last_begun(line_id),
             open_payment=None if open_row is None else read_payment(open_row),
             same_amount_paid_at=(await execute(same_amount)).scalar(),
             stranger_asks=asks,

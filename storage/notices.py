@@ -244,12 +244,6 @@ class Notices:
         query = select(func.count()).where(notices.c.state.in_(_OWED))
         return (await self._connection.execute(query)).scalar_one()
 
-    async def next_due_at(self) -> datetime | None:
-        """When the earliest waiting notice falls due."""
-        query = select(func.min(notices.c.due_at)).where(notices.c.state == "due")
-        found: datetime | None = (await self._connection.execute(query)).scalar()
-        return found
-
     async def purge(self, *, before: datetime) -> int:
         """Forget plain messages told before *before*."""
         gone = await self._connection.execute(

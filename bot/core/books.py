@@ -72,12 +72,6 @@ class Books:
 
         return await self._store.write(run)
 
-    async def phone_of(self, person_id: int) -> str | None:
-        """A person's own number, whole, for themselves."""
-        async with self._store.read() as tx:
-            person = await tx.people.get(person_id)
-        return None if person is None else person.phone
-
     async def _view(self, tx: Tx, payment: Payment, intent: Intent | None = None) -> PaymentView:
         streak = 0
         if payment.begun_at is not None:
