@@ -215,6 +215,9 @@ class BotApi:
             params = await read_params(request)
         except ApiError as refusal:
             return web.json_response(refusal.body(), status=refusal.code)
+        except ConnectionResetError:
+            # A bot that goes away in the middle of a call is no news, and reads no answer.
+            return _cut(request)
         name = request.match_info["method"].lower()
         call = Call(name, params.values, _chat_id(params), self.world.clock())
         call.fault = self.faults.next_for(name, call.chat_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -69,11 +70,20 @@ async def playground(port: int) -> AsyncIterator[Playground]:
     async with simulator.serving(HOST) as mpesa_url:
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, port).start()
+            await _listen(runner, port)
             api.url = f"http://{HOST}:{runner.addresses[0][1]}"
             yield Playground(api, simulator, api.url, mpesa_url)
         finally:
             await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except OSError as exc:
+        if exc.errno != errno.EADDRINUSE:
+            raise
+        raise OSError(exc.errno, f"port {port} is taken; choose another with --port") from exc
 
 
 @asynccontextmanager

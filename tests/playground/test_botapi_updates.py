@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -193,3 +194,20 @@ async def test_a_plain_command_goes_to_the_bot_that_spoke_last(
     jane.promote_bot(group)
     jane.say("/give 50", chat=group)
     assert api.updates.sent[-1].body["message"]["text"] == "/give 50"
+
+
+async def test_a_bot_that_goes_away_in_the_middle_of_a_call_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with asyncio.timeout(5), BotApi() as served:
+        place = urlsplit(served.url)
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(
+            f"POST /bot{served.token}/getUpdates HTTP/1.1\r\nHost: {place.netloc}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+            "Content-Length: 9\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert b"100 Continue" in await reader.readline()
+        writer.transport.abort()
+
+    assert [each.getMessage() for each in caplog.records if each.name == "aiohttp.server"] == []
