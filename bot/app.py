@@ -6,9 +6,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError
 
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
@@ -38,8 +45,9 @@ __all__ = ["run", "running"]
 
 log = logging.getLogger(__name__)
 
-STOP_WITHIN_S = 13.0  # systemd and friends are promised 15 s in all
+STOP_WITHIN_S = 13.0  # 15 s in all are promised; what each part may take adds up to less
 PUSHES_FINISH_WITHIN_S = 6.0
+CUT_WITHIN_S = 1.5
 
 
 class Background:
@@ -47,6 +55,7 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cut_at: float | None = None
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -58,14 +67,22 @@ class Background:
         if not task.cancelled() and (exc := task.exception()) is not None:
             log.error("background.failed", exc_info=exc)
 
+    def last_call(self) -> float:
+        """We are stopping: what runs has until then, while the other parts are closed."""
+        self._cut_at = asyncio.get_running_loop().time() + PUSHES_FINISH_WITHIN_S
+        return self._cut_at
+
     async def close(self) -> None:
-        """Wait a little, then cut: a push that is cut is written down as unsure."""
+        """Wait for the rest of that time, then cut: a push that is cut is written as unsure."""
+        # A start that failed has made no last call.
+        cut_at = self.last_call() if self._cut_at is None else self._cut_at
+        left_s = cut_at - asyncio.get_running_loop().time()
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=PUSHES_FINISH_WITHIN_S)
+            await asyncio.wait(set(self._tasks), timeout=max(0.0, left_s))
         for task in set(self._tasks):
             task.cancel()
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=PUSHES_FINISH_WITHIN_S)
+            await asyncio.wait(set(self._tasks), timeout=CUT_WITHIN_S)
 
 
 def collector_of(config: Config) -> Collector:
@@ -157,15 +174,8 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
     said on the way out finds the parts below it open.
     """
     async with AsyncExitStack() as stack:
-        security = config.security
-        store = await stack.enter_async_context(
-            open_store(
-                config.storage.url.get_secret_value(),
-                now=SystemClock().now,
-                key=None if security.key is None else security.key.get_secret_value(),
-                previous_keys=[each.get_secret_value() for each in security.previous_keys],
-            )
-        )
+        with _naming("storage.url"):
+            store = await stack.enter_async_context(_open_store(config))
         mpesa = config.mpesa
         daraja = await stack.enter_async_context(
             open_daraja(
@@ -199,17 +209,41 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
         )
-        await stack.enter_async_context(
-            serving(web, host=config.webhook.host, port=config.webhook.port)
-        )
-        timetable = Timetable(_jobs(core))
+        with _naming("webhook.host, webhook.port"):
+            await stack.enter_async_context(
+                serving(web, host=config.webhook.host, port=config.webhook.port)
+            )
+        timetable = Timetable(_jobs(core, store))
         timetable.start()
         stack.push_async_callback(timetable.stop)
         try:
             await stack.enter_async_context(chat.at_work(ready))
         except TokenRefused as exc:
             raise ConfigError(str(exc)) from None
+        stack.callback(background.last_call)
         yield ready
+
+
+def _open_store(config: Config) -> AbstractAsyncContextManager[Store]:
+    security = config.security
+    return open_store(
+        config.storage.url.get_secret_value(),
+        now=SystemClock().now,
+        key=None if security.key is None else security.key.get_secret_value(),
+        previous_keys=[each.get_secret_value() for each in security.previous_keys],
+    )
+
+
+@contextmanager
+def _naming(keys: str) -> Iterator[None]:
+    """What the machine says about an address of the configuration, with the key it stands at."""
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigError(f"{keys}: {exc.strerror or exc}") from None
+    except DBAPIError as exc:
+        # Its own words, without the statement and what was in it.
+        raise ConfigError(f"{keys}: {exc.orig}") from None
 
 
 def _chat_settings(config: Config, store: Store) -> ChatSettings:
@@ -229,11 +263,12 @@ def _webhook_secret(store: Store) -> str:
     return store.crypt.sign("telegram", "webhook")
 
 
-def _jobs(core: Core) -> list[Job]:
+def _jobs(core: Core, store: Store) -> list[Job]:
     return [
         Job(name="ask about silent payments", every_s=1, run=core.reconcile.run_due),
         Job(name="find what was left half asked", every_s=5, run=core.sending.sweep),
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
+        Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
     ]
 
@@ -245,17 +280,34 @@ async def run(config: Config) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     stack = AsyncExitStack()
-    ready = await stack.enter_async_context(running(config))
+    opening = asyncio.ensure_future(stack.enter_async_context(running(config)))
+    stopping = asyncio.ensure_future(stop.wait())
     try:
-        waiting = asyncio.ensure_future(ready.wait())
-        stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if ready.is_set():
-            log.info("lipabot.ready")
-        await stop.wait()
+        await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            waiting = asyncio.ensure_future((await opening).wait())
+            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                log.info("lipabot.ready")
+            waiting.cancel()
+            await stopping
         log.info("lipabot.stopping")
     finally:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await stack.aclose()
+        stopping.cancel()
+        await _close(stack, opening)
     log.info("lipabot.stopped")
+
+
+async def _close(stack: AsyncExitStack, opening: asyncio.Future[asyncio.Event]) -> None:
+    """Close every part in time; a start that waits for somebody (Telegram, say) is given up."""
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S) as limit:
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait((opening,))
+            await stack.aclose()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        # Everything that counts is committed; the next start goes on from there.
+        log.warning("lipabot.stop_cut after_s=%.0f", STOP_WITHIN_S)

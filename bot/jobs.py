@@ -14,7 +14,7 @@ __all__ = ["Job", "Timetable"]
 
 log = logging.getLogger(__name__)
 
-FINISH_WITHIN_S = 3.0
+FINISH_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

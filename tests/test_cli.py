@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,56 @@ def test_a_port_that_is_taken_ends_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("lipabot: ")
+
+
+def runnable(folder: Path, *, port: int = 1, storage: str = "sqlite:///bot.db") -> Path:
+    """A configuration in which nothing is wrong by itself."""
+    config = folder / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text(
+        f"""
+[telegram]
+token = "123456:made-up-token"
+api_url = "http://127.0.0.1:9"
+[mpesa]
+base_url = "http://127.0.0.1:9"
+consumer_key = "made-up-key"
+consumer_secret = "made-up-secret"
+shortcode = "174379"
+passkey = "made-up-passkey"
+[webhook]
+public_url = "https://pay.example.org"
+port = {port}
+[storage]
+url = "{storage}"
+[security]
+key = "{"0" * 32}"
+"""
+    )
+    return config
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///other.db", "postgresql://lipabot:sesame-sesame@127.0.0.1:9/lipabot"]
+)
+def test_a_database_that_cannot_be_opened_is_named_by_its_key(tmp_path: Path, url: str) -> None:
+    (tmp_path / "other.db").write_text("Dear diary, this is no database. " * 50)
+
+    done = lipabot("run", "--config", str(runnable(tmp_path, storage=url)), folder=tmp_path)
+
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("lipabot: storage.url: ")
+    assert "sesame" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout
+
+
+def test_a_taken_port_is_named_by_its_key(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = runnable(tmp_path, port=taken.getsockname()[1])
+
+        done = lipabot("run", "--config", str(config), folder=tmp_path)
+
+    assert done.returncode == 2
+    assert "lipabot: webhook.host, webhook.port: " in done.stderr
+    assert "Traceback" not in done.stdout

@@ -24,7 +24,7 @@ from telegram.ext import (
 )
 
 from bot.chat.context import Desk
-from bot.chat.errors import PollingErrors, failed
+from bot.chat.errors import PollingErrors, PollingRequest, failed
 from bot.chat.handling import ALLOWED_UPDATES, carry_out
 from bot.chat.inbox import InboxQueue, PerChatProcessor
 from bot.chat.keyboards import Stationery
@@ -43,8 +43,8 @@ HANDLED_AT_ONCE = 64
 CONNECTIONS = CHATS_AT_ONCE + HANDLED_AT_ONCE + 16
 POLL_S = 25
 READ_TIMEOUT_S = 15.0
-STOP_POLLING_WITHIN_S = 3.0
-STOP_HANDLING_WITHIN_S = 5.0
+STOP_POLLING_WITHIN_S = 2.0
+STOP_HANDLING_WITHIN_S = 3.0
 LONGEST_WAIT_S = 30.0
 MENU_WAITS_S = (60.0, 600.0, 3600.0)
 
@@ -130,7 +130,7 @@ class ChatSide:
             sign=self._core.buttons.sign,
             username=bot.username,
         )
-        self._route(Desk(self._core, paper, bot))
+        self._route(Desk(self._core, paper, bot, self._app.create_task))
         await self._patiently("replay", self._queue.replay)
         letters = Letters(self._core, paper)
         notifier = Notifier(
@@ -162,11 +162,15 @@ class ChatSide:
             return
         assert updater is not None, "an application that polls has an updater"
         stack.push_async_callback(_within, STOP_POLLING_WITHIN_S, updater.stop)
-        await updater.start_polling(
-            timeout=POLL_S,
-            bootstrap_retries=-1,
-            allowed_updates=list(ALLOWED_UPDATES),
-            error_callback=PollingErrors(self._core.clock),
+        # Its own retries give up when the token is refused, which may pass (see PollingRequest).
+        await self._patiently(
+            "polling",
+            lambda: updater.start_polling(
+                timeout=POLL_S,
+                bootstrap_retries=-1,
+                allowed_updates=list(ALLOWED_UPDATES),
+                error_callback=PollingErrors(self._core.clock),
+            ),
         )
 
     async def _set_webhook(self, bot: Bot, url: str) -> None:
@@ -239,6 +243,7 @@ def _build(core: Core, settings: ChatSettings, queue: InboxQueue) -> App:
         .connection_pool_size(CONNECTIONS)
         .read_timeout(READ_TIMEOUT_S)
         .write_timeout(READ_TIMEOUT_S)
+        .get_updates_request(PollingRequest(connection_pool_size=1))
     )
     if settings.webhook_url is not None:
         return builder.updater(None).build()

@@ -170,7 +170,10 @@ def _waiting(pen: Pen) -> Card:
         return pen.card(lines, [*_claim(pen), *actions])
     if payment.status is Status.UNSURE and not asked:
         return pen.card([pen.say("status.unsure"), _superseded(pen)], actions)
-    head = pen.say("status.checking" if asked else "status.prompted")
+    # Only a Paybill's prompt names an account; a till has none.
+    till = pen.paper.collector.kind == "till"
+    prompted = pen.say("status.prompted-till") if till else pen.say("status.prompted")
+    head = pen.say("status.checking") if asked else prompted
     return pen.card([head, pen.note(), _superseded(pen)], actions)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from telegram import Chat, MaybeInaccessibleMessage, Message, Update
 from telegram.ext import ExtBot
@@ -12,7 +14,10 @@ from bot.core.core import Core
 from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, plain
 from storage.records import Closing, Keyboard, PaymentView, Person, Reply
 
-__all__ = ["Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
+__all__ = ["COURTESY_S", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
+
+COURTESY_S = 5.0
+"""How long a call may take that is good to have and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class Desk:
     core: Core
     paper: Stationery
     bot: ExtBot[None]
+    beside: Callable[[Coroutine[Any, Any, None]], object]
+    """Starts a call to Telegram that the chat, and its place among others, need not wait for."""
 
     @property
     def texts(self) -> Texts:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
 
 from telegram import Chat, Update
-from telegram.error import Conflict, TelegramError
+from telegram.error import Conflict, NetworkError, TelegramError
+from telegram.request import HTTPXRequest
 
 from bot.chat.context import Desk, language_of
 from bot.chat.inbox import InboxQueue
@@ -14,7 +17,7 @@ from bot.core.hear import NotKept
 from bot.core.ports import Clock
 from storage.records import Closing, Reply
 
-__all__ = ["PollingErrors", "failed"]
+__all__ = ["PollingErrors", "PollingRequest", "failed"]
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,21 @@ async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception
         after_s = STORE_DOWN_WAIT_S
     if after_s is not None:
         queue.again(update, after_s=after_s)
+
+
+class PollingRequest(HTTPXRequest):
+    """
+    The connection that polls, which a refused token does not end.
+
+    PTB stops polling for good on a 401 or 404, and tells nobody. A proxy or a Bot API server that
+    is being restarted says them too; at start the token is tried by getMe, which does refuse it.
+    """
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        status, body = await super().do_request(*args, **kwargs)
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
+            raise NetworkError("Telegram does not know telegram.token any more")
+        return status, body
 
 
 class PollingErrors:

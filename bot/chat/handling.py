@@ -9,7 +9,7 @@ from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
 from bot.chat import pay, start
-from bot.chat.context import Desk, Press, Toast, Turn, language_of, open_turn
+from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
@@ -114,7 +114,7 @@ async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
         else:
             await _close(turn)
     finally:
-        await _answer(desk, query, toast)
+        desk.beside(_answer(desk, query, toast))
 
 
 async def _press(turn: Turn, query: CallbackQuery) -> Toast:
@@ -146,7 +146,9 @@ def _only_the_asker(turn: Turn, asked_by: int) -> Toast:
 
 async def _answer(desk: Desk, query: CallbackQuery, toast: Toast) -> None:
     try:
-        await desk.bot.answer_callback_query(query.id, toast.text or None, show_alert=toast.alert)
+        await desk.bot.answer_callback_query(
+            query.id, toast.text or None, show_alert=toast.alert, read_timeout=COURTESY_S
+        )
     except TelegramError as exc:
         # Too old (after a restart), or the network: what was pressed for is committed.
         log.info("press.not_answered why=%s", exc.message)

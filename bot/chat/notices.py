@@ -32,7 +32,7 @@ IDLE_S = 1.0  # how often we look for what has fallen due by the clock alone
 LONGEST_WAIT_S = 60.0
 ODD_TRIES_MAX = 5
 WRITE_TRIES = 6
-FINISH_WITHIN_S = 4.0
+FINISH_WITHIN_S = 2.0
 
 Make = Callable[[Notice], Awaitable[Reply | None]]
 """Makes the message of a notice as things stand now; None if there is nothing to say."""

@@ -10,7 +10,7 @@ from telegram import Contact
 from telegram.error import TelegramError
 
 from bot.chat.cards import by_hand_card, check_answer, refusal_text, unclear_text, why
-from bot.chat.context import Press, Toast, Turn
+from bot.chat.context import COURTESY_S, Press, Toast, Turn
 from bot.chat.keyboards import share_number
 from bot.chat.parse import PayWords, Unclear, pay_words
 from bot.core.ask import Asked, AskRequest, Refusal
@@ -73,8 +73,8 @@ async def pay(turn: Turn) -> None:
             await _asked_before(turn, answer.payment, words, phone)
         case Refusal():
             await turn.answer(_refused(turn, answer))
-    if words.phone_text is not None and not turn.private:
-        await _hide_number(turn)
+    if words.phone_text is not None and not turn.private and turn.message_id is not None:
+        turn.desk.beside(_hide_number(turn, turn.message_id))
 
 
 async def phone_typed(turn: Turn, draft: Draft) -> None:
@@ -277,12 +277,10 @@ async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone: st
     )
 
 
-async def _hide_number(turn: Turn) -> None:
+async def _hide_number(turn: Turn, message_id: int) -> None:
     """Take a typed number out of a group, if we may; the payment is on its way either way."""
-    if turn.message_id is None:
-        return
     try:
-        await turn.desk.bot.delete_message(turn.chat_id, turn.message_id)
+        await turn.desk.bot.delete_message(turn.chat_id, message_id, read_timeout=COURTESY_S)
     except TelegramError as exc:
         log.info("pay.number_not_hidden why=%s", exc.message)
 

@@ -44,7 +44,7 @@ async def read_body(
                 if size > bytes_max:
                     raise TooLarge
                 chunks.append(chunk)
-    except TimeoutError as exc:
+    except (TimeoutError, ConnectionError) as exc:  # the rest never comes, or not in time
         raise TooSlow from exc
     return b"".join(chunks)
 

@@ -18,7 +18,7 @@ __all__ = ["build_web", "serving"]
 
 KEEPALIVE_S = 15.0
 LINGER_S = 1.0  # how long the rest of a refused body is still read before we hang up
-SHUTDOWN_S = 5.0
+SHUTDOWN_S = 2.0
 
 
 def build_web(

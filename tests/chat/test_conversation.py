@@ -668,6 +668,29 @@ async def test_a_telegram_that_is_away_at_start_is_waited_for(
         await office.said(office.jane.chat, "Hello Jane")
 
 
+async def test_a_token_that_is_refused_for_a_while_ends_no_polling(office: Office) -> None:
+    refusals = [office.api.faults.server_error(code, method="getUpdates") for code in (401, 404)]
+    office.jane.say("/start")
+    await office.api.wait_for(lambda: all(each.met for each in refusals))
+
+    office.jane.say("/help")
+
+    await office.said(office.jane.chat, "/privacy")
+
+
+async def test_a_refusal_between_the_first_calls_is_waited_out(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    refusal = api.faults.server_error(404, method="deleteWebhook")
+    office = Office(api, kept, clock)
+    office.jane.say("/start")
+
+    async with office.open():
+        await office.said(office.jane.chat, "Hello Jane")
+
+    assert refusal.met == 1
+
+
 async def test_updates_of_many_people_do_not_wait_for_each_other(office: Office) -> None:
     people = [office.api.person(2000 + n, f"P{n}", started=True) for n in range(20)]
 
@@ -677,6 +700,22 @@ async def test_updates_of_many_people_do_not_wait_for_each_other(office: Office)
 
     for person in people:
         await office.said(person.chat, "Check the phone")
+
+
+async def test_presses_that_telegram_does_not_let_us_answer_hold_up_nobody(office: Office) -> None:
+    people = [office.api.person(2000 + n, f"P{n}", started=True) for n in range(70)]
+    for person in people:
+        person.say("/language")
+    await office.api.wait_for(lambda: all(person.chat.from_bot for person in people))
+    silence = office.api.faults.silent(method="answerCallbackQuery", times=1000)
+    for person in people:
+        person.press(person.chat.from_bot[-1], "English")
+    await office.api.wait_for(lambda: silence.met == len(people))
+
+    office.jane.say("/start")
+
+    await office.said(office.jane.chat, "Hello Jane")
+    office.api.faults.clear()
 
 
 async def test_a_webhook_is_set_and_what_it_brings_is_carried_out(

@@ -181,6 +181,22 @@ async def test_a_body_that_dribbles_is_cut(door: Door) -> None:
     await writer.wait_closed()
 
 
+async def test_a_body_that_breaks_off_is_noted(door: Door) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(
+        f"POST {door.address} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
+    )
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+    async with asyncio.timeout(5):
+        await door.hear.written.wait()
+
+    [(_, heard, _, _)] = door.hear.heard
+    assert not isinstance(heard, StkCallback)
+
+
 async def test_what_cannot_be_kept_is_answered_503(door: Door) -> None:
     door.hear.busy = True
     async with door.client.post(door.address, data=b"{}") as answer:

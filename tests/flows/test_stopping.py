@@ -1,0 +1,51 @@
+"""Stopping: within 15 s, quietly and with nothing half done, whoever keeps us waiting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mpesa.simulator import Fault
+from storage.records import Status
+from tests.flows.world import QUICK, open_world
+
+PATIENCE_S = 15.0
+
+
+async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(tmp_path: Path) -> None:
+    settings = replace(QUICK, answer_after_s=3600, prompt_lifetime_s=3600)
+    async with open_world(tmp_path, settings=settings) as world:
+        person, other = world.person(1), world.person(2)
+        world.simulator.faults.for_phone(world.phone(1), Fault(slow_s=60))
+        for method in ("sendMessage", "editMessageText", "getUpdates"):
+            world.api.faults.silent(method=method, times=1000)
+        person.say(f"/pay 50 {world.typed(1)}")
+        other.say("/help")
+        await world.api.wait_for(
+            lambda: len(world.api.calls_of("sendMessage")) == 2, timeout_s=PATIENCE_S
+        )
+        await world.simulator.changes.until(
+            lambda: bool(world.simulator.pushes_to(world.phone(1))), timeout_s=PATIENCE_S
+        )
+
+        assert await world.bot.stop() == 0
+
+        assert "lipabot.stop_cut" not in world.bot.log.read_text()
+        [payment] = await world.payments()
+        assert payment.status is Status.UNSURE
+        world.api.faults.clear()
+
+
+async def test_a_start_that_waits_for_telegram_can_be_stopped(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.api.faults.silent(method="getMe", times=1000)
+        await world.bot.spawn()
+        await world.api.wait_for(lambda: bool(world.api.calls_of("getMe")), timeout_s=PATIENCE_S)
+
+        assert await world.bot.stop() == 0
+
+        said = world.bot.log.read_text()
+        assert "lipabot.stopped" in said
+        assert "Traceback" not in said
+        assert "telegram.unreachable" not in said  # it did not wait for that
+        world.api.faults.clear()
