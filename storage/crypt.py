@@ -113,20 +113,27 @@ def key_beside(database: Path) -> str:
     """
     The key kept beside a SQLite file (`<file>.key`, 0600), made on first use.
 
-    Made with O_EXCL and fsynced before it is used, so that two first starts cannot end with
-    two keys, nor a crash with data sealed by a key that never reached the disk.
+    The caller holds the lock of the file. Written aside, fsynced and renamed, so that a crash
+    leaves neither half a key nor data sealed by a key that never reached the disk.
     """
     path = database.with_name(database.name + ".key")
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         key = path.read_text().strip()
         if not key:
-            raise WrongKey(f"{path} is empty: restore it from a backup") from None
+            raise WrongKey(f"{path} is empty: restore it from a backup")
         return key
+    aside = path.with_name(path.name + ".new")
+    aside.unlink(missing_ok=True)  # of a start that was killed just here
+    key = secrets.token_hex(32)
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
-        key = secrets.token_hex(32)
         file.write(key + "\n")
         file.flush()
         os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name itself
+    finally:
+        os.close(folder)
     return key

@@ -29,6 +29,7 @@ T = TypeVar("T")
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
 KEY_CHECK = "key-check"
+PROBE = "probe"
 
 
 class Store:
@@ -63,6 +64,15 @@ class Store:
     async def submit(self, unit: Unit, decide: Decide) -> Outcome:
         """Admit *unit* and settle its payment; see `Writer.submit`."""
         return await self._writer.submit(unit, decide)
+
+    async def probe(self) -> None:
+        """
+        After a failure: write a little, to see whether it is over.
+
+        Nothing else might: whoever watches `healthy` keeps the work away that would show it.
+        """
+        if not self.healthy:
+            await self.write(lambda tx: tx.shared.put(PROBE, b""))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
@@ -107,8 +117,14 @@ async def open_store(
             raise WrongKey("security.key is required with PostgreSQL")
         crypt = Crypt(key, previous_keys)
         target = parsed.set(drivername="postgresql+asyncpg")
-        writing = create_async_engine(target, pool_size=1, max_overflow=1)
-        reading = create_async_engine(target, pool_size=READERS)
+        writing = create_async_engine(target, pool_size=1, max_overflow=1, hide_parameters=True)
+        reading = create_async_engine(
+            target,
+            pool_size=READERS,
+            pool_pre_ping=True,  # the writer tries again by itself; a look would fail
+            hide_parameters=True,
+            isolation_level="REPEATABLE READ",  # one look, one moment, as SQLite gives it
+        )
         try:
             async with _running(writing, reading, crypt, exclusive=False, now=now) as store:
                 yield store
@@ -182,9 +198,15 @@ def _private(path: Path) -> None:
 async def _sqlite_engines(path: Path) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     # aiosqlite's pool must be a queue: the default would give every task its own connection.
     url = f"sqlite+aiosqlite:///{path}"
-    writing = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
-    reading = create_async_engine(
-        url, poolclass=AsyncAdaptedQueuePool, pool_size=READERS, max_overflow=0
+    writing, reading = (
+        create_async_engine(
+            url,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=size,
+            max_overflow=0,
+            hide_parameters=True,  # exceptions are logged, and what is written is not for a log
+        )
+        for size in (1, READERS)
     )
     _prepare(writing, begin="BEGIN IMMEDIATE")
     _prepare(reading, begin="BEGIN")

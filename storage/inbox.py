@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,9 +78,17 @@ class Inbox:
             update(inbox).where(inbox.c.update_id == update_id).values(done_at=at, quarantined=True)
         )
 
-    async def purge(self, *, before: datetime) -> int:
-        """Forget done updates older than *before*: Telegram redelivers for a day at most."""
+    async def purge(self, *, done_before: datetime, quarantined_before: datetime) -> int:
+        """
+        Forget done updates (Telegram redelivers for a day at most), and in the end those that
+        were set aside too: nobody's words are kept for ever because of a bug of ours.
+        """
         gone = await self._connection.execute(
-            delete(inbox).where(inbox.c.done_at < before, ~inbox.c.quarantined)
+            delete(inbox).where(
+                or_(
+                    and_(inbox.c.done_at < done_before, ~inbox.c.quarantined),
+                    inbox.c.done_at < quarantined_before,
+                )
+            )
         )
         return gone.rowcount

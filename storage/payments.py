@@ -16,6 +16,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -91,8 +92,17 @@ async def write_payments(
                 row["to_checkout_id"] = checkout_id
             rows.append(row)
         if rows:
-            matched += (await connection.execute(statement, rows)).rowcount
+            found = (await connection.execute(statement, rows)).rowcount
+            matched += found if found >= 0 else await _arrived(connection, rows)
     return matched
+
+
+async def _arrived(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many *rows* stand where they were moved to: asyncpg does not count a batch."""
+    wanted = [(row["key_id"], row["to_rev"]) for row in rows]
+    query = select(func.count()).where(tuple_(payments.c.id, payments.c.rev).in_(wanted))
+    found: int = (await connection.execute(query)).scalar_one()
+    return found
 
 
 class Payments:
@@ -172,6 +182,19 @@ class Payments:
             .limit(limit)
         )
 
+    async def due_without_id(self, *, now: datetime, limit: int) -> list[Payment]:
+        """Those of the due that nobody can ask about; they wait for no budget."""
+        return await self._many(
+            select(payments)
+            .where(
+                payments.c.next_check_at <= now,
+                payments.c.checkout_index.is_(None),
+                or_(payments.c.lease_until.is_(None), payments.c.lease_until <= now),
+            )
+            .order_by(payments.c.next_check_at)
+            .limit(limit)
+        )
+
     async def unsettled(self, *, limit: int, tries: int) -> list[str]:
         query = (
             select(payments.c.id)
@@ -180,12 +203,10 @@ class Payments:
         )
         return list((await self._connection.execute(query)).scalars())
 
-    async def mark_unsettled(self, payment_id: str) -> None:
-        """Its evidence is safe, its status is not worked out yet."""
+    async def unsettled_anew(self) -> None:
+        """A process that starts may bring the cure: the tries begin again."""
         await self._connection.execute(
-            update(payments)
-            .where(payments.c.id == payment_id)
-            .values(needs_settle=True, settle_tries=payments.c.settle_tries + 1)
+            update(payments).where(payments.c.needs_settle).values(settle_tries=0)
         )
 
     async def of_person(

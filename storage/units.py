@@ -238,6 +238,7 @@ def _decide(case: _Case, decide: Decide | None) -> None:
         confirmed=decision.confirmed,
         pending_at=decision.pending_at,
         needs_settle=False,
+        settle_tries=0,
         rev=max(case.now.rev, case.before.rev + 1),
         **changes,  # type: ignore[arg-type]  # only the two instants named above
     )

@@ -3,8 +3,9 @@ The one writer: everything that changes the database goes through its queue.
 
 Group commit: what arrived during one commit shares the next one, without a timer, so an idle
 store commits at once and a busy one commits as often as the disk can. If a batch fails it is
-rolled back and its members are tried one by one, so a poison row fails alone. Nobody is
-answered before COMMIT returned, and a caller who goes away does not take the write along.
+rolled back and its members are tried one by one, so a poison row fails alone; if only a rival
+or a lost connection was in its way, it is tried again whole. Nobody is answered before COMMIT
+returned, and a caller who goes away does not take the write along.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.crypt import Crypt
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 BATCH_MAX = 256
 QUEUE_MAX = 8192
-STALE_TRIES = 5
+ALONE_TRIES = 5
 
 
 @dataclass(slots=True)
@@ -118,51 +119,46 @@ class Writer:
     async def _commit(self, batch: Sequence[_Work]) -> None:
         """Commit *batch* together; if that fails, each alone. Answers every member."""
         try:
-            answers = await self._transact(batch)
+            try:
+                answers = await self._transact(batch)
+            except DBAPIError as exc:
+                if not _interrupted(exc):
+                    raise
+                log.warning("storage.again writes=%d why=%s", len(batch), _named(exc))
+                answers = await self._transact(batch)
         except Exception as exc:
-            if len(batch) > 1 and not _hopeless(exc):
+            if _hopeless(exc):
+                self._reject(batch, exc)
+            elif len(batch) == 1:
+                await self._commit_alone(batch[0], failed=exc)
+            else:
                 for work in batch:
                     await self._commit_alone(work)
-                return
-            if len(batch) == 1 and not _hopeless(exc):
-                await self._commit_alone(batch[0], failed=exc)
-                return
-            self._reject(batch, exc)
             return
         self._answer(batch, answers)
 
     async def _commit_alone(self, work: _Work, *, failed: Exception | None = None) -> None:
         """One write by itself, again where a rival was faster, evidence first if need be."""
-        for attempt in range(STALE_TRIES):
+        settle = True
+        for attempt in range(ALONE_TRIES):
             try:
                 if failed is not None and attempt == 0:
                     raise failed
-                answers = await self._transact([work])
-            except (Stale, IntegrityError) as exc:
-                failed = exc
-                continue
+                answers = await self._transact([work], settle=settle)
             except SettleFailed as exc:
-                await self._keep_unsettled(work, exc)
-                return
+                # Evidence is never hostage to settling: keep it, and mark the payment.
+                log.exception("payment.needs_settle id=%s", exc.payment_id, exc_info=exc.__cause__)
+                settle, failed = False, exc
             except Exception as exc:
-                self._reject([work], exc)
+                if not _rival(exc) and not _interrupted(exc):
+                    self._reject([work], exc)
+                    return
+                failed = exc
+            else:
+                self._answer([work], answers)
                 return
-            self._answer([work], answers)
-            return
         assert failed is not None, "five tries, none of which returned"
         self._reject([work], failed)
-
-    async def _keep_unsettled(self, work: _Work, exc: SettleFailed) -> None:
-        """Evidence is never hostage to settling: keep it, and mark the payment."""
-        log.exception("payment.needs_settle id=%s", exc.payment_id, exc_info=exc.__cause__)
-        try:
-            answers = await self._transact(
-                [_Work(work.answer, unit=work.unit, decide=None)], settle=False
-            )
-        except Exception as inner:
-            self._reject([work], inner)
-            return
-        self._answer([work], answers)
 
     async def _transact(self, batch: Sequence[_Work], *, settle: bool = True) -> list[Any]:
         answers: list[Any] = [None] * len(batch)
@@ -221,11 +217,32 @@ class Writer:
                 work.answer.exception()
 
 
+def _rival(exc: Exception) -> bool:
+    """Somebody else wrote the same a moment before us."""
+    return isinstance(exc, (Stale, IntegrityError))
+
+
+def _interrupted(exc: Exception) -> bool:
+    """
+    Nothing of it was kept, and no member is to blame: a deadlock between two processes, or a
+    connection that the server closed before COMMIT.
+    """
+    return isinstance(exc, DBAPIError) and (
+        exc.connection_invalidated or _sqlstate(exc).startswith("40")
+    )
+
+
 def _hopeless(exc: Exception) -> bool:
     """Trying one by one cannot help: the database as a whole said no."""
-    if isinstance(exc, IntegrityError):
-        return False
-    return isinstance(exc, (DBAPIError, _CommitFailed, OSError))
+    if isinstance(exc, DBAPIError):
+        # 22, 23 and 42 are about the values and the words of one statement; 40 is about a rival.
+        of_one = isinstance(exc, (IntegrityError, DataError, ProgrammingError))
+        return not of_one and _sqlstate(exc)[:2] not in {"22", "23", "40", "42"}
+    return isinstance(exc, (_CommitFailed, OSError))
+
+
+def _sqlstate(exc: DBAPIError) -> str:
+    return getattr(exc.orig, "sqlstate", None) or ""
 
 
 def _translated(exc: Exception) -> Exception:

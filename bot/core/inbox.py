@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 TRIES_MAX = 5
 REMEMBER = timedelta(days=7)
+REMEMBER_QUARANTINED = timedelta(days=30)
 
 
 class Inbox:
@@ -74,10 +75,11 @@ class Inbox:
 
     async def purge(self) -> None:
         """Forget what is long done: updates, plain messages that were told, stale drafts."""
-        before = self._clock.now() - REMEMBER
+        now = self._clock.now()
+        before = now - REMEMBER
 
         async def run(tx: Tx) -> None:
-            await tx.inbox.purge(before=before)
+            await tx.inbox.purge(done_before=before, quarantined_before=now - REMEMBER_QUARANTINED)
             await tx.notices.purge(before=before)
             await tx.drafts.purge(before=before)
 

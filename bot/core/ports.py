@@ -90,10 +90,11 @@ class Pace:
         self._clock = clock
         self._gap = timedelta(seconds=1 / per_second)
         self._free_at: datetime | None = None
+        self._seen_at = clock.now()
 
     async def turn(self) -> None:
         """Wait until it is our turn."""
-        now = self._clock.now()
+        now = self._now()
         free_at = now if self._free_at is None else max(now, self._free_at)
         self._free_at = free_at + self._gap
         if free_at > now:
@@ -101,8 +102,16 @@ class Pace:
 
     def try_turn(self) -> bool:
         """Take the turn if it is free right now."""
-        now = self._clock.now()
+        now = self._now()
         if self._free_at is not None and self._free_at > now:
             return False
         self._free_at = now + self._gap
         return True
+
+    def _now(self) -> datetime:
+        """The instant. A clock that was set back takes the queue along: nobody waits it out."""
+        now = self._clock.now()
+        if self._free_at is not None and now < self._seen_at:
+            self._free_at -= self._seen_at - now
+        self._seen_at = now
+        return now

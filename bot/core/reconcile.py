@@ -27,6 +27,7 @@ from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
     FINAL,
     OPEN,
+    Alarm,
     Evidence,
     Kind,
     NewNotice,
@@ -113,25 +114,41 @@ class Reconcile:
         """At start: what the process before us was asking about is asked again at once."""
         if self._store.exclusive:
             await self._store.write(lambda tx: tx.payments.release_checks())
+        await self._store.write(lambda tx: tx.payments.unsettled_anew())
 
     async def run_due(self) -> None:
         """Ask about what is due, as far as the budget goes. A job."""
         now = self._clock.now()
         async with self._store.read() as tx:
             due = await tx.payments.due(now=now, limit=AT_ONCE)
-        silent = [payment for payment in due if not _can_ask(payment, now)]
-        for payment in silent:
-            await self._without_asking(payment)
-        askable = [payment for payment in due if payment not in silent]
-        await asyncio.gather(*(self._ask(each) for each in askable if self._budget.try_turn()))
+            nameless = await tx.payments.due_without_id(now=now, limit=AT_ONCE)
+        askable = [payment for payment in due if _can_ask(payment, now)]
+        rest = {each.id: each for each in (*due, *nameless) if not _can_ask(each, now)}
+        # Together: one that always fails holds up no other.
+        await asyncio.gather(
+            *(self._without_asking(each) for each in rest.values()),
+            *(self._ask(each) for each in askable if self._budget.try_turn()),
+        )
 
     async def settle_again(self) -> None:
-        """Payments whose evidence could not be settled when it came. A job."""
+        """
+        Payments whose evidence could not be settled when it came. A job.
+
+        Operators are told at the first try; after the last one it waits for a person.
+        """
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            last = payment.settle_tries + 1 >= SETTLE_TRIES
+            return Admitted(
+                changes={"pending_at": payment.pending_at or now} if last else {},
+                notices=self._settle.alarm(Alarm.NEEDS_SETTLE, payment.id),
+            )
+
         async with self._store.read() as tx:
             ids = await tx.payments.unsettled(limit=AT_ONCE, tries=SETTLE_TRIES)
         for payment_id in ids:
-            unit = Unit(payment_id=payment_id, admit=lambda _payment, _seen: Admitted())
-            await self._submit(unit)
+            await self._submit(Unit(payment_id=payment_id, admit=admit))
 
     async def _ask(self, payment: Payment) -> None:
         if not await self._claim(payment):
@@ -139,12 +156,13 @@ class Reconcile:
         async with self._store.read() as tx:
             checkout_id = await tx.payments.checkout_id(payment.id)
         assert checkout_id is not None, "only payments with an id are asked about"
+        asked_at = self._clock.now()
         try:
             answer = await self._daraja.query(checkout_id)
         except NoAnswer as exc:
             await self._unanswered(payment, exc.retry_after_s)
             return
-        await self._answered(payment, answer)
+        await self._answered(payment, answer, asked_at)
 
     async def _claim(self, payment: Payment) -> bool:
         """Lease the check before asking, so that no other turn asks the same."""
@@ -158,7 +176,7 @@ class Reconcile:
         except NotKept:
             return False
 
-    async def _answered(self, asked: Payment, answer: QueryAnswer) -> None:
+    async def _answered(self, asked: Payment, answer: QueryAnswer, asked_at: datetime) -> None:
         now = self._clock.now()
         result = answer.result
 
@@ -166,10 +184,10 @@ class Reconcile:
             evidence: tuple[Evidence, ...] = ()
             not_yet = payment.not_yet
             if result.paid:
-                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, None, now),)
+                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, None, asked_at),)
             elif result.final:
                 reason = result.meaning.value
-                evidence = (_query_evidence(payment.id, Kind.QUERY_FAILED, reason, now),)
+                evidence = (_query_evidence(payment.id, Kind.QUERY_FAILED, reason, asked_at),)
             else:
                 not_yet += 1
             checks = payment.checks + 1
@@ -230,6 +248,7 @@ class Reconcile:
             begun_at = payment.begun_at or payment.created_at
             if payment.status is Status.PAID or payment.status in FINAL:
                 return Admitted(changes={"next_check_at": None, "user_check_at": None})
+            newly = payment.pending_at is None
             if now >= begun_at + LAPSE_AFTER:
                 evidence: tuple[Evidence, ...] = ()
                 if payment.status in OPEN:
@@ -241,11 +260,11 @@ class Reconcile:
                         "user_check_at": None,
                         "pending_at": payment.pending_at or now,
                     },
+                    notices=self._pending(payment) if newly else (),
                 )
             pending_from = begun_at + PENDING_AFTER
             if now < pending_from:
                 return Admitted(changes={"next_check_at": pending_from})
-            newly = payment.pending_at is None
             return Admitted(
                 changes={
                     "next_check_at": begun_at + LAPSE_AFTER,
@@ -290,13 +309,14 @@ def _can_ask(payment: Payment, now: datetime) -> bool:
     return now < begun_at + LAPSE_AFTER
 
 
-def _query_evidence(payment_id: str, kind: Kind, reason: str | None, now: datetime) -> Evidence:
-    # When a query said "paid" matters to settle, so each time is a fact of its own.
-    when = now.isoformat() if kind is Kind.QUERY_PAID else ""
+def _query_evidence(payment_id: str, kind: Kind, reason: str | None, at: datetime) -> Evidence:
+    # When a query was asked that said "paid" matters to settle: each time is a fact of its own,
+    # and an answer may be as old as its question.
+    when = at.isoformat() if kind is Kind.QUERY_PAID else ""
     return Evidence(
         payment_id=payment_id,
         kind=kind,
-        at=now,
+        at=at,
         reason=reason,
         digest=sha256(f"{kind}:{reason}:{when}".encode()).hexdigest(),
         source="query",

@@ -45,6 +45,8 @@ SEND_WITHIN = timedelta(seconds=60)
 LEASE = timedelta(seconds=90)
 RETRY_AFTER_S = 1.0
 KEEP_TRIES = 6
+KEEP_ACCEPTED_TRIES = 120
+LONGEST_WAIT_S = 30.0
 DESCRIPTION = "Payment"  # TransactionDesc, 1-13 characters; never free text of a stranger's
 
 
@@ -98,8 +100,11 @@ class Sending:
         await self._pace.turn()
         try:
             await self._token()
-        except NotSent as exc:
-            await self._record(payment_id, Kind.NOT_SENT, reason=_why_not_sent(exc))
+            phone = await self._phone(payment_id)
+        except Exception as exc:
+            if not isinstance(exc, NotSent):
+                log.exception("push.not_begun id=%s", payment_id)
+            await self._never_began(payment_id, reason=_why_not_sent(exc))
             return
         outcome = await self._begin_asking(payment_id)
         if outcome is None or not outcome.fresh or outcome.payment is None:
@@ -108,8 +113,6 @@ class Sending:
         if payment.status is not Status.ASKING:
             self._wake()
             return
-        async with self._store.read() as tx:
-            phone = await tx.lines.phone(payment.line_id)
         await self._push(payment, phone)
 
     async def _token(self) -> None:
@@ -121,6 +124,23 @@ class Sending:
         except NotSent:
             await self._clock.sleep(RETRY_AFTER_S)
             await self._daraja.ready()
+
+    async def _phone(self, payment_id: str) -> str:
+        """Read before anything is begun, so that nothing but the push can fail after it."""
+        async with self._store.read() as tx:
+            payment = await tx.payments.get(payment_id)
+            assert payment is not None, "whoever starts it has seen it"
+            return await tx.lines.phone(payment.line_id)
+
+    async def _never_began(self, payment_id: str, *, reason: str) -> None:
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            if payment.status is not Status.CREATED:
+                return Admitted()  # another process had a token, and has sent it
+            return Admitted(evidence=(_evidence(payment_id, Kind.NOT_SENT, now, reason=reason),))
+
+        await self._keep(Unit(payment_id=payment_id, admit=admit))
 
     async def _begin_asking(self, payment_id: str) -> Outcome | None:
         now = self._clock.now()
@@ -182,7 +202,8 @@ class Sending:
         assert begun_at is not None, "begun a moment ago"
 
         def left_s() -> float:
-            return LEAVE_WITHIN_S - (self._clock.now() - begun_at).total_seconds()
+            since_s = (self._clock.now() - begun_at).total_seconds()
+            return LEAVE_WITHIN_S - max(0.0, since_s)  # a clock that was set back gives no time
 
         try:
             return await self._daraja.push(push, leave_within_s=left_s())
@@ -217,7 +238,9 @@ class Sending:
             )
 
         await self._keep(
-            Unit(payment_id=payment_id, admit=admit, checkout_id=accepted.checkout_request_id)
+            Unit(payment_id=payment_id, admit=admit, checkout_id=accepted.checkout_request_id),
+            # The lease would find the payment, but nobody would find its id again.
+            tries=KEEP_ACCEPTED_TRIES,
         )
 
     async def _record(self, payment_id: str, kind: Kind, *, reason: str) -> None:
@@ -231,13 +254,13 @@ class Sending:
 
         await self._keep(Unit(payment_id=payment_id, admit=admit))
 
-    async def _keep(self, unit: Unit) -> None:
+    async def _keep(self, unit: Unit, *, tries: int = KEEP_TRIES) -> None:
         """Write down what the push brought; if the store stays away, the lease finds it."""
-        for attempt in range(KEEP_TRIES):
+        for attempt in range(tries):
             try:
                 outcome = await self._store.submit(unit, self._settle)
             except NotKept:
-                await self._clock.sleep(2.0**attempt / 4)
+                await self._clock.sleep(min(2.0**attempt / 4, LONGEST_WAIT_S))
                 continue
             if outcome.payment is not None:
                 log.info("payment.asked id=%s status=%s", unit.payment_id, outcome.payment.status)
@@ -273,5 +296,5 @@ def _evidence(payment_id: str, kind: Kind, now: datetime, *, reason: str | None 
     return Evidence(payment_id=payment_id, kind=kind, at=now, reason=reason, digest=digest)
 
 
-def _why_not_sent(exc: NotSent) -> str:
+def _why_not_sent(exc: Exception) -> str:
     return BAD_CREDENTIALS if isinstance(exc, BadCredentials) else "unreachable"

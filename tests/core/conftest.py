@@ -39,7 +39,7 @@ class ScriptedDaraja:
         self.queries: list[str] = []
         self.tokens: list[Exception] = []
         self.replies: list[Exception | Callable[[], Any]] = []
-        self.answers: list[str | Exception] = []
+        self.answers: list[str | Exception | Callable[[], str]] = []
         self.hold: asyncio.Event | None = None
         self.pushed = asyncio.Event()
 
@@ -69,7 +69,8 @@ class ScriptedDaraja:
         answer = self.answers.pop(0) if self.answers else NoAnswer("nothing was laid down")
         if isinstance(answer, Exception):
             raise answer
-        return QueryAnswer(checkout_request_id, None, look_up(answer))
+        code = answer if isinstance(answer, str) else answer()
+        return QueryAnswer(checkout_request_id, None, look_up(code))
 
 
 @dataclass

@@ -353,6 +353,25 @@ async def test_an_update_is_taken_once_and_its_words_go_when_it_is_done(store: S
     assert not await store.write(lambda tx: tx.inbox.put(10, "again", at=NOON))
 
 
+async def test_done_updates_are_forgotten_and_in_the_end_those_set_aside_too(
+    store: Store,
+) -> None:
+    for update_id in (1, 2):
+        await store.write(lambda tx, n=update_id: tx.inbox.put(n, "/pay", at=NOON))  # type: ignore[misc]  # the default pins n
+    await store.write(lambda tx: tx.inbox.done(1, at=NOON))
+    await store.write(lambda tx: tx.inbox.quarantine(2, at=NOON))
+
+    async def purge(tx: Tx, days: int) -> int:
+        now = NOON + timedelta(days=days)
+        return await tx.inbox.purge(
+            done_before=now - timedelta(days=7), quarantined_before=now - timedelta(days=30)
+        )
+
+    assert await store.write(lambda tx: purge(tx, 6)) == 0
+    assert await store.write(lambda tx: purge(tx, 8)) == 1
+    assert await store.write(lambda tx: purge(tx, 31)) == 1
+
+
 async def test_orphans_are_kept_but_not_without_end(store: Store) -> None:
     kept = [
         await store.write(

@@ -1,0 +1,207 @@
+"""Clocks that jump, stores that go away, bugs in settling: money is found and people are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.core.ports import Pace
+from bot.core.settle import Settle
+from mpesa.errors import BadCredentials, OutcomeUnknown
+from storage import schema
+from storage.engine import Store
+from storage.errors import StoreFailed
+from storage.hearing import Decide, Decision, Outcome, Unit
+from storage.records import Alarm, Evidence, Payment, Status
+from tests.core.bodies import success
+from tests.core.conftest import Desk
+from tests.core.test_hear import alarms
+from tests.stores import TestClock
+
+
+class TroubledStore(Store):
+    """A store in which the first thing heard is kept, and then trouble begins."""
+
+    def __init__(self, store: Store, clock: TestClock) -> None:
+        super().__init__(
+            writer=store._writer,
+            readers=store._readers,
+            crypt=store.crypt,
+            exclusive=store.exclusive,
+        )
+        self.clock = clock
+        self.set_back_s = 0.0
+        self.away = timedelta()
+        self.away_until: datetime | None = None
+
+    async def submit(self, unit: Unit, decide: Decide) -> Outcome:
+        if self.away_until is not None and self.clock.now() < self.away_until:
+            raise StoreFailed("the disk is full")
+        outcome = await super().submit(unit, decide)
+        if self.away_until is None:
+            self.clock.advance(-self.set_back_s)
+            self.away_until = self.clock.now() + self.away
+        return outcome
+
+
+class BrokenSettle(Settle):
+    """A settle with a bug."""
+
+    def __call__(self, payment: Payment, evidence: Sequence[Evidence]) -> Decision:
+        raise ZeroDivisionError("a bug in settle")
+
+
+async def send_through(desk: Desk, store: TroubledStore) -> Payment:
+    asked = await desk.asking.open(desk.request)
+    assert not hasattr(asked, "reason")
+    desk.tasks.pop().cancel()
+    replace(desk, store=store).next_process().start(asked.payment.id)
+    await desk.finish()
+    return await desk.get(asked.payment.id)
+
+
+async def test_a_reply_waits_for_a_store_that_stays_away_for_minutes(desk: Desk) -> None:
+    store = TroubledStore(desk.store, desk.clock)
+    store.away = timedelta(minutes=5)
+
+    payment = await send_through(desk, store)
+
+    assert payment.status is Status.PROMPTED
+    assert payment.checkout_index is not None
+    assert len(desk.daraja.pushes) == 1
+
+
+async def test_a_clock_that_is_set_back_gives_a_push_no_more_time(desk: Desk) -> None:
+    store = TroubledStore(desk.store, desk.clock)
+    store.set_back_s = 3600
+
+    # The double of Safaricom insists that no push may leave later than 20 s.
+    assert (await send_through(desk, store)).status is Status.PROMPTED
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_queue(clock: TestClock) -> None:
+    pace = Pace(clock, per_second=1)
+    await pace.turn()
+    set_back_to = clock.advance(-3600)
+
+    await pace.turn()
+    assert clock.now() - set_back_to <= timedelta(seconds=1)
+
+    clock.advance(-3600)
+    assert not pace.try_turn()
+    clock.advance(2)
+    assert pace.try_turn()
+
+
+async def test_one_without_a_token_does_not_void_what_another_has_sent(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.daraja.tokens = [BadCredentials("other keys")]
+
+    desk.next_process().start(payment.id)  # it saw the payment while it was `created`
+    await desk.finish()
+
+    assert (await desk.get(payment.id)).status is Status.PROMPTED
+
+
+async def test_a_bug_before_anything_is_begun_is_said_not_tried_for_ever(desk: Desk) -> None:
+    desk.daraja.tokens = [ZeroDivisionError("a bug of ours")]
+
+    assert (await desk.ask()).status is Status.VOID
+    assert desk.daraja.pushes == []
+
+
+async def test_two_days_without_an_answer_call_a_person(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(48 * 3600)
+
+    await desk.reconcile.run_due()
+
+    assert (await desk.get(payment.id)).status is Status.LAPSED
+    assert await alarms(desk) == [Alarm.PENDING]
+
+
+async def test_a_yes_that_comes_when_nobody_asks_any_more_calls_a_person(desk: Desk) -> None:
+    desk.daraja.replies = [OutcomeUnknown("timeout")]
+    payment = await desk.ask(amount_kes=9000)
+    desk.clock.advance(48 * 3600 - 1)
+    await desk.post(payment, success(amount=9000.0))
+    desk.clock.advance(1)
+
+    await desk.reconcile.run_due()
+
+    after = await desk.get(payment.id)
+    assert (after.status, after.next_check_at) == (Status.CONFIRMING, None)
+    assert after.pending_at is not None
+    assert await alarms(desk) == [Alarm.PENDING]
+
+
+async def test_who_has_no_id_waits_for_no_budget(desk: Desk) -> None:
+    desk.daraja.replies = [OutcomeUnknown("timeout")]
+    lost = await desk.ask(ask_key="lost", phone="254712345699")
+    desk.clock.advance(600)
+    for n in range(10):
+        large = await desk.ask(ask_key=f"large {n}", phone=f"25471234560{n}", amount_kes=9000)
+        await desk.post(large, success(n + 2, amount=9000.0, receipt=f"UKN1ABCDE{n}"))
+
+    await desk.reconcile.run_due()
+
+    assert (await desk.get(lost.id)).pending_at is not None
+
+
+async def test_one_that_nobody_can_read_holds_up_no_other(desk: Desk) -> None:
+    desk.daraja.replies = [OutcomeUnknown("timeout"), OutcomeUnknown("timeout")]
+    first = await desk.ask(ask_key="first", phone="254712345601")
+    other = await desk.ask(ask_key="other", phone="254712345602")
+    from_the_future = schema.evidence.insert().values(
+        payment_id=first.id, kind="unheard-of", at=desk.clock.now(), held=False, digest="x"
+    )
+    await desk.store.write(lambda tx: tx.evidence._connection.execute(from_the_future))
+    desk.clock.advance(600)
+
+    with pytest.raises(ValueError, match="unheard-of"):
+        await desk.reconcile.run_due()
+    await desk.store.write(lambda tx: tx.payments.get(other.id))  # whatever waited is written
+
+    assert (await desk.get(other.id)).pending_at is not None
+
+
+async def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
+    payment = await desk.ask(amount_kes=9000)
+    desk.clock.advance(119)
+
+    def slow() -> str:
+        desk.clock.advance(5)
+        return "0"
+
+    desk.daraja.answers = [slow]
+    await desk.reconcile.run_due()
+
+    # Asked while the prompt could still be open, such a yes is no proof for a large amount.
+    assert (await desk.get(payment.id)).status is Status.CONFIRMING
+
+
+async def test_what_cannot_be_settled_is_rung_tried_five_times_and_handed_over(
+    desk: Desk,
+) -> None:
+    payment = await desk.ask()
+    good, broken = desk.reconcile._settle, BrokenSettle(operators=[900])
+    desk.hear._settle = desk.reconcile._settle = broken
+    await desk.post(payment, success())
+
+    await desk.reconcile.settle_again()
+    assert await alarms(desk) == [Alarm.NEEDS_SETTLE]
+    for _ in range(9):
+        await desk.reconcile.settle_again()
+    given_up = await desk.get(payment.id)
+    assert (given_up.needs_settle, given_up.settle_tries) == (True, 5)
+    assert given_up.pending_at is not None
+
+    desk.reconcile._settle = good  # the next version starts
+    await desk.reconcile.start()
+    await desk.reconcile.settle_again()
+    mended = await desk.get(payment.id)
+    assert (mended.status, mended.needs_settle) == (Status.PAID, False)
+    assert (mended.settle_tries, mended.pending_at) == (0, None)
