@@ -59,6 +59,8 @@ class Timetable:
             _, late = await asyncio.wait(set(self._running), timeout=FINISH_WITHIN_S)
             for task in late:
                 task.cancel()
+            # One cut off in the middle of a look gives its connection back before that closes.
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _run(self, job: Job) -> None:
         task = asyncio.ensure_future(self._guarded(job))

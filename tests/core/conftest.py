@@ -201,3 +201,5 @@ async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncI
     )
     for task in tasks:
         task.cancel()
+    # While the store is open: a look that is cut off needs the loop to give its connection back.
+    await asyncio.gather(*tasks, return_exceptions=True)
