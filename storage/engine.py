@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.crypt import Crypt, key_beside
-from storage.errors import InUse, StorageError, WrongKey
+from storage.errors import InUse, StorageError, StoreBusy, WrongKey
 from storage.hearing import Decide, Outcome, Unit
 from storage.migrations import migrate
 from storage.tx import Tx
@@ -30,6 +31,7 @@ READERS = 4
 BUSY_TIMEOUT_MS = 5000
 KEY_CHECK = "key-check"
 PROBE = "probe"
+LOOKS_END_WITHIN_S = 2.0
 
 
 class Store:
@@ -46,6 +48,10 @@ class Store:
         self._readers = readers
         self.crypt = crypt
         self.exclusive = exclusive
+        self._looks = 0
+        self._closing = False
+        self._nobody_looks = asyncio.Event()
+        self._nobody_looks.set()
 
     @property
     def healthy(self) -> bool:
@@ -76,9 +82,34 @@ class Store:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
-        """A consistent look at what is committed."""
-        async with self._readers.connect() as connection, connection.begin():
-            yield Tx(connection, self.crypt)
+        """
+        A consistent look at what is committed.
+
+        Raises:
+            StoreBusy: the store is closing.
+        """
+        if self._closing:
+            raise StoreBusy("the store is closing")
+        self._looks += 1
+        self._nobody_looks.clear()
+        try:
+            async with self._readers.connect() as connection, connection.begin():
+                yield Tx(connection, self.crypt)
+        finally:
+            self._looks -= 1
+            if self._looks == 0:
+                self._nobody_looks.set()
+
+    async def close(self) -> None:
+        """
+        Take nothing more, finish what waits, and let every look give its connection back: a
+        connection that comes back after its pool has closed can hold up the end for ever.
+        """
+        await self._writer.close()
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKS_END_WITHIN_S):
+                await self._nobody_looks.wait()
 
 
 @asynccontextmanager
@@ -147,11 +178,12 @@ async def _running(
     await migrate(writing)
     writer = Writer(writing, crypt, now=now)
     writer.start()
+    store = Store(writer=writer, readers=reading, crypt=crypt, exclusive=exclusive)
     try:
         await writer.write(_check_key)
-        yield Store(writer=writer, readers=reading, crypt=crypt, exclusive=exclusive)
+        yield store
     finally:
-        await writer.close()
+        await store.close()
 
 
 async def _check_key(tx: Tx) -> None:

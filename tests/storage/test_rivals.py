@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from storage.crypt import key_beside
 from storage.engine import Store
-from storage.errors import StoreFailed
+from storage.errors import StoreBusy, StoreFailed
 from storage.records import Kind, Person
 from storage.tx import Tx
 from tests.fakes import add_payment, fact, told, unit_of
@@ -123,3 +123,30 @@ async def test_a_look_sees_one_moment(store: Store) -> None:
         await store.write(lambda tx: tx.people.put(Person(id=1)))
 
         assert await tx.people.get(1) is before is None
+
+
+async def test_closing_waits_until_nobody_looks_and_lets_nobody_look_any_more(
+    open_a_store: OpenStore,
+) -> None:
+    looking, gone = asyncio.Event(), False
+
+    async def look(store: Store) -> None:
+        nonlocal gone
+        try:
+            async with store.read() as tx:
+                looking.set()
+                while True:
+                    await tx.people.get(1)
+        finally:
+            gone = True
+
+    async with open_a_store() as store:
+        task = asyncio.create_task(look(store))
+        await looking.wait()
+        task.cancel()  # cut off, as a job is at the end, and not waited for
+
+    assert gone
+    with pytest.raises(StoreBusy):
+        async with store.read():
+            pass
+    await asyncio.gather(task, return_exceptions=True)
