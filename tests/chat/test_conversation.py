@@ -478,6 +478,7 @@ async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> N
     await office.said(office.boss.chat, "Somebody says they paid")
     office.jane.say("UKN4ABCDE8 Confirmed.")
     await office.said(office.jane.chat, "To ask for a payment")
+    assert not any("✅" in message.text for message in office.jane.chat.from_bot)
 
 
 async def test_a_button_with_a_false_signature_is_old(office: Office) -> None:

@@ -19,6 +19,8 @@ def upgrade() -> None:
     _looks_and_notices()
     _orphans_people_shared()
     _payments()
+    _payment_indexes()
+    _people()
     _evidence_and_receipts()
     _append_only()
 
@@ -203,6 +205,9 @@ def _payments() -> None:
         sa.UniqueConstraint("checkout_index", name="payments_checkout_once"),
         sa.UniqueConstraint("push_ref", name="payments_push_ref_once"),
     )
+
+
+def _payment_indexes() -> None:
     op.create_index("payments_by_receipt", "payments", ["receipt"], unique=False)
     op.create_index(
         "payments_due",
@@ -246,6 +251,9 @@ def _payments() -> None:
         sqlite_where=sa.text("needs_settle"),
         postgresql_where=sa.text("needs_settle"),
     )
+
+
+def _people() -> None:
     op.create_table(
         "people",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
