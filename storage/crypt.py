@@ -51,6 +51,11 @@ class Crypt:
         self._rings = tuple(_Ring(each) for each in (key, *previous_keys))
         self._by_id = {ring.id: ring for ring in self._rings}
 
+    @property
+    def key_id(self) -> str:
+        """Which key seals new things; says nothing about the key itself."""
+        return self._rings[0].id.hex()
+
     def seal(self, plain: bytes) -> bytes:
         """Encrypt with the current key (AES-256-GCM): key id, nonce, ciphertext."""
         ring = self._rings[0]

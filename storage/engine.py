@@ -11,17 +11,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.crypt import Crypt, key_beside
 from storage.errors import InUse, StorageError, StoreBusy, WrongKey
 from storage.hearing import Decide, Outcome, Unit
+from storage.leases import Holder
 from storage.migrations import migrate
+from storage.postgres import postgres_engines
+from storage.presence import Alone, Member, Presence
+from storage.rooms import AwaitedRoom, Room, ThreadRoom
 from storage.tx import Tx
-from storage.writer import Writer
+from storage.writer import Writer, of_a_look
 
 __all__ = ["Store", "open_store"]
 
@@ -29,6 +34,8 @@ T = TypeVar("T")
 
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
+CACHE_KIB = 16 * 1024
+CHECKPOINT_PAGES = 4000  # 16 MB: a page that many commits touch is copied home once for all
 KEY_CHECK = "key-check"
 PROBE = "probe"
 LOOKS_END_WITHIN_S = 2.0
@@ -42,12 +49,21 @@ class Store:
     """
 
     def __init__(
-        self, *, writer: Writer, readers: AsyncEngine, crypt: Crypt, exclusive: bool
+        self,
+        *,
+        writer: Writer,
+        readers: AsyncEngine,
+        crypt: Crypt,
+        exclusive: bool,
+        holder: Holder,
+        presence: Presence,
     ) -> None:
         self._writer = writer
         self._readers = readers
         self.crypt = crypt
         self.exclusive = exclusive
+        self.holder = holder
+        self.presence = presence
         self._looks = 0
         self._closing = False
         self._nobody_looks = asyncio.Event()
@@ -86,7 +102,7 @@ class Store:
         A consistent look at what is committed.
 
         Raises:
-            StoreBusy: the store is closing.
+            NotKept: the store is closing, or the disk or the server failed.
         """
         if self._closing:
             raise StoreBusy("the store is closing")
@@ -94,7 +110,12 @@ class Store:
         self._nobody_looks.clear()
         try:
             async with self._readers.connect() as connection, connection.begin():
-                yield Tx(connection, self.crypt)
+                yield Tx(connection, self.crypt, self.holder)
+        except (SQLAlchemyError, OSError) as exc:
+            ours = of_a_look(exc)
+            if ours is exc:
+                raise
+            raise ours from exc
         finally:
             self._looks -= 1
             if self._looks == 0:
@@ -119,9 +140,13 @@ async def open_store(
     now: Callable[[], datetime],
     key: str | None = None,
     previous_keys: Sequence[str] = (),
+    server_time: bool = False,
 ) -> AsyncIterator[Store]:
     """
     Open (and create or migrate) the database at *url*, `sqlite:///file` or `postgresql://…`.
+
+    With *server_time* leases and shared paces go by PostgreSQL's clock, the one that all its
+    processes share, and not by *now*, which is what this process takes the time to be.
 
     Raises:
         InUse: another process has this SQLite file open.
@@ -139,29 +164,24 @@ async def open_store(
             crypt = Crypt(key or key_beside(path), previous_keys)
             _private(path)
             async with (
-                _sqlite_engines(path) as (writing, reading),
-                _running(writing, reading, crypt, exclusive=True, now=now) as store,
+                _sqlite_engines(path) as (writing, reading, room),
+                _running(writing, reading, room, crypt, presence=Alone(), now=now) as store,
             ):
                 yield store
     elif parsed.get_backend_name() == "postgresql":
         if key is None:
             raise WrongKey("security.key is required with PostgreSQL")
         crypt = Crypt(key, previous_keys)
-        target = parsed.set(drivername="postgresql+asyncpg")
-        writing = create_async_engine(target, pool_size=1, max_overflow=1, hide_parameters=True)
-        reading = create_async_engine(
-            target,
-            pool_size=READERS,
-            pool_pre_ping=True,  # the writer tries again by itself; a look would fail
-            hide_parameters=True,
-            isolation_level="REPEATABLE READ",  # one look, one moment, as SQLite gives it
-        )
-        try:
-            async with _running(writing, reading, crypt, exclusive=False, now=now) as store:
+        async with postgres_engines(parsed) as (writing, reading, speaking):
+            member = Member(speaking, now=None if server_time else now)
+            running = _running(
+                *(writing, reading, AwaitedRoom(writing), crypt),
+                presence=member,
+                now=now,
+                server_time=server_time,
+            )
+            async with running as store:
                 yield store
-        finally:
-            await writing.dispose()
-            await reading.dispose()
     else:
         raise StorageError("storage.url must begin with sqlite:/// or postgresql://")
 
@@ -170,26 +190,62 @@ async def open_store(
 async def _running(
     writing: AsyncEngine,
     reading: AsyncEngine,
+    room: Room,
     crypt: Crypt,
     *,
-    exclusive: bool,
+    presence: Alone | Member,
     now: Callable[[], datetime],
+    server_time: bool = False,
 ) -> AsyncIterator[Store]:
     await migrate(writing)
-    writer = Writer(writing, crypt, now=now)
-    writer.start()
-    store = Store(writer=writer, readers=reading, crypt=crypt, exclusive=exclusive)
+    async with _there(presence):
+        holder = Holder(presence.number, server_time)
+        writer = Writer(writing, room, crypt, holder, now=now)
+        writer.start()
+        store = Store(
+            writer=writer,
+            readers=reading,
+            crypt=crypt,
+            exclusive=isinstance(presence, Alone),
+            holder=holder,
+            presence=presence,
+        )
+        try:
+            await writer.write(lambda tx: _check_keys(tx, crypt.key_id))
+            yield store
+        finally:
+            await store.close()
+
+
+@asynccontextmanager
+async def _there(presence: Alone | Member) -> AsyncIterator[None]:
+    if isinstance(presence, Alone):
+        yield
+        return
     try:
-        await writer.write(_check_key)
-        yield store
+        await presence.open()
+        yield
     finally:
-        await store.close()
+        await presence.close()
 
 
-async def _check_key(tx: Tx) -> None:
-    """Refuse a database written with another key before anything unreadable is added to it."""
-    if await tx.shared.get(KEY_CHECK) is None:
-        await tx.shared.put(KEY_CHECK, b"lipabot")
+async def _check_keys(tx: Tx, key_id: str) -> None:
+    """
+    Every key that ever wrote here must be at hand, before anything is added that it could not
+    read; each left one value behind for that.
+    """
+    known = await tx.shared.names(KEY_CHECK)
+    try:
+        for name in known:
+            await tx.shared.get(name)
+    except WrongKey:
+        raise WrongKey(
+            "security.previous_keys: a part of this database was written with a key that is "
+            "neither security.key nor listed here: add that key"
+        ) from None
+    mine = f"{KEY_CHECK}:{key_id}"
+    if mine not in known:
+        await tx.shared.put(mine, b"lipabot")
 
 
 class _only_process:  # noqa: N801 - reads as a verb phrase in its one `with`
@@ -227,7 +283,7 @@ def _private(path: Path) -> None:
 
 
 @asynccontextmanager
-async def _sqlite_engines(path: Path) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
+async def _sqlite_engines(path: Path) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine, Room]]:
     # aiosqlite's pool must be a queue: the default would give every task its own connection.
     url = f"sqlite+aiosqlite:///{path}"
     writing, reading = (
@@ -240,19 +296,23 @@ async def _sqlite_engines(path: Path) -> AsyncIterator[tuple[AsyncEngine, AsyncE
         )
         for size in (1, READERS)
     )
-    _prepare(writing, begin="BEGIN IMMEDIATE")
-    _prepare(reading, begin="BEGIN")
+    settling = create_engine(f"sqlite:///{path}", pool_size=1, max_overflow=0, hide_parameters=True)
+    _prepare(writing.sync_engine, begin="BEGIN IMMEDIATE")
+    _prepare(settling, begin="BEGIN IMMEDIATE")
+    _prepare(reading.sync_engine, begin="BEGIN")
+    room = ThreadRoom(settling)
     try:
-        yield writing, reading
+        yield writing, reading, room
     finally:
+        await room.aclose()
         await reading.dispose()
         await writing.dispose()
 
 
-def _prepare(engine: AsyncEngine, *, begin: str) -> None:
+def _prepare(engine: Engine, *, begin: str) -> None:
     """Our pragmas on every connection, and our own BEGIN instead of the driver's late one."""
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
@@ -261,10 +321,12 @@ def _prepare(engine: AsyncEngine, *, begin: str) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            f"cache_size = -{CACHE_KIB}",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin_now(connection: Any) -> None:
         connection.exec_driver_sql(begin)

@@ -5,12 +5,22 @@ What can go wrong in the store, sorted by what the caller must do next.
   + InUse        stop: another process owns this SQLite file
   + WrongKey     stop: this database was written with another security.key
   + TooNew       stop: a newer Lipabot wrote this database
-  + NotKept      nothing was committed, or we cannot know; come again
+  + NotKept      nothing was committed or read, or we cannot know; come again
     x StoreBusy      the queue is full, or the database is locked
     x StoreFailed    the disk, the server or the COMMIT failed
+  + NotHeld      drop it: another process has this piece of work in hand, or has done it
 """
 
-__all__ = ["InUse", "NotKept", "StorageError", "StoreBusy", "StoreFailed", "TooNew", "WrongKey"]
+__all__ = [
+    "InUse",
+    "NotHeld",
+    "NotKept",
+    "StorageError",
+    "StoreBusy",
+    "StoreFailed",
+    "TooNew",
+    "WrongKey",
+]
 
 
 class StorageError(Exception):
@@ -39,3 +49,7 @@ class StoreBusy(NotKept):
 
 class StoreFailed(NotKept):
     """The disk, the server or the COMMIT itself failed."""
+
+
+class NotHeld(StorageError):
+    """We were away too long: another process took this work over. Nothing of ours was written."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from storage.records import Evidence, NewNotice, Payment, Status, Word
+from storage.records import Evidence, Kind, NewNotice, Payment, Status, Word
 
 __all__ = ["Admitted", "Decide", "Decision", "Outcome", "Seen", "Unit"]
 
@@ -21,6 +21,9 @@ class Seen:
     receipt_holder: str | None  # the payment that already has that receipt
     unconfirmed_kes: int  # successes credited by callback alone, all payments together
     untrusted: int  # untrusted bodies already kept for this payment
+    callbacks: int = 0  # trusted ones already kept for it
+    sorts: frozenset[tuple[Kind, bool]] = frozenset()  # theirs: what it says, and whether held
+    accepted: bool = False  # Safaricom's reply to the push is known, and so its ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One thing to be written about one payment; `admit` judges it under the payment's lock."""
+    """
+    One thing to be written about one payment; `admit` judges it under the payment's lock.
+
+    It runs in the database's thread and may run again, so it is a pure function, as `Decide` is.
+    """
 
     payment_id: str
     admit: Callable[[Payment, Seen], Admitted]

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
-from storage.payments import read_payment
+from storage.payment_rows import read_payment
 from storage.records import OPEN, Line, LineFacts, Status
 from storage.schema import intents, lines, payments, people
 
@@ -29,7 +29,12 @@ class Lines:
         self._crypt = crypt
 
     async def find(self, phone: str) -> Line | None:
-        query = select(lines.c.id).where(lines.c.phone_index.in_(self._crypt.indexes(phone)))
+        query = (
+            select(lines.c.id)
+            .where(lines.c.phone_index.in_(self._crypt.indexes(phone)))
+            # Two processes may write one number under two keys at one instant: the first counts.
+            .order_by(lines.c.id)
+        )
         row_id = (await self._connection.execute(query)).scalar()
         return None if row_id is None else Line(id=row_id, phone=phone)
 

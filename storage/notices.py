@@ -3,45 +3,141 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    case,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.errors import WrongKey
+from storage.leases import Holder
 from storage.records import (
     Alarm,
     Button,
+    Deed,
     Keyboard,
     NewNotice,
     Notice,
     NoticeKind,
     Reply,
 )
-from storage.schema import Instant, intents, notices, payments
+from storage.schema import intents, micros, notices, payments
+from storage.setwise import Among, Many
 
-__all__ = ["Notices"]
+__all__ = ["Notices", "owe_notices"]
 
 _OWED = ("due", "sending")
 
-# Built once: a status message is asked for anew by every move of every payment.
-_WANT_AGAIN = (
-    update(notices)
-    .where(notices.c.key == bindparam("wanted_key"))
-    .values(
-        wanted=notices.c.wanted + 1,
-        # One that is being sent right now comes back by itself: `told` sees the newer version.
-        state=case((notices.c.state == "sending", "sending"), else_="due"),
-        due_at=case(
-            (notices.c.state == "told", bindparam("now", type_=Instant())), else_=notices.c.due_at
+
+# Written out, for the values of a row are all that is bound.
+_STATUS = literal_column(f"'{NoticeKind.STATUS}'", String)
+_SENDING = literal_column("'sending'", String)
+_DUE = literal_column("'due'", String)
+_TOLD = literal_column("'told'", String)
+
+
+def _owe(make: Callable[..., Any]) -> Any:
+    """A new notice; of a known key nothing, but that a STATUS is wanted once more."""
+    statement = make(notices).inline()
+    return statement.on_conflict_do_update(
+        index_elements=["key"],
+        where=and_(
+            notices.c.kind == _STATUS,
+            statement.excluded.kind == _STATUS,
         ),
+        set_={
+            "wanted": notices.c.wanted + literal_column("1"),
+            # One being sent right now comes back by itself: `told` sees the newer version.
+            "state": case((notices.c.state == _SENDING, _SENDING), else_=_DUE),
+            "due_at": case(
+                (notices.c.state == _TOLD, statement.excluded.due_at), else_=notices.c.due_at
+            ),
+        },
     )
+
+
+# Built once: a status message is asked for anew by every move of every payment.
+_OWE = Many(
+    {"sqlite": _owe(sqlite_insert), "postgresql": _owe(pg_insert)},
+    [column.name for column in notices.c if column.name != "id"],
 )
+_HOMES = Among(
+    select(payments.c.id, intents.c.chat_id).join(intents, payments.c.intent_id == intents.c.id),
+    payments.c.id,
+)
+
+
+def owe_notices(
+    connection: Connection,
+    crypt: Crypt,
+    new: Sequence[NewNotice],
+    *,
+    now: datetime,
+    homes: Mapping[str, int] | None = None,
+) -> None:
+    """As `Notices.owe`; *homes* are chats of payments that the caller knows already."""
+    homeless = {each.payment_id for each in new if each.chat_id is None} - {None, *(homes or ())}
+    known = dict(homes or {})
+    if homeless:
+        found = _HOMES(connection, sorted(filter(None, homeless)))
+        known |= {each.id: each.chat_id for each in found}
+    at = micros(now)
+    rows = [_row(each, known, crypt, at) for each in new]
+    rows = [row for row in rows if row["chat_id"] is not None]
+    if rows:
+        _OWE(connection, rows)
+
+
+def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None) -> dict[str, Any]:
+    chat_id = new.chat_id
+    if chat_id is None:
+        chat_id = homes.get(new.payment_id or "")
+    return {
+        "key": new.key,
+        "kind": new.kind.value,
+        "chat_id": chat_id,
+        "payment_id": new.payment_id,
+        "alarm": None if new.alarm is None else new.alarm.value,
+        "body": None if new.reply is None else crypt.seal_text(_pack(new.reply)),
+        "message_id": None,
+        "wanted": 1,
+        "told": 0,
+        "state": "due",
+        "due_at": at,
+        "lease_until": None,
+        "lease_gen": 0,
+        "holder": None,
+        "tries": 0,
+        "resent": False,
+        "why": None,
+        "created_at": at,
+    }
+
+
+def _still_held(notice: Notice) -> ColumnElement[bool]:
+    """Nobody has taken it over since: what a process that was away too long writes hits no row."""
+    return and_(
+        notices.c.id == notice.id,
+        notices.c.state == "sending",
+        notices.c.lease_gen == notice.lease_gen,
+    )
 
 
 def _pack(reply: Reply) -> str:
@@ -53,19 +149,27 @@ def _unpack(text: str) -> Reply:
     keyboard = raw.pop("keyboard")
     if keyboard is not None:
         keyboard["rows"] = tuple(
-            tuple(Button(**button) for button in row) for row in keyboard["rows"]
+            tuple(_unpack_button(button) for button in row) for row in keyboard["rows"]
         )
         keyboard["other_keys"] = tuple(keyboard["other_keys"])
         keyboard = Keyboard(**keyboard)
     return Reply(**raw, keyboard=keyboard)
 
 
+def _unpack_button(raw: dict[str, Any]) -> Button:
+    does = raw.pop("does", None)
+    return Button(**raw, does=None if does is None else Deed(**does))
+
+
 class Notices:
     """The outbox, inside one open transaction."""
 
-    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+    def __init__(
+        self, connection: AsyncConnection, crypt: Crypt, holder: Holder | None = None
+    ) -> None:
         self._connection = connection
         self._crypt = crypt
+        self._holder = holder  # None for whoever only owes
 
     async def owe(self, new: Sequence[NewNotice], *, now: datetime) -> None:
         """
@@ -73,24 +177,7 @@ class Notices:
 
         A notice without a chat goes where its payment was asked for.
         """
-        status_keys = [each.key for each in new if each.kind is NoticeKind.STATUS]
-        homes = await self._homes([each for each in new if each.chat_id is None])
-        rows = [self._row(each, homes, now) for each in new]
-        rows = [row for row in rows if row["chat_id"] is not None]
-        known: set[str] = set()
-        if status_keys:
-            found = select(notices.c.key).where(notices.c.key.in_(status_keys))
-            known = set((await self._connection.execute(found)).scalars())
-            again = [{"wanted_key": key, "now": now} for key in sorted(known)]
-            if again:
-                await self._connection.execute(_WANT_AGAIN, again)
-        rows = [row for row in rows if row["key"] not in known]
-        if rows:
-            postgres = self._connection.dialect.name == "postgresql"
-            make = pg_insert if postgres else sqlite_insert
-            await self._connection.execute(
-                make(notices).on_conflict_do_nothing(index_elements=["key"]), rows
-            )
+        await self._connection.run_sync(owe_notices, self._crypt, new, now=now)
 
     async def say(self, replies: Sequence[Reply], *, keys: Sequence[str], now: datetime) -> None:
         """Owe plain messages; *keys* make a repeated closing of one update say them once."""
@@ -109,15 +196,14 @@ class Notices:
         Only the oldest owed notice of a chat is ever handed out, so a chat reads them in order
         and a chat that must wait delays nobody else.
         """
+        holder = self._holder
+        assert holder is not None, "only a process that has a name may claim"
         heads = (
             select(func.min(notices.c.id))
             .where(notices.c.state.in_(_OWED))
             .group_by(notices.c.chat_id)
         )
-        ready = or_(
-            and_(notices.c.state == "due", notices.c.due_at <= now),
-            and_(notices.c.state == "sending", notices.c.lease_until <= now),
-        )
+        ready = self._ready(now)
         picked = (
             select(notices.c.id, notices.c.state)
             .where(notices.c.id.in_(heads), ready)
@@ -134,7 +220,9 @@ class Notices:
             .where(notices.c.id.in_([row.id for row in found]))
             .values(
                 state="sending",
-                lease_until=now + lease,
+                lease_until=holder.moment(now, later=lease),
+                lease_gen=notices.c.lease_gen + 1,
+                holder=holder.number,
                 tries=notices.c.tries + 1,
                 resent=or_(notices.c.resent, notices.c.state == "sending"),
             )
@@ -147,13 +235,16 @@ class Notices:
 
     async def any_due(self, *, now: datetime) -> bool:
         """Whether `claim` might find something; a look that takes no write lock."""
-        query = select(notices.c.id).where(
-            or_(
-                and_(notices.c.state == "due", notices.c.due_at <= now),
-                and_(notices.c.state == "sending", notices.c.lease_until <= now),
-            )
-        )
+        query = select(notices.c.id).where(self._ready(now))
         return (await self._connection.execute(query.limit(1))).first() is not None
+
+    def _ready(self, now: datetime) -> ColumnElement[bool]:
+        assert self._holder is not None, "only a process that has a name may claim"
+        over = self._holder.free(notices.c.lease_until, now)
+        return or_(
+            and_(notices.c.state == "due", notices.c.due_at <= now),
+            and_(notices.c.state == "sending", over),
+        )
 
     async def told(self, notice: Notice, *, message_id: int | None, now: datetime) -> None:
         """It arrived. A status that changed meanwhile is due again at once."""
@@ -170,17 +261,13 @@ class Notices:
         }
         if message_id is not None:
             values["message_id"] = message_id
-        await self._connection.execute(
-            update(notices)
-            .where(notices.c.id == notice.id, notices.c.state == "sending")
-            .values(**values)
-        )
+        await self._connection.execute(update(notices).where(_still_held(notice)).values(**values))
 
     async def later(self, notice: Notice, *, due_at: datetime, why: str, counts: bool) -> None:
         """Try again at *due_at*; with `counts` false the try is forgiven (a 429, say)."""
         await self._connection.execute(
             update(notices)
-            .where(notices.c.id == notice.id, notices.c.state == "sending")
+            .where(_still_held(notice))
             .values(
                 state="due",
                 due_at=due_at,
@@ -194,7 +281,7 @@ class Notices:
         """It cannot be told; kept, with why."""
         await self._connection.execute(
             update(notices)
-            .where(notices.c.id == notice.id)
+            .where(_still_held(notice))
             .values(state="dead", lease_until=None, why=why)
         )
 
@@ -215,7 +302,7 @@ class Notices:
         """The message to edit is gone: the next try sends a new one."""
         await self._connection.execute(
             update(notices)
-            .where(notices.c.id == notice.id)
+            .where(_still_held(notice))
             .values(state="due", due_at=now, lease_until=None, message_id=None)
         )
 
@@ -255,50 +342,26 @@ class Notices:
         )
         return gone.rowcount
 
-    async def _homes(self, homeless: Sequence[NewNotice]) -> dict[str, int]:
-        if not homeless:
-            return {}
-        query = (
-            select(payments.c.id, intents.c.chat_id)
-            .join(intents, payments.c.intent_id == intents.c.id)
-            .where(payments.c.id.in_({each.payment_id for each in homeless}))
-        )
-        return {row.id: row.chat_id for row in await self._connection.execute(query)}
-
-    def _row(self, new: NewNotice, homes: dict[str, int], now: datetime) -> dict[str, Any]:
-        chat_id = new.chat_id
-        if chat_id is None:
-            chat_id = homes.get(new.payment_id or "")
-        return {
-            "key": new.key,
-            "kind": new.kind.value,
-            "chat_id": chat_id,
-            "payment_id": new.payment_id,
-            "alarm": None if new.alarm is None else new.alarm.value,
-            "body": None if new.reply is None else self._crypt.seal_text(_pack(new.reply)),
-            "message_id": None,
-            "wanted": 1,
-            "told": 0,
-            "state": "due",
-            "due_at": now,
-            "lease_until": None,
-            "tries": 0,
-            "resent": False,
-            "why": None,
-            "created_at": now,
-        }
-
     def _read(self, row: Any, *, stale: bool) -> Notice:
-        body = row["body"]
         return Notice(
             id=row["id"],
             kind=NoticeKind(row["kind"]),
             chat_id=row["chat_id"],
             payment_id=row["payment_id"],
             alarm=None if row["alarm"] is None else Alarm(row["alarm"]),
-            reply=None if body is None else _unpack(self._crypt.open_text(body)),
+            reply=self._words(row["body"]),
             message_id=row["message_id"],
             wanted=row["wanted"],
             tries=row["tries"],
             resent=row["resent"] or stale,
+            lease_gen=row["lease_gen"],
         )
+
+    def _words(self, body: bytes | None) -> Reply | None:
+        """None also where nobody can read them: that notice is set aside, the others are told."""
+        if body is None:
+            return None
+        try:
+            return _unpack(self._crypt.open_text(body))
+        except (WrongKey, ValueError, LookupError, TypeError):
+            return None

@@ -2,118 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    RowMapping,
+    ColumnElement,
     Select,
-    bindparam,
+    and_,
     case,
     func,
     insert,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.leases import Holder
+from storage.payment_rows import FIELDS, read_payment, row_of
 from storage.records import (
+    FINAL,
     OPEN,
     Intent,
     Payment,
     Status,
-    Word,
 )
-from storage.schema import intents, looks, payments
+from storage.schema import UNSENT, UNSETTLED, intents, looks, payments
 
-__all__ = ["Payments", "read_payment", "write_payments"]
-
-_FIELDS = tuple(field.name for field in fields(Payment))
-_CHANGING = tuple(
-    name
-    for name in _FIELDS
-    if name
-    not in {
-        *("id", "intent_id", "line_id", "phone_mask", "amount_kes", "push_ref", "ask_key"),
-        *("confirm_above_kes", "created_at", "rev"),
-    }
-)
-
-# Built once: this statement runs for every payment of every batch.
-_MOVE = (
-    update(payments)
-    .where(payments.c.id == bindparam("key_id"), payments.c.rev == bindparam("key_rev"))
-    .values({name: bindparam(f"to_{name}") for name in (*_CHANGING, "rev", "checkout_id")})
-)
-_MOVE_KEEP_CHECKOUT = (
-    update(payments)
-    .where(payments.c.id == bindparam("key_id"), payments.c.rev == bindparam("key_rev"))
-    .values({name: bindparam(f"to_{name}") for name in (*_CHANGING, "rev")})
-)
-
-
-def read_payment(row: RowMapping | Mapping[str, Any]) -> Payment:
-    values = {name: row[name] for name in _FIELDS}
-    values["status"] = Status(values["status"])
-    values["words"] = frozenset(Word(word) for word in values["words"].split() if word)
-    return Payment(**values)
-
-
-def _written(payment: Payment, names: Sequence[str]) -> dict[str, Any]:
-    values = {name: getattr(payment, name) for name in names}
-    if "words" in values:
-        values["words"] = " ".join(sorted(payment.words))
-    return values
-
-
-async def write_payments(
-    connection: AsyncConnection,
-    moves: Sequence[tuple[Payment, Payment, bytes | None]],
-) -> int:
-    """
-    Write (before, after, newly sealed checkout id) rows by compare-and-set on `rev`.
-
-    Returns how many rows matched; the caller compares.
-    """
-    matched = 0
-    for statement, keeps in ((_MOVE, False), (_MOVE_KEEP_CHECKOUT, True)):
-        rows = []
-        for before, after, checkout_id in moves:
-            if (checkout_id is None) is not keeps:
-                continue
-            row = {f"to_{name}": value for name, value in _written(after, _CHANGING).items()}
-            row |= {"key_id": before.id, "key_rev": before.rev, "to_rev": after.rev}
-            if checkout_id is not None:
-                row["to_checkout_id"] = checkout_id
-            rows.append(row)
-        if rows:
-            found = (await connection.execute(statement, rows)).rowcount
-            matched += found if found >= 0 else await _arrived(connection, rows)
-    return matched
-
-
-async def _arrived(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many *rows* stand where they were moved to: asyncpg does not count a batch."""
-    wanted = [(row["key_id"], row["to_rev"]) for row in rows]
-    query = select(func.count()).where(tuple_(payments.c.id, payments.c.rev).in_(wanted))
-    found: int = (await connection.execute(query)).scalar_one()
-    return found
+__all__ = ["Payments"]
 
 
 class Payments:
     """Payments and intents, inside one open transaction."""
 
-    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+    def __init__(self, connection: AsyncConnection, crypt: Crypt, holder: Holder) -> None:
         self._connection = connection
         self._crypt = crypt
+        self._holder = holder
 
     async def add(self, payment: Payment) -> None:
-        await self._connection.execute(insert(payments).values(**_written(payment, _FIELDS)))
+        await self._connection.execute(insert(payments).values(**row_of(payment, FIELDS)))
 
     async def add_intent(self, intent: Intent) -> None:
         values = {field.name: getattr(intent, field.name) for field in fields(Intent)}
@@ -155,11 +86,38 @@ class Payments:
     async def unsent(self, *, limit: int) -> list[Payment]:
         """Payments still `created` or `asking`, oldest first."""
         return await self._many(
-            select(payments)
-            .where(payments.c.status.in_((Status.CREATED, Status.ASKING)))
-            .order_by(payments.c.created_at)
-            .limit(limit)
+            select(payments).where(UNSENT).order_by(payments.c.created_at).limit(limit)
         )
+
+    async def claim_unsent(
+        self, *, now: datetime, lease: timedelta, limit: int, anyway: bool = False
+    ) -> list[Payment]:
+        """
+        Take the `created` ones that nobody has in hand, and keep those that we have.
+
+        With *anyway* also those that another process has: it is known to be gone.
+        """
+        free = self._holder.free(payments.c.lease_until, now)
+        ours = payments.c.holder == self._holder.number
+        picked = select(payments.c.id).where(payments.c.status == Status.CREATED)
+        if not anyway:
+            picked = picked.where(or_(free, ours))
+        picked = picked.order_by(payments.c.created_at).limit(limit)
+        claimed = (
+            update(payments)
+            .where(payments.c.id.in_(picked.with_for_update(skip_locked=True)))
+            .values(holder=self._holder.number, lease_until=self._holder.moment(now, later=lease))
+            .returning(payments)
+        )
+        rows = (await self._connection.execute(claimed)).mappings().all()
+        return sorted((read_payment(row) for row in rows), key=lambda each: each.created_at)
+
+    async def cut_off(self, *, now: datetime, limit: int, anyway: bool = False) -> list[Payment]:
+        """The `asking` ones whose asker has not come back in time; with *anyway* all of them."""
+        query = select(payments).where(payments.c.status == Status.ASKING)
+        if not anyway:
+            query = query.where(self._holder.free(payments.c.lease_until, now))
+        return await self._many(query.order_by(payments.c.created_at).limit(limit))
 
     async def due(self, *, now: datetime, limit: int) -> list[Payment]:
         """Payments whose check is due, in the order in which truth is worth most."""
@@ -169,15 +127,12 @@ class Payments:
             (payments.c.status == Status.REVIEW, 1),
             (payments.c.status.in_(OPEN) & (payments.c.checks == 0), 2),
             (by_user, 3),
-            (payments.c.status == Status.PAID, 5),
+            (payments.c.status.in_(FINAL), 5),  # a confirmation; the record does it better
             else_=4,
         )
         return await self._many(
             select(payments)
-            .where(
-                payments.c.next_check_at <= now,
-                or_(payments.c.lease_until.is_(None), payments.c.lease_until <= now),
-            )
+            .where(self._is_due(now))
             .order_by(urgency, payments.c.next_check_at)
             .limit(limit)
         )
@@ -186,28 +141,26 @@ class Payments:
         """Those of the due that nobody can ask about; they wait for no budget."""
         return await self._many(
             select(payments)
-            .where(
-                payments.c.next_check_at <= now,
-                payments.c.checkout_index.is_(None),
-                or_(payments.c.lease_until.is_(None), payments.c.lease_until <= now),
-            )
+            .where(self._is_due(now), payments.c.checkout_index.is_(None))
             .order_by(payments.c.next_check_at)
             .limit(limit)
         )
 
-    async def unsettled(self, *, limit: int, tries: int) -> list[str]:
-        query = (
-            select(payments.c.id)
-            .where(payments.c.needs_settle, payments.c.settle_tries < tries)
-            .limit(limit)
+    def _is_due(self, now: datetime) -> ColumnElement[bool]:
+        """Its check has fallen due, and nobody is asking: for it, or about it."""
+        return and_(
+            payments.c.next_check_at <= now,
+            self._holder.free(payments.c.lease_until, now),
+            self._holder.free(payments.c.check_until, now),
         )
+
+    async def unsettled(self, *, limit: int, tries: int) -> list[str]:
+        query = select(payments.c.id).where(UNSETTLED, payments.c.settle_tries < tries).limit(limit)
         return list((await self._connection.execute(query)).scalars())
 
     async def unsettled_anew(self) -> None:
         """A process that starts may bring the cure: the tries begin again."""
-        await self._connection.execute(
-            update(payments).where(payments.c.needs_settle).values(settle_tries=0)
-        )
+        await self._connection.execute(update(payments).where(UNSETTLED).values(settle_tries=0))
 
     async def of_person(
         self, person_id: int, *, chat_id: int | None, limit: int
@@ -225,7 +178,7 @@ class Payments:
         return [
             (payment, await self.intent(payment.intent_id))
             for payment in [
-                read_payment({name: row._mapping[payments.c[name]] for name in _FIELDS})
+                read_payment({name: row._mapping[payments.c[name]] for name in FIELDS})
                 for row in await self._connection.execute(query)
             ]
         ]
@@ -273,25 +226,58 @@ class Payments:
         )
         return changed.rowcount == 1
 
-    async def claim_check(self, payment_id: str, *, now: datetime, until: datetime) -> bool:
-        """Take a due check for oneself, unless another turn has it."""
-        changed = await self._connection.execute(
-            update(payments)
-            .where(
-                payments.c.id == payment_id,
-                payments.c.next_check_at <= now,
-                or_(payments.c.lease_until.is_(None), payments.c.lease_until <= now),
-            )
-            .values(lease_until=until)
+    async def claim_checks(
+        self, payment_ids: Sequence[str], *, now: datetime, lease: timedelta
+    ) -> list[Payment]:
+        """
+        Take those of these due checks that nobody else has taken meanwhile.
+
+        Each taking has its number, `check_gen`: whoever comes back after the lease finds another.
+        """
+        picked = (
+            select(payments.c.id)
+            .where(payments.c.id.in_(payment_ids), self._is_due(now))
+            .with_for_update(skip_locked=True)
         )
-        return changed.rowcount == 1
+        return await self._take_checks(picked, now=now, lease=lease)
+
+    async def claim_unsettled(
+        self, *, limit: int, tries: int, now: datetime, lease: timedelta
+    ) -> list[str]:
+        """Take payments whose evidence could not be settled, for one more try."""
+        picked = (
+            select(payments.c.id)
+            .where(
+                payments.c.needs_settle,
+                payments.c.settle_tries < tries,
+                self._holder.free(payments.c.check_until, now),
+            )
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [each.id for each in await self._take_checks(picked, now=now, lease=lease)]
+
+    async def _take_checks(
+        self, picked: Select[Any], *, now: datetime, lease: timedelta
+    ) -> list[Payment]:
+        taken = (
+            update(payments)
+            .where(payments.c.id.in_(picked))
+            .values(
+                check_until=self._holder.moment(now, later=lease),
+                check_gen=payments.c.check_gen + 1,
+                check_holder=self._holder.number,
+            )
+            .returning(payments)
+        )
+        return [read_payment(row) for row in (await self._connection.execute(taken)).mappings()]
 
     async def release_checks(self) -> None:
         """At the start of the only process: checks that the last one had taken are free again."""
         await self._connection.execute(
             update(payments)
-            .where(payments.c.lease_until.is_not(None), payments.c.status != Status.ASKING)
-            .values(lease_until=None)
+            .where(payments.c.check_holder.is_not(None))
+            .values(check_until=None, check_holder=None)
         )
 
     async def _one(self, query: Select[Any]) -> Payment | None:

@@ -13,6 +13,7 @@ __all__ = [
     "Alarm",
     "Button",
     "Closing",
+    "Deed",
     "Draft",
     "DraftKind",
     "Evidence",
@@ -23,12 +24,14 @@ __all__ = [
     "Line",
     "LineFacts",
     "NewNotice",
+    "NewUpdate",
     "Notice",
     "NoticeKind",
     "Payment",
     "PaymentView",
     "Person",
     "Reply",
+    "ShownButton",
     "Status",
     "Word",
 ]
@@ -102,12 +105,15 @@ class Alarm(StrEnum):
     ORPHAN = "orphan"  # a signed address without a row: a restored backup?
     RECEIPT_HELD = "receipt-held"  # another payment already holds this receipt
     LIMIT_HELD = "limit-held"  # unconfirmed successes reached their total
+    OUTSIDE = "outside"  # a callback from an address that is not in webhook.allow_from
+    ORPHANS_FULL = "orphans-full"  # no more orphans are kept
     TWICE = "twice"
     NEEDS_SETTLE = "needs-settle"
     MISCONFIGURED = "misconfigured"
     UNLISTED = "unlisted"  # a result code we have never seen
     PENDING = "pending"  # joined /pending
     CLAIM = "claim"
+    KEYS_SHARED = "keys-shared"  # another program uses our Daraja keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +167,8 @@ class Payment:
     confirm_above_kes: int  # P, stamped when asked
     created_at: datetime
     begun_at: datetime | None = None
-    lease_until: datetime | None = None
+    lease_until: datetime | None = None  # of whoever is asking
+    holder: int | None = None  # the process that has the push in hand
     merchant_request_id: str | None = None
     checkout_index: str | None = None  # HMAC; the id itself is encrypted
     status: Status = Status.CREATED
@@ -179,6 +186,9 @@ class Payment:
     next_check_at: datetime | None = None
     user_check_at: datetime | None = None  # a person's "check now", not yet carried out
     user_checked_at: datetime | None = None
+    check_until: datetime | None = None  # until when somebody is asking about it
+    check_gen: int = 0  # which turn of asking that is
+    check_holder: int | None = None
     pending_at: datetime | None = None  # joined /pending
     needs_settle: bool = False
     settle_tries: int = 0
@@ -231,10 +241,38 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What a press does, to what, and who may press."""
+
+    action: str
+    subject: str  # what it is about: a payment's id, a person's
+    argument: str = ""  # kept as it is, unlike a phone: never put one here
+    owner: int | None = None  # Telegram user id; None: anyone in that chat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownButton:
+    """A button that does something, as one message showed it to one chat."""
+
+    data: str  # what a press carries: random, and all that Telegram learns of the deed
+    deed: Deed
+    chat_id: int
+    once: bool  # the first press that has an effect uses it up
+    expires_at: datetime
+    used_at: datetime | None = None
+    used_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """One button under a message: exactly one of `data`, `url` and `copy` is set."""
+    """
+    One button under a message: exactly one of `does`, `url` and `copy` is set.
+
+    When its message is sent, what it does is written down and `data` takes its place.
+    """
 
     label: str
+    does: Deed | None = None
     data: str | None = None
     url: str | None = None
     copy: str | None = None
@@ -270,6 +308,7 @@ class Closing:
 
     update_id: int | None = None  # None: nothing to mark (a test, a job)
     replies: tuple[Reply, ...] = ()
+    once_as: str | None = None  # said once under this name, whatever the update
 
 
 class NoticeKind(StrEnum):
@@ -307,6 +346,8 @@ class Notice:
     wanted: int  # the version asked for; goes back to `sent()`
     tries: int
     resent: bool  # it was being sent when we stopped: a twin is possible
+    lease_gen: int = 0  # which turn of telling this is: a later one has taken it over
+    begin_by: datetime | None = None  # not a byte of it may leave later
 
 
 class DraftKind(StrEnum):
@@ -328,6 +369,15 @@ class Draft:
     payment_id: str | None = None
     message_id: int | None = None  # of the command that began it
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpdate:
+    """A Telegram update that has just arrived."""
+
+    update_id: int
+    body: str = field(repr=False)
+    chat_id: int | None = None  # in whose order it is carried out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

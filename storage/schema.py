@@ -28,16 +28,25 @@ from sqlalchemy.types import TypeDecorator
 from storage.records import Status
 
 __all__ = [
+    "EPOCH",
+    "MICROSECOND",
+    "UNCONFIRMED",
+    "UNSENT",
+    "UNSETTLED",
     "Instant",
+    "buttons",
     "drafts",
     "evidence",
     "inbox",
+    "instant",
     "intents",
     "lines",
     "looks",
     "metadata",
+    "micros",
     "notices",
     "orphans",
+    "paces",
     "payments",
     "people",
     "receipts",
@@ -46,6 +55,24 @@ __all__ = [
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+# An index over some rows only is found by a query that says which in the very same words.
+UNCONFIRMED = text("status = 'paid' AND NOT confirmed")
+UNSENT = text("status IN ('created', 'asking')")
+UNSETTLED = text("needs_settle")
+
+
+def micros(at: datetime | None) -> int | None:
+    """An aware instant as it is stored: whole microseconds since 1970."""
+    if at is None:
+        return None
+    assert at.tzinfo is not None, "instants are aware"
+    return (at - EPOCH) // MICROSECOND
+
+
+def instant(stored: int | None) -> datetime | None:
+    """What `micros` stored."""
+    return None if stored is None else EPOCH + timedelta(0, 0, stored)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -60,13 +87,10 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        assert value.tzinfo is not None, "instants are aware"
-        return (value - EPOCH) // MICROSECOND
+        return micros(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + value * MICROSECOND
+        return instant(value)
 
 
 metadata = MetaData()
@@ -140,6 +164,7 @@ payments = Table(
     Column("created_at", Instant, nullable=False),
     Column("begun_at", Instant),
     Column("lease_until", Instant),
+    Column("holder", Integer),
     Column("merchant_request_id", String(128)),
     Column("checkout_index", String(32)),
     Column("checkout_id", LargeBinary),  # sealed: it ends in the payer's digits
@@ -158,6 +183,9 @@ payments = Table(
     Column("next_check_at", Instant),
     Column("user_check_at", Instant),
     Column("user_checked_at", Instant),
+    Column("check_until", Instant),
+    Column("check_gen", Integer, nullable=False, server_default="0"),
+    Column("check_holder", Integer),
     Column("pending_at", Instant),
     Column("needs_settle", Boolean, nullable=False),
     Column("settle_tries", Integer, nullable=False),
@@ -180,16 +208,22 @@ payments = Table(
         postgresql_where=text("next_check_at IS NOT NULL"),
     ),
     Index(
+        "payments_being_checked",
+        "check_holder",
+        sqlite_where=text("check_holder IS NOT NULL"),
+        postgresql_where=text("check_holder IS NOT NULL"),
+    ),
+    Index(
         "payments_unsent",
         "created_at",
-        sqlite_where=text("status IN ('created', 'asking')"),
-        postgresql_where=text("status IN ('created', 'asking')"),
+        sqlite_where=UNSENT,
+        postgresql_where=UNSENT,
     ),
     Index(
         "payments_unconfirmed",
         "amount_kes",
-        sqlite_where=text("status = 'paid' AND NOT confirmed"),
-        postgresql_where=text("status = 'paid' AND NOT confirmed"),
+        sqlite_where=UNCONFIRMED,
+        postgresql_where=UNCONFIRMED,
     ),
     Index(
         "payments_pending",
@@ -200,8 +234,8 @@ payments = Table(
     Index(
         "payments_unsettled",
         "id",
-        sqlite_where=text("needs_settle"),
-        postgresql_where=text("needs_settle"),
+        sqlite_where=UNSETTLED,
+        postgresql_where=UNSETTLED,
     ),
 )
 
@@ -252,6 +286,17 @@ inbox = Table(
     Column("done_at", Instant),
     Column("tries", Integer, nullable=False),
     Column("quarantined", Boolean, nullable=False),
+    Column("chat_id", BigInteger),  # in whose order it is carried out
+    Column("holder", Integer),
+    Column("lease_until", Instant),
+    Column("lease_gen", Integer, nullable=False, server_default="0"),
+    Index(
+        "inbox_waiting_of_chat",
+        "chat_id",
+        "update_id",
+        sqlite_where=text("done_at IS NULL"),
+        postgresql_where=text("done_at IS NULL"),
+    ),
     Index(
         "inbox_waiting",
         "update_id",
@@ -276,6 +321,8 @@ notices = Table(
     Column("state", String(16), nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("lease_until", Instant),
+    Column("lease_gen", Integer, nullable=False, server_default="0"),
+    Column("holder", Integer),
     Column("tries", Integer, nullable=False),
     Column("resent", Boolean, nullable=False),
     Column("why", Text),
@@ -290,6 +337,24 @@ notices = Table(
         postgresql_where=text("state IN ('due', 'sending')"),
     ),
     Index("notices_of_payment", "payment_id"),
+)
+
+buttons = Table(
+    "buttons",
+    metadata,
+    Column("data", String(32), primary_key=True),
+    Column("notice_id", RowId, nullable=False),  # whose message shows it; may be forgotten before
+    Column("action", String(16), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("argument", String(64), nullable=False),
+    Column("owner", BigInteger),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("once", Boolean, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("used_by", BigInteger),
+    Index("buttons_of_notice", "notice_id"),
+    Index("buttons_by_expiry", "expires_at"),
 )
 
 drafts = Table(
@@ -313,6 +378,14 @@ looks = Table(
     Column("payment_id", String(32), nullable=False),
     Column("what", String(32), nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+paces = Table(
+    "paces",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("free_at_us", BigInteger, nullable=False),  # when the next turn is free; reckoned with
+    Column("granted", Integer, nullable=False),  # how many turns the last asker was given
 )
 
 shared = Table(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
@@ -23,8 +25,23 @@ class Shared:
         sealed = (await self._connection.execute(query)).scalar()
         return None if sealed is None else self._crypt.open(sealed)
 
+    async def names(self, prefix: str) -> list[str]:
+        query = select(shared.c.name).where(shared.c.name.startswith(prefix, autoescape=True))
+        return list((await self._connection.execute(query)).scalars())
+
+    async def lock(self, name: str) -> bytes | None:
+        """The value, locked until the transaction ends, so that it is changed by one at a time."""
+        query = select(shared.c.value).where(shared.c.name == name).with_for_update()
+        sealed = (await self._connection.execute(query)).scalar()
+        return None if sealed is None else self._crypt.open(sealed)
+
     async def put(self, name: str, value: bytes) -> None:
-        await self._connection.execute(delete(shared).where(shared.c.name == name))
+        make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
+        sealed = self._crypt.seal(value)
+        # One row that is changed, never one that goes and comes: whoever waits for its lock
+        # would find it gone.
         await self._connection.execute(
-            insert(shared).values(name=name, value=self._crypt.seal(value))
+            make(shared)
+            .values(name=name, value=sealed)
+            .on_conflict_do_update(index_elements=["name"], set_={"value": sealed})
         )

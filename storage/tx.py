@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.buttons import Buttons
 from storage.crypt import Crypt
 from storage.drafts import Drafts
 from storage.evidence import EvidenceBook
 from storage.inbox import Inbox
+from storage.leases import Holder, Leases
 from storage.lines import Lines
 from storage.notices import Notices
 from storage.payments import Payments
@@ -20,12 +22,14 @@ __all__ = ["Tx"]
 class Tx:
     """What a function handed to `Store.write` or a `Store.read` block may reach for."""
 
-    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
-        self.payments = Payments(connection, crypt)
+    def __init__(self, connection: AsyncConnection, crypt: Crypt, holder: Holder) -> None:
+        self.payments = Payments(connection, crypt, holder)
         self.evidence = EvidenceBook(connection, crypt)
         self.lines = Lines(connection, crypt)
         self.people = People(connection, crypt)
-        self.inbox = Inbox(connection, crypt)
-        self.notices = Notices(connection, crypt)
+        self.inbox = Inbox(connection, crypt, holder)
+        self.notices = Notices(connection, crypt, holder)
+        self.buttons = Buttons(connection)
         self.drafts = Drafts(connection, crypt)
         self.shared = Shared(connection, crypt)
+        self.leases = Leases(connection, holder)

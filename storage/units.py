@@ -2,23 +2,24 @@
 Units: a batch of things heard about payments, admitted and settled in one transaction.
 
 Everything is read for the whole batch at once, grouped by payment, settled once per payment
-and written with a handful of statements, however many units share the commit.
+and written with a handful of statements, however many units share the commit. It is one plain
+function of a connection, so that it takes one hop to the database's thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select
 
 from storage.crypt import Crypt
-from storage.evidence import EvidenceBook
-from storage.hearing import Admitted, Decide, Decision, Outcome, Seen, Unit
-from storage.notices import Notices
-from storage.payments import read_payment, write_payments
+from storage.evidence import add_evidence, claim_receipts, read_evidence, receipt_holders
+from storage.hearing import Admitted, Decide, Outcome, Seen, Unit
+from storage.moves import PAYMENT_COLUMNS, changed, payment_of, write_payments
+from storage.notices import owe_notices
 from storage.records import (
     Evidence,
     Kind,
@@ -26,23 +27,30 @@ from storage.records import (
     Payment,
     Status,
 )
-from storage.schema import payments
+from storage.schema import UNCONFIRMED, intents, payments
+from storage.setwise import Among
 
-__all__ = ["SettleFailed", "Stale", "settle_units"]
+__all__ = ["SettleFailed", "Settling", "Stale"]
+
+CALLBACKS = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE, Kind.CALLBACK_FAILED)
 
 # Built once. Ordered, so that two instances lock the same rows in the same order.
-_LOCK = (
-    select(payments)
-    .where(payments.c.id.in_(bindparam("ids", expanding=True)))
+_LOCK = Among(
+    select(*PAYMENT_COLUMNS, intents.c.chat_id)
+    .join(intents, payments.c.intent_id == intents.c.id)
     .order_by(payments.c.id)
-    .with_for_update()
+    .with_for_update(of=payments),
+    payments.c.id,
 )
-_CHECKOUT_HOLDERS = select(payments.c.checkout_index, payments.c.id).where(
-    payments.c.checkout_index.in_(bindparam("indexes", expanding=True))
+# Held until the commit by whoever may credit by callback alone, on PostgreSQL: two processes that
+# read the total at the same time would both find room in it. Taken after the rows of payments and
+# before any receipt, always: in one order there is no deadlock.
+UNCONFIRMED_LOCK = 0x4C495045  # any fixed number
+_LOCK_UNCONFIRMED = select(func.pg_advisory_xact_lock(UNCONFIRMED_LOCK))
+_CHECKOUT_HOLDERS = Among(
+    select(payments.c.checkout_index, payments.c.id), payments.c.checkout_index
 )
-_UNCONFIRMED = select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(
-    payments.c.status == Status.PAID, ~payments.c.confirmed
-)
+_UNCONFIRMED = select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(UNCONFIRMED)
 
 
 class Stale(Exception):
@@ -68,204 +76,209 @@ class _Case:
     claims: list[tuple[str, str, datetime]] = field(default_factory=list)
     notices: list[NewNotice] = field(default_factory=list)
     checkout_id: bytes | None = None
-    decision: Decision | None = None
 
 
-async def settle_units(
-    connection: AsyncConnection,
-    crypt: Crypt,
-    units: Sequence[tuple[Unit, Decide | None]],
-    *,
-    now: datetime,
-) -> list[Outcome]:
+class Settling:
     """
-    Admit and settle *units* in the open transaction of *connection*, one outcome each.
+    One batch on its way: `run` in an open transaction, then `outcomes`.
 
     With `decide` None the evidence is kept and the payment marked for settling later.
-
-    Raises:
-        Stale: a rival was faster; roll back and come again.
-        SettleFailed: `decide` raised for one payment.
     """
-    book = EvidenceBook(connection, crypt)
-    cases = await _read_cases(connection, book, [unit for unit, _ in units])
-    world = await _World.read(connection, crypt, book, [unit for unit, _ in units], cases)
-    per_unit: list[bool] = []
-    by_payment: dict[str, Decide | None] = {}
-    for unit, decide in units:
-        case = cases.get(unit.payment_id)
-        per_unit.append(case is not None and world.admit(unit, case))
-        by_payment[unit.payment_id] = decide
-    for payment_id, case in cases.items():
-        _decide(case, by_payment[payment_id])
-    await _write(connection, book, crypt, list(cases.values()), now=now)
-    return [
-        _outcome(cases.get(unit.payment_id), fresh=fresh)
-        for (unit, _), fresh in zip(units, per_unit, strict=True)
-    ]
 
-
-async def _read_cases(
-    connection: AsyncConnection, book: EvidenceBook, units: Sequence[Unit]
-) -> dict[str, _Case]:
-    ids = sorted({unit.payment_id for unit in units})
-    rows = (await connection.execute(_LOCK, {"ids": ids})).mappings().all()
-    known = [read_payment(row) for row in rows]
-    evidence = await book.of([payment.id for payment in known]) if known else {}
-    return {
-        payment.id: _Case(payment, payment, list(evidence.get(payment.id, ()))) for payment in known
-    }
-
-
-@dataclass(slots=True)
-class _World:
-    """What units may need to know beyond their own payment; kept true within the batch."""
-
-    crypt: Crypt
-    checkout_holders: dict[str, str]
-    receipt_holders: dict[str, str]
-    unconfirmed_kes: int
-    credited_here: set[str] = field(default_factory=set)
-
-    @classmethod
-    async def read(
-        cls,
-        connection: AsyncConnection,
-        crypt: Crypt,
-        book: EvidenceBook,
-        units: Sequence[Unit],
-        cases: dict[str, _Case],
-    ) -> _World:
-        indexes = [
-            index
-            for unit in units
-            if unit.checkout_id is not None and unit.payment_id in cases
-            for index in crypt.indexes(unit.checkout_id)
+    def __init__(self, crypt: Crypt, units: Sequence[tuple[Unit, Decide | None]]) -> None:
+        self._crypt = crypt
+        self._units = units
+        self._indexes = [
+            [] if unit.checkout_id is None else crypt.indexes(unit.checkout_id) for unit, _ in units
         ]
-        receipts = {unit.receipt for unit in units if unit.receipt is not None}
-        holders: dict[str, str] = {}
+        self._cases: dict[str, _Case] = {}
+        self._homes: dict[str, int] = {}
+        self._fresh = [False] * len(units)
+        self._checkout_holders: dict[str, str] = {}
+        self._receipt_holders: dict[str, str] = {}
+        self._unconfirmed_kes = 0
+        self._credited_here: set[str] = set()
+
+    def run(self, connection: Connection, *, now: datetime) -> None:
+        """
+        Read for all, judge each, write for all.
+
+        Raises:
+            SettleFailed: `decide` raised for one payment.
+            Stale: a rival was faster; roll back and come again.
+        """
+        self._read(connection)
+        self._judge()
+        self._write(connection, now=now)
+
+    def _read(self, connection: Connection) -> None:
+        """Lock the payments, and look up what their units may need to know."""
+        ids = sorted({unit.payment_id for unit, _ in self._units})
+        known: list[Payment] = []
+        for row in _LOCK(connection, ids):
+            payment = payment_of(row)
+            known.append(payment)
+            self._homes[payment.id] = row[-1]
+        if not known:
+            return
+        evidence = read_evidence(connection, [payment.id for payment in known])
+        self._cases = {
+            payment.id: _Case(payment, payment, evidence.get(payment.id, [])) for payment in known
+        }
+        self._read_world(connection)
+
+    def _read_world(self, connection: Connection) -> None:
+        """What units may need to know beyond their own payment; kept true within the batch."""
+        indexes = sorted(index for each in self._indexes for index in each)
         if indexes:
-            found = await connection.execute(_CHECKOUT_HOLDERS, {"indexes": indexes})
-            holders = {row.checkout_index: row.id for row in found}
-        return cls(
-            crypt=crypt,
-            checkout_holders=holders,
-            receipt_holders=await book.receipt_holders(receipts) if receipts else {},
-            unconfirmed_kes=(
-                (await connection.execute(_UNCONFIRMED)).scalar_one() if receipts else 0
-            ),
+            found = _CHECKOUT_HOLDERS(connection, indexes)
+            self._checkout_holders = {each.checkout_index: each.id for each in found}
+        if connection.dialect.name == "postgresql" and self._may_credit():
+            connection.execute(_LOCK_UNCONFIRMED)
+        receipts = sorted({unit.receipt for unit, _ in self._units if unit.receipt is not None})
+        if receipts:
+            self._receipt_holders = receipt_holders(connection, receipts)
+            self._unconfirmed_kes = connection.execute(_UNCONFIRMED).scalar_one()
+
+    def _may_credit(self) -> bool:
+        """Whether one of them might be credited because a callback says so, and nobody else."""
+        told = [
+            self._cases[unit.payment_id].before
+            for unit, _ in self._units
+            if unit.receipt and unit.payment_id in self._cases
+        ]
+        return any(
+            payment.status is not Status.PAID and payment.amount_kes <= payment.confirm_above_kes
+            for payment in told
         )
 
-    def admit(self, unit: Unit, case: _Case) -> bool:
+    def _judge(self) -> None:
+        """Admit every unit, then decide every payment."""
+        by_payment: dict[str, Decide | None] = {}
+        for place, (unit, decide) in enumerate(self._units):
+            case = self._cases.get(unit.payment_id)
+            if case is not None:
+                self._fresh[place] = self._admit(unit, case, self._indexes[place])
+            by_payment[unit.payment_id] = decide
+        for payment_id, case in self._cases.items():
+            _decide(case, by_payment[payment_id])
+
+    def _write(self, connection: Connection, *, now: datetime) -> None:
+        cases = list(self._cases.values())
+        add_evidence(connection, self._crypt, [each for case in cases for each in case.fresh])
+        claims = [claim for case in cases for claim in case.claims]
+        if claims and len(claim_receipts(connection, claims)) != len(claims):
+            raise Stale("a receipt was taken a moment ago")
+        moves = [
+            (case.before, case.now, case.checkout_id)
+            for case in cases
+            if case.now is not case.before and case.now != case.before
+        ]
+        if moves and write_payments(connection, moves) != len(moves):
+            raise Stale("a payment moved a moment ago")
+        owed = {notice.key: notice for case in cases for notice in case.notices}
+        if owed:
+            owe_notices(connection, self._crypt, list(owed.values()), now=now, homes=self._homes)
+
+    def outcomes(self) -> list[Outcome]:
+        """One for each unit, in their order."""
+        return [
+            _outcome(self._cases.get(unit.payment_id), fresh=fresh)
+            for (unit, _), fresh in zip(self._units, self._fresh, strict=True)
+        ]
+
+    def _admit(self, unit: Unit, case: _Case, indexes: Sequence[str]) -> bool:
         """Judge one unit and fold what it brings into its case. True if it brought anything."""
-        admitted = unit.admit(case.now, self._seen(unit, case))
+        admitted = unit.admit(case.now, self._seen(unit, case, indexes))
         told = {(each.kind, each.digest) for each in case.evidence}
         fresh = [each for each in admitted.evidence if (each.kind, each.digest) not in told]
         case.evidence.extend(fresh)
         case.fresh.extend(fresh)
         if fresh or not admitted.evidence:
             case.notices.extend(admitted.notices)
-        self._take_ids(unit, case, admitted)
         changes = dict(admitted.changes)
-        if changes or fresh:
-            case.now = replace(case.now, **changes, rev=case.now.rev + max(1, len(fresh)))
-        return bool(fresh or changes)
+        brought = bool(fresh or changes)
+        if brought:
+            changes["rev"] = case.now.rev + max(1, len(fresh))
+        if admitted.checkout_id is not None:
+            index = self._crypt.index(admitted.checkout_id)
+            case.checkout_id = self._crypt.seal_text(admitted.checkout_id)
+            changes["checkout_index"] = index
+            self._checkout_holders[index] = unit.payment_id
+        if changes:
+            case.now = changed(case.now, changes)
+        self._claim(unit, case, admitted)
+        return brought
 
-    def _seen(self, unit: Unit, case: _Case) -> Seen:
+    def _seen(self, unit: Unit, case: _Case, indexes: Sequence[str]) -> Seen:
         checkout_index, holder = None, None
-        if unit.checkout_id is not None:
+        if indexes:
             # An id kept under a previous key is compared under that key.
-            indexes = self.crypt.indexes(unit.checkout_id)
             own = case.now.checkout_index
             checkout_index = own if own in indexes else indexes[0]
-            holders = (self.checkout_holders.get(index) for index in indexes)
+            holders = (self._checkout_holders.get(index) for index in indexes)
             holder = next((each for each in holders if each is not None), None)
+        kinds = [each.kind for each in case.evidence]
+        callbacks = [each for each in case.evidence if each.kind in CALLBACKS]
         return Seen(
             checkout_index=checkout_index,
             checkout_holder=holder,
             receipt_holder=(
-                None if unit.receipt is None else self.receipt_holders.get(unit.receipt)
+                None if unit.receipt is None else self._receipt_holders.get(unit.receipt)
             ),
-            unconfirmed_kes=self.unconfirmed_kes,
-            untrusted=sum(each.kind is Kind.UNTRUSTED for each in case.evidence),
+            unconfirmed_kes=self._unconfirmed_kes,
+            untrusted=kinds.count(Kind.UNTRUSTED),
+            callbacks=len(callbacks),
+            sorts=frozenset((each.kind, each.held) for each in callbacks),
+            accepted=Kind.ACCEPTED in kinds,
         )
 
-    def _take_ids(self, unit: Unit, case: _Case, admitted: Admitted) -> None:
-        if admitted.checkout_id is not None:
-            index = self.crypt.index(admitted.checkout_id)
-            case.checkout_id = self.crypt.seal_text(admitted.checkout_id)
-            case.now = replace(case.now, checkout_index=index)
-            self.checkout_holders[index] = unit.payment_id
+    def _claim(self, unit: Unit, case: _Case, admitted: Admitted) -> None:
         receipt = admitted.claims_receipt
-        if receipt is not None and receipt not in self.receipt_holders:
-            self.receipt_holders[receipt] = unit.payment_id
+        if receipt is not None and receipt not in self._receipt_holders:
+            self._receipt_holders[receipt] = unit.payment_id
             case.claims.append((receipt, unit.payment_id, admitted.evidence[0].at))
         alone_is_enough = case.now.amount_kes <= case.now.confirm_above_kes
         credits = alone_is_enough and any(
             each.kind is Kind.CALLBACK_PAID and not each.held for each in admitted.evidence
         )
-        if credits and unit.payment_id not in self.credited_here:
-            self.credited_here.add(unit.payment_id)
+        if credits and unit.payment_id not in self._credited_here:
+            self._credited_here.add(unit.payment_id)
             if case.now.status is not Status.PAID:
-                self.unconfirmed_kes += case.now.amount_kes
+                self._unconfirmed_kes += case.now.amount_kes
 
 
 def _decide(case: _Case, decide: Decide | None) -> None:
     if case.now.rev == case.before.rev and not case.before.needs_settle:
         return
     if decide is None:
-        case.now = replace(case.now, needs_settle=True, settle_tries=case.now.settle_tries + 1)
+        tries = case.now.settle_tries + 1
+        case.now = changed(case.now, {"needs_settle": True, "settle_tries": tries})
         return
     try:
         decision = decide(case.now, case.evidence)
     except Exception as exc:
         raise SettleFailed(case.before.id) from exc
-    case.decision = decision
-    changes: dict[str, datetime | None] = {}
+    changes: dict[str, Any] = {
+        "status": decision.status,
+        "words": decision.words,
+        "reason": decision.reason,
+        "receipt": decision.receipt,
+        "credited_cents": decision.credited_cents,
+        "paid_at": decision.paid_at,
+        "decided_at": decision.decided_at,
+        "confirmed": decision.confirmed,
+        "pending_at": decision.pending_at,
+        "needs_settle": False,
+        "settle_tries": 0,
+        "rev": max(case.now.rev, case.before.rev + 1),
+    }
     if decision.check_over:
-        changes = {"next_check_at": None, "user_check_at": None}
+        changes |= {"next_check_at": None, "user_check_at": None}
     elif decision.next_check_at is not None:
-        changes = {"next_check_at": decision.next_check_at}
-    case.now = replace(
-        case.now,
-        status=decision.status,
-        words=decision.words,
-        reason=decision.reason,
-        receipt=decision.receipt,
-        credited_cents=decision.credited_cents,
-        paid_at=decision.paid_at,
-        decided_at=decision.decided_at,
-        confirmed=decision.confirmed,
-        pending_at=decision.pending_at,
-        needs_settle=False,
-        settle_tries=0,
-        rev=max(case.now.rev, case.before.rev + 1),
-        **changes,  # type: ignore[arg-type]  # only the two instants named above
-    )
+        changes["next_check_at"] = decision.next_check_at
+    case.now = changed(case.now, changes)
     case.notices.extend(decision.notices)
-
-
-async def _write(
-    connection: AsyncConnection,
-    book: EvidenceBook,
-    crypt: Crypt,
-    cases: Sequence[_Case],
-    *,
-    now: datetime,
-) -> None:
-    fresh = [each for case in cases for each in case.fresh]
-    await book.add(fresh)
-    claims = [claim for case in cases for claim in case.claims]
-    if claims and len(await book.claim_receipts(claims)) != len(claims):
-        raise Stale("a receipt was taken a moment ago")
-    moved = [case for case in cases if case.now != case.before]
-    if moved:
-        rows = [(case.before, case.now, case.checkout_id) for case in moved]
-        if await write_payments(connection, rows) != len(rows):
-            raise Stale("a payment moved a moment ago")
-    owed = {notice.key: notice for case in cases for notice in case.notices}
-    if owed:
-        await Notices(connection, crypt).owe(list(owed.values()), now=now)
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

@@ -13,26 +13,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.crypt import Crypt
 from storage.errors import NotKept, StoreBusy, StoreFailed
 from storage.hearing import Decide, Outcome, Unit
+from storage.leases import Holder
+from storage.rooms import CommitFailed, Room, commit
 from storage.tx import Tx
-from storage.units import SettleFailed, Stale, settle_units
+from storage.units import SettleFailed, Settling, Stale
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "of_a_look"]
 
 log = logging.getLogger(__name__)
 
 BATCH_MAX = 256
 QUEUE_MAX = 8192
 ALONE_TRIES = 5
+LOCKS_PATIENCE_S = 20.0
+LOCK_TIMEOUT, STATEMENT_TIMEOUT = "55P03", "57014"
 
 
 @dataclass(slots=True)
@@ -45,16 +52,22 @@ class _Work:
     decide: Decide | None = None
 
 
-class _CommitFailed(Exception):
-    """COMMIT itself failed: what was written may or may not be there."""
-
-
 class Writer:
     """Owns the write connection. Started by `open_store`, drained by `close`."""
 
-    def __init__(self, engine: AsyncEngine, crypt: Crypt, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        room: Room,
+        crypt: Crypt,
+        holder: Holder,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
         self._engine = engine
+        self._room = room
         self._crypt = crypt
+        self._holder = holder
         self._now = now
         self._queue: asyncio.Queue[_Work | None] = asyncio.Queue(QUEUE_MAX)
         self._task: asyncio.Task[None] | None = None
@@ -97,7 +110,8 @@ class Writer:
             self._queue.put_nowait(work)
         except asyncio.QueueFull:
             raise StoreBusy(f"{QUEUE_MAX} writes are waiting") from None
-        return await asyncio.shield(work.answer)
+        # Cancelling the wait cancels the answer only: the work stays in the queue.
+        return await work.answer
 
     async def _work_off(self) -> None:
         while True:
@@ -112,9 +126,24 @@ class Writer:
                     last = True
                     break
                 batch.append(following)
-            await self._commit(batch)
+            # Functions and units take different ways to the database: two commits, not one.
+            for each in (
+                [work for work in batch if work.unit is None],
+                [work for work in batch if work.unit is not None],
+            ):
+                if each:
+                    await self._commit_or_refuse(each)
             if last:
                 return
+
+    async def _commit_or_refuse(self, batch: Sequence[_Work]) -> None:
+        """A bug of ours may leave nobody waiting, nor end all writing for ever."""
+        try:
+            await self._commit(batch)
+        except Exception as exc:
+            self._refuse(batch, StoreFailed(type(exc).__name__))
+            with suppress(Exception):
+                log.exception("storage.bug writes=%d", len(batch))
 
     async def _commit(self, batch: Sequence[_Work]) -> None:
         """Commit *batch* together; if that fails, each alone. Answers every member."""
@@ -132,10 +161,19 @@ class Writer:
             elif len(batch) == 1:
                 await self._commit_alone(batch[0], failed=exc)
             else:
-                for work in batch:
-                    await self._commit_alone(work)
+                await self._commit_one_by_one(batch, exc)
             return
         self._answer(batch, answers)
+
+    async def _commit_one_by_one(self, batch: Sequence[_Work], failed: Exception) -> None:
+        """One row that somebody else keeps locked costs the others nothing but a wait."""
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        for place, work in enumerate(batch):
+            if _locked_out(failed) and clock() - began_s > LOCKS_PATIENCE_S:
+                self._reject(batch[place:], failed)
+                return
+            await self._commit_alone(work)
 
     async def _commit_alone(self, work: _Work, *, failed: Exception | None = None) -> None:
         """One write by itself, again where a rival was faster, evidence first if need be."""
@@ -161,44 +199,37 @@ class Writer:
         self._reject([work], failed)
 
     async def _transact(self, batch: Sequence[_Work], *, settle: bool = True) -> list[Any]:
-        answers: list[Any] = [None] * len(batch)
-        async with self._engine.connect() as connection:
-            transaction = await connection.begin()
-            try:
-                await self._fill(connection, batch, answers, settle=settle)
-            except BaseException:
-                await transaction.rollback()
-                raise
-            try:
-                await transaction.commit()
-            except Exception as exc:
-                raise _CommitFailed(type(exc).__name__) from exc
+        """Commit a batch that is all functions, or all units."""
+        if batch[0].unit is None:
+            answers = await self._run_functions(batch)
+        else:
+            answers = await self._settle_units(batch, settle=settle)
         self.commits += 1
         self.healthy = True
         return answers
 
-    async def _fill(
-        self,
-        connection: AsyncConnection,
-        batch: Sequence[_Work],
-        answers: list[Any],
-        *,
-        settle: bool,
-    ) -> None:
-        tx = Tx(connection, self._crypt)
-        units: list[tuple[int, tuple[Unit, Decide | None]]] = []
-        for place, work in enumerate(batch):
-            if work.run is not None:
-                answers[place] = await work.run(tx)
-            else:
-                assert work.unit is not None, "a write has a function or a unit"
-                units.append((place, (work.unit, work.decide if settle else None)))
-        if units:
-            outcomes = await settle_units(
-                connection, self._crypt, [pair for _, pair in units], now=self._now()
-            )
-            for (place, _), outcome in zip(units, outcomes, strict=True):
-                answers[place] = outcome
+    async def _run_functions(self, batch: Sequence[_Work]) -> list[Any]:
+        answers: list[Any] = []
+        async with self._engine.connect() as connection:
+            transaction = await connection.begin()
+            try:
+                tx = Tx(connection, self._crypt, self._holder)
+                for work in batch:
+                    assert work.run is not None, "units have their own batch"
+                    answers.append(await work.run(tx))
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await commit(connection)
+        return answers
+
+    async def _settle_units(self, batch: Sequence[_Work], *, settle: bool) -> list[Any]:
+        units = [
+            (work.unit, work.decide if settle else None) for work in batch if work.unit is not None
+        ]
+        settling = Settling(self._crypt, units)
+        await self._room.transact(partial(settling.run, now=self._now()))
+        return settling.outcomes()
 
     def _answer(self, batch: Sequence[_Work], answers: Sequence[Any]) -> None:
         for work, answer in zip(batch, answers, strict=True):
@@ -207,9 +238,13 @@ class Writer:
 
     def _reject(self, batch: Sequence[_Work], exc: Exception) -> None:
         error = _translated(exc)
+        self._refuse(batch, error)
+        if isinstance(error, NotKept):
+            log.error("storage.not_kept writes=%d why=%s", len(batch), _named(exc))
+
+    def _refuse(self, batch: Sequence[_Work], error: Exception) -> None:
         if isinstance(error, NotKept):
             self.healthy = False
-            log.error("storage.not_kept writes=%d why=%s", len(batch), _named(exc))
         for work in batch:
             if not work.answer.done():
                 work.answer.set_exception(error)
@@ -237,8 +272,14 @@ def _hopeless(exc: Exception) -> bool:
     if isinstance(exc, DBAPIError):
         # 22, 23 and 42 are about the values and the words of one statement; 40 is about a rival.
         of_one = isinstance(exc, (IntegrityError, DataError, ProgrammingError))
+        of_one = of_one or _locked_out(exc)
         return not of_one and _sqlstate(exc)[:2] not in {"22", "23", "40", "42"}
-    return isinstance(exc, (_CommitFailed, OSError))
+    return isinstance(exc, (CommitFailed, OSError))
+
+
+def _locked_out(exc: Exception) -> bool:
+    """We waited for somebody's lock until the server gave up for us."""
+    return isinstance(exc, DBAPIError) and _sqlstate(exc) == LOCK_TIMEOUT
 
 
 def _sqlstate(exc: DBAPIError) -> str:
@@ -251,14 +292,22 @@ def _translated(exc: Exception) -> Exception:
         return StoreBusy(str(exc))
     if isinstance(exc, IntegrityError):
         return exc
-    if isinstance(exc, _CommitFailed):
+    if isinstance(exc, CommitFailed):
         return StoreFailed(f"COMMIT failed: {exc}")
     if isinstance(exc, DBAPIError):
         busy = "locked" in str(exc.orig) or "deadlock" in str(exc.orig)
+        busy = busy or _sqlstate(exc) in (LOCK_TIMEOUT, STATEMENT_TIMEOUT)
         return (StoreBusy if busy else StoreFailed)(type(exc.orig).__name__)
     if isinstance(exc, OSError):
         return StoreFailed(type(exc).__name__)
     return exc
+
+
+def of_a_look(exc: Exception) -> Exception:
+    """What reading met: ours if the database as a whole was in the way, else a bug as it is."""
+    if isinstance(exc, PoolTimeout):
+        return StoreBusy("every reader is busy")
+    return _translated(exc) if _hopeless(exc) or _interrupted(exc) else exc
 
 
 def _named(exc: Exception) -> str:

@@ -13,9 +13,9 @@ from storage.errors import TooNew
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["HEAD", "migrate"]
+__all__ = ["HEAD", "migrate", "version"]
 
-HEAD = "0001"
+HEAD = "0003"
 LOCK_ID = 0x4C495041  # any fixed number: "LIPA"
 
 
@@ -29,12 +29,19 @@ async def migrate(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         # SQLite: BEGIN IMMEDIATE already holds the write lock.
         if connection.dialect.name == "postgresql":
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_ID})"))
+            # Neither another's migration nor one of our own is hurried by a write's timeouts.
+            for no_limit in (
+                "SET LOCAL statement_timeout = 0",
+                "SET LOCAL lock_timeout = 0",
+                "SET LOCAL idle_in_transaction_session_timeout = 0",
+            ):
+                await connection.execute(text(no_limit))
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK_ID})
         await connection.run_sync(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
-    current = _current(connection)
+    current = version(connection)
     if current == HEAD:
         return  # the usual start, without the price of importing Alembic
     from alembic import command
@@ -47,7 +54,8 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _current(connection: Connection) -> str | None:
+def version(connection: Connection) -> str | None:
+    """The last migration that this database has seen; None where there is no table of ours."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
