@@ -1,6 +1,7 @@
 """Reads a JSON object that a stranger wrote: a value or a reason, never an exception."""
 
 import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -25,7 +26,7 @@ def read_object(body: bytes) -> dict[str, object] | Unreadable:
     if len(body) > BODY_BYTES_MAX:
         return Unreadable("the body is too long")
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError:
         return Unreadable("the body is not UTF-8")
     try:

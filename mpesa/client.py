@@ -1,23 +1,22 @@
 """Talks to Daraja: a token, a push, a query. Holds no database and no opinion about money."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
 from mpesa import wire
 from mpesa.errors import BadCredentials, NoAnswer, NotSent, OutcomeUnknown, TooLate, Unreachable
 from mpesa.models import Accepted, Account, Push, QueryAnswer, Token
-from mpesa.tokens import TokenKeeper
+from mpesa.tokens import TokenKeeper, TokenShelf
 from mpesa.transport import Deadline, Lost, Transport, open_transport
 from mpesa.wire import TokenRefused
 
-# Built once: `json.dumps` with this argument builds an encoder for every push.
-_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+# Built once, and written in one go: a third of what an encoder of the json module takes.
+_BODY: Final = TypeAdapter(dict[str, object])
 
 _REFUSED_TWICE: Final = (
     "Safaricom refuses a token that it has just granted: the keys are for another environment,"
@@ -135,11 +134,13 @@ async def open_daraja(
     account: Account,
     now: Callable[[], datetime],
     timeout_s: float = 30,
+    shelf: TokenShelf | None = None,
 ) -> AsyncIterator[Daraja]:
     """
     A `Daraja` at `base_url` (https://api.safaricom.co.ke, or the sandbox's), until the block ends.
 
     `now` gives aware time. `timeout_s` bounds each request whole. Nothing is sent at opening.
+    With a `shelf`, processes that use the same keys share one token.
     """
     async with open_transport(base_url, timeout_s=timeout_s) as transport:
 
@@ -156,7 +157,7 @@ async def open_daraja(
                 raise Unreachable(f"no token: {lost}") from None
             return wire.decipher_token(reply, asked_at)
 
-        tokens = TokenKeeper(fetch, now)
+        tokens = TokenKeeper(fetch, now, shelf=shelf)
         try:
             yield Daraja(transport, tokens, account, now)
         finally:
@@ -164,7 +165,7 @@ async def open_daraja(
 
 
 def _encoded(body: dict[str, object]) -> bytes:
-    return _COMPACT.encode(body).encode()
+    return _BODY.dump_json(body)
 
 
 def _bearer(token: Token) -> str:

@@ -8,7 +8,7 @@ per request.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from mpesa.models import Token
 
@@ -19,9 +19,30 @@ PATIENCE: Final = timedelta(seconds=10)
 """After an early renewal failed, how long the old token serves before the next attempt."""
 
 
+class TokenShelf(Protocol):
+    """Where processes that use the same keys keep the one token that they share."""
+
+    async def renew(
+        self,
+        fetch: Callable[[], Awaitable[Token]],
+        *,
+        refused: Token | None,
+        spent: Callable[[Token], bool],
+    ) -> Token:
+        """
+        The shelved token, if it is not the one that was *refused*, and not *spent*; else what
+        *fetch* brings, one process at a time, shelved for the others.
+
+        Raises:
+            NotSent: none is there and none could be had.
+        """
+        ...
+
+
 class TokenKeeper:
     """
-    One token, renewed early, by one flight for all who wait.
+    One token, renewed early, by one flight for all who wait, and taken from a shelf where other
+    processes have put a newer one.
 
     `fetch` asks Safaricom and raises `NotSent`; `now` gives aware time. A waiter that is
     cancelled leaves the flight to the others. An early renewal is waited for `renewal_wait_s`,
@@ -34,18 +55,21 @@ class TokenKeeper:
         now: Callable[[], datetime],
         *,
         renewal_wait_s: float = 5,
+        shelf: TokenShelf | None = None,
     ) -> None:
         self._fetch = fetch
+        self._shelf = shelf
         self._now = now
         self._renewal_wait_s = renewal_wait_s
         self._token: Token | None = None
+        self._refused: Token | None = None
         self._flight: asyncio.Task[Token] | None = None
         self._leave_until: datetime | None = None
 
     def at_hand(self) -> Token | None:
         """The token, if it is good and not yet to be renewed."""
         token = self._token
-        if token is None or self._now() >= token.expires_at or self._is_due(token):
+        if token is None or self._is_spent(token):
             return None
         return token
 
@@ -73,12 +97,16 @@ class TokenKeeper:
         """Safaricom turned `token` away. Late news of a token since replaced changes nothing."""
         if token is self._token:
             self._token = None
+            self._refused = token
 
     async def aclose(self) -> None:
         """End a flight that is still out."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.wait([self._flight])
+
+    def _is_spent(self, token: Token) -> bool:
+        return self._now() >= token.expires_at or self._is_due(token)
 
     def _is_due(self, token: Token) -> bool:
         # A token granted for seconds would otherwise be due the moment that it came.
@@ -95,7 +123,12 @@ class TokenKeeper:
         return self._flight
 
     async def _fly(self) -> Token:
-        token = await self._fetch()
+        if self._shelf is None:
+            token = await self._fetch()
+        else:
+            token = await self._shelf.renew(
+                self._fetch, refused=self._refused, spent=self._is_spent
+            )
         self._token = token
         self._leave_until = None
         return token

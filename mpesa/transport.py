@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from math import ceil
 from typing import Final
 
 import aiohttp
@@ -158,13 +160,19 @@ class Transport:
         if left_s >= self._timeout_s:
             return self._whole
         # The door is what keeps a late push back; this only ends a connecting that is in vain.
-        # Zero would mean "no limit", and longer limits are rounded up to whole seconds unless
-        # aiohttp is told where "longer" begins.
-        return aiohttp.ClientTimeout(
-            total=self._timeout_s,
-            sock_connect=max(left_s, _CONNECT_MIN_S),
-            ceil_threshold=float("inf"),
-        )
+        # So a second or more is rounded up a little: most pushes then share one value.
+        return _connecting(self._timeout_s, ceil(left_s) if left_s > 1 else left_s)
+
+
+@lru_cache(maxsize=64)
+def _connecting(timeout_s: float, left_s: float) -> aiohttp.ClientTimeout:
+    # Zero would mean "no limit", and longer limits are rounded up to whole seconds unless aiohttp
+    # is told where "longer" begins.
+    return aiohttp.ClientTimeout(
+        total=timeout_s,
+        sock_connect=max(left_s, _CONNECT_MIN_S),
+        ceil_threshold=float("inf"),
+    )
 
 
 @asynccontextmanager

@@ -92,7 +92,12 @@ def build_query(checkout_request_id: str, account: Account, at: datetime) -> dic
 def timestamp(at: datetime) -> str:
     """YYYYMMDDHHmmss in East Africa Time, whatever zone this machine is in."""
     assert at.tzinfo is not None, "a naive time has no Nairobi time"
-    return at.astimezone(NAIROBI).strftime("%Y%m%d%H%M%S")
+    there = at.astimezone(NAIROBI)
+    # Every push has one, and strftime would cost half as much again.
+    return (
+        f"{there.year:04}{there.month:02}{there.day:02}"
+        f"{there.hour:02}{there.minute:02}{there.second:02}"
+    )
 
 
 def password(account: Account, stamp: str) -> str:
