@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -20,12 +21,14 @@ from sqlalchemy.exc import DBAPIError
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
+from bot.core import ports
 from bot.core.ask import Asking, AskSettings
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.core import Core
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.lead import Lead
 from bot.core.limits import LimitSettings
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
@@ -33,15 +36,18 @@ from bot.core.post import Post
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.takeover import Takeover
+from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
 from bot.texts import Texts
 from bot.web.server import build_web, serving
 from bot.web.telegram import TelegramDoor
-from mpesa.client import Daraja, open_daraja
+from mpesa import client
+from mpesa.client import open_daraja
 from mpesa.models import Account
 from storage.engine import Store, open_store
 
-__all__ = ["run", "running"]
+__all__ = ["Background", "build_core", "collector_of", "jobs_of", "run", "running"]
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +104,29 @@ def collector_of(config: Config) -> Collector:
     )
 
 
-def _build_core(config: Config, store: Store, daraja: Daraja, background: Background) -> Core:
-    clock = SystemClock()
-    operators = frozenset(config.telegram.operators)
-    settle = Settle(operators=sorted(operators))
-    limits = LimitSettings(
+def _limits(config: Config) -> LimitSettings:
+    return LimitSettings(
         incomplete_before_pause=config.limits.incomplete_before_pause,
         pause_h=config.limits.pause_h,
         strangers_per_person_per_hour=config.limits.strangers_per_person_per_hour,
         pushes_per_second=config.limits.pushes_per_second,
     )
-    post = Post(store=store, clock=clock)
+
+
+def build_core(
+    config: Config,
+    store: Store,
+    daraja: ports.Daraja,
+    background: Background,
+    *,
+    settle: Settle,
+    post: Post,
+    clock: ports.Clock,
+    ids: Ids,
+) -> Core:
+    """Every service of the core, over one store and one Safaricom."""
+    operators = frozenset(config.telegram.operators)
+    limits = _limits(config)
     sending = Sending(
         store=store,
         daraja=daraja,
@@ -126,7 +144,7 @@ def _build_core(config: Config, store: Store, daraja: Daraja, background: Backgr
         asking=Asking(
             store=store,
             clock=clock,
-            ids=Ids(os.urandom),
+            ids=ids,
             settings=AskSettings(
                 confirm_above_kes=config.security.confirm_above_kes,
                 limits=limits,
@@ -142,6 +160,7 @@ def _build_core(config: Config, store: Store, daraja: Daraja, background: Backgr
             clock=clock,
             wake=post.wake.set,
             unconfirmed_total_kes=config.security.unconfirmed_total_kes,
+            allow_from=config.webhook.callers,
         ),
         reconcile=Reconcile(
             store=store,
@@ -158,7 +177,8 @@ def _build_core(config: Config, store: Store, daraja: Daraja, background: Backgr
         books=Books(store=store, clock=clock, limits=limits),
         post=post,
         inbox=Inbox(store=store, clock=clock, wake=post.wake.set),
-        buttons=Buttons(store.crypt),
+        lead=Lead(store=store, clock=clock, role="polling"),
+        buttons=Buttons(store=store, clock=clock, ids=ids),
         collector=collector_of(config),
         clock=clock,
         operators=operators,
@@ -176,23 +196,20 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
     async with AsyncExitStack() as stack:
         with _naming("storage.url"):
             store = await stack.enter_async_context(_open_store(config))
-        mpesa = config.mpesa
-        daraja = await stack.enter_async_context(
-            open_daraja(
-                base_url=mpesa.base_url,
-                consumer_key=mpesa.consumer_key,
-                consumer_secret=mpesa.consumer_secret,
-                account=Account(
-                    shortcode=mpesa.shortcode,
-                    passkey=mpesa.passkey,
-                    transaction_type=mpesa.transaction_type,
-                    till_number=mpesa.till_number,
-                ),
-                now=SystemClock().now,
-            )
-        )
+        post = Post(store=store, clock=SystemClock())
+        settle = Settle(operators=sorted(config.telegram.operators))
+        daraja = await stack.enter_async_context(_open_daraja(config, store, settle, post))
         background = Background()
-        core = _build_core(config, store, daraja, background)
+        core = build_core(
+            config,
+            store,
+            daraja,
+            background,
+            settle=settle,
+            post=post,
+            clock=SystemClock(),
+            ids=Ids(os.urandom),
+        )
         stack.push_async_callback(background.close)
         if store.exclusive:
             await core.sending.sweep(starting=True)
@@ -213,7 +230,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             await stack.enter_async_context(
                 serving(web, host=config.webhook.host, port=config.webhook.port)
             )
-        timetable = Timetable(_jobs(core, store))
+        timetable = Timetable(jobs_of(core, store))
         timetable.start()
         stack.push_async_callback(timetable.stop)
         try:
@@ -224,6 +241,31 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         yield ready
 
 
+def _open_daraja(
+    config: Config, store: Store, settle: Settle, post: Post
+) -> AbstractAsyncContextManager[client.Daraja]:
+    mpesa, clock = config.mpesa, SystemClock()
+    return open_daraja(
+        base_url=mpesa.base_url,
+        consumer_key=mpesa.consumer_key,
+        consumer_secret=mpesa.consumer_secret,
+        account=Account(
+            shortcode=mpesa.shortcode,
+            passkey=mpesa.passkey,
+            transaction_type=mpesa.transaction_type,
+            till_number=mpesa.till_number,
+        ),
+        now=clock.now,
+        shelf=SharedToken(
+            store=store,
+            settle=settle,
+            clock=clock,
+            wake=post.wake.set,
+            account=f"{mpesa.base_url} {mpesa.consumer_key.get_secret_value()}",
+        ),
+    )
+
+
 def _open_store(config: Config) -> AbstractAsyncContextManager[Store]:
     security = config.security
     return open_store(
@@ -231,6 +273,7 @@ def _open_store(config: Config) -> AbstractAsyncContextManager[Store]:
         now=SystemClock().now,
         key=None if security.key is None else security.key.get_secret_value(),
         previous_keys=[each.get_secret_value() for each in security.previous_keys],
+        server_time=True,
     )
 
 
@@ -263,10 +306,16 @@ def _webhook_secret(store: Store) -> str:
     return store.crypt.sign("telegram", "webhook")
 
 
-def _jobs(core: Core, store: Store) -> list[Job]:
+def jobs_of(core: Core, store: Store) -> list[Job]:
+    """What runs by the clock. Everything that is due stands in the database."""
     return [
         Job(name="ask about silent payments", every_s=1, run=core.reconcile.run_due),
         Job(name="find what was left half asked", every_s=5, run=core.sending.sweep),
+        Job(
+            name="take over from the dead",
+            every_s=2,
+            run=Takeover(store=store, clock=core.clock, wake=core.post.wake.set).run,
+        ),
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
@@ -289,6 +338,10 @@ async def run(config: Config) -> None:
             await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
                 log.info("lipabot.ready")
+                # What the start has made stays: looking through it for garbage again and again
+                # takes a fifth of the price of a callback.
+                gc.collect()
+                gc.freeze()
             waiting.cancel()
             await stopping
         log.info("lipabot.stopping")

@@ -1,4 +1,4 @@
-"""The command line: `lipabot run | demo | simulate`."""
+"""The command line: `lipabot run | demo | simulate | replay`."""
 
 from __future__ import annotations
 
@@ -166,6 +166,45 @@ def simulate(host: str, port: int, answer_after: float, callback_delay: float, s
             await serve(host=host, port=port, stop=stop, ready=ready, settings=settings, seed=seed)
 
     _until_done(served())
+
+
+@main.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("config.toml"),
+    show_default=True,
+    help="The configuration of the bot whose database is meant.",
+)
+def replay(path: Path) -> None:
+    """
+    Work every payment out again from its evidence; exit 1 if a stored one differs.
+
+    Only reads, also while the bot runs.
+    """
+    from bot.config import ConfigError, load_config
+
+    try:
+        config = load_config(path)
+    except ConfigError as exc:
+        _stop(str(exc), BAD_CONFIG)
+
+    async def replayed() -> None:
+        from bot.core.replay import replay
+        from storage.reading import open_reader
+
+        async with open_reader(config.storage.url.get_secret_value()) as reader:
+            found = await replay(reader.every_payment(), lambda each: click.echo(str(each)))
+        click.echo(
+            f"{found.payments:,} payments, {found.evidence:,} pieces of evidence, "
+            f"{found.differences:,} differences; KES {found.stored_cents / 100:,.2f} credited, "
+            f"KES {found.recomputed_cents / 100:,.2f} by the evidence"
+        )
+        if found.differences:
+            sys.exit(FAILED)
+
+    _until_done(replayed())
 
 
 def _until_done(work: Coroutine[Any, Any, None]) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
-from bot.config_checks import MAKE_A_KEY, is_unset, password_in
+from bot.config_checks import MAKE_A_KEY, is_loopback, is_unset, password_in
 from bot.config_keys import ENV_PREFIX, Config, Section
 
 __all__ = ["Config", "ConfigError", "load_config"]
@@ -195,6 +196,13 @@ def _contradictions(config: Config) -> list[str]:
         problems.append('webhook.public_url: must be https with telegram.mode "webhook"')
     elif config.takes_real_money and not https:
         problems.append("webhook.public_url: must be https: Safaricom's production asks for it")
+    webhook = config.webhook
+    hidden = is_loopback(webhook.host) and not webhook.trusted_proxies
+    if hidden and any(not ip_network(each).is_loopback for each in webhook.callers):
+        problems.append(
+            "webhook.allow_from: webhook.host is this machine, so every callback comes from your "
+            "proxy: name that one in webhook.trusted_proxies, or leave this empty"
+        )
     storage = config.storage.url.get_secret_value()
     if storage.startswith("postgresql") and config.security.key is None:
         problems.append(f"security.key: is required with PostgreSQL: {MAKE_A_KEY}")

@@ -13,6 +13,8 @@ from sqlalchemy.exc import ArgumentError
 
 __all__ = [
     "MAKE_A_KEY",
+    "SAFARICOM",
+    "CallerNetwork",
     "Kes",
     "LineOfText",
     "Positive",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 KEY_CHARS_MIN: Final = 32  # 128 bits, written in hex
+SAFARICOM: Final = "safaricom"  # in place of the addresses that it publishes
 MAKE_A_KEY: Final = "make one with: openssl rand -hex 32"
 # Safaricom refuses callback addresses with these in them, in any case; see Daraja, "CallBackURL".
 REFUSED_WORDS: Final = ("m-pesa", "mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")
@@ -168,6 +171,17 @@ def _network(value: str) -> str:
         raise ValueError("must be an address or a network, like 10.0.0.0/8") from None
 
 
+def _caller(value: str) -> str:
+    if value == SAFARICOM:
+        return value
+    try:
+        return _network(value)
+    except ValueError:
+        raise ValueError(
+            f'must be "{SAFARICOM}", or an address or a network, like 10.0.0.0/8'
+        ) from None
+
+
 def _line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be one line of plain text")
@@ -178,6 +192,7 @@ Positive = Annotated[float, Field(gt=0)]
 Kes = Annotated[int, Field(ge=0)]
 LineOfText = Annotated[str, Field(max_length=64), AfterValidator(_line)]
 Shortcode = Annotated[str, AfterValidator(_set), Field(pattern=r"^[0-9]{5,7}$")]
+CallerNetwork = Annotated[str, AfterValidator(_caller)]
 ProxyNetwork = Annotated[str, AfterValidator(_network)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 TelegramToken = Annotated[Secret, AfterValidator(_token)]

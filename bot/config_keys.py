@@ -20,6 +20,8 @@ from pydantic_settings import (
 )
 
 from bot.config_checks import (
+    SAFARICOM,
+    CallerNetwork,
     Kes,
     LineOfText,
     Positive,
@@ -35,6 +37,7 @@ from bot.config_checks import (
     host_of,
     password_in,
 )
+from mpesa.addresses import CALLS_FROM
 
 __all__ = [
     "ENV_PREFIX",
@@ -109,6 +112,13 @@ class Webhook(Section):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     trusted_proxies: tuple[ProxyNetwork, ...] = ()
+    allow_from: tuple[CallerNetwork, ...] = ()
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """`allow_from` as networks, the word "safaricom" written out."""
+        named = (CALLS_FROM if each == SAFARICOM else (each,) for each in self.allow_from)
+        return tuple(network for networks in named for network in networks)
 
 
 class Storage(Section):

@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Final, Literal
 from urllib.parse import quote
@@ -101,7 +102,10 @@ class _Handler(logging.StreamHandler[IO[str]]):
         # The default would print the arguments, as they are, to standard error.
         kind = sys.exc_info()[0]
         name = "error" if kind is None else kind.__name__
-        sys.stderr.write(f"a log line of {record.name} could not be written: {name}\n")
+        # On a full disk, or with nobody at the end of the pipe, this cannot be written either;
+        # whoever logs has better to do than to fail for it.
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"a log line of {record.name} could not be written: {name}\n")
 
 
 def configure(

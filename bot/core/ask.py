@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.core.limits import (
     OPEN_FOR,
@@ -36,6 +36,8 @@ __all__ = ["AskRequest", "AskSettings", "Asked", "Asking", "Refusal", "RefusalRe
 log = logging.getLogger(__name__)
 
 REFERENCE_TRIES = 8
+IN_HAND_FOR = timedelta(seconds=20)
+"""How long others leave a new payment to the process that made it; `sweep` makes it longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,22 +110,32 @@ class Asking:
         return self._begin(await self._store.write(run))
 
     async def again(
-        self, payment_id: str, *, by: int, update_id: int | None, language: str
+        self,
+        payment_id: str,
+        *,
+        by: int,
+        update_id: int | None,
+        language: str,
+        button: str | None = None,
     ) -> Asked | Refusal:
         """
         A fresh attempt at the same intent, on the same phone: "try again", "I saw no prompt".
 
         Each payment can be tried again once; a second press finds the attempt of the first.
+        *button* is what was pressed: taken in this commit, or, when that is too late, refused.
         """
 
         async def run(tx: Tx) -> Asked | Refusal:
             previous = await tx.payments.lock(payment_id)
-            assert previous is not None, "the button was signed for a payment we have"
+            assert previous is not None, "buttons are shown about payments that we have"
             known = await tx.payments.by_ask_key(f"again:{payment_id}")
             if known is not None:
                 return Asked(payment=known, again=True)
             if (refusal := self._may_repeat(previous)) is not None:
                 return refusal
+            now = self._clock.now()
+            if button is not None and not await tx.buttons.take(button, by=by, now=now):
+                return _refusal(previous, RefusalReason.STALE)
             intent = await tx.payments.intent(previous.intent_id)
             request = AskRequest(
                 asked_by=by,
@@ -138,27 +150,21 @@ class Asking:
                 ask_key=f"again:{payment_id}",
                 update_id=update_id,
             )
-            return await self._open(tx, request, previous=previous)
+            answer = await self._open(tx, request, previous=previous)
+            if button is not None and isinstance(answer, Refusal):
+                await tx.buttons.put_back(button)
+            return answer
 
         return self._begin(await self._store.write(run))
 
     def _may_repeat(self, previous: Payment) -> Refusal | None:
         now = self._clock.now()
-
-        def no(reason: RefusalReason, until: datetime | None = None) -> Refusal:
-            return Refusal(
-                reason=reason,
-                phone_mask=previous.phone_mask,
-                amount_kes=previous.amount_kes,
-                until=until,
-            )
-
         if previous.status in (Status.PAID, Status.CONFIRMING, Status.REVIEW):
-            return no(RefusalReason.DECIDED)
+            return _refusal(previous, RefusalReason.DECIDED)
         if previous.status in (Status.DECLINED, Status.REFUSED, Status.VOID):
             return None
         gone_at = (previous.begun_at or previous.created_at) + OPEN_FOR
-        return no(RefusalReason.TOO_SOON, gone_at) if gone_at > now else None
+        return _refusal(previous, RefusalReason.TOO_SOON, gone_at) if gone_at > now else None
 
     async def _open(
         self, tx: Tx, request: AskRequest, *, previous: Payment | None
@@ -195,6 +201,8 @@ class Asking:
             ask_key=request.ask_key,
             confirm_above_kes=self._settings.confirm_above_kes,
             created_at=now,
+            holder=self._store.holder.number,
+            lease_until=now + IN_HAND_FOR,
         )
         await tx.payments.add(payment)
         notices = [replace(status_notice(payment.id), chat_id=request.chat_id)]
@@ -241,3 +249,12 @@ class Asking:
             self._wake()
             self._start(answer.payment.id)
         return answer
+
+
+def _refusal(previous: Payment, reason: RefusalReason, until: datetime | None = None) -> Refusal:
+    return Refusal(
+        reason=reason,
+        phone_mask=previous.phone_mask,
+        amount_kes=previous.amount_kes,
+        until=until,
+    )

@@ -9,6 +9,7 @@ from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.lead import Lead
 from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
@@ -30,6 +31,7 @@ class Core:
     books: Books
     post: Post
     inbox: Inbox
+    lead: Lead  # who polls Telegram
     buttons: Buttons
     collector: Collector
     clock: Clock

@@ -4,22 +4,28 @@ Hear: what Safaricom posts to a payment's own address, judged once, when it arri
 A callback is *trusted* when it came to a signed address, names every id that we know of that
 payment, and, if a success, carries the amount that we asked for. Anything else posted there is
 kept as *untrusted*: it raises an alarm and an early query, and never moves a status.
+
+Ids are *known* when Safaricom's reply to the push gave them. If that reply was lost, the first
+callback's ids are adopted, to ask by; but a liar may have sent that one, so a callback that names
+others is still heard: a failure as such, a success as one that may not credit by itself.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 
 from bot.core.ports import Clock
-from bot.core.settle import LIMIT_HELD, RECEIPT_HELD, Settle
+from bot.core.settle import IDS_HELD, LIMIT_HELD, RECEIPT_HELD, Settle
 from mpesa.models import StkCallback
 from mpesa.results import Meaning
 from storage.engine import Store
 from storage.errors import NotKept
+from storage.evidence import ORPHANS_MAX, Orphaned
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
     Alarm,
@@ -39,6 +45,16 @@ ADDRESS = "callback"
 """The purpose under which callback addresses are signed."""
 
 UNTRUSTED_KEPT = 20
+CALLBACKS_KEPT = 100
+"""After so many, one that says what another said is kept no better than an untrusted one."""
+
+OUTSIDE_HELD = "outside-held"
+
+_HELD_ALARMS = {
+    RECEIPT_HELD: Alarm.RECEIPT_HELD,
+    IDS_HELD: Alarm.CONTRADICTED,
+    LIMIT_HELD: Alarm.LIMIT_HELD,
+}
 
 
 class Unread(Protocol):
@@ -53,7 +69,14 @@ Heard = StkCallback | Unread
 
 
 class Hear:
-    """Takes callbacks in: evidence, settle and notices in one commit, then returns."""
+    """
+    Takes callbacks in: evidence, settle and notices in one commit, then returns.
+
+    *allow_from*: the networks Safaricom calls from; empty: any. A success from elsewhere waits
+    for a query.
+    """
+
+    orphans_max = ORPHANS_MAX
 
     def __init__(
         self,
@@ -63,12 +86,14 @@ class Hear:
         clock: Clock,
         unconfirmed_total_kes: int,
         wake: Callable[[], None],
+        allow_from: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._settle = settle
         self._clock = clock
         self._unconfirmed_total_kes = unconfirmed_total_kes
         self._wake = wake
+        self._allow_from = [ip_network(each) for each in allow_from]
 
     def signed(self, payment_id: str, mac: str) -> bool:
         """Whether *mac* is our signature of that id; in constant time, looking nothing up."""
@@ -117,9 +142,13 @@ class Hear:
     ) -> Admitted:
         result = heard.result
         kind = _kind(payment, heard)
-        if kind is None or not _names_our_ids(payment, seen, heard):
+        if kind is None or not _may_be_ours(payment, seen, heard):
             return self._untrusted(payment, seen, raw, digest, source, now)
-        held = self._held(payment, seen, heard, kind)
+        outside = self._outside(source)
+        held = self._held(payment, seen, heard, kind, outside=outside)
+        if seen.callbacks >= CALLBACKS_KEPT and (kind, held is not None) in seen.sorts:
+            # Without this, whoever knows the ids too could fill the disk.
+            return self._untrusted(payment, seen, raw, digest, source, now)
         evidence = Evidence(
             payment_id=payment.id,
             kind=kind,
@@ -134,9 +163,10 @@ class Hear:
             body=raw,
         )
         alarms: tuple[NewNotice, ...] = ()
-        if held is not None:
-            alarm = Alarm.RECEIPT_HELD if held == RECEIPT_HELD else Alarm.LIMIT_HELD
-            alarms = self._settle.alarm(alarm, payment.id)
+        if held in _HELD_ALARMS:
+            alarms = self._settle.alarm(_HELD_ALARMS[held], payment.id)
+        if outside:
+            alarms += self._settle.alarm(Alarm.OUTSIDE, payment.id, key=_hour(now))
         adopts = payment.checkout_index is None and heard.checkout_request_id is not None
         changes: dict[str, object] = {}
         if payment.merchant_request_id is None and heard.merchant_request_id is not None:
@@ -149,12 +179,16 @@ class Hear:
             notices=alarms,
         )
 
-    def _held(self, payment: Payment, seen: Seen, heard: StkCallback, kind: Kind) -> str | None:
+    def _held(
+        self, payment: Payment, seen: Seen, heard: StkCallback, kind: Kind, *, outside: bool
+    ) -> str | None:
         """Why a trusted success may not credit by itself, if it may not."""
         if kind is Kind.CALLBACK_FAILED:
             return None
         if seen.receipt_holder not in (None, payment.id):
             return RECEIPT_HELD
+        if not _names_our_ids(payment, seen, heard):
+            return IDS_HELD
         by_callback_alone = (
             kind is Kind.CALLBACK_PAID
             and payment.status is not Status.PAID
@@ -163,7 +197,19 @@ class Hear:
         total_kes = seen.unconfirmed_kes + payment.amount_kes
         if by_callback_alone and total_kes > self._unconfirmed_total_kes:
             return LIMIT_HELD
-        return None
+        return OUTSIDE_HELD if by_callback_alone and outside else None
+
+    def _outside(self, source: str) -> bool:
+        """Whether a callback came from where Safaricom does not call from, as far as is said."""
+        if not self._allow_from:
+            return False
+        try:
+            address = ip_address(source)
+        except ValueError:
+            return True
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return not any(address in network for network in self._allow_from)
 
     def _untrusted(
         self,
@@ -196,15 +242,26 @@ class Hear:
     async def _keep_orphan(self, payment_id: str, raw: bytes, now: datetime) -> None:
         """Our signature, but no such payment: a restored backup has lost it. Keep and shout."""
 
-        async def keep(tx: Tx) -> bool:
-            kept = await tx.evidence.keep_orphan(payment_id, raw, at=now)
-            if kept:
-                await tx.notices.owe(self._settle.alarm(Alarm.ORPHAN, payment_id), now=now)
-            return kept
+        async def keep(tx: Tx) -> Orphaned:
+            became = await tx.evidence.keep_orphan(
+                payment_id, raw, at=now, orphans_max=self.orphans_max
+            )
+            if became is not Orphaned.NOT_NEW:
+                full = became is Orphaned.FULL
+                alarm = Alarm.ORPHANS_FULL if full else Alarm.ORPHAN
+                await tx.notices.owe(self._settle.alarm(alarm, payment_id, key=_hour(now)), now=now)
+            return became
 
-        if await self._store.write(keep):
+        became = await self._store.write(keep)
+        if became is Orphaned.KEPT:
             log.error("payment.orphan id=%s", payment_id)
+        if became is not Orphaned.NOT_NEW:
             self._wake()
+
+
+def _hour(now: datetime) -> str:
+    """An alarm that many payments raise says enough once an hour; a hundred would hide it."""
+    return now.strftime("%Y%m%d%H")
 
 
 def _kind(payment: Payment, heard: StkCallback) -> Kind | None:
@@ -221,9 +278,14 @@ def _kind(payment: Payment, heard: StkCallback) -> Kind | None:
     return Kind.CALLBACK_FAILED if result.final or unlisted else None
 
 
-def _names_our_ids(payment: Payment, seen: Seen, heard: StkCallback) -> bool:
+def _may_be_ours(payment: Payment, seen: Seen, heard: StkCallback) -> bool:
+    """Whether nothing that we know for sure speaks against it."""
     if seen.checkout_holder not in (None, payment.id):
         return False
+    return not seen.accepted or _names_our_ids(payment, seen, heard)
+
+
+def _names_our_ids(payment: Payment, seen: Seen, heard: StkCallback) -> bool:
     if payment.checkout_index is not None and seen.checkout_index != payment.checkout_index:
         return False
     known = payment.merchant_request_id

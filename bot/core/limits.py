@@ -29,6 +29,7 @@ class RefusalReason(StrEnum):
 
     AMOUNT = "amount"
     DECIDED = "decided"  # that payment is paid, or may be: there is nothing to try again
+    STALE = "stale"  # "try again" pressed, or read, too long after it was shown
     TOO_SOON = "too-soon"  # "I saw no prompt" before the prompt can be gone
     PAUSED = "paused"
     STRANGER_PAUSED = "stranger-paused"

@@ -29,9 +29,9 @@ async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
     now = clock.now()
     if closing.replies:
         # The same update replayed says the same things under the same keys: once.
-        origin = "new" if closing.update_id is None else str(closing.update_id)
-        stamp = f"{now.timestamp():.6f}" if closing.update_id is None else ""
-        keys = [f"say:{origin}{stamp}:{place}" for place in range(len(closing.replies))]
+        update = f"new{now.timestamp():.6f}" if closing.update_id is None else closing.update_id
+        origin = closing.once_as or update
+        keys = [f"say:{origin}:{place}" for place in range(len(closing.replies))]
         await tx.notices.say(closing.replies, keys=keys, now=now)
     if closing.update_id is not None:
         await tx.inbox.done(closing.update_id, at=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,6 +77,10 @@ class Ids:
         """What a person types as the account when paying by hand, e.g. `LIPA-7K2QX`."""
         return f"LIPA-{self._letters()}"
 
+    def button(self) -> str:
+        """What a press carries: 144 random bits in 24 characters (Telegram allows 64)."""
+        return base64.urlsafe_b64encode(self._random_bytes(18)).decode()
+
     def _letters(self) -> str:
         return "".join(
             REFERENCE_LETTERS[byte % len(REFERENCE_LETTERS)]
@@ -88,7 +93,8 @@ class Pace:
 
     def __init__(self, clock: Clock, *, per_second: float) -> None:
         self._clock = clock
-        self._gap = timedelta(seconds=1 / per_second)
+        self._gap = max(timedelta(seconds=1 / per_second), timedelta.resolution)
+        self._burst = max(1, int(per_second))
         self._free_at: datetime | None = None
         self._seen_at = clock.now()
 
@@ -107,6 +113,20 @@ class Pace:
             return False
         self._free_at = now + self._gap
         return True
+
+    async def take(self, wanted: int) -> int:
+        """The turns that are free right now, up to those of one second; at most *wanted*."""
+        now = self._now()
+        free_at = now if self._free_at is None else max(now, self._free_at)
+        fitting = (now + self._burst * self._gap - free_at) // self._gap
+        granted = max(0, min(wanted, fitting))
+        self._free_at = free_at + granted * self._gap
+        return granted
+
+    async def give_back(self, count: int) -> None:
+        """Turns that were taken and not used."""
+        if self._free_at is not None:
+            self._free_at -= count * self._gap
 
     def _now(self) -> datetime:
         """The instant. A clock that was set back takes the queue along: nobody waits it out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from bot.core.people import close
@@ -15,6 +16,9 @@ __all__ = ["Post"]
 
 LEASE = timedelta(seconds=120)
 """Longer than any one call to Telegram may take."""
+
+BEGIN_WITHIN = timedelta(seconds=45)
+"""Of the lease. What has not begun to leave by then stays, and the rest is time for the call."""
 
 
 class Post:
@@ -46,6 +50,8 @@ class Post:
 
     async def due(self, *, limit: int = 100) -> list[Notice]:
         """Claim the next notice of each chat that has one due; marked `sending` first."""
+        if not self._store.presence.sure:
+            return []  # what we took would be taken for a dead process's
         now = self._clock.now()
         async with self._store.read() as tx:
             if not await tx.notices.any_due(now=now):
@@ -54,7 +60,21 @@ class Post:
         async def run(tx: Tx) -> list[Notice]:
             return await tx.notices.claim(now=now, lease=LEASE, limit=limit)
 
-        return await self._store.write(run)
+        # From before the claim: by our clock the time is shorter than by the one of the lease.
+        begin_by = now + BEGIN_WITHIN
+        claimed = await self._store.write(run)
+        return [replace(notice, begin_by=begin_by) for notice in claimed]
+
+    def holds(self, notice: Notice) -> bool:
+        """
+        Whether a notice that was handed out is still ours to tell: to be asked at the very last.
+
+        A process that was stopped for a minute finds that it is not. Nobody else tells anything
+        where we are the only process.
+        """
+        if self._store.exclusive or notice.begin_by is None:
+            return True
+        return self._store.presence.sure and self._clock.now() <= notice.begin_by
 
     async def sent(self, notice: Notice, *, message_id: int | None) -> None:
         async def run(tx: Tx) -> None:
@@ -103,6 +123,7 @@ class Post:
 
         async def run(tx: Tx) -> None:
             await tx.notices.migrate(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
+            await tx.buttons.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
 
         await self._store.write(run)
         self.wake.set()

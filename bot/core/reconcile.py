@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from bot.core.ports import Clock, Daraja, Pace
-from bot.core.settle import Settle, status_notice
+from bot.core.pace import pace_of
+from bot.core.ports import Clock, Daraja
+from bot.core.settle import IDS_HELD, Settle, status_notice
 from mpesa.errors import NoAnswer
 from mpesa.models import QueryAnswer
 from storage.engine import Store
@@ -46,6 +47,10 @@ PENDING_AFTER = timedelta(minutes=10)
 CONFIRM_WITHIN = timedelta(hours=24)
 USER_CHECK_EVERY = timedelta(seconds=30)
 CLAIMED_FOR = timedelta(seconds=120)
+SETTLE_CLAIMED_FOR = timedelta(seconds=25)
+CHECKED: dict[str, object] = {"check_until": None, "check_holder": None, "user_check_at": None}
+"""What changes in a payment whose turn of being asked about is over."""
+
 AT_ONCE = 8
 NO_ANSWER_WAIT_S = (15, 30, 60, 120, 300, 900, 3600)
 SETTLE_TRIES = 5
@@ -86,7 +91,7 @@ class Reconcile:
         self._settle = settle
         self._clock = clock
         self._check_after = [timedelta(seconds=each) for each in settings.check_after_s]
-        self._budget = Pace(clock, per_second=settings.queries_per_minute / 60)
+        self._budget = pace_of(store, clock, "queries", per_second=settings.queries_per_minute / 60)
         self._wake = wake
 
     async def check_now(self, payment_id: str, *, by: int, update_id: int | None) -> CheckNow:
@@ -97,7 +102,7 @@ class Reconcile:
             if update_id is not None:
                 await tx.inbox.done(update_id, at=now)
             payment = await tx.payments.get(payment_id)
-            assert payment is not None, "the button was signed for a payment we have"
+            assert payment is not None, "buttons are shown about payments that we have"
             if payment.status in FINAL:
                 return CheckNow.DECIDED
             if payment.checkout_index is None:
@@ -124,10 +129,18 @@ class Reconcile:
             nameless = await tx.payments.due_without_id(now=now, limit=AT_ONCE)
         askable = [payment for payment in due if _can_ask(payment, now)]
         rest = {each.id: each for each in (*due, *nameless) if not _can_ask(each, now)}
+        turns = await self._budget.take(len(askable)) if askable else 0
+        wanted = askable[:turns]
+        if not wanted and not rest:
+            return
+        taken = await self._claim([each.id for each in wanted] + list(rest))
+        to_ask = [payment for payment in taken if payment.id not in rest]
+        if len(to_ask) < turns:
+            await self._budget.give_back(turns - len(to_ask))
         # Together: one that always fails holds up no other.
         await asyncio.gather(
-            *(self._without_asking(each) for each in rest.values()),
-            *(self._ask(each) for each in askable if self._budget.try_turn()),
+            *(self._without_asking(each) for each in taken if each.id in rest),
+            *(self._ask(each) for each in to_ask),
         )
 
     async def settle_again(self) -> None:
@@ -146,13 +159,18 @@ class Reconcile:
             )
 
         async with self._store.read() as tx:
-            ids = await tx.payments.unsettled(limit=AT_ONCE, tries=SETTLE_TRIES)
-        for payment_id in ids:
+            if not await tx.payments.unsettled(limit=1, tries=SETTLE_TRIES):
+                return
+
+        async def claim(tx: Tx) -> list[str]:
+            return await tx.payments.claim_unsettled(
+                limit=AT_ONCE, tries=SETTLE_TRIES, now=now, lease=SETTLE_CLAIMED_FOR
+            )
+
+        for payment_id in await self._store.write(claim):
             await self._submit(Unit(payment_id=payment_id, admit=admit))
 
     async def _ask(self, payment: Payment) -> None:
-        if not await self._claim(payment):
-            return
         async with self._store.read() as tx:
             checkout_id = await tx.payments.checkout_id(payment.id)
         assert checkout_id is not None, "only payments with an id are asked about"
@@ -164,41 +182,59 @@ class Reconcile:
             return
         await self._answered(payment, answer, asked_at)
 
-    async def _claim(self, payment: Payment) -> bool:
-        """Lease the check before asking, so that no other turn asks the same."""
+    async def _claim(self, payment_ids: Sequence[str]) -> list[Payment]:
+        """Lease the checks before asking, so that no other turn and no other process asks too."""
         now = self._clock.now()
 
-        async def run(tx: Tx) -> bool:
-            return await tx.payments.claim_check(payment.id, now=now, until=now + CLAIMED_FOR)
+        async def run(tx: Tx) -> list[Payment]:
+            return await tx.payments.claim_checks(payment_ids, now=now, lease=CLAIMED_FOR)
 
         try:
             return await self._store.write(run)
         except NotKept:
-            return False
+            return []
 
     async def _answered(self, asked: Payment, answer: QueryAnswer, asked_at: datetime) -> None:
         now = self._clock.now()
         result = answer.result
 
-        def admit(payment: Payment, _seen: Seen) -> Admitted:
+        def admit(payment: Payment, seen: Seen) -> Admitted:
             evidence: tuple[Evidence, ...] = ()
             not_yet = payment.not_yet
-            if result.paid:
-                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, None, asked_at),)
+            # An answer has no amount. About an id that only a callback named, it may be of a
+            # payment that a liar made elsewhere.
+            large = payment.amount_kes > payment.confirm_above_kes
+            hearsay = None if seen.accepted else IDS_HELD
+            held = result.paid and large and hearsay is not None
+            if held:
+                evidence = (_held_evidence(payment.id, asked_at),)
+            elif result.paid:
+                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, hearsay, asked_at),)
             elif result.final:
                 reason = result.meaning.value
                 evidence = (_query_evidence(payment.id, Kind.QUERY_FAILED, reason, asked_at),)
             else:
                 not_yet += 1
+            if payment.check_gen != asked.check_gen:
+                # We were away too long, and another process has asked since: the timetable is
+                # its own. What Safaricom said stays true.
+                return Admitted(evidence=evidence)
             checks = payment.checks + 1
             changes: dict[str, object] = {
                 "checks": checks,
                 "not_yet": not_yet,
                 "unanswered": 0,
-                "lease_until": None,
-                "user_check_at": None,
+                **CHECKED,
                 "next_check_at": self._next_check(payment, checks, now),
             }
+            if held:
+                newly = payment.pending_at is None
+                changes["pending_at"] = payment.pending_at or now
+                return Admitted(
+                    evidence=evidence,
+                    changes=changes,
+                    notices=self._pending(payment) if newly else (),
+                )
             exhausted = checks >= len(self._check_after) and not_yet >= NOT_YET_TO_LAPSE
             if not evidence and payment.status in OPEN and exhausted:
                 evidence = (_query_evidence(payment.id, Kind.LAPSED, None, now),)
@@ -215,12 +251,13 @@ class Reconcile:
         now = self._clock.now()
 
         def admit(payment: Payment, _seen: Seen) -> Admitted:
+            if payment.check_gen != asked.check_gen:
+                return Admitted()
             place = min(payment.unanswered, len(NO_ANSWER_WAIT_S) - 1)
             wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
             changes: dict[str, object] = {
                 "unanswered": payment.unanswered + 1,
-                "lease_until": None,
-                "user_check_at": None,
+                **CHECKED,
                 "next_check_at": now + wait,
             }
             begun_at = payment.begun_at or payment.created_at
@@ -245,9 +282,11 @@ class Reconcile:
         now = self._clock.now()
 
         def admit(payment: Payment, _seen: Seen) -> Admitted:
+            if payment.check_gen != asked.check_gen:
+                return Admitted()
             begun_at = payment.begun_at or payment.created_at
-            if payment.status is Status.PAID or payment.status in FINAL:
-                return Admitted(changes={"next_check_at": None, "user_check_at": None})
+            if payment.status in FINAL:
+                return Admitted(changes={**CHECKED, "next_check_at": None})
             newly = payment.pending_at is None
             if now >= begun_at + LAPSE_AFTER:
                 evidence: tuple[Evidence, ...] = ()
@@ -256,17 +295,18 @@ class Reconcile:
                 return Admitted(
                     evidence=evidence,
                     changes={
+                        **CHECKED,
                         "next_check_at": None,
-                        "user_check_at": None,
                         "pending_at": payment.pending_at or now,
                     },
                     notices=self._pending(payment) if newly else (),
                 )
             pending_from = begun_at + PENDING_AFTER
             if now < pending_from:
-                return Admitted(changes={"next_check_at": pending_from})
+                return Admitted(changes={**CHECKED, "next_check_at": pending_from})
             return Admitted(
                 changes={
+                    **CHECKED,
                     "next_check_at": begun_at + LAPSE_AFTER,
                     "pending_at": payment.pending_at or now,
                 },
@@ -304,9 +344,22 @@ def _can_ask(payment: Payment, now: datetime) -> bool:
     begun_at = payment.begun_at or payment.created_at
     if payment.checkout_index is None:
         return False
-    if payment.status is Status.PAID:
+    if payment.status in FINAL:
         return not payment.confirmed and now < begun_at + CONFIRM_WITHIN
     return now < begun_at + LAPSE_AFTER
+
+
+def _held_evidence(payment_id: str, at: datetime) -> Evidence:
+    """A yes that credits nothing; said again, it says nothing more."""
+    return Evidence(
+        payment_id=payment_id,
+        kind=Kind.QUERY_PAID,
+        at=at,
+        reason=IDS_HELD,
+        held=True,
+        digest=sha256(f"{Kind.QUERY_PAID}:{IDS_HELD}".encode()).hexdigest(),
+        source="query",
+    )
 
 
 def _query_evidence(payment_id: str, kind: Kind, reason: str | None, at: datetime) -> Evidence:

@@ -19,8 +19,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from bot.core.ask import IN_HAND_FOR
 from bot.core.hear import ADDRESS
-from bot.core.ports import Clock, Daraja, Pace
+from bot.core.pace import pace_of
+from bot.core.ports import Clock, Daraja
 from bot.core.settle import BAD_CREDENTIALS, Settle
 from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
 from mpesa.models import Accepted, Push
@@ -28,6 +30,7 @@ from storage.engine import Store
 from storage.errors import NotKept
 from storage.hearing import Admitted, Outcome, Seen, Unit
 from storage.records import (
+    OPEN,
     Alarm,
     Evidence,
     Kind,
@@ -35,6 +38,7 @@ from storage.records import (
     Payment,
     Status,
 )
+from storage.tx import Tx
 
 __all__ = ["SendSettings", "Sending"]
 
@@ -47,6 +51,7 @@ RETRY_AFTER_S = 1.0
 KEEP_TRIES = 6
 KEEP_ACCEPTED_TRIES = 120
 LONGEST_WAIT_S = 30.0
+AT_ONCE = 1000
 DESCRIPTION = "Payment"  # TransactionDesc, 1-13 characters; never free text of a stranger's
 
 
@@ -80,7 +85,8 @@ class Sending:
         self._settings = settings
         self._background = background
         self._wake = wake
-        self._pace = Pace(clock, per_second=settings.pushes_per_second)
+        self._first_check = timedelta(seconds=settings.first_check_after_s)
+        self._pace = pace_of(store, clock, "pushes", per_second=settings.pushes_per_second)
         self._in_hand: set[str] = set()
 
     def start(self, payment_id: str) -> None:
@@ -97,10 +103,16 @@ class Sending:
 
     async def send(self, payment_id: str) -> None:
         """Commits 2 and 3 of one payment, with the push between them."""
-        await self._pace.turn()
+        try:
+            await self._pace.turn()
+        except NotKept:
+            return  # as if it could not be begun: `sweep` finds it
         try:
             await self._token()
             phone = await self._phone(payment_id)
+        except NotKept:
+            # The books cannot be read. `sweep` sends it while it is young, or says that it did not.
+            return
         except Exception as exc:
             if not isinstance(exc, NotSent):
                 log.exception("push.not_begun id=%s", payment_id)
@@ -144,7 +156,6 @@ class Sending:
 
     async def _begin_asking(self, payment_id: str) -> Outcome | None:
         now = self._clock.now()
-        first_check = timedelta(seconds=self._settings.first_check_after_s)
 
         def admit(payment: Payment, _seen: Seen) -> Admitted:
             if payment.status is not Status.CREATED:
@@ -158,7 +169,8 @@ class Sending:
                 changes={
                     "begun_at": now,
                     "lease_until": now + LEASE,
-                    "next_check_at": now + first_check,
+                    "holder": self._store.holder.number,
+                    "next_check_at": now + self._first_check,
                 },
             )
 
@@ -230,9 +242,19 @@ class Sending:
                 evidence.append(_evidence(payment_id, Kind.CONTRADICTED, now))
                 notices = self._settle.alarm(Alarm.CONTRADICTED, payment_id)
             adopts = not taken and payment.checkout_index != seen.checkout_index
+            changes: dict[str, object] = {
+                "merchant_request_id": accepted.merchant_request_id,
+                "lease_until": None,
+            }
+            if payment.status in OPEN and payment.next_check_at is not None:
+                # It may have been put off while there was no id to ask by.
+                begun_at = payment.begun_at or payment.created_at
+                changes["next_check_at"] = min(
+                    payment.next_check_at, max(now, begun_at + self._first_check)
+                )
             return Admitted(
                 evidence=tuple(evidence),
-                changes={"merchant_request_id": accepted.merchant_request_id, "lease_until": None},
+                changes=changes,
                 checkout_id=accepted.checkout_request_id if adopts else None,
                 notices=notices,
             )
@@ -276,14 +298,32 @@ class Sending:
         """
         now = self._clock.now()
         async with self._store.read() as tx:
-            unsent = await tx.payments.unsent(limit=1000)
-        for payment in unsent:
-            if payment.id in self._in_hand:
-                continue
-            if payment.status is Status.CREATED:
-                self.start(payment.id)
-            elif starting or payment.lease_until is None or payment.lease_until <= now:
-                await self._record(payment.id, Kind.REPLY_LOST, reason="crashed")
+            if not await tx.payments.unsent(limit=1):
+                return
+            cut_off = await tx.payments.cut_off(now=now, limit=AT_ONCE, anyway=starting)
+
+        async def claim(tx: Tx) -> list[Payment]:
+            return await tx.payments.claim_unsent(
+                now=now, lease=IN_HAND_FOR, limit=AT_ONCE, anyway=starting
+            )
+
+        for payment in await self._store.write(claim):
+            self.start(payment.id)
+        for payment in cut_off:
+            if payment.id not in self._in_hand:
+                await self._cut_off(payment)
+
+    async def _cut_off(self, found: Payment) -> None:
+        """Whoever asked is gone: the phone may have rung."""
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            if payment.status is not Status.ASKING or payment.lease_until != found.lease_until:
+                return Admitted()  # its asker came back in time, or another process was faster
+            lost = _evidence(payment.id, Kind.REPLY_LOST, now, reason="crashed")
+            return Admitted(evidence=(lost,), changes={"lease_until": None})
+
+        await self._keep(Unit(payment_id=found.id, admit=admit))
 
     def callback_url(self, payment_id: str) -> str:
         """Where Safaricom tells about this payment. Secret: its signature is all that guards it."""

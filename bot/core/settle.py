@@ -11,7 +11,8 @@ before, so no order, repetition or replay of the same evidence can change its an
    credit only adds the word *contradicted*.
 2. A yes that is not proof is *confirming*; with a no beside it, *review*. No machine writes a
    yes off.
-3. A no alone is believed at once, and yields to any later yes.
+3. A no alone is believed at once, and yields to any later yes. If only a callback said it, we
+   still ask once: it may be a liar's, and the money may have moved.
 4. "Don't know" is an answer: *unsure*, and after we stopped asking, *lapsed*. Never "failed".
 """
 
@@ -44,10 +45,11 @@ RING_AFTER = timedelta(seconds=120)
 """An edit does not ring: a last word later than this is also sent as a new message."""
 
 CONFIRM_AFTER = timedelta(seconds=130)
-"""When a payment credited by callback alone is confirmed by query, counted from the push."""
+"""When what one channel alone said, yes or no, is asked about again, counted from the push."""
 
 RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
+IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
 
 SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
 POSITIVES = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID, *SUCCESSES)
@@ -57,7 +59,6 @@ GIVEN_UP = (*NEGATIVES, Kind.LAPSED, Kind.OPERATOR_VOID)
 
 # Whose word on amount, receipt and time is taken first.
 CREDIT_RANK = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
-CONFIRMING_KINDS = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +99,24 @@ def _credits(payment: Payment, each: Evidence, evidence: Sequence[Evidence]) -> 
             return True
         case Kind.CALLBACK_PAID:
             return small and not each.held
-        case Kind.QUERY_PAID:
-            begun_at = payment.begun_at
-            late_enough = begun_at is not None and each.at >= begun_at + PROMPT_LIFE
-            return small or late_enough or _has(evidence, *SUCCESSES)
+        case Kind.QUERY_PAID if not each.held:
+            return small or _is_sure(payment, each, evidence)
         case _:
             return False
+
+
+def _is_sure(payment: Payment, query: Evidence, evidence: Sequence[Evidence]) -> bool:
+    """Whether a query's "paid" is more than a word about a prompt that may have been open."""
+    begun_at = payment.begun_at
+    prompt_was_over = begun_at is not None and query.at >= begun_at + PROMPT_LIFE
+    return prompt_was_over or _has(evidence, *SUCCESSES)
+
+
+def _confirms(payment: Payment, credit: Evidence, evidence: Sequence[Evidence]) -> bool:
+    """Whether this credit needs no second look."""
+    if credit.kind is Kind.QUERY_PAID:
+        return _is_sure(payment, credit, evidence)
+    return credit.kind in (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
 
 
 def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evidence]) -> Standing:
@@ -124,7 +137,7 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     first_yes = min(each.at for each in evidence if each.kind in POSITIVES)
     if any(each.kind in GIVEN_UP and each.at < first_yes for each in evidence):
         words.add(Word.LATE)
-    times = [each.paid_at for each in (best, *evidence) if each.paid_at is not None]
+    times = [each.paid_at for each in _own_successes(evidence) if each.paid_at is not None]
     return Standing(
         status=Status.PAID,
         words=frozenset(words),
@@ -132,7 +145,7 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
         credited_cents=credited_cents,
         paid_at=min(times, default=best.at) if best.paid_at is None else best.paid_at,
         decided_at=min(each.at for each in credits),
-        confirmed=any(each.kind in CONFIRMING_KINDS for each in credits),
+        confirmed=any(_confirms(payment, each, evidence) for each in credits),
     )
 
 
@@ -175,11 +188,12 @@ def _receipt(evidence: Sequence[Evidence], best: Evidence | None) -> str | None:
 
 def _receipts(evidence: Sequence[Evidence]) -> set[str]:
     """Receipts told for this payment, without those that another payment holds."""
-    return {
-        each.receipt
-        for each in evidence
-        if each.kind in POSITIVES and each.receipt is not None and each.reason != RECEIPT_HELD
-    }
+    return {each.receipt for each in _own_successes(evidence) if each.receipt is not None}
+
+
+def _own_successes(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Without those whose receipt, and so whose time, belongs to another payment."""
+    return [each for each in evidence if each.kind in POSITIVES and each.reason != RECEIPT_HELD]
 
 
 def _has(evidence: Sequence[Evidence], *kinds: Kind) -> bool:
@@ -231,7 +245,9 @@ class Settle:
             pending_at=pending_at,
         )
 
-    def alarm(self, alarm: Alarm, payment_id: str, *, key: str = "") -> tuple[NewNotice, ...]:
+    def alarm(
+        self, alarm: Alarm, payment_id: str | None, *, key: str = ""
+    ) -> tuple[NewNotice, ...]:
         """One notice to each operator; the same alarm for the same *key* is told once."""
         return tuple(
             NewNotice(
@@ -267,7 +283,9 @@ class Settle:
             alarms += self.alarm(Alarm.MISCONFIGURED, payment.id, key=hour)
         if moved and standing.reason == Meaning.UNLISTED:
             alarms += self.alarm(Alarm.UNLISTED, payment.id)
-        if pending_at is not None and payment.pending_at is None:
+        # A credit that waits for a person was contradicted, which is an alarm of its own.
+        newly = pending_at is not None and payment.pending_at is None
+        if newly and standing.status is not Status.PAID:
             alarms += self.alarm(Alarm.PENDING, payment.id)
         return alarms
 
@@ -279,12 +297,10 @@ def _tell(
     payment: Payment, standing: Standing, pending_at: datetime | None, heard_at: datetime
 ) -> list[NewNotice]:
     """The status message again if it would read differently, and a ring if it comes late."""
-    was = (payment.status, payment.words, payment.reason, payment.receipt)
-    now = (standing.status, standing.words, standing.reason, standing.receipt)
+    was = (_read_as(payment.status), payment.words, payment.reason, payment.receipt)
+    now = (_read_as(standing.status), standing.words, standing.reason, standing.receipt)
     if was == now and (pending_at is None) == (payment.pending_at is None):
         return []
-    if standing.status is Status.ASKING:
-        return []  # reads the same as `created`: "sending"
     notices = [status_notice(payment.id)]
     last_word = standing.status in (*FINAL, Status.LAPSED)
     if last_word and standing.status is not payment.status:
@@ -302,11 +318,23 @@ def _tell(
     return notices
 
 
+def _read_as(status: Status) -> Status:
+    """Both are "sending" in the chat."""
+    return Status.CREATED if status is Status.ASKING else status
+
+
 def _pending_at(
     payment: Payment, standing: Standing, evidence: Sequence[Evidence], heard_at: datetime
 ) -> datetime | None:
     """Since when a person should look at this payment; None where nobody needs to."""
-    if standing.status is Status.PAID or _has(evidence, Kind.OPERATOR_VOID):
+    if standing.status is Status.PAID:
+        # A yes about ids that only a callback named may be about another payment.
+        sure = any(
+            _confirms(payment, each, evidence) and each.reason != IDS_HELD for each in evidence
+        )
+        denied = Word.CONTRADICTED in standing.words and not sure
+        return (payment.pending_at or heard_at) if denied else None
+    if _has(evidence, Kind.OPERATOR_VOID):
         return heard_at if standing.status is Status.REVIEW else None
     if payment.pending_at is not None:
         resolved = standing.status in FINAL and not _has(evidence, Kind.CLAIM)
@@ -326,6 +354,9 @@ def _timetable(
             if standing.confirmed:
                 return None, True
             moved = payment.status is not Status.PAID
+            return (max(heard_at, begun_at + CONFIRM_AFTER) if moved else None), False
+        case Status.DECLINED if not _has(evidence, Kind.QUERY_FAILED):
+            moved = payment.status is not Status.DECLINED
             return (max(heard_at, begun_at + CONFIRM_AFTER) if moved else None), False
         case Status.DECLINED | Status.REFUSED | Status.VOID | Status.LAPSED:
             return None, True
