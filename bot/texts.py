@@ -36,6 +36,7 @@ __all__ = [
     "VALUE_CHARS_MAX",
     "BadCatalogue",
     "Texts",
+    "apart",
     "blanks",
     "clean",
     "ensure_agreement",
@@ -51,13 +52,20 @@ EAT = timezone(timedelta(hours=3), "EAT")
 """East Africa Time, which knows no summer time."""
 
 VALUE_CHARS_MAX = 64
+MARKS_MAX = 3
+"""On one letter: languages need so many; a tower of them hides the lines above it."""
 
 _TAG = re.compile(r"<[^>]*>")
+
+# Where an address or an @name begins to be one. Ours (`/pay@bot`, amounts) are not touched.
+_LINK = re.compile(r"\.(?=[^\W\d_])|:(?=//)|(?<![\w@/])@(?=\w)")
+WORD_JOINER = "\u2060"
 
 # A joiner between two emoji or in a name is harmless, but it can also make two names look
 # alike; nobody's name needs one to be read. Cf: format marks (bidi, zero width). Cc, Cs, Co,
 # Cn: nothing that a person can see.
 _UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn"})
+_MARKS = frozenset({"Mn", "Me"})
 
 
 class BadCatalogue(Exception):
@@ -136,8 +144,17 @@ def clean(text: str, *, limit: int = VALUE_CHARS_MAX) -> str:
     """One line of what can be seen, of at most *limit* characters (the last one then is `…`)."""
     spaced = "".join(" " if char.isspace() else char for char in text)
     seen = "".join(char for char in spaced if unicodedata.category(char) not in _UNSEEN)
-    line = " ".join(seen.split())
+    line = _without_towers(" ".join(seen.split()))
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
+def apart(text: str) -> str:
+    """
+    The same to the eye, with nothing in it that Telegram makes a link of, or a call to somebody.
+
+    Its rules are TDLib's: a word joiner ends an address, a zero-width joiner would not.
+    """
+    return _LINK.sub(rf"\g<0>{WORD_JOINER}", text)
 
 
 def plain(text: str) -> str:
@@ -202,7 +219,17 @@ def _known(language: str) -> str:
 def _safe(value: object) -> object:
     if isinstance(value, Markup | int):
         return value
-    return clean(str(value))
+    return apart(clean(str(value)))
+
+
+def _without_towers(text: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for char in unicodedata.normalize("NFC", text):
+        marks = marks + 1 if unicodedata.category(char) in _MARKS else 0
+        if marks <= MARKS_MAX:
+            kept.append(char)
+    return "".join(kept)
 
 
 def _format(at: datetime, pattern: str, language: str) -> str:

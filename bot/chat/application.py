@@ -21,17 +21,20 @@ from telegram.ext import (
     Defaults,
     ExtBot,
     TypeHandler,
+    Updater,
 )
 
 from bot.chat.context import Desk
 from bot.chat.errors import PollingErrors, PollingRequest, failed
 from bot.chat.handling import ALLOWED_UPDATES, carry_out
+from bot.chat.holding import HoldingRequest
 from bot.chat.inbox import InboxQueue, PerChatProcessor
 from bot.chat.keyboards import Stationery
 from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
 from bot.chat.menus import set_menus
 from bot.chat.notices import CHATS_AT_ONCE, Notifier
+from bot.chat.polling import Polling
 from bot.core.core import Core
 from bot.texts import Texts
 
@@ -127,11 +130,12 @@ class ChatSide:
         paper = Stationery(
             texts=self._texts,
             collector=self._core.collector,
-            sign=self._core.buttons.sign,
             username=bot.username,
         )
         self._route(Desk(self._core, paper, bot, self._app.create_task))
         await self._patiently("replay", self._queue.replay)
+        looking = asyncio.Event()
+        _alongside(stack, self._queue.work(looking), looking)
         letters = Letters(self._core, paper)
         notifier = Notifier(
             bot=bot, post=self._core.post, clock=self._core.clock, make=letters.make
@@ -161,16 +165,23 @@ class ChatSide:
             await self._patiently("webhook", lambda: self._set_webhook(bot, url))
             return
         assert updater is not None, "an application that polls has an updater"
-        stack.push_async_callback(_within, STOP_POLLING_WITHIN_S, updater.stop)
-        # Its own retries give up when the token is refused, which may pass (see PollingRequest).
-        await self._patiently(
-            "polling",
-            lambda: updater.start_polling(
-                timeout=POLL_S,
-                bootstrap_retries=-1,
-                allowed_updates=list(ALLOWED_UPDATES),
-                error_callback=PollingErrors(self._core.clock),
-            ),
+        polling = Polling(
+            updater=updater,
+            lead=self._core.lead,
+            # Its own retries give up when the token is refused, which may pass (PollingRequest).
+            start=lambda: self._patiently("polling", lambda: self._poll(updater)),
+            stop=lambda: _within(STOP_POLLING_WITHIN_S, updater.stop),
+        )
+        await polling.begin()
+        halt = asyncio.Event()
+        _alongside(stack, polling.run(halt), halt)
+
+    async def _poll(self, updater: Updater) -> None:
+        await updater.start_polling(
+            timeout=POLL_S,
+            bootstrap_retries=-1,
+            allowed_updates=list(ALLOWED_UPDATES),
+            error_callback=PollingErrors(self._core.clock),
         )
 
     async def _set_webhook(self, bot: Bot, url: str) -> None:
@@ -224,7 +235,7 @@ def _build(core: Core, settings: ChatSettings, queue: InboxQueue) -> App:
         .base_url(f"{settings.api_url.rstrip('/')}/bot")
         .base_file_url(f"{settings.api_url.rstrip('/')}/file/bot")
         .update_queue(queue)
-        .concurrent_updates(PerChatProcessor(HANDLED_AT_ONCE))
+        .concurrent_updates(PerChatProcessor(HANDLED_AT_ONCE, finished=queue.finished))
         .job_queue(None)
         .rate_limiter(
             Lanes(
@@ -240,10 +251,14 @@ def _build(core: Core, settings: ChatSettings, queue: InboxQueue) -> App:
                 allow_sending_without_reply=True,
             )
         )
-        .connection_pool_size(CONNECTIONS)
-        .read_timeout(READ_TIMEOUT_S)
-        .write_timeout(READ_TIMEOUT_S)
-        .get_updates_request(PollingRequest(connection_pool_size=1))
+        .request(
+            HoldingRequest(
+                connection_pool_size=CONNECTIONS,
+                read_timeout=READ_TIMEOUT_S,
+                write_timeout=READ_TIMEOUT_S,
+            )
+        )
+        .get_updates_request(PollingRequest(kept=queue.kept))
     )
     if settings.webhook_url is not None:
         return builder.updater(None).build()

@@ -16,11 +16,11 @@ from markupsafe import Markup
 from bot.chat.alarms import alarm_card, pending_card
 from bot.chat.answers import check_answer, refusal_text, unclear_text
 from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
-from bot.chat.outcomes import Outcome, failure, outcome_of
+from bot.chat.outcomes import Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
-from bot.texts import Texts, clean, money, plain
+from bot.texts import Texts, apart, clean, money, plain
 from storage.records import Keyboard, Payment, PaymentView, Status, Word
 
 __all__ = [
@@ -134,18 +134,16 @@ def receipt_card(view: PaymentView, paper: Stationery) -> Card:
 def history_line(view: PaymentView, texts: Texts, *, language: str, private: bool) -> str:
     """One line of a list. Carries no ✅: only a paid message does."""
     payment = view.payment
-    reversed_ = Word.REVERSED in payment.words
-    outcome = Outcome.RETURNED if reversed_ else outcome_of(payment.status)
     line = texts.say(
         language,
-        f"line.{outcome}",
+        f"line.{standing(payment)}",
         amount=money(_credited_cents(payment)),
         phone=payment.phone_mask,
         when=texts.when(language, payment.paid_at or payment.created_at),
     )
     extras = [] if payment.receipt is None else [_shown(payment.receipt, private=private)]
     if private and (note := clean(view.intent.note)):
-        extras.append(Markup.escape(note))
+        extras.append(Markup.escape(apart(note)))
     return " · ".join([line, *extras])
 
 

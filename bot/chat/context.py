@@ -82,11 +82,6 @@ class Turn:
         """The bot's name in Telegram, without the @."""
         return self.desk.paper.username
 
-    @property
-    def subject(self) -> str:
-        """This person as what a button is about: signed like a payment's id, of the same shape."""
-        return f"{self.person.id:032x}"
-
     def say(self, key: str, **values: object) -> str:
         """A sentence of the catalogue in this person's language; HTML."""
         return self.desk.texts.say(self.language, key, **values)
@@ -125,10 +120,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """A press of one of our own buttons about a payment, by the person who asked for it."""
+    """A press of one of our own buttons about a payment, by somebody who may."""
 
     turn: Turn
     view: PaymentView
+    button: str  # what takes it, where it may have one effect only
 
 
 def language_of(chosen: str | None, telegram_language: str | None) -> str:

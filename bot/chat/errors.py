@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from telegram.request import HTTPXRequest
 from bot.chat.context import Desk, language_of
 from bot.chat.inbox import InboxQueue
 from bot.core.hear import NotKept
+from bot.core.inbox import NotHeld
 from bot.core.ports import Clock
 from storage.records import Closing, Reply
 
@@ -32,6 +34,10 @@ async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception
     The log holds the update's number and the stack, never the update: it may hold a phone.
     """
     update_id = update.update_id if isinstance(update, Update) else None
+    if isinstance(error, NotHeld):
+        # We were away too long: nothing of ours was written, and it is carried out elsewhere.
+        log.info("update.not_ours id=%s", update_id)
+        return
     log.error("update.failed id=%s kind=%s", update_id, type(error).__name__, exc_info=error)
     if not isinstance(update, Update):
         return
@@ -41,6 +47,9 @@ async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception
         return
     try:
         after_s = await desk.core.inbox.failed(update.update_id, _calm(desk, update))
+    except NotHeld:
+        log.info("update.not_ours id=%s", update_id)
+        return
     except NotKept as exc:
         log.warning("update.failure_not_counted id=%d why=%s", update.update_id, exc)
         after_s = STORE_DOWN_WAIT_S
@@ -50,13 +59,20 @@ async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception
 
 class PollingRequest(HTTPXRequest):
     """
-    The connection that polls, which a refused token does not end.
+    The connection that polls: it asks for more only when everything it brought is *kept*, for to
+    ask is to let Telegram forget.
 
-    PTB stops polling for good on a 401 or 404, and tells nobody. A proxy or a Bot API server that
-    is being restarted says them too; at start the token is tried by getMe, which does refuse it.
+    A refused token does not end it. PTB stops polling for good on a 401 or 404, and tells nobody;
+    a proxy or a Bot API server that is being restarted says them too. At start the token is tried
+    by getMe, which does refuse it.
     """
 
+    def __init__(self, *, kept: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(connection_pool_size=1)
+        self._kept = kept
+
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        await self._kept()
         status, body = await super().do_request(*args, **kwargs)
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
             raise NetworkError("Telegram does not know telegram.token any more")

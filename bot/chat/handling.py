@@ -11,6 +11,7 @@ from telegram.error import TelegramError
 from bot.chat import pay, start
 from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
+from bot.core.buttons import Verdict
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
 
@@ -108,10 +109,11 @@ async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
     toast = Toast(plain(desk.texts.say(language, "toast.failed")))
     try:
         turn = await open_turn(desk, update)
-        toast = Toast() if turn is None else await _press(turn, query)
         if turn is None:
+            toast = Toast(plain(desk.texts.say(language, "toast.not-yours")))
             await desk.core.inbox.done(update.update_id)
         else:
+            toast = await _press(turn, query)
             await _close(turn)
     finally:
         desk.beside(_answer(desk, query, toast))
@@ -119,27 +121,28 @@ async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
 
 async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     """Whose button it is decides; who may not press is told so, and nothing happens."""
-    found = turn.core.buttons.read(query.data or "")
-    if found is None:
+    look = await turn.core.buttons.look(query.data or "", by=turn.person.id, chat_id=turn.chat_id)
+    if look.verdict is Verdict.OTHER_CHAT:
+        return turn.toast("toast.other-chat")
+    if look.shown is None or look.verdict is Verdict.OLD:
         return turn.toast("toast.old")
-    action, subject = found
-    if action in PERSON_BUTTONS:
-        if subject != turn.subject:
-            return turn.toast("toast.not-yours")
-        return await PERSON_BUTTONS[action](turn)
-    view = await turn.core.books.view(subject)
-    if view is None or action not in PAYMENT_BUTTONS:
+    deed = look.shown.deed
+    if look.verdict is Verdict.NOT_YOURS:
+        return _only_the_owner(turn, deed.owner)
+    if deed.action in PERSON_BUTTONS:
+        return await PERSON_BUTTONS[deed.action](turn)
+    view = await turn.core.books.view(deed.subject)
+    if view is None or deed.action not in PAYMENT_BUTTONS:
         return turn.toast("toast.old")
-    if view.intent.asked_by != turn.person.id:
-        return _only_the_asker(turn, view.intent.asked_by)
-    return await PAYMENT_BUTTONS[action](Press(turn=turn, view=view))
+    handler, _ = PAYMENT_BUTTONS[deed.action]
+    return await handler(Press(turn=turn, view=view, button=look.shown.data))
 
 
-def _only_the_asker(turn: Turn, asked_by: int) -> Toast:
+def _only_the_owner(turn: Turn, owner: int | None) -> Toast:
     """Named if the message under the button still shows whose command it answers."""
     above = None if turn.message is None else turn.message.reply_to_message
     asker = None if above is None else above.from_user
-    if asker is None or asker.id != asked_by:
+    if asker is None or asker.id != owner:
         return turn.toast("toast.not-yours")
     return turn.toast("toast.only", name=asker.first_name)
 

@@ -1,18 +1,17 @@
-"""Keyboards: the buttons under a message, named from the catalogues and signed by the core."""
+"""Keyboards: the buttons under a message, named from the catalogues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.core.ports import Collector
 from bot.texts import Texts, kes, plain
-from storage.records import Button, Keyboard, PaymentView
+from storage.records import Button, Deed, Keyboard, PaymentView
 
 __all__ = [
     "Action",
-    "Sign",
     "Stationery",
     "action_buttons",
     "copy_button",
@@ -22,9 +21,6 @@ __all__ = [
 
 PER_ROW = 2
 COPY_CHARS_MAX = 256  # Telegram's limit for what a button copies
-
-Sign = Callable[[str, str], str]
-"""`Buttons.sign`: an action and a payment's id become the signed data of a button."""
 
 
 class Action(StrEnum):
@@ -47,14 +43,13 @@ class Stationery:
 
     texts: Texts
     collector: Collector
-    sign: Sign
     username: str  # the bot's, without the @
 
 
 def action_buttons(
     actions: Iterable[Action], view: PaymentView, paper: Stationery
 ) -> tuple[Button, ...]:
-    """One signed button per action, in the language of the payment."""
+    """One button per action, in the language of the payment, for the one who asked for it."""
     language = view.intent.language
     values = {
         "amount": kes(view.payment.amount_kes),
@@ -63,7 +58,7 @@ def action_buttons(
     return tuple(
         Button(
             label=plain(paper.texts.say(language, f"button.{action}", **values)),
-            data=paper.sign(action, view.payment.id),
+            does=Deed(action=action, subject=view.payment.id, owner=view.intent.asked_by),
             style=STYLES.get(action),
         )
         for action in actions

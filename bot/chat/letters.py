@@ -8,6 +8,7 @@ from typing import assert_never
 from bot.chat.cards import alarm_card, ring_card, status_card
 from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
+from bot.chat.routes import BUTTON_RULES
 from bot.core.core import Core
 from storage.records import Notice, NoticeKind, PaymentView, Reply
 
@@ -24,7 +25,15 @@ class Letters:
     paper: Stationery
 
     async def make(self, notice: Notice) -> Reply | None:
-        """The message, or None where there is nothing to make it from."""
+        """
+        The message, its buttons ready, or None where there is nothing to make it from.
+
+        Raises NotKept: its buttons could not be written down.
+        """
+        reply = await self._written(notice)
+        return None if reply is None else await self.core.buttons.show(notice, reply, BUTTON_RULES)
+
+    async def _written(self, notice: Notice) -> Reply | None:
         match notice.kind:
             case NoticeKind.SAY:
                 # The group may have moved since the words were written down.

@@ -16,6 +16,7 @@ from telegram.error import (
 )
 from telegram.ext import ExtBot
 
+from bot.chat.holding import HeldNoMore, while_held
 from bot.chat.lanes import retry_after_s
 from bot.chat.telling import LOST, UNREACHABLE, edit, says, send
 from bot.core.hear import NotKept
@@ -33,6 +34,7 @@ LONGEST_WAIT_S = 60.0
 ODD_TRIES_MAX = 5
 WRITE_TRIES = 6
 FINISH_WITHIN_S = 2.0
+STORE_WAIT_S = 1.0
 
 Make = Callable[[Notice], Awaitable[Reply | None]]
 """Makes the message of a notice as things stand now; None if there is nothing to say."""
@@ -96,6 +98,10 @@ class Notifier:
         except NotKept as exc:
             log.warning("notices.not_claimed why=%s", exc)
             return
+        except Exception:
+            # A bug, or a row that nobody can read: telling goes on, and looks again.
+            log.exception("notices.not_claimed")
+            return
         for notice in notices:
             task = asyncio.create_task(self._deliver(notice))
             self._on_their_way.add(task)
@@ -119,10 +125,18 @@ class Notifier:
         if notice.resent:
             log.info("notice.resent id=%d", notice.id)
         try:
-            message_id = await self._tell(notice)
+            with while_held(lambda: self._post.holds(notice)):
+                message_id = await self._tell(notice)
+        except HeldNoMore:
+            # If nobody has it now, its lease runs out, or it is freed with all that we had.
+            log.warning("notice.held_no_more id=%d", notice.id)
+            await self._later(notice, after_s=1, why="held too long", counts=False)
         except RetryAfter as exc:
             after_s = retry_after_s(exc)
             await self._later(notice, after_s=after_s, why="flood control", counts=False)
+        except NotKept as exc:
+            # The store's trouble, not the chat's: nothing has left.
+            await self._later(notice, after_s=STORE_WAIT_S, why=str(exc), counts=False)
         except ChatMigrated as exc:
             await self._moved(notice, exc.new_chat_id)
         except Forbidden as exc:

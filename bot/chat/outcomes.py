@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import assert_never
 
 from bot.chat.keyboards import Action
-from storage.records import Status
+from storage.records import Payment, Status, Word
 
-__all__ = ["DECLINED", "VOID", "Failure", "Outcome", "failure", "outcome_of"]
+__all__ = ["DECLINED", "VOID", "Failure", "Outcome", "failure", "outcome_of", "standing"]
 
 
 class Outcome(StrEnum):
@@ -40,6 +40,11 @@ def outcome_of(status: Status) -> Outcome:
             return Outcome.UNPAID
         case unreachable:
             assert_never(unreachable)
+
+
+def standing(payment: Payment) -> Outcome:
+    """Where a payment stands, in one word."""
+    return Outcome.RETURNED if Word.REVERSED in payment.words else outcome_of(payment.status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from telegram import Contact
@@ -11,15 +12,17 @@ from telegram.error import TelegramError
 
 from bot.chat.cards import by_hand_card, check_answer, refusal_text, unclear_text, why
 from bot.chat.context import COURTESY_S, Press, Toast, Turn
-from bot.chat.keyboards import share_number
+from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
+from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
-from bot.core.ask import Asked, AskRequest, Refusal
+from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
 from bot.texts import clean, kes, plain
 from storage.records import Button, Closing, Draft, DraftKind, Keyboard, Payment, Status
 
 __all__ = [
+    "FRESH_FOR",
     "again",
     "by_hand",
     "check",
@@ -35,7 +38,8 @@ log = logging.getLogger(__name__)
 
 DRAFT_LIFE = timedelta(minutes=30)
 FRESH_FOR = timedelta(minutes=15)
-"""Telegram keeps what was written while we were away for a day; nobody expects a prompt then."""
+"""Telegram keeps for a day what was written and pressed while we were away; nobody expects a
+prompt then."""
 TOAST_CHARS_MAX = 200
 PASTED_CHARS_MAX = 1000
 RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
@@ -126,16 +130,37 @@ async def again(press: Press) -> Toast:
     """Ask once more: "try again", and "no prompt came"."""
     turn, payment = press.turn, press.view.payment
     answer = await turn.core.asking.again(
-        payment.id, by=turn.person.id, update_id=turn.update_id, language=turn.language
+        payment.id,
+        by=turn.person.id,
+        update_id=turn.update_id,
+        language=turn.language,
+        button=press.button,
     )
     match answer:
         case Asked(again=False):
             turn.closed = True
             return turn.toast("toast.sending", phone=payment.phone_mask)
         case Asked():
-            return turn.toast("toast.sent-already")
+            return turn.toast(f"toast.pressed.{standing(answer.payment)}")
+        case Refusal(reason=RefusalReason.STALE):
+            return await _ask_anew(press, answer)
         case Refusal():
             return Toast(clean(plain(_refused(turn, answer)), limit=TOAST_CHARS_MAX), alert=True)
+
+
+async def _ask_anew(press: Press, refusal: Refusal) -> Toast:
+    """
+    Pressed too late, or read too late: say so, and offer the same with a fresh button.
+
+    In the chat, not only to the one who pressed: Telegram shows no toast for an old press. Once
+    for a button, however often it was pressed meanwhile.
+    """
+    turn = press.turn
+    text = _refused(turn, refusal)
+    buttons = action_buttons([Action.AGAIN], press.view, turn.paper)
+    closing = turn.closing(turn.reply(text, keyboard(buttons)))
+    await turn.core.post.say(replace(closing, once_as=f"stale:{press.button}"))
+    return Toast(clean(plain(text), limit=TOAST_CHARS_MAX))
 
 
 async def check(press: Press) -> Toast:

@@ -9,7 +9,7 @@ from bot.chat.context import Toast, Turn
 from bot.chat.keyboards import share_number
 from bot.core.phones import mask
 from bot.texts import plain
-from storage.records import Button, Keyboard, Reply
+from storage.records import Button, Deed, Keyboard, Reply
 
 __all__ = ["LANGUAGE_BUTTONS", "choose", "forget", "language", "phone", "privacy", "share"]
 
@@ -91,4 +91,5 @@ def _chosen(turn: Turn, chosen: str) -> Reply:
 
 
 def _button(turn: Turn, action: str, label: str) -> Button:
-    return Button(label=label, data=turn.paper.sign(action, turn.subject))
+    person_id = turn.person.id
+    return Button(label=label, does=Deed(action=action, subject=str(person_id), owner=person_id))

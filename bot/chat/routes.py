@@ -11,9 +11,11 @@ from types import MappingProxyType
 from bot.chat import history, operator, pay, person, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
+from bot.core.buttons import Rule
 from bot.texts import Texts
 
 __all__ = [
+    "BUTTON_RULES",
     "COMMANDS",
     "PAYMENT_BUTTONS",
     "PERSON_BUTTONS",
@@ -90,17 +92,19 @@ COMMANDS = (
     Command(name="start", handler=start.start, groups=True, in_menu=False),
 )
 
-PAYMENT_BUTTONS: Mapping[str, Callable[[Press], Awaitable[Toast]]] = MappingProxyType(
+SENDS_A_PROMPT = Rule(once=True, fresh_for=pay.FRESH_FOR)
+
+PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] = MappingProxyType(
     {
-        Action.AGAIN.value: pay.again,
-        Action.UNSEEN.value: pay.again,
-        Action.CHECK.value: pay.check,
-        Action.BYHAND.value: pay.by_hand,
-        Action.CLAIM.value: pay.claim,
-        Action.WHY.value: pay.why_not,
+        Action.AGAIN.value: (pay.again, SENDS_A_PROMPT),
+        Action.UNSEEN.value: (pay.again, SENDS_A_PROMPT),
+        Action.CHECK.value: (pay.check, Rule()),  # as often as one likes: asks once in 30 s
+        Action.BYHAND.value: (pay.by_hand, Rule()),
+        Action.CLAIM.value: (pay.claim, Rule()),
+        Action.WHY.value: (pay.why_not, Rule()),
     }
 )
-"""Buttons about a payment: for the one who asked for it."""
+"""Buttons about a payment: what a press does, and how often and how late it may."""
 
 PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
     {
@@ -112,7 +116,15 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
         },
     }
 )
-"""Buttons about a person: for that person."""
+"""Buttons about a person: pressed twice, or late, they do no more than once."""
+
+BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
+        **{action: Rule() for action in PERSON_BUTTONS},
+    }
+)
+"""The rule of every button there is."""
 
 
 def command(name: str, *, is_operator: bool) -> Command | None:

@@ -8,7 +8,6 @@ answered, and never answered with a 5xx, except 503 when it could not be kept.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -68,10 +67,9 @@ class Callbacks:
         *,
         status: int,
     ) -> web.Response:
-        keeping = asyncio.ensure_future(self.hear.callback(payment_id, heard, body, source=source))
         try:
-            # A sender that hangs up must not take the evidence along.
-            await asyncio.shield(keeping)
+            # A sender that hangs up does not take the evidence along: see `serving`.
+            await self.hear.callback(payment_id, heard, body, source=source)
         except NotKept as exc:
             log.error("callback.not_kept id=%s why=%s", payment_id, type(exc).__name__)
             return web.Response(status=503, text="Try again")

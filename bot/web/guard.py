@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohttp import web
 
@@ -38,6 +39,12 @@ async def read_body(
     chunks: list[bytes] = []
     size = 0
     try:
+        if request.content.is_eof():
+            # It came whole, with the headers: there is nothing to wait for.
+            body = await request.content.read(bytes_max + 1)
+            if len(body) > bytes_max:
+                raise TooLarge
+            return body
         async with asyncio.timeout(timeout_s):
             async for chunk in request.content.iter_chunked(4096):
                 size += len(chunk)
@@ -54,27 +61,36 @@ def client_address(request: web.Request, trusted_proxies: Sequence[Network]) -> 
     The address a request comes from.
 
     X-Forwarded-For is read from the right, and only past proxies that we trust: its left end is
-    whatever the sender liked to write.
+    whatever the sender liked to write. What is no address ends the walk at the proxy that let it
+    through.
     """
-    peer = request.remote or "unknown"
-    hops = [
-        hop.strip()
-        for header in request.headers.getall("X-Forwarded-For", [])
-        for hop in header.split(",")
-    ]
-    address = peer
-    while hops and _is_trusted(address, trusted_proxies):
-        candidate = hops.pop()
-        try:
-            address = str(ip_address(candidate))
-        except ValueError:
+    address = _address((request.remote or "").partition("%")[0])  # fe80::1%eth0
+    if address is None:
+        return "unknown"
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    while hops and any(address in network for network in trusted_proxies):
+        nearer = _address(hops.pop())
+        if nearer is None:
             break
-    return address
+        address = nearer
+    return str(address)
 
 
-def _is_trusted(address: str, trusted_proxies: Sequence[Network]) -> bool:
+# As proxies write it: 203.0.113.9, 203.0.113.9:4711, 2001:db8::1, [2001:db8::1]:4711, in quotes.
+_HOP = re.compile(
+    r"""\s*"?(?:([0-9.]+)(?::\d{1,5})?|\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?|([0-9A-Fa-f:.]+))"?\s*""",
+    re.ASCII,
+)
+
+
+def _address(written: str) -> IPv4Address | IPv6Address | None:
+    shape = _HOP.fullmatch(written)
+    if shape is None:
+        return None
     try:
-        parsed = ip_address(address)
+        address = ip_address(next(filter(None, shape.groups())))
     except ValueError:
-        return False
-    return any(parsed in network for network in trusted_proxies)
+        return None
+    # How a socket that listens on both sees the older kind; networks are written in that one.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped

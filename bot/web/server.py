@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from bot.core.hear import Hear
@@ -16,7 +20,10 @@ from bot.web.telegram import TelegramDoor
 
 __all__ = ["build_web", "serving"]
 
-KEEPALIVE_S = 15.0
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 15.0  # also how long the head of a request may take
+CONNECTIONS_MAX = 768  # fits into the 1,024 open files that a process has by default
 LINGER_S = 1.0  # how long the rest of a refused body is still read before we hang up
 SHUTDOWN_S = 2.0
 
@@ -60,20 +67,70 @@ async def _plain(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, *, host: str, port: int) -> AsyncIterator[int]:
-    """Listen while the block runs; yields the port (a free one for 0)."""
+async def serving(
+    app: web.Application,
+    *,
+    host: str,
+    port: int,
+    keepalive_s: float = KEEPALIVE_S,
+    connections_max: int = CONNECTIONS_MAX,
+) -> AsyncIterator[int]:
+    """
+    Listen while the block runs; yields the port (a free one for 0).
+
+    Whoever comes while *connections_max* are open is hung up on: they are few seconds old at
+    most, for a slow client is cut, and what is open needs files that the database needs too.
+    """
     runner = web.AppRunner(
         app,
         access_log=None,  # its lines would hold callback addresses
-        keepalive_timeout=KEEPALIVE_S,
+        logger=_HttpLog(log),
+        keepalive_timeout=keepalive_s,
+        handler_cancellation=False,  # whoever hangs up does not take along what they told us
         lingering_time=LINGER_S,
         shutdown_timeout=SHUTDOWN_S,
         auto_decompress=False,
     )
     await runner.setup()
+    server = runner.server
+    assert server is not None, "it is set up"
+
+    def answer() -> asyncio.Protocol:
+        return _HangUp() if len(server.connections) >= connections_max else server()
+
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield runner.addresses[0][1]
+        listening = await asyncio.get_running_loop().create_server(
+            answer, host, port, backlog=128, reuse_address=True
+        )
+        try:
+            yield listening.sockets[0].getsockname()[1]
+        finally:
+            listening.close()
     finally:
         await runner.cleanup()
+
+
+class _HttpLog(logging.LoggerAdapter[logging.Logger]):
+    """
+    What aiohttp has to say. A stranger's bad HTTP, or hanging up on us, is no error of ours: a
+    traceback for each would let anybody fill the disk, and it shows the bytes that came.
+    """
+
+    def exception(self, msg: object, *args: object, **more: Any) -> None:
+        cause = more.get("exc_info")
+        if isinstance(cause, HttpProcessingError | ConnectionError):
+            self.debug("web.stranger why=%s", type(cause).__name__)
+        else:
+            super().exception(msg, *args, **more)
+
+    def debug(self, msg: object, *args: object, **more: Any) -> None:
+        more.pop("exc_info", None)
+        super().debug(msg, *args, **more)
+
+
+class _HangUp(asyncio.Protocol):
+    """For one connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "TCP"
+        transport.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -23,7 +23,7 @@ BODY_BYTES_MAX = 1024 * 1024
 class TelegramDoor:
     """Takes an update to the inbox; answered only when it is committed there."""
 
-    secret: str  # what Telegram was told to send in X-Telegram-Bot-Api-Secret-Token
+    secret: str = field(repr=False)  # what Telegram sends in X-Telegram-Bot-Api-Secret-Token
     take_raw: Callable[[bytes], Awaitable[None]]
 
     async def post(self, request: web.Request) -> web.Response:
