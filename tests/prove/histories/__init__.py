@@ -1,0 +1,1 @@
+"""Seeded histories: the real core, storage and outbox through days of every fault at once."""

@@ -1,0 +1,322 @@
+"""Owns one history: 72 virtual hours of people, payments and every fault, drawn from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from bot.config import Config
+from bot.playground.chats import Chat, Message
+from bot.playground.people import Person
+from bot.texts import Texts
+from mpesa.simulator.pushes import PushRecord
+from tests.prove.histories.disk import Disk, DiskMood
+from tests.prove.histories.liars import lie
+from tests.prove.histories.life import Life
+from tests.prove.histories.process import Outside, Process
+from tests.prove.histories.safaricom import Network, SeededSafaricom
+from tests.prove.histories.telegram import SeededTelegram
+from tests.prove.histories.virtual import WallClock, passes
+
+__all__ = ["HOURS", "History", "HistorySettings"]
+
+HOURS = 72
+CHAOS_H = 20  # then it is quiet, and what was begun comes to its end
+HOUR_S = 3600.0
+ADDRESS = re.compile(r"/c/[0-9a-f]{32}\.[0-9a-f]{32}")
+OPERATOR = 900
+WEATHER = (4, 4, 4, 3, 2, 3, 1, 1)  # how often each change of weather comes
+STEPS_OF_A_LIFE = (40, 400, 4000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySettings:
+    """What a history is given: where its database is, and what everybody shares."""
+
+    seed: int
+    config: Config
+    texts: Texts
+    instances: int = 1
+    keep_trace: bool = False
+
+
+@dataclass
+class History:
+    """The world, while it runs and when the judge looks at it."""
+
+    settings: HistorySettings
+    rng: random.Random
+    clock: WallClock = field(default_factory=WallClock)
+    disk: Disk = field(init=False)
+    effects: Counter[str] = field(default_factory=Counter)
+    lives: list[Process | None] = field(default_factory=list)
+    posted: list[tuple[str, bytes, int | None]] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    groups: list[Chat] = field(default_factory=list)
+    quiet: bool = False
+    births: int = 0
+
+    def __post_init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.disk = Disk(self._fork())
+        self.network = Network(self._fork())
+        self.telegram = SeededTelegram(clock=lambda: self.clock.now().timestamp(), rng=self._fork())
+        self.true_clock = WallClock()
+        self.safaricom = SeededSafaricom(clock=self.true_clock, rng=self._fork(), post=self.post)
+
+    def _fork(self) -> random.Random:
+        return random.Random(self.rng.getrandbits(60))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two runs that took the same steps at the same moments."""
+        return self._hash.hexdigest()
+
+    def note(self, what: str) -> None:
+        """One more line of the trace."""
+        line = f"{asyncio.get_running_loop().time():.3f} {what}"
+        self._hash.update(line.encode())
+        if self.settings.keep_trace:
+            self.trace.append(line)
+
+    async def post(self, url: str, body: bytes) -> int | None:
+        """A POST from anywhere to one of our instances; None if nobody answered."""
+        found = ADDRESS.search(url)
+        if found is None:
+            return None
+        awake = [each for each in self.lives if each is not None and each.ready.is_set()]
+        status = None
+        if awake:
+            status = await self.rng.choice(awake).post(found[0], body)
+        self.posted.append((found[0], body, status))
+        self.effects[f"callback answered {status}"] += 1
+        return status
+
+    # -- the course of things ------------------------------------------------------------------
+
+    async def run(self) -> Process:
+        """Live it; returns the last life, still open, for the judge."""
+        self.network.world = _context()
+        self._settle_in()
+        loop = asyncio.get_running_loop()
+        keepers = [loop.create_task(self._keep_alive(n)) for n in range(self.settings.instances)]
+        worlds = [loop.create_task(each) for each in (self._people(), self._weather())]
+        for course in worlds:
+            await course
+        self._calm_down()
+        await passes(HOURS * HOUR_S - loop.time())
+        await self.safaricom.settled()
+        for keeper in keepers:
+            keeper.cancel()
+        for ended in await asyncio.gather(*keepers, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+        return next(each for each in self.lives if each is not None)
+
+    def _settle_in(self) -> None:
+        self.lives = [None] * self.settings.instances
+        self.telegram.person(OPERATOR, "Amina", started=True)
+        for number in range(6):
+            person = self.telegram.person(
+                1001 + number,
+                f"Jane{number}",
+                language_code="sw" if number % 3 == 0 else "en",
+                phone=f"25471200000{number}",
+                started=True,
+            )
+            self.people.append(person)
+        self.groups = [
+            self.telegram.group(-700, "Harambee", self.people),
+            self.telegram.group(-1009, "Chama", self.people, supergroup=True),
+        ]
+
+    async def _keep_alive(self, place: int) -> None:
+        """Start the process, and again whenever it died or was stopped."""
+        while True:
+            life = Life(self.births, dies_at=self._dies_at(), note=self.note)
+            self.births += 1
+            process = Process(
+                life,
+                Outside(
+                    config=self.settings.config,
+                    texts=self.settings.texts,
+                    clock=self.clock,
+                    safaricom=self.safaricom,
+                    network=self.network,
+                    telegram=self.telegram,
+                ),
+                self._fork(),
+            )
+            self.lives[place] = process
+            ending = process.begin()
+            dead = asyncio.ensure_future(life.dead.wait())
+            await asyncio.wait((ending, dead), return_when=asyncio.FIRST_COMPLETED)
+            dead.cancel()
+            if ending.done() and life.alive and (failure := ending.exception()) is not None:
+                self.note(f"start failed: {type(failure).__name__}")
+                self.effects[f"start failed: {type(failure).__name__}"] += 1
+                if self.quiet:
+                    raise failure
+                life.die("a start that failed")
+            self.lives[place] = None
+            if life.died_in is not None:
+                self.effects["died " + _kind_of_step(life.died_in)] += 1
+            await life.bury()
+            if not self.quiet:
+                await passes(self.rng.choice((0.5, 5, 100, 2000)) * self.rng.random())
+            else:
+                await passes(5)
+
+    def _dies_at(self) -> int | None:
+        if self.quiet or self.births > 6 or self.rng.random() < 0.25:
+            return None
+        return self.rng.randrange(self.rng.choice(STEPS_OF_A_LIFE)) + 1
+
+    def _calm_down(self) -> None:
+        self.quiet = True
+        self.safaricom.faults.quiet = True
+        self.network.down = ""
+        self.telegram.noise = 0.0
+        self.disk.mood = DiskMood.WELL
+        self.clock.wrong_by = timedelta()
+        for person in self.people:
+            if person.blocked:
+                person.unblock()
+        for process in self.lives:
+            if process is not None:
+                process.life.dies_at = None
+
+    async def _weather(self) -> None:
+        """Hours of bad network, full disks, wrong clocks, floods."""
+        rng, loop = self._fork(), asyncio.get_running_loop()
+        changes: list[Callable[[], None]] = [
+            lambda: setattr(self.network, "down", rng.choice(("", "", "refused", "hanging"))),
+            lambda: setattr(self.disk, "mood", rng.choice(list(DiskMood))),
+            lambda: setattr(self.telegram, "noise", rng.choice((0.0, 0.1, 0.5))),
+            lambda: self._set_clock(rng),
+            lambda: self.telegram.updates.deliver_twice(3),
+            lambda: self._block(rng),
+            lambda: self._migrate(),
+            lambda: self._stop_one(rng),
+        ]
+        while loop.time() < CHAOS_H * HOUR_S:
+            await passes(rng.expovariate(1 / 900))
+            rng.choices(changes, weights=WEATHER)[0]()
+            for mend, odds in (("network", 0.3), ("disk", 0.5), ("noise", 0.3)):
+                if rng.random() < odds:
+                    self._mend(mend)
+
+    def _mend(self, what: str) -> None:
+        match what:
+            case "network":
+                self.network.down = ""
+            case "disk":
+                self.disk.mood = DiskMood.WELL
+            case _:
+                self.telegram.noise = 0.0
+
+    def _set_clock(self, rng: random.Random) -> None:
+        self.clock.wrong_by = timedelta(seconds=rng.choice((0, 0, 3600, -3600, 70, -70)))
+        self.effects["clock set"] += 1
+
+    def _block(self, rng: random.Random) -> None:
+        person = rng.choice(self.people)
+        if person.blocked:
+            person.unblock()
+        else:
+            person.block()
+            self.effects["bot blocked"] += 1
+
+    def _migrate(self) -> None:
+        if not self.effects["group migrated"]:
+            self.groups[0] = self.telegram.upgrade(self.groups[0], -100777)
+            self.effects["group migrated"] += 1
+
+    def _stop_one(self, rng: random.Random) -> None:
+        process = rng.choice(self.lives)
+        if process is not None and process.ready.is_set():
+            process.stop.set()
+            self.effects["stopped in order"] += 1
+
+    # -- people --------------------------------------------------------------------------------
+
+    async def _people(self) -> None:
+        rng, loop = self._fork(), asyncio.get_running_loop()
+        count = 22 + min(rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4))
+        bursts = [rng.uniform(0, CHAOS_H * HOUR_S - 1000) for _ in range(rng.randint(2, 6))]
+        at = sorted(rng.choice(bursts) + rng.uniform(0, 600) for _ in range(count))
+        beside: list[asyncio.Task[None]] = []
+        for number, moment in enumerate(at):
+            await passes(max(0.0, moment - loop.time()))
+            beside.append(loop.create_task(self._one_wish(rng, number)))
+        await asyncio.gather(*beside)
+
+    async def _one_wish(self, rng: random.Random, number: int) -> None:
+        """Somebody wants to pay, and then does this and that."""
+        person = rng.choice([each for each in self.people if not each.blocked] or self.people)
+        if person.blocked:
+            person.unblock()
+        group = rng.choice((None, None, *self.groups))
+        amount = rng.choice((50, 100, 500, 1500, 4999, 5000, 5001, 9000))
+        # Few enough lines that limits are met, enough that most payments are made.
+        text = f"/pay {amount} 07120000{rng.randrange(10, 40):02d}"
+        if group is not None:
+            text = text.replace("/pay", f"/pay@{self.telegram.world.bot.username}")
+        person.say(text, chat=group)
+        for _ in range(rng.randrange(3)):
+            await passes(rng.choice((20, 200, 4000)) * rng.random())
+            self._press_something(rng)
+        if rng.random() < 0.35:
+            await passes(rng.choice((5, 100, 3000)) * rng.random())
+            self._lie(rng)
+
+    def _press_something(self, rng: random.Random) -> None:
+        chats = [person.chat for person in self.people] + self.groups
+        shown: list[tuple[Message, Any]] = []
+        for chat in chats:
+            for message in chat.messages[-6:]:
+                if message.keyboard is not None and message.sender is self.telegram.world.bot:
+                    shown += [(message, b) for row in message.keyboard.rows for b in row]
+        pressable = [pair for pair in shown if pair[1].action == "callback_data"]
+        if not pressable:
+            return
+        message, button = rng.choice(pressable)
+        owner = message.chat.person
+        someone = owner if owner is not None and rng.random() < 0.9 else rng.choice(self.people)
+        assert isinstance(someone, Person)
+        press = someone.press(message, button.value)
+        self.effects["button pressed"] += 1
+        if rng.random() < 0.2:
+            someone.press_again(press)
+
+    def _lie(self, rng: random.Random) -> None:
+        pushes = [each for each in self.safaricom.pushes if each.order is not None]
+        if not pushes:
+            return
+        victim: PushRecord = rng.choice(pushes[-8:])
+        other = rng.choice(pushes)
+        told = lie(rng, victim, other, self.safaricom)
+        self.effects[f"lie: {told.knowing}"] += 1
+        assert victim.order is not None, "chosen among those with an order"
+        asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
+
+    async def _tell(self, url: str, body: bytes) -> None:
+        await self.post(url, body)
+
+
+def _kind_of_step(step: str) -> str:
+    return "in sql" if step.startswith("sql") else step
+
+
+def _context() -> Any:
+    from contextvars import copy_context
+
+    return copy_context()

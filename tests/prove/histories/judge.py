@@ -1,0 +1,274 @@
+"""Owns the judgement of a history: Safaricom's statement and the chats against our own books."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from sqlalchemy import select, text
+
+from bot.core.settle import stand
+from bot.playground.chats import Message
+from mpesa.simulator.books import Row
+from mpesa.simulator.pushes import PushRecord
+from storage.payment_rows import read_payment
+from storage.records import FINAL, Evidence, Kind, Payment, Status, Word
+from storage.schema import evidence as evidence_table
+from storage.schema import notices, payments
+from storage.tx import Tx
+from tests.prove.histories.history import History
+from tests.prove.histories.process import Process
+
+__all__ = ["Verdict", "judge"]
+
+UNTRUSTED_KEPT = 20
+
+
+@dataclass
+class Verdict:
+    """What was wrong, and which effects of the faults were really there."""
+
+    violations: list[str] = field(default_factory=list)
+    effects: Counter[str] = field(default_factory=Counter)
+    payments: int = 0
+    paid: int = 0
+
+    def must(self, holds: bool, invariant: str, *what: object) -> None:
+        if not holds:
+            self.violations.append(f"{invariant}: {' '.join(map(str, what))}")
+
+
+@dataclass(frozen=True)
+class _Books:
+    """Everything of ours and theirs, side by side."""
+
+    ours: dict[str, Payment]  # by push reference
+    evidence: dict[str, list[Evidence]]  # by payment id
+    theirs: dict[str, list[Row]]  # by account reference
+    moves: list[tuple[str, str, str]]  # payment, from, to
+
+
+async def judge(history: History, process: Process) -> Verdict:
+    """Hold the invariants against everything that happened."""
+    verdict = Verdict(effects=Counter(history.effects))
+    assert process.store is not None, "the last life is open"
+    async with process.store.read() as tx:
+        books = await _books(history, tx)
+        await _told(history, process, tx, verdict)
+        await _durable(history, tx, verdict)
+    verdict.payments = len(books.ours)
+    for payment in books.ours.values():
+        _one(history, books, payment, verdict)
+    _money(history, books, verdict)
+    for payment_id, before, after in books.moves:
+        verdict.must(before != Status.PAID, "I5 monotone", payment_id, before, "->", after)
+    _count_troubles(history, verdict)
+    return verdict
+
+
+async def _books(history: History, tx: Tx) -> _Books:
+    connection = tx.payments._connection
+    rows = (await connection.execute(select(payments))).mappings()
+    ours = {row["push_ref"]: read_payment(row) for row in rows}
+    found = await tx.evidence.of([payment.id for payment in ours.values()])
+    theirs: dict[str, list[Row]] = {}
+    for row in history.safaricom.books.statement():
+        theirs.setdefault(row.account_reference, []).append(row)
+    moves = (
+        await connection.execute(
+            text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY rowid")
+        )
+    ).all()
+    for payment_id, was, became, at_ms in moves:
+        history.note(f"moved {payment_id} {was} {became} {at_ms}")
+    return _Books(ours, found, theirs, [(m[0], m[1], m[2]) for m in moves])
+
+
+def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) -> None:
+    rows = books.theirs.get(payment.push_ref, [])
+    evidence = books.evidence.get(payment.id, [])
+    kinds = {each.kind for each in evidence}
+    pushes = [
+        each
+        for each in history.safaricom.pushes
+        if each.order is not None and each.order.account_reference == payment.push_ref
+    ]
+    accepted = [each for each in pushes if each.accepted]
+    verdict.must(len(accepted) <= 1, "I3 one push", payment.push_ref, len(accepted))
+    paid = payment.status is Status.PAID
+    verdict.paid += paid
+    if paid and rows:
+        right = payment.credited_cents == rows[0].amount_cents
+        verdict.must(right, "I10 amount", payment.push_ref, payment.credited_cents)
+    if paid and not rows:
+        # Below the limit one channel's word is taken, and a liar or an open prompt may give it;
+        # then Safaricom's no stands beside it, or nobody could be asked yet.
+        small = payment.amount_kes <= payment.confirm_above_kes
+        word = Kind.QUERY_PAID in kinds or (small and Kind.CALLBACK_PAID in kinds)
+        flagged = Word.CONTRADICTED in payment.words or not payment.confirmed
+        verdict.must(word and flagged, "I1 phantom", payment.push_ref, payment.words, kinds)
+        verdict.effects["credited wrongly, and flagged"] += 1
+    if rows and not paid:
+        in_a_queue = payment.pending_at is not None
+        verdict.must(in_a_queue, "I2 loss", payment.push_ref, payment.status)
+        verdict.effects["paid, and left to a person"] += 1
+    waits = payment.next_check_at is not None or payment.pending_at is not None
+    verdict.must(payment.status in FINAL or waits, "I8 bounded", payment.push_ref, payment.status)
+    again = stand(payment, sorted(evidence, key=lambda each: each.digest))
+    same = (again.status, again.words, again.receipt, again.credited_cents) == (
+        payment.status,
+        payment.words,
+        payment.receipt,
+        payment.credited_cents,
+    )
+    verdict.must(same or payment.needs_settle, "I6 order-free", payment.push_ref, again)
+    _count_effects(payment, kinds, rows, verdict)
+    _count_histories(history, payment, evidence, pushes, verdict)
+
+
+def _money(history: History, books: _Books, verdict: Verdict) -> None:
+    receipts = [each.receipt for each in books.ours.values() if each.status is Status.PAID]
+    named = [each for each in receipts if each is not None]
+    verdict.must(len(named) == len(set(named)), "I4 one credit per receipt", named)
+    for reference, rows in books.theirs.items():
+        verdict.must(reference in books.ours, "I2 loss", reference, "is not in our books")
+        verdict.must(len(rows) == 1, "I3 one push", reference, "was paid twice")
+
+
+async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) -> None:
+    """I7: nothing is owed any more, and each status message says how it ended."""
+    connection = tx.payments._connection
+    rows = (await connection.execute(select(notices))).mappings().all()
+    found = await connection.execute(select(payments.c.id, payments.c.status))
+    status_of: dict[str, str] = {row.id: row.status for row in found}
+    for row in rows:
+        verdict.must(row["state"] in ("told", "dead"), "I7 told", row["key"], row["state"])
+        if row["state"] == "dead":
+            verdict.effects["could not be told, and written down"] += 1
+        if row["kind"] != "status" or row["state"] != "told":
+            continue
+        if row["message_id"] is None and history.effects["group migrated"]:
+            continue  # it was told in the group that became another; its messages stay there
+        message = _message(history, row["chat_id"], row["message_id"])
+        if message is None:
+            verdict.must(False, "I7 told", row["key"], "stands in no chat")
+            continue
+        paid = status_of[row["payment_id"]] == Status.PAID
+        verdict.must(("✅" in message.text) == paid, "I7 told", row["key"], message.text)
+    _twins(history, verdict)
+
+
+def _twins(history: History, verdict: Verdict) -> None:
+    """A second status message of one payment only where a send was cut off or unanswered."""
+    excused = history.telegram.met["after"] + history.telegram.met["silent"] + history.births
+    seen: Counter[str] = Counter()
+    for chat in history.telegram.world.chats.values():
+        for message in chat.messages:
+            if message.sender is history.telegram.world.bot and message.keyboard is None:
+                seen[f"{chat.id} {message.text}"] += "✅" in message.text
+    twins = sum(count - 1 for count in seen.values() if count > 1)
+    verdict.effects["a message came twice"] += twins
+    verdict.must(twins <= excused, "I7 twins", twins, "with", excused, "excuses")
+
+
+def _message(history: History, chat_id: int, message_id: int | None) -> Message | None:
+    chat = history.telegram.world.chats.get(chat_id)
+    if chat is None:
+        return None
+    # A group that became a supergroup keeps its old messages where they were.
+    chats = [chat, *(c for c in history.telegram.world.chats.values() if c.migrated_to == chat_id)]
+    return next((m for c in chats for m in c.messages if m.id == message_id), None)
+
+
+async def _durable(history: History, tx: Tx, verdict: Verdict) -> None:
+    """I11: whatever we answered 200 to is kept (of untrusted bodies, the first twenty)."""
+    query = select(evidence_table.c.payment_id, evidence_table.c.digest, evidence_table.c.kind)
+    kept: dict[str, set[str]] = {}
+    untrusted: Counter[str] = Counter()
+    for payment_id, digest, kind in await tx.payments._connection.execute(query):
+        kept.setdefault(payment_id, set()).add(digest)
+        untrusted[payment_id] += kind == Kind.UNTRUSTED
+    for path, body, status in history.posted:
+        payment_id = path.removeprefix("/c/").partition(".")[0]
+        if status == 200 and untrusted[payment_id] < UNTRUSTED_KEPT:
+            there = sha256(body).hexdigest() in kept.get(payment_id, ())
+            verdict.must(there, "I11 ack means durable", payment_id)
+    for count in untrusted.values():
+        verdict.must(count <= UNTRUSTED_KEPT, "I12 bounded evidence", count)
+
+
+def _count_effects(
+    payment: Payment, kinds: set[Kind], rows: Sequence[Row], verdict: Verdict
+) -> None:
+    paid = payment.status is Status.PAID
+    seen = {
+        "lost reply, found by callback": paid
+        and {Kind.REPLY_LOST, Kind.CALLBACK_PAID} <= kinds
+        and Kind.ACCEPTED not in kinds,
+        "lost callback, found by query": paid
+        and Kind.QUERY_PAID in kinds
+        and Kind.CALLBACK_PAID not in kinds,
+        "credited by callback, confirmed by query": paid
+        and {Kind.QUERY_PAID, Kind.CALLBACK_PAID} <= kinds,
+        "late success": Word.LATE in payment.words,
+        "contradicted": Word.CONTRADICTED in payment.words,
+        "untrusted body kept": Kind.UNTRUSTED in kinds,
+        "nothing left": payment.status is Status.VOID,
+        "refused": payment.status is Status.REFUSED,
+        "declined": payment.status is Status.DECLINED,
+        "lapsed": payment.status is Status.LAPSED,
+        "unsure to the end": payment.status is Status.UNSURE,
+        "review": payment.status is Status.REVIEW,
+        "confirming": payment.status is Status.CONFIRMING,
+        "above the limit, credited by two": paid and payment.amount_kes > payment.confirm_above_kes,
+        "reply lost": Kind.REPLY_LOST in kinds,
+        "said paid and failed": paid and bool(kinds & {Kind.CALLBACK_FAILED, Kind.QUERY_FAILED}),
+        "tried again": payment.superseded,
+    }
+    for name, there in seen.items():
+        verdict.effects[name] += there
+
+
+def _count_histories(
+    history: History,
+    payment: Payment,
+    evidence: Sequence[Evidence],
+    pushes: Sequence[PushRecord],
+    verdict: Verdict,
+) -> None:
+    """Effects that show in when and how often things came, not in what they said."""
+    came = {each.kind: each.at for each in evidence}
+    heard = [status for path, _, status in history.posted if payment.id in path]
+    bodies = Counter(
+        body for path, body, status in history.posted if payment.id in path and status == 200
+    )
+    reasons = {each.reason for each in evidence if each.kind in (Kind.REPLY_LOST, Kind.NOT_SENT)}
+    paid = payment.status is Status.PAID
+    callback_at, accepted_at = came.get(Kind.CALLBACK_PAID), came.get(Kind.ACCEPTED)
+    asked_at = next((each.seen_at for each in pushes if each.accepted), None)
+    begun_at = payment.begun_at
+    seen = {
+        "callback refused with 503, and found all the same": paid and 503 in heard,
+        "callback met nobody, and found all the same": paid and None in heard,
+        "callback doubled, credited once": paid and any(n > 1 for n in bodies.values()),
+        "callback before the reply": callback_at is not None
+        and (accepted_at is None or callback_at < accepted_at),
+        "died with the push under way": "crashed" in reasons,
+        "too late to send": "too-late" in reasons,
+        "Safaricom could not be reached": "unreachable" in reasons,
+        "asked under a wrong clock": asked_at is not None
+        and begun_at is not None
+        and abs((asked_at - begun_at).total_seconds()) > 60,
+        "waited for a person": payment.pending_at is not None,
+    }
+    for name, there in seen.items():
+        verdict.effects[name] += there
+
+
+def _count_troubles(history: History, verdict: Verdict) -> None:
+    for mood, count in history.disk.met.items():
+        verdict.effects[f"database {mood}"] += count
+    for trouble, count in history.telegram.met.items():
+        verdict.effects[f"Telegram {trouble}"] += count

@@ -1,0 +1,96 @@
+"""Owns Telegram in a history: the stand-in Bot API without HTTP, its troubles, and its people."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from telegram.error import NetworkError, TimedOut
+from telegram.request import BaseRequest, RequestData
+
+from bot.playground.botapi import BotApi
+from bot.playground.errors import ApiError
+from bot.playground.params import Params
+from tests.prove.histories.life import Life
+from tests.prove.histories.virtual import passes
+
+__all__ = ["InlineRequest", "SeededTelegram"]
+
+TROUBLES = ("flood", "error", "before", "after", "silent")
+COURTESY = ("getme", "answercallbackquery")
+
+
+class SeededTelegram(BotApi):
+    """Telegram that answers calls in the loop's own thread, badly for as long as it is noisy."""
+
+    def __init__(self, *, clock: Callable[[], float], rng: random.Random) -> None:
+        super().__init__(clock=clock)
+        self._rng = rng
+        self.noise = 0.0
+        self.met: Counter[str] = Counter()
+
+    async def answer(self, method: str, values: dict[str, Any]) -> tuple[int, bytes]:
+        """One call. Raises NetworkError or TimedOut; the call may have been done all the same."""
+        trouble = ""
+        if method not in COURTESY and self._rng.random() < self.noise:
+            trouble = self._rng.choice(TROUBLES)
+            self.met[trouble] += 1
+        if trouble == "flood":
+            retry_s = self._rng.choice((1, 5, 40))
+            raise_body = {
+                "ok": False,
+                "error_code": 429,
+                "description": f"Too Many Requests: retry after {retry_s}",
+                "parameters": {"retry_after": retry_s},
+            }
+            return 429, json.dumps(raise_body).encode()
+        if trouble == "error":
+            return 502, b"<html>Bad Gateway</html>"
+        if trouble == "before":
+            raise NetworkError("connection reset")
+        try:
+            status, body = 200, {"ok": True, "result": await self._do(method, Params(values))}
+        except ApiError as refusal:
+            status, body = refusal.code, refusal.body()
+        if trouble == "after":
+            raise NetworkError("connection reset")
+        if trouble == "silent":
+            await passes(15)
+            raise TimedOut
+        return status, json.dumps(body).encode()
+
+
+class InlineRequest(BaseRequest):
+    """python-telegram-bot's connection: every call is a step, and so is its answer."""
+
+    def __init__(self, api: SeededTelegram, life: Life) -> None:
+        self._api = api
+        self._life = life
+
+    @property
+    def read_timeout(self) -> float:
+        return 15.0
+
+    async def initialize(self) -> None:
+        """Nothing to open."""
+
+    async def shutdown(self) -> None:
+        """Nothing to close."""
+
+    async def do_request(
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[int, bytes]:
+        name = url.rpartition("/")[2].lower()
+        values: dict[str, Any] = {} if request_data is None else request_data.json_parameters
+        self._life.step(f"before {name}")
+        status, body = await self._api.answer(name, values)
+        self._life.step(f"after {name}")
+        return status, body
