@@ -139,6 +139,13 @@ class Desk:
             wake=lambda: None,
         )
 
+    async def close(self) -> None:
+        """Stop what is still at work."""
+        for task in self.tasks:
+            task.cancel()
+        # While the store is open: a look that is cut needs the loop to give its connection back.
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
     async def complete(self, payment: Payment, status: Status = Status.PAID) -> None:
         assert (await self.get(payment.id)).status is status
 
@@ -148,8 +155,8 @@ def daraja() -> ScriptedDaraja:
     return ScriptedDaraja()
 
 
-@pytest.fixture
-async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncIterator[Desk]:
+def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: int = 7) -> Desk:
+    """A process at work on *store*. Another *seed* makes other ids, as another process does."""
     tasks: list[asyncio.Task[None]] = []
     settle = Settle(operators=[900])
     limits = LimitSettings()
@@ -171,7 +178,7 @@ async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncI
         background=background,
         wake=wake,
     )
-    yield Desk(
+    return Desk(
         store=store,
         clock=clock,
         daraja=daraja,
@@ -179,7 +186,7 @@ async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncI
         asking=Asking(
             store=store,
             clock=clock,
-            ids=Ids(random.Random(7).randbytes),
+            ids=Ids(random.Random(seed).randbytes),
             settings=AskSettings(confirm_above_kes=5000, limits=limits, operators=[900]),
             start=sending.start,
             wake=wake,
@@ -199,7 +206,10 @@ async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncI
         books=Books(store=store, clock=clock, limits=limits),
         tasks=tasks,
     )
-    for task in tasks:
-        task.cancel()
-    # While the store is open: a look that is cut off needs the loop to give its connection back.
-    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncIterator[Desk]:
+    made = make_desk(store, clock, daraja)
+    yield made
+    await made.close()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from bot.core.ask import Asked
 from bot.core.reconcile import CheckNow
 from mpesa.errors import NoAnswer, OutcomeUnknown
-from storage.records import Payment, Status
-from tests.core.bodies import success
+from storage.records import Payment, Status, Word
+from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 from tests.stores import NOON
 
@@ -38,7 +40,8 @@ async def test_a_lost_callback_is_found_by_asking_and_the_code_follows(desk: Des
 
     assert (await wait_and_ask(desk, payment)).status is Status.PROMPTED
     found = await wait_and_ask(desk, payment)
-    assert (found.status, found.receipt, found.next_check_at) == (Status.PAID, None, None)
+    assert (found.status, found.receipt, found.confirmed) == (Status.PAID, None, False)
+    assert found.next_check_at == NOON + timedelta(seconds=130), "the prompt was still open"
 
     completed = await desk.post(payment, success())
     assert completed.receipt == "UKN1ABCDEF"
@@ -52,6 +55,55 @@ async def test_a_final_no_is_believed(desk: Desk, code: str, reason: str) -> Non
     after = await wait_and_ask(desk, payment)
 
     assert (after.status, after.reason) == (Status.DECLINED, reason)
+
+
+async def test_a_reply_that_comes_when_we_gave_it_up_is_asked_about_soon(desk: Desk) -> None:
+    """A process that was stopped wakes up with it; its callback never comes."""
+    desk.daraja.hold = asyncio.Event()
+    asked = await desk.open()
+    assert isinstance(asked, Asked)
+    await desk.daraja.pushed.wait()
+    desk.clock.advance(100)
+    await desk.next_process().sweep()
+    await desk.reconcile.run_due()
+    assert (await desk.get(asked.payment.id)).status is Status.UNSURE
+    desk.daraja.hold.set()
+    await desk.finish()
+    desk.daraja.answers = ["0"]
+
+    desk.clock.advance(12)
+    await desk.reconcile.run_due()
+
+    assert (await desk.get(asked.payment.id)).status is Status.PAID
+
+
+async def test_a_failure_that_was_told_wrongly_loses_no_money(desk: Desk) -> None:
+    """The callback says no (or a liar does), the money went through, and nobody says so."""
+    payment = await desk.post(await desk.ask(), failure(1032))
+    assert payment.status is Status.DECLINED
+    desk.daraja.answers = ["4999", "0"]
+
+    assert (await wait_and_ask(desk, payment)).status is Status.DECLINED
+    found = await wait_and_ask(desk, payment)
+
+    assert (found.status, found.words) == (
+        Status.PAID,
+        frozenset({Word.LATE, Word.CONTRADICTED}),
+    )
+    assert found.next_check_at is None
+
+
+async def test_a_failure_that_a_query_confirms_is_asked_about_no_more(desk: Desk) -> None:
+    payment = await desk.post(await desk.ask(), failure(1032))
+    desk.daraja.answers = ["1032"]
+
+    after = await wait_and_ask(desk, payment)
+
+    assert (after.status, after.words, after.next_check_at) == (
+        Status.DECLINED,
+        frozenset(),
+        None,
+    )
 
 
 @pytest.mark.parametrize("code", ["4999", "77777", "SFC_NEW", "100000100"])

@@ -265,6 +265,25 @@ def test_a_payment_credited_by_callback_alone_is_asked_about_once_more() -> None
     assert settle(SMALL, (*facts, FACTS["query paid late"])).check_over
 
 
+def test_a_query_that_said_yes_while_the_prompt_was_open_is_asked_once_more() -> None:
+    facts = (FACTS["begun"], FACTS["query paid early"])
+    decision = settle(replace(SMALL, status=Status.PROMPTED), facts)
+
+    assert (decision.status, decision.confirmed) == (Status.PAID, False)
+    assert decision.next_check_at == BEGUN + timedelta(seconds=130)
+    assert settle(SMALL, (*facts, FACTS["query paid late"])).check_over
+
+
+def test_a_no_by_callback_alone_is_asked_about_once_more() -> None:
+    facts = (FACTS["begun"], FACTS["callback failed"])
+    prompted = replace(SMALL, status=Status.PROMPTED)
+    decision = settle(prompted, facts)
+
+    assert decision.status is Status.DECLINED
+    assert (decision.next_check_at, decision.check_over) == (BEGUN + timedelta(seconds=130), False)
+    assert settle(prompted, (*facts, FACTS["query failed"])).check_over
+
+
 def test_a_yes_that_is_not_proof_is_asked_about_at_once() -> None:
     decision = settle(replace(LARGE, status=Status.PROMPTED), (FACTS["callback paid"],))
 

@@ -1,0 +1,179 @@
+"""What follows from where a payment stands: exactly which messages, alarms and times."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.core.settle import (
+    BAD_CREDENTIALS,
+    LIMIT_HELD,
+    RECEIPT_HELD,
+    Settle,
+    stand,
+    status_notice,
+)
+from mpesa.results import Meaning
+from storage.records import Alarm, Evidence, Kind, NewNotice, NoticeKind, Payment, Status
+from tests.fakes import a_payment, fact
+from tests.stores import NOON
+
+MINUTE = timedelta(minutes=1)
+OPERATORS = (900, 901)
+ID = f"{1:032x}"
+
+settle = Settle(operators=OPERATORS)
+# It waited a minute before it left, so that times from the push and from the wish differ.
+PAYMENT = replace(a_payment(at=NOON - MINUTE), begun_at=NOON, status=Status.PROMPTED)
+NEVER_BEGUN = replace(PAYMENT, begun_at=None, status=Status.CREATED)
+
+
+def after(seconds: float, kind: Kind, *, reason: str | None = None) -> Evidence:
+    return fact(kind, at=NOON + timedelta(seconds=seconds), reason=reason)
+
+
+def alarms(alarm: Alarm, about: str = ID) -> set[NewNotice]:
+    return {
+        NewNotice(
+            key=f"alarm:{alarm}:{about}:{operator}",
+            kind=NoticeKind.ALARM,
+            chat_id=operator,
+            payment_id=ID,
+            alarm=alarm,
+        )
+        for operator in OPERATORS
+    }
+
+
+def ring(status: Status) -> NewNotice:
+    return NewNotice(key=f"ring:{ID}:{status}", kind=NoticeKind.RING, chat_id=None, payment_id=ID)
+
+
+def test_the_status_message_has_one_key_and_goes_where_it_was_asked_for() -> None:
+    assert status_notice(ID) == NewNotice(
+        key=f"status:{ID}", kind=NoticeKind.STATUS, chat_id=None, payment_id=ID
+    )
+
+
+def test_words_that_stand_in_stored_evidence_keep_their_spelling() -> None:
+    stored = [RECEIPT_HELD, LIMIT_HELD, BAD_CREDENTIALS]
+
+    assert stored == ["receipt-held", "limit-held", "bad-credentials"]
+
+
+def test_a_payment_about_which_nothing_is_known_is_created_and_says_nothing() -> None:
+    decision = settle(NEVER_BEGUN, [])
+
+    assert (decision.status, decision.notices, decision.decided_at) == (Status.CREATED, (), None)
+    assert (decision.next_check_at, decision.check_over, decision.pending_at) == (None, False, None)
+
+
+@pytest.mark.parametrize(("seconds", "rings"), [(119.9, False), (120, False), (120.1, True)])
+def test_a_last_word_rings_from_two_minutes_after_the_push(seconds: float, rings: bool) -> None:
+    decision = settle(PAYMENT, [after(0, Kind.BEGUN), after(seconds, Kind.CALLBACK_PAID)])
+
+    wanted = {status_notice(ID), ring(Status.PAID)} if rings else {status_notice(ID)}
+    assert set(decision.notices) == wanted
+
+
+@pytest.mark.parametrize(("seconds", "rings"), [(60, False), (60.1, True)])
+def test_what_never_left_rings_from_two_minutes_after_it_was_wanted(
+    seconds: float, rings: bool
+) -> None:
+    decision = settle(NEVER_BEGUN, [after(seconds, Kind.NOT_SENT, reason="unreachable")])
+
+    wanted = {status_notice(ID), ring(Status.VOID)} if rings else {status_notice(ID)}
+    assert set(decision.notices) == wanted
+
+
+@pytest.mark.parametrize(("seconds", "next_s"), [(10, 130), (130, 130), (131, 131)])
+def test_what_a_callback_alone_credits_is_asked_about_after_the_prompt(
+    seconds: float, next_s: float
+) -> None:
+    credit = after(seconds, Kind.CALLBACK_PAID)
+
+    begun = settle(PAYMENT, [after(0, Kind.BEGUN), credit])
+    assert begun.next_check_at == NOON + timedelta(seconds=next_s)
+    never_begun = settle(NEVER_BEGUN, [credit])
+    assert never_begun.next_check_at == max(NOON - MINUTE + timedelta(seconds=130), credit.at)
+
+
+def test_a_lapsed_payment_is_a_last_word_and_comes_to_operators() -> None:
+    decision = settle(PAYMENT, [after(0, Kind.BEGUN), after(500, Kind.LAPSED)])
+
+    assert set(decision.notices) == {
+        status_notice(ID),
+        ring(Status.LAPSED),
+        *alarms(Alarm.PENDING),
+    }
+    assert decision.pending_at == NOON + timedelta(seconds=500)
+    assert set(settle.pending_alarm(ID)) == alarms(Alarm.PENDING)
+
+
+@pytest.mark.parametrize("reason", [Meaning.MISCONFIGURED.value, BAD_CREDENTIALS])
+def test_an_operators_mistake_alarms_once_an_hour(reason: str) -> None:
+    refused = after(5, Kind.REFUSED, reason=reason)
+
+    decision = settle(PAYMENT, [after(0, Kind.BEGUN), refused])
+
+    assert set(decision.notices) == {
+        status_notice(ID),
+        *alarms(Alarm.MISCONFIGURED, "2026112309"),
+    }
+    again = replace(PAYMENT, status=decision.status, reason=decision.reason)
+    assert settle(again, [after(0, Kind.BEGUN), refused, after(9, Kind.UNTRUSTED)]).notices == ()
+
+
+def test_a_code_that_nobody_knows_alarms_once() -> None:
+    failed = after(5, Kind.CALLBACK_FAILED, reason=Meaning.UNLISTED.value)
+
+    decision = settle(PAYMENT, [after(0, Kind.BEGUN), failed])
+
+    assert set(decision.notices) == {status_notice(ID), *alarms(Alarm.UNLISTED)}
+    again = replace(PAYMENT, status=decision.status, reason=decision.reason)
+    assert settle(again, [after(0, Kind.BEGUN), failed, after(9, Kind.UNTRUSTED)]).notices == ()
+
+
+def test_other_reasons_alarm_nobody() -> None:
+    failed = after(5, Kind.CALLBACK_FAILED, reason=Meaning.CANCELLED.value)
+
+    assert settle(PAYMENT, [after(0, Kind.BEGUN), failed]).notices == (status_notice(ID),)
+
+
+def some(kind: Kind) -> list[Evidence]:
+    """Told at one instant, and different in one thing each."""
+    plain = replace(fact(kind, at=NOON), digest="d")
+    return [
+        plain,
+        replace(plain, reason="a", digest="e"),
+        replace(plain, receipt="UKN1ABCDEF", digest="b"),
+        replace(plain, receipt="UKN2ABCDEF", paid_at=NOON, digest="c"),
+        replace(plain, receipt="UKN2ABCDEF", paid_at=NOON - MINUTE, digest="a"),
+        replace(plain, reason="b", amount_cents=4000, digest="f"),
+    ]
+
+
+@pytest.mark.parametrize("kind", [Kind.CALLBACK_PAID, Kind.RECORD_PAID, Kind.CALLBACK_FAILED])
+def test_of_what_came_at_one_instant_the_order_of_a_list_picks_nothing(kind: Kind) -> None:
+    for several in itertools.combinations(some(kind), 3):
+        stands = {stand(PAYMENT, list(order)) for order in itertools.permutations(several)}
+
+        assert len(stands) == 1
+
+
+def test_which_of_those_is_picked_is_settled_for_good() -> None:
+    """A replay of old evidence must not pick another than the release before did."""
+
+    def picked(*evidence: Evidence) -> tuple[str | None, Payment | object]:
+        found = stand(PAYMENT, evidence)
+        return found.receipt, found.paid_at
+
+    plain, with_reason, first, second, earlier, other = some(Kind.RECORD_PAID)
+    assert picked(second, earlier) == ("UKN2ABCDEF", NOON - MINUTE)
+    assert picked(first, second) == ("UKN1ABCDEF", NOON)
+    assert stand(PAYMENT, [other, first]).credited_cents == 5000
+    assert stand(PAYMENT, [other, with_reason]).credited_cents == 5000
+    assert stand(PAYMENT, [plain, with_reason]).receipt is None
