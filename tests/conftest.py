@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores import clock, open_a_store, postgres_server, store
+from tests.stores import clock, migrated_server, open_a_store, postgres_server, store, store_url
 
-__all__ = ["clock", "open_a_store", "postgres_server", "store"]
+__all__ = [
+    "clock",
+    "migrated_server",
+    "open_a_store",
+    "postgres_server",
+    "store",
+    "store_url",
+]
 
 
 LAST = "test_no_leaks.py"

@@ -14,6 +14,9 @@ from pathlib import Path
 
 __all__ = ["binaries", "running_server"]
 
+MEMORY = "/dev/shm"
+MEMORY_NEEDED = 6 * 2**30
+
 
 def binaries() -> Path | None:
     """Where initdb and postgres are: on PATH, or in Debian's versioned folder."""
@@ -25,14 +28,15 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running_server(bin_folder: Path) -> Iterator[str]:
+def running_server(bin_folder: Path, *, durable: bool = False) -> Iterator[str]:
     """
     A fresh server on a free loopback port; yields `postgresql://…/postgres`.
 
-    PostgreSQL refuses to run as root, so root starts it as the package's own user. It keeps
-    its promises off the disk (fsync off): these tests are about SQL, not about power cuts.
+    PostgreSQL refuses to run as root, so root starts it as the package's own user. Unless
+    *durable*, it keeps its promises off the disk (fsync off): the tests are about SQL, not about
+    power cuts.
     """
-    folder = Path(tempfile.mkdtemp(prefix="lipabot-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="lipabot-pg-", dir=_in_memory()))
     user = "postgres" if os.geteuid() == 0 else None
     if user is not None:
         account = pwd.getpwnam(user)
@@ -52,9 +56,11 @@ def running_server(bin_folder: Path) -> Iterator[str]:
 
     run(str(bin_folder / "initdb"), "-D", str(data), "-U", "lipabot", "--auth=trust", "-E", "UTF8")
     options = (
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off "
-        "-c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
+        "-c max_connections=200"
     )
+    if not durable:
+        options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
     control = str(bin_folder / "pg_ctl")
     log = str(folder / "log")
     run(control, "-D", str(data), "-l", log, "-o", options, "-w", "start")
@@ -63,6 +69,15 @@ def running_server(bin_folder: Path) -> Iterator[str]:
     finally:
         run(control, "-D", str(data), "-m", "immediate", "-w", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_memory() -> str | None:
+    """Where files are kept in memory, if there is room: a hundred databases are a gigabyte."""
+    try:
+        roomy = shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED
+    except OSError:
+        return None
+    return MEMORY if roomy and os.access(MEMORY, os.W_OK) else None
 
 
 def _free_port() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +12,26 @@ from typing import Protocol
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from storage.engine import Store, open_store
+from storage.migrations import migrate
 from tests.postgres import binaries, running_server
 
-__all__ = ["NOON", "OpenStore", "TestClock", "clock", "open_a_store", "postgres_server", "store"]
+__all__ = [
+    "NOON",
+    "OpenStore",
+    "TestClock",
+    "clock",
+    "migrated_server",
+    "open_a_store",
+    "postgres_server",
+    "store",
+    "store_url",
+]
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+TEMPLATE = "lipabot_template"
 KEY = "a key that is only for tests"
 
 
@@ -45,7 +58,9 @@ class TestClock:
 class OpenStore(Protocol):
     """Opens the test's database; twice gives the same one again."""
 
-    def __call__(self, *, key: str = KEY) -> AbstractAsyncContextManager[Store]: ...
+    def __call__(
+        self, *, key: str = KEY, previous_keys: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Store]: ...
 
 
 @pytest.fixture
@@ -65,19 +80,32 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def open_a_store(request: pytest.FixtureRequest, tmp_path: Path, clock: TestClock) -> OpenStore:
-    """Opens one and the same fresh database, on each engine in turn."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'bot.db'}"
-    else:
-        server: str = request.getfixturevalue("postgres_server")
-        name = f"t{abs(hash(request.node.nodeid)) % 10**12}_{os.getpid()}"
-        asyncio.run(_create_database(server, name))
-        url = server.removesuffix("postgres") + name
+@pytest.fixture(scope="session")
+def migrated_server(postgres_server: str) -> str:
+    """That server, with a database to copy that has today's tables."""
+    asyncio.run(_make_template(postgres_server))
+    return postgres_server
 
-    def open_it(*, key: str = KEY) -> AbstractAsyncContextManager[Store]:
-        return open_store(url, key=key, now=clock.now)
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of the test's fresh database, on each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'bot.db'}"
+    server: str = request.getfixturevalue("migrated_server")
+    name = f"t{abs(hash(request.node.nodeid)) % 10**12}_{os.getpid()}"
+    asyncio.run(_create_database(server, name))
+    return server.removesuffix("postgres") + name
+
+
+@pytest.fixture
+def open_a_store(store_url: str, clock: TestClock) -> OpenStore:
+    """Opens one and the same fresh database."""
+
+    def open_it(
+        *, key: str = KEY, previous_keys: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Store]:
+        return open_store(store_url, key=key, previous_keys=previous_keys, now=clock.now)
 
     return open_it
 
@@ -85,9 +113,23 @@ def open_a_store(request: pytest.FixtureRequest, tmp_path: Path, clock: TestCloc
 async def _create_database(server: str, name: str) -> None:
     connection = await asyncpg.connect(server)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
     finally:
         await connection.close()
+
+
+async def _make_template(server: str) -> None:
+    """Today's tables, made by the migrations once for all tests."""
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    finally:
+        await connection.close()
+    engine = create_async_engine(
+        f"{server.removesuffix('postgres')}{TEMPLATE}".replace("postgresql", "postgresql+asyncpg")
+    )
+    await migrate(engine)
+    await engine.dispose()
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from tests.flows.instances import KEY, fresh_database
 from tests.flows.kills import (
     MOMENTS,
     await_last_words,
@@ -23,6 +25,28 @@ async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: 
         await kill_at(world, MOMENTS[moment])
         errands += send_errands(world, 8, 3)  # written while nobody listens
 
+        await world.bot.start()
+        await await_last_words(world, errands)
+
+        assert await world.bot.stop() == 0
+        await judge_errands(world, errands)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "moment",
+    ["a few messages are sent", "Safaricom hears of a few pushes", "a callback is delivered"],
+)
+async def test_a_kill_on_postgresql_loses_and_repeats_no_more(
+    tmp_path: Path, postgres_server: str, moment: str
+) -> None:
+    database = await fresh_database(postgres_server, f"{tmp_path.name}_{os.getpid()}")
+    async with open_world(tmp_path, database=database, security=f'key = "{KEY}"') as world:
+        world.key = KEY
+        errands = send_errands(world, 1, 7)
+        await kill_at(world, MOMENTS[moment])
+
+        # No file lock says that nobody else is at work: it finds out who is dead by itself.
         await world.bot.start()
         await await_last_words(world, errands)
 

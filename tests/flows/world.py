@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 from sqlalchemy import select
@@ -21,11 +22,11 @@ from bot.playground.botapi import TOKEN, BotApi
 from bot.playground.people import Person
 from mpesa.simulator import Simulator, SimulatorSettings
 from storage.engine import open_store
-from storage.payments import read_payment
+from storage.payment_rows import read_payment
 from storage.records import Payment, Status
 from storage.schema import payments
 
-__all__ = ["BotProcess", "World", "open_world"]
+__all__ = ["BotProcess", "Running", "World", "open_world"]
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 16.0
@@ -41,6 +42,22 @@ QUICK = SimulatorSettings(
 )
 
 
+class Running(Protocol):
+    """A process, as asyncio's own and a forked one are held."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+    async def wait(self) -> int: ...
+
+
 @dataclass
 class BotProcess:
     """`lipabot run`, as an operator would start it."""
@@ -48,13 +65,13 @@ class BotProcess:
     folder: Path
     port: int
     log: Path
-    process: asyncio.subprocess.Process | None = None
+    process: Running | None = None
     starts: int = 0
 
     async def start(self) -> None:
         """Start it and wait until /healthz is green."""
         await self.spawn()
-        await self._green()
+        await self.green()
 
     async def spawn(self) -> None:
         """Start it, and wait for nothing."""
@@ -68,7 +85,8 @@ class BotProcess:
             )
         self.starts += 1
 
-    async def _green(self) -> None:
+    async def green(self) -> None:
+        """Wait until /healthz is green."""
         assert self.process is not None
         async with aiohttp.ClientSession() as client, asyncio.timeout(START_WITHIN_S):
             while self.process.returncode is None:
@@ -185,19 +203,22 @@ async def open_world(
     checks: str = "[1, 2, 3, 4]",
     start: bool = True,
     database: str | None = None,
+    api: BotApi | None = None,
+    simulator: Simulator | None = None,
+    bot_type: type[BotProcess] = BotProcess,
     **changes: str,
 ) -> AsyncIterator[World]:
     """A world in *folder*; `changes` are further lines of config.toml by table name."""
     port = free_port()
     database = database or f"sqlite:///{folder / 'bot.db'}"
-    simulator = Simulator(settings=settings)
-    async with BotApi() as api, simulator.serving() as daraja:
+    simulator = simulator or Simulator(settings=settings)
+    async with api or BotApi() as api, simulator.serving() as daraja:
         api.person(OPERATOR, "Amina", started=True)
         config = folder / "config.toml"
         config.touch(mode=0o600)
         config.write_text(_config(api.url, daraja, port, database, checks, settings, changes))
         logs = Path(os.environ.get("LOGS_OF_THE_SUITE", folder))
-        bot = BotProcess(folder, port, logs / f"bot-{port}-{folder.name}.log")
+        bot = bot_type(folder, port, logs / f"bot-{port}-{folder.name}.log")
         world = World(api, simulator, bot, database)
         try:
             if start:

@@ -1,0 +1,328 @@
+"""Rehearsals: short stories that are told again and again, each time with another call failing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.playground.chats import Chat
+from bot.playground.people import Person
+from mpesa.simulator import Behaviour, CallbackFault, Fault, ReplyFault
+from tests.flows.house import Answered, House, Town
+from tests.flows.troubles import DiskFault, TelegramFault
+
+__all__ = [
+    "STEP_S",
+    "STORIES",
+    "Story",
+    "Strike",
+    "Tally",
+    "judge",
+    "of_disk",
+    "of_safaricom",
+    "of_telegram",
+    "over",
+]
+
+STEP_S = 2.0
+STEPS_IN_TROUBLE = 12
+STEPS_MAX = 400
+LONG_AFTER = 60  # steps; then time moves faster: leases and late checks
+LONG_STEP_S = 20.0
+STEPS_TO_GREEN = 3
+NEVER = 10**6
+BEFORE = ("created", "asking", "prompted", "confirming")
+
+
+@dataclass
+class Story:
+    """Somebody wants something paid, and says so in a chat."""
+
+    town: Town
+    number: int
+    person: Person = field(init=False)
+    chat: Chat = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.person = self.town.api.person(
+            1000 + self.number, "Jane", phone=self.phone, started=True
+        )
+        self.chat = self.person.chat
+        self.town.simulator.phone(self.phone).behave(Behaviour.PAY)
+
+    @property
+    def phone(self) -> str:
+        return f"2547120{self.number:05d}"
+
+    @property
+    def typed(self) -> str:
+        return f"07120{self.number:05d}"
+
+    def tell(self) -> None:
+        self.person.say(f"/pay 50 {self.typed}", chat=self.chat)
+
+    def go_on(self) -> None:
+        """What the person does when asked; called between steps."""
+
+
+class Declined(Story):
+    """The person cancels."""
+
+    def tell(self) -> None:
+        self.town.simulator.phone(self.phone).behave(Behaviour.CANCEL)
+        super().tell()
+
+
+class ReplyLost(Story):
+    """Safaricom takes the push, and nobody hears of it but by the callback."""
+
+    def tell(self) -> None:
+        self.town.simulator.faults.for_phone(self.phone, Fault(reply=ReplyFault.LOST))
+        super().tell()
+
+
+class Silent(Story):
+    """Paid, and no callback: only asking helps."""
+
+    def tell(self) -> None:
+        self.town.simulator.faults.for_phone(self.phone, Fault(callback=CallbackFault.NEVER))
+        super().tell()
+
+
+class InGroup(Story):
+    """In a group."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.chat = self.town.api.group(-5000 - self.number, "Chama", [self.person])
+
+    def tell(self) -> None:
+        self.person.say(f"/pay@lipa_demo_bot 50 {self.typed}", chat=self.chat)
+
+
+class TwoOnOneLine(Story):
+    """Two payments asked of one line at once: one prompt."""
+
+    def tell(self) -> None:
+        super().tell()
+        self.person.say(f"/pay 60 {self.typed}")
+
+
+class PhoneShared(Story):
+    """The number is asked for, and shared by the key that Telegram shows."""
+
+    def tell(self) -> None:
+        self.shared = False
+        self.person.say("/pay 50")
+
+    def go_on(self) -> None:
+        if not self.shared and self.chat.reply_keyboard is not None:
+            self.shared = True
+            self.person.share_contact()
+
+
+class Large(Story):
+    """Too much to be believed from a callback alone."""
+
+    def tell(self) -> None:
+        self.person.say(f"/pay 9000 {self.typed}")
+
+
+STORIES: dict[str, type[Story]] = {
+    "paid": Story,
+    "declined": Declined,
+    "the reply is lost": ReplyLost,
+    "the callback is lost": Silent,
+    "in a group": InGroup,
+    "two on one line": TwoOnOneLine,
+    "the phone is shared": PhoneShared,
+    "a large amount": Large,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strike:
+    """How the n-th call is broken, and how one can tell whether it came to that."""
+
+    arm: Callable[[int], None]
+    mend: Callable[[], None]
+    fell: Callable[[], bool]
+    lasts: bool = False  # until it is mended
+    blocks: bool = False  # Telegram says that the person has blocked us
+    twins: int = 0  # messages that may stand twice in a chat because of it
+    anew: bool = False  # begin with a token that Safaricom takes no more
+    kept_unheard: bool = False  # a callback may be answered 503 although it was kept
+
+
+async def play(house: House, story: Story, strike: Strike, nth: int) -> bool:
+    """Tell *story* with its *nth* call broken, mend, wait for its end, and judge; did it fall?"""
+    if strike.anew:
+        story.town.simulator.tokens.expire()
+    strike.arm(nth)
+    heard, in_trouble = len(story.town.answered), 0
+    story.tell()
+    for step in range(STEPS_MAX):
+        await house.tick(STEP_S if step < LONG_AFTER else LONG_STEP_S)
+        story.go_on()
+        if strike.lasts and strike.fell() and in_trouble < STEPS_IN_TROUBLE:
+            in_trouble += 1
+            if in_trouble == STEPS_IN_TROUBLE:
+                assert await house.healthz() == 503, "trouble, and readiness is green"
+                strike.mend()
+        elif over(story):
+            break
+    else:
+        raise AssertionError(f"it never ended: {standing(story)}")
+    fell = strike.fell()
+    strike.mend()
+    if strike.blocks and fell:
+        story.person.start()
+        while not over(story) or story.town.api.updates.pending:
+            await house.tick(STEP_S)
+    await judge(house, story, strike, story.town.answered[heard:])
+    return fell
+
+
+@dataclass
+class Tally:
+    """How often something was broken, and what was wrong then."""
+
+    broken: int = 0
+    wrong: list[str] = field(default_factory=list)
+    people: int = 0
+
+    async def play(self, house: House, name: str, strike: Strike, nth: int, how: str) -> bool:
+        self.people += 1
+        story = STORIES[name](house.town, self.people)
+        try:
+            fell = await play(house, story, strike, nth)
+        except AssertionError as exc:
+            strike.mend()
+            self.wrong.append(f"{name}, {how}, call {nth}: {exc}")
+            fell = True
+        self.broken += fell
+        return fell
+
+    async def each_call(
+        self, house: House, name: str, strike: Strike, how: str, *, every: int = 1
+    ) -> None:
+        """Tell the story with call 1 broken, with call 2, …, until it has no such call."""
+        nth = 1
+        while await self.play(house, name, strike, nth, how):
+            nth += every
+
+    async def each_statement(
+        self, house: House, name: str, fault: DiskFault, known: set[str]
+    ) -> None:
+        """Break each statement that is not *known* yet, whenever it is first read."""
+        disk = house.town.disk
+        await self.play(house, name, of_disk(house, fault), NEVER, fault)
+        for words in [each for each in disk.read if each not in known]:
+            known.add(words)
+            strike = of_disk(house, fault, like=words)
+            await self.play(house, name, strike, 1, f"{fault}: {words}")
+
+
+def of_disk(house: House, fault: DiskFault, *, like: str | None = None) -> Strike:
+    disk = house.town.disk
+    return Strike(
+        arm=lambda nth: disk.arm(fault, nth, like),
+        mend=disk.mend,
+        fell=lambda: disk.fell,
+        lasts=fault in (DiskFault.FULL, DiskFault.LOCKED),
+        twins=1,  # a message was sent, and that could not be written down
+        kept_unheard=fault is DiskFault.COMMITTED_AND_FAILED,
+    )
+
+
+def of_safaricom(house: House, fault: ReplyFault) -> Strike:
+    door = house.town.simulator.door
+    return Strike(
+        arm=lambda nth: door.arm(fault, nth), mend=door.mend, fell=lambda: door.fell, anew=True
+    )
+
+
+def of_telegram(house: House, fault: TelegramFault) -> Strike:
+    door = house.town.api.door
+    return Strike(
+        arm=lambda nth: door.arm(fault, nth),
+        mend=door.mend,
+        fell=lambda: door.fell,
+        blocks=fault is TelegramFault.FORBIDDEN,
+        twins=int(fault in (TelegramFault.CUT_AFTER, TelegramFault.SILENT)),
+    )
+
+
+def over(story: Story) -> bool:
+    """Nothing waits, is owed or is open; or it is open, and a person was called."""
+    town = story.town
+    waits = town.rows(
+        "SELECT 1 FROM inbox WHERE done_at IS NULL"
+        " UNION ALL SELECT 1 FROM notices WHERE state IN ('due', 'sending')"
+    )
+    payments = payments_of(story)
+    if waits or not payments:
+        return False
+    return not any(
+        row["status"] in BEFORE or (row["status"] == "unsure" and row["pending_at"] is None)
+        for row in payments
+    )
+
+
+def payments_of(story: Story) -> list[sqlite3.Row]:
+    return story.town.rows(
+        "SELECT payments.* FROM payments JOIN intents ON intents.id = payments.intent_id"
+        " WHERE intents.asked_by = ?",
+        story.person.id,
+    )
+
+
+def standing(story: Story) -> str:
+    """What stands in the books and in the chat, for the reader of a failed test."""
+    town = story.town
+    payments = [(row["status"], row["reason"], row["pending_at"]) for row in payments_of(story)]
+    notices = town.rows(
+        "SELECT kind, state, tries, why FROM notices WHERE chat_id = ?", story.chat.id
+    )
+    waiting = town.rows("SELECT update_id, tries FROM inbox WHERE done_at IS NULL")
+    texts = [message.text for message in story.chat.from_bot]
+    return f"{payments} {[tuple(row) for row in notices]} {[tuple(row) for row in waiting]} {texts}"
+
+
+async def judge(house: House, story: Story, strike: Strike, answered: Sequence[Answered]) -> None:
+    """Nothing lost, doubled or untold; 503 exactly when not kept; the process works on."""
+    town, books = story.town, story.town.simulator.books
+    accepted = [push for push in town.simulator.pushes_to(story.phone) if push.accepted]
+    references = [push.order.account_reference for push in accepted if push.order is not None]
+    assert len(references) == len(set(references)), "a payment was pushed twice"
+    theirs = {}
+    for push in accepted:
+        paid = books.row_of_push(push.checkout_request_id or "")
+        if paid is not None:
+            theirs[paid.account_reference] = paid.amount_cents
+    payments = payments_of(story)
+    ours = {row["push_ref"]: row["credited_cents"] for row in payments if row["status"] == "paid"}
+    for row in payments:
+        if row["status"] == "unsure" and row["checkout_index"] is None:
+            theirs.pop(row["push_ref"], None)  # nothing names it: a person looks
+    assert ours == theirs, f"{ours} != {theirs}: {standing(story)}"
+
+    said = story.chat.from_bot
+    paid_words = sum("✅" in message.text for message in said)
+    assert len(ours) <= paid_words <= len(ours) + strike.twins, standing(story)
+    owed = town.rows("SELECT kind, state FROM notices WHERE chat_id = ?", story.chat.id)
+    # Who blocks us is told of payments on coming back; a mere answer is gone.
+    untold = [row for row in owed if row["state"] != "told"]
+    gone = sum(strike.blocks and row["kind"] == "say" for row in untold)
+    assert len(untold) == gone, standing(story)
+    assert len(owed) - gone <= len(said) <= len(owed) + strike.twins, standing(story)
+
+    for each in answered:
+        right = each.status == (200 if each.kept else 503)
+        assert right or (strike.kept_unheard and each.status == 503), each
+    for _ in range(STEPS_TO_GREEN):
+        if await house.healthz() == 200:
+            return
+        await house.tick(STEP_S)
+    raise AssertionError("it is over, and readiness is red")

@@ -1,0 +1,131 @@
+"""
+The n-th call fails, for every n: of the disk, of Safaricom, of Telegram; and then it is over.
+
+Here each kind of trouble is met by some of the stories; `make prove` lets every story meet all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from mpesa.simulator import ReplyFault
+from tests.flows.house import House, open_town
+from tests.flows.rehearsals import (
+    STEP_S,
+    STORIES,
+    Story,
+    Strike,
+    Tally,
+    judge,
+    of_disk,
+    of_safaricom,
+    of_telegram,
+    over,
+)
+from tests.flows.troubles import DiskFault, TelegramFault
+
+NAMES = list(STORIES)
+PRIVATE = [name for name in NAMES if name not in ("in a group", "the phone is shared")]
+
+
+@pytest.fixture(autouse=True)
+def _seconds_as_timedelta(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without it RetryAfter warns, and warnings are errors here.
+    monkeypatch.setenv("PTB_TIMEDELTA", "1")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_town(tmp_path) as town, town.process() as opened:
+        yield opened
+
+
+async def test_every_statement_fails_once(house: House) -> None:
+    tally, known = Tally(), set[str]()
+    for name in STORIES:
+        await tally.each_statement(house, name, DiskFault.IO_ERROR, known)
+
+    assert tally.wrong == []
+    assert tally.broken >= 50
+
+
+async def test_the_disk_is_full_from_any_write_on(house: House) -> None:
+    tally, known = Tally(), set[str]()
+    for name in ("the phone is shared", "in a group"):
+        await tally.each_statement(house, name, DiskFault.FULL, known)
+
+    assert tally.wrong == []
+    assert tally.broken >= 15
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (DiskFault.LOCKED, "paid"),
+        (DiskFault.COMMITTED_AND_FAILED, "declined"),
+    ],
+)
+async def test_the_database_is_in_the_way_from_any_transaction_on(
+    house: House, fault: DiskFault, name: str
+) -> None:
+    tally = Tally()
+    await tally.each_call(house, name, of_disk(house, fault), fault)
+
+    assert tally.wrong == []
+    assert tally.broken >= 10
+
+
+async def test_safaricom_fails_at_any_request(house: House) -> None:
+    tally = Tally()
+    for number, fault in enumerate(ReplyFault):
+        name = NAMES[number % len(NAMES)]
+        await tally.each_call(house, name, of_safaricom(house, fault), fault)
+
+    assert tally.wrong == []
+    assert tally.broken >= 3 * len(ReplyFault)
+
+
+async def test_telegram_fails_at_any_call(house: House) -> None:
+    tally = Tally()
+    for number, fault in enumerate(TelegramFault):
+        names = PRIVATE if fault is TelegramFault.FORBIDDEN else NAMES
+        name = names[number % len(names)]
+        await tally.each_call(house, name, of_telegram(house, fault), fault)
+
+    assert tally.wrong == []
+    assert tally.broken >= 3 * len(TelegramFault)
+
+
+async def test_a_start_fails_at_any_statement_and_the_next_one_picks_up(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        for nth in count(1):
+            story = Story(town, nth)
+            async with town.process() as house:
+                story.tell()
+                while not town.simulator.pushes_to(story.phone):
+                    await house.tick(0.1)
+            town.disk.arm(DiskFault.IO_ERROR, nth)
+            try:
+                async with town.process():
+                    fell = town.disk.fell
+            except Exception:
+                fell = town.disk.fell
+                assert fell, "a start without trouble succeeds"
+            town.disk.mend()
+
+            async with town.process() as house:
+                await house.tick(STEP_S)
+                while not over(story):
+                    await house.tick(STEP_S)
+                strike = Strike(
+                    arm=lambda _nth: None, mend=town.disk.mend, fell=lambda: True, twins=2
+                )
+                await judge(house, story, strike, [])
+            if not fell:
+                break
+
+    assert nth > 15
