@@ -1,72 +1,96 @@
 """
-`make prove`: kill the real bot again and again, at random, and let Safaricom's books judge.
+`make prove`: every long proof, and one table of what was tried and what broke.
 
-Every round has a seed, which is printed when it fails. The exit status is 1 on any violation.
+    python -m tests.prove                        # all of it, at the full figures: hours
+    python -m tests.prove --share 0.01           # a hundredth of everything that can be counted
+    python -m tests.prove histories --share 0.2 --seed 7
+
+The exit status is 1 on any violation. Every violation is printed with its seed when it is met.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-import select
+import inspect
+import os
 import sys
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
-from tests.flows.kills import await_last_words, judge_errands, send_errands
-from tests.flows.world import World, open_world
+from tests.prove import (
+    calls,
+    crashes,
+    forgeries,
+    fuzz,
+    instances,
+    mutants,
+    mutation,
+    settle_sets,
+    slow,
+)
+from tests.prove.histories import run as histories
+from tests.prove.table import Row, printed
 
-ERRANDS = 12
-KILLS_PER_WORLD = 5
-LONGEST_LIFE_S = 2.5
+__all__ = ["main"]
 
 
-async def _live(world: World, seconds: float) -> None:
-    """Let the bot live for a while; the moment of its death is the point of this proof."""
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, select.select, [], [], [], seconds)
-    await world.bot.kill()
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How much of a proof is wanted."""
+
+    share: float
+    seed: int
+    jobs: int
+
+    def of(self, full: int, at_least: int = 1) -> int:
+        return max(at_least, round(full * self.share))
 
 
-async def one_world(seed: int) -> None:
-    """A dozen payments through five deaths, and the judge."""
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_world(Path(folder), start=False) as world:
-            errands = []
-            for turn in range(KILLS_PER_WORLD):
-                errands += send_errands(world, 1 + turn * ERRANDS, ERRANDS)
-                await world.bot.spawn()
-                await _live(world, chance.uniform(0.0, LONGEST_LIFE_S))
-            await world.bot.start()
-            await await_last_words(world, errands)
-            if await world.bot.stop() != 0:
-                raise AssertionError("the bot did not stop cleanly")
-            await judge_errands(world, errands)
+PARTS: dict[str, Callable[[Wish], Any]] = {
+    "settle": lambda wish: settle_sets.run(jobs=wish.jobs),
+    "calls": lambda wish: calls.run(every=max(1, round(1 / wish.share))),
+    "slow": lambda _wish: slow.run(),
+    "forgeries": lambda wish: forgeries.run(count=wish.of(100_000), seed=wish.seed),
+    "fuzz": lambda wish: fuzz.run(count=wish.of(1_000_000), seed=wish.seed),
+    "crashes": lambda wish: crashes.run(
+        kills=wish.of(1000),
+        storage_kills=wish.of(4000),
+        postgres_kills=wish.of(200),
+        seed=wish.seed,
+    ),
+    "instances": lambda wish: instances.run(
+        payments=wish.of(10_000, 100), kills=wish.of(40, 2), stops=wish.of(6), seed=wish.seed
+    ),
+    "mutation": lambda wish: mutation.run(jobs=wish.jobs),
+    "mutants": lambda wish: mutants.run(jobs=wish.jobs, histories=200, seed=wish.seed),
+    "histories": lambda wish: histories.run(wish.of(10_000), seed=wish.seed, jobs=wish.jobs),
+}
+"""The quick ones first: what breaks easily is seen early."""
+
+
+def prove(names: Sequence[str], wish: Wish) -> list[Row]:
+    rows: list[Row] = []
+    for name in names:
+        click.echo(f"{name} …", err=True)
+        found = PARTS[name](wish)
+        rows += asyncio.run(found) if inspect.iscoroutine(found) else found
+        click.echo(printed(rows[-1:]), err=True)
+    return rows
 
 
 @click.command()
-@click.option("--kills", type=int, default=100, show_default=True)
+@click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
+@click.option("--share", type=float, default=1.0, show_default=True, help="Of the full figures.")
 @click.option("--seed", type=int, default=1, show_default=True)
-def main(kills: int, seed: int) -> None:
+@click.option("--jobs", type=int, default=os.cpu_count() or 1, show_default=True)
+def main(parts: tuple[str, ...], share: float, seed: int, jobs: int) -> None:
     """Prove, and print one table."""
-    worlds = max(1, kills // KILLS_PER_WORLD)
-    violations = []
-    began = time.perf_counter()
-    for number in range(worlds):
-        try:
-            asyncio.run(one_world(seed + number))
-        except (AssertionError, TimeoutError) as exc:
-            violations.append(seed + number)
-            click.echo(f"seed {seed + number}: {str(exc)[:2000]}", err=True)
-    took = time.perf_counter() - began
-    done = worlds * KILLS_PER_WORLD
-    click.echo("what      how many  violations  seconds per thousand")
-    click.echo(f"kill -9   {done:8d}  {len(violations):10d}  {took / done * 1000:20.0f}")
-    sys.exit(1 if violations else 0)
+    rows = prove(parts or tuple(PARTS), Wish(share, seed, jobs))
+    click.echo(printed(rows))
+    sys.exit(1 if any(row.violations for row in rows) else 0)
 
 
 if __name__ == "__main__":

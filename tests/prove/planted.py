@@ -1,0 +1,566 @@
+"""
+The planted bugs: what each is, where, and which promise it breaks.
+
+Promises: I1 no credit without money · I2 no money lost or left unseen · I3 one push per attempt ·
+I4 one credit per receipt and attempt · I5 more evidence never uncredits · I6 order changes
+nothing · I7 told · I8 nothing silent for ever · I9 no cross-talk · I10 sums are those of the
+evidence · I11 answered only after COMMIT · I12 nothing moves for who is not authenticated ·
+line: the payer's line is protected · seen: who looked at whole numbers is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MONEY_FILES", "PLANTED", "PROMISES", "Planted"]
+
+PROMISES = tuple(f"I{number}" for number in range(1, 13))
+
+MONEY_FILES = (
+    *(
+        f"bot/core/{name}.py"
+        for name in (
+            *("ask", "books", "buttons", "hear", "inbox", "limits"),
+            *("people", "post", "reconcile", "replay", "send", "settle"),
+        )
+    ),
+    *(
+        f"storage/{name}.py"
+        for name in (
+            *("crypt", "engine", "evidence", "inbox", "lines", "notices"),
+            *("moves", "payments", "reading", "rooms", "schema", "units", "writer"),
+        )
+    ),
+    "bot/web/callbacks.py",
+    *(
+        f"mpesa/{name}.py"
+        for name in ("callbacks", "client", "results", "tokens", "transport", "wire")
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One bug: in *file*, each *old* text stands exactly once and becomes the *new* one."""
+
+    name: str
+    breaks: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+
+
+def _bug(name: str, breaks: str, file: str, old: str, new: str, *more: tuple[str, str]) -> Planted:
+    return Planted(name, breaks, file, ((old, new), *more))
+
+
+_SETTLE = (
+    _bug(
+        "a forged success above the limit credits",
+        "I1",
+        "bot/core/settle.py",
+        "return small and not each.held",
+        "return not each.held",
+    ),
+    _bug(
+        "a query that says 0 while the prompt is open credits",
+        "I1",
+        "bot/core/settle.py",
+        "prompt_was_over = begun_at is not None and query.at >= begun_at + PROMPT_LIFE",
+        "prompt_was_over = True",
+    ),
+    _bug(
+        "a held success credits",
+        "I1",
+        "bot/core/settle.py",
+        "return small and not each.held",
+        "return small",
+    ),
+    _bug(
+        "a no wins over a later proof",
+        "I5",
+        "bot/core/settle.py",
+        "    if credits:\n",
+        "    if credits and not _has(evidence, *NEGATIVES):\n",
+    ),
+    _bug(
+        "a yes beside a no is written off",
+        "I2",
+        "bot/core/settle.py",
+        "return (Status.REVIEW if of(*NEGATIVES) else Status.CONFIRMING), positives",
+        "return (Status.DECLINED if of(*NEGATIVES) else Status.CONFIRMING), positives",
+    ),
+    _bug(
+        "what nobody could say is called failed",
+        "I2",
+        "bot/core/settle.py",
+        "(Kind.LAPSED, Status.LAPSED),",
+        "(Kind.LAPSED, Status.DECLINED),",
+    ),
+    _bug(
+        "the credit that was listed first counts",
+        "I6",
+        "bot/core/settle.py",
+        "best = min(credits, key=lambda each: (CREDIT_RANK.index(each.kind), *_age(each)))",
+        "best = credits[0]",
+    ),
+    _bug(
+        "an untrusted body says no",
+        "I12",
+        "bot/core/settle.py",
+        "FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)",
+        "FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED, Kind.UNTRUSTED)",
+    ),
+    _bug(
+        "the record's amount is ignored",
+        "I10",
+        "bot/core/settle.py",
+        "credited_cents = asked_cents if best.amount_cents is None else best.amount_cents",
+        "credited_cents = asked_cents",
+    ),
+    _bug(
+        "a contradicted credit alarms nobody",
+        "I7",
+        "bot/core/settle.py",
+        "new_words = standing.words - payment.words",
+        "new_words = standing.words & payment.words",
+    ),
+    _bug(
+        "a last word is not told",
+        "I7",
+        "bot/core/settle.py",
+        "notices = [status_notice(payment.id)]",
+        "notices: list[NewNotice] = []",
+    ),
+    _bug(
+        "a yes that is no proof is never asked about",
+        "I8",
+        "bot/core/settle.py",
+        "case Status.CONFIRMING if payment.status is not Status.CONFIRMING:",
+        "case Status.CONFIRMING if payment.status is Status.CONFIRMING:",
+    ),
+    _bug(
+        "a payment that lapsed waits for nobody",
+        "I8",
+        "bot/core/settle.py",
+        "if standing.status in (Status.REVIEW, Status.LAPSED)",
+        "if standing.status in (Status.REVIEW,)",
+    ),
+)
+
+_PUSH = (
+    _bug(
+        "a push whose reply was lost is sent again",
+        "I3",
+        "bot/core/send.py",
+        "        except NotSent:\n            if left_s()",
+        "        except (NotSent, OutcomeUnknown):\n            if left_s()",
+    ),
+    _bug(
+        "a push that a crash cut off is sent again",
+        "I3",
+        "bot/core/send.py",
+        "            if payment.id not in self._in_hand:\n"
+        "                await self._cut_off(payment)",
+        "            self.start(payment.id)",
+        (
+            "            if payment.status is not Status.CREATED:\n"
+            "                return Admitted()\n            if payment.created_at",
+            "            if payment.status not in (Status.CREATED, Status.ASKING):\n"
+            "                return Admitted()\n            if payment.created_at",
+        ),
+    ),
+    _bug(
+        "a push that waited too long is sent all the same",
+        "I3",
+        "bot/core/send.py",
+        "if payment.created_at + SEND_WITHIN < now:",
+        "if payment.created_at + SEND_WITHIN > now + SEND_WITHIN:",
+    ),
+    _bug(
+        "a push that was cut off is never called unsure",
+        "I8",
+        "bot/core/send.py",
+        "await self._cut_off(payment)",
+        "self._wake()",
+    ),
+    _bug(
+        "the id of an accepted push is not kept",
+        "I8",
+        "bot/core/send.py",
+        "checkout_id=accepted.checkout_request_id if adopts else None,",
+        "checkout_id=None,",
+    ),
+    _bug(
+        "the library sends a push again when the connection breaks",
+        "I3",
+        "mpesa/client.py",
+        "        except Lost as lost:\n            raise OutcomeUnknown(str(lost)) from None\n",
+        "        except Lost:\n            reply = await self._transport.post(\n"
+        "                wire.PUSH_PATH, _encoded(body), authorization=_bearer(token)\n"
+        "            )\n",
+    ),
+    _bug(
+        "a redirect is followed with the push",
+        "I3",
+        "mpesa/transport.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+    ),
+    _bug(
+        "bytes that left are called not sent",
+        "I3",
+        "mpesa/transport.py",
+        "gate.passed = True",
+        "gate.passed = False",
+    ),
+    _bug(
+        "a late refusal throws the new token away",
+        "I3",
+        "mpesa/tokens.py",
+        "if token is self._token:",
+        "if token is not None:",
+    ),
+    _bug(
+        "a failing server's answer is a refusal",
+        "I2",
+        "mpesa/wire.py",
+        "if _DECLINED.fullmatch(written) and reply.status < 500:",
+        "if reply.status >= 500 or _DECLINED.fullmatch(written):",
+    ),
+    _bug(
+        "the same words twice are two payments",
+        "I3",
+        "bot/core/ask.py",
+        "known = await tx.payments.by_ask_key(request.ask_key)",
+        "known = None",
+        ("ask_key=request.ask_key,", "ask_key=self._ids.new(now),"),
+    ),
+    _bug(
+        "a payment that may be paid can be asked for again",
+        "I3",
+        "bot/core/ask.py",
+        "if previous.status in (Status.PAID, Status.CONFIRMING, Status.REVIEW):",
+        "if previous.status is Status.PAID:",
+    ),
+    _bug(
+        "two prompts may be on one phone",
+        "line",
+        "bot/core/limits.py",
+        "if facts.open_payment is not None:",
+        "if facts.open_payment is not None and facts.own:",
+    ),
+    _bug(
+        "a fifth prompt reaches the line",
+        "line",
+        "bot/core/limits.py",
+        "if facts.streak >= settings.incomplete_before_pause:",
+        "if facts.streak > settings.incomplete_before_pause:",
+    ),
+    _bug(
+        "prompts that were not completed are not counted",
+        "line",
+        "storage/lines.py",
+        "payments.c.begun_at > last_paid.scalar_subquery(),",
+        "payments.c.begun_at < last_paid.scalar_subquery(),",
+    ),
+)
+
+_HEARD = (
+    _bug(
+        "any signature opens a callback address",
+        "I12",
+        "bot/core/hear.py",
+        "return self._store.crypt.signed(ADDRESS, payment_id, mac)",
+        'return mac != "" or self._store.crypt.signed(ADDRESS, payment_id, mac)',
+    ),
+    _bug(
+        "the amount of a success is not compared",
+        "I1",
+        "bot/core/hear.py",
+        "right = heard.amount_cents == payment.amount_kes * 100",
+        "right = heard.amount_cents > 0",
+    ),
+    _bug(
+        "a callback may name another push",
+        "I9",
+        "bot/core/hear.py",
+        "if payment.checkout_index is not None and seen.checkout_index != payment.checkout_index:",
+        "if payment.checkout_index is None and seen.checkout_index is None:",
+    ),
+    _bug(
+        "a callback may name another request",
+        "I9",
+        "bot/core/hear.py",
+        "return known is None or heard.merchant_request_id == known",
+        "return known is None or heard.merchant_request_id != known or known != ''",
+    ),
+    _bug(
+        "one receipt credits two payments",
+        "I4",
+        "bot/core/hear.py",
+        "if seen.receipt_holder not in (None, payment.id):",
+        "if seen.receipt_holder == payment.id:",
+    ),
+    _bug(
+        "unconfirmed credits have no total",
+        "I1",
+        "bot/core/hear.py",
+        "if by_callback_alone and total_kes > self._unconfirmed_total_kes:",
+        "if by_callback_alone and payment.amount_kes > self._unconfirmed_total_kes:",
+    ),
+    _bug(
+        "a liar may fill the disk",
+        "I12",
+        "bot/core/hear.py",
+        "if seen.untrusted >= UNTRUSTED_KEPT:",
+        "if seen.untrusted < 0:",
+    ),
+    _bug(
+        "safaricom is answered before the commit",
+        "I11",
+        "bot/web/callbacks.py",
+        "await self.hear.callback(payment_id, heard, body, source=source)",
+        "asyncio.ensure_future(\n"
+        "                self.hear.callback(payment_id, heard, body, source=source)\n            )",
+    ),
+    _bug(
+        "safaricom is told 200 for what was not kept",
+        "I11",
+        "bot/web/callbacks.py",
+        'type(exc).__name__)\n            return web.Response(status=503, text="Try again")',
+        "type(exc).__name__)\n            return web.Response(body=ACCEPTED)",
+    ),
+    _bug(
+        "an amount is rounded",
+        "I1",
+        "mpesa/callbacks.py",
+        "exponent < -2",
+        "exponent < -9",
+    ),
+    _bug(
+        "a code that resembles 0 is a success",
+        "I1",
+        "mpesa/callbacks.py",
+        'if result.paid and code != "0" and not isinstance(code, int):',
+        'if result.paid and code == "no":',
+    ),
+    _bug(
+        "still being processed is a no",
+        "I2",
+        "mpesa/results.py",
+        '"Still being processed.", final=False',
+        '"Still being processed.", final=True',
+    ),
+    _bug(
+        "an answer about another payment is taken",
+        "I9",
+        "mpesa/wire.py",
+        'if body.get("CheckoutRequestID") != checkout_request_id:',
+        'if not body.get("CheckoutRequestID"):',
+    ),
+    _bug(
+        "a code that nobody knows ends a payment",
+        "I2",
+        "bot/core/reconcile.py",
+        "elif result.final:",
+        "elif result.code:",
+    ),
+    _bug(
+        "an answer counts as later than its question",
+        "I1",
+        "bot/core/reconcile.py",
+        "Kind.QUERY_PAID, hearsay, asked_at),)",
+        "Kind.QUERY_PAID, hearsay, now),)",
+    ),
+    _bug(
+        "asking never ends",
+        "I8",
+        "bot/core/reconcile.py",
+        "payment.status in OPEN and exhausted:",
+        "payment.status is Status.PAID and exhausted:",
+    ),
+    _bug(
+        "a payment without an id never comes to a person",
+        "I8",
+        "bot/core/reconcile.py",
+        "if now < pending_from:",
+        "if now >= begun_at:",
+    ),
+    _bug(
+        "a claim is a credit",
+        "I1",
+        "bot/core/people.py",
+        "kind=Kind.CLAIM,",
+        "kind=Kind.OPERATOR_PAID,",
+    ),
+    _bug(
+        "anybody may press a button",
+        "I12",
+        "bot/core/buttons.py",
+        "if shown.deed.owner not in (None, by):",
+        "if shown.deed.owner == -1:",
+    ),
+    _bug(
+        "nobody knows who looked at whole numbers",
+        "seen",
+        "bot/core/books.py",
+        "payment_ids=[payment.id for payment in found],",
+        "payment_ids=[],",
+    ),
+    _bug(
+        "a replay looks away from money",
+        "I10",
+        "bot/core/replay.py",
+        '*("status", "words", "reason", "receipt", "credited_cents"),',
+        '*("status", "words", "reason", "receipt"),',
+    ),
+)
+
+_KEPT = (
+    _bug(
+        "the same evidence twice is two",
+        "I4",
+        "storage/units.py",
+        "if (each.kind, each.digest) not in told]",
+        "if each.kind not in told]",
+    ),
+    _bug(
+        "a receipt that was taken in this very commit is free",
+        "I4",
+        "storage/units.py",
+        "self._receipt_holders[receipt] = unit.payment_id",
+        "self._receipt_holders.pop(receipt, None)",
+    ),
+    _bug(
+        "evidence that moves nothing is not settled",
+        "I6",
+        "storage/units.py",
+        'changes["rev"] = case.now.rev + max(1, len(fresh))',
+        'changes["rev"] = case.now.rev + (1 if admitted.changes else 0)',
+    ),
+    _bug(
+        "a slow instance writes over a quick one",
+        "I5",
+        "storage/moves.py",
+        'payments.c.rev == bindparam("key_rev"))',
+        'payments.c.rev >= 0 * bindparam("key_rev"))',
+    ),
+    _bug(
+        "half asked payments are not found at start",
+        "I8",
+        "storage/schema.py",
+        "UNSENT = text(\"status IN ('created', 'asking')\")",
+        "UNSENT = text(\"status IN ('created')\")",
+    ),
+    _bug(
+        "what was cut off while it asked is never found",
+        "I8",
+        "storage/payments.py",
+        "query = select(payments).where(payments.c.status == Status.ASKING)",
+        "query = select(payments).where(payments.c.status == Status.UNSURE)",
+    ),
+    _bug(
+        "a rival's receipt is taken from it",
+        "I4",
+        "storage/evidence.py",
+        "pg_insert(receipts)\n    .on_conflict_do_nothing(",
+        'pg_insert(receipts)\n    .on_conflict_do_update(set_={"at": 0}, ',
+    ),
+    _bug(
+        "bodies without a payment may fill the disk",
+        "I12",
+        "storage/evidence.py",
+        ">= ORPHANS_PER_PAYMENT",
+        "< 0",
+    ),
+    _bug(
+        "a write is answered without a commit",
+        "I11",
+        "storage/rooms.py",
+        "            work(connection)  # if it raises, closing the connection rolls back\n"
+        "            _commit(connection)",
+        "            work(connection)  # if it raises, closing the connection rolls back",
+    ),
+    _bug(
+        "evidence that cannot be settled is thrown away",
+        "I2",
+        "storage/writer.py",
+        "settle, failed = False, exc",
+        "failed = exc",
+    ),
+    _bug(
+        "one poisoned write takes the others along",
+        "I2",
+        "storage/writer.py",
+        "            elif len(batch) == 1:\n",
+        "            elif len(batch) > 1:\n                self._reject(batch, exc)\n"
+        "            elif len(batch) == 1:\n",
+    ),
+    _bug(
+        "what changed while it was being told is forgotten",
+        "I7",
+        "storage/notices.py",
+        '"state": case((newer, "due"), else_="told"),',
+        '"state": case((newer, "told"), else_="told"),',
+    ),
+    _bug(
+        "a message that a crash cut off is never sent",
+        "I7",
+        "storage/notices.py",
+        '            and_(notices.c.state == "sending", over),',
+        '            and_(notices.c.state == "dead", over),',
+    ),
+    _bug(
+        "every edit is a new message",
+        "I7",
+        "bot/core/post.py",
+        "message_id=message_id, now=",
+        "message_id=None, now=",
+    ),
+    _bug(
+        "an update that failed once is given up",
+        "I7",
+        "bot/core/inbox.py",
+        "            if tries >= TRIES_MAX:",
+        "            if tries >= 1:",
+    ),
+    _bug(
+        "a redelivered update is new",
+        "I3",
+        "storage/inbox.py",
+        'make(inbox).on_conflict_do_nothing(index_elements=["update_id"]), rows',
+        "make(inbox).on_conflict_do_update(\n"
+        '                index_elements=["update_id"], set_={"done_at": None}\n'
+        "            ),\n            rows,",
+    ),
+    _bug(
+        "a signature of nothing is good",
+        "I12",
+        "storage/crypt.py",
+        "        good = False\n",
+        "        good = not mac.strip('0')\n",
+    ),
+    _bug(
+        "two processes may have one file",
+        "I3",
+        "storage/engine.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+    ),
+    _bug(
+        "a commit does not wait for the disk",
+        "I11",
+        "storage/engine.py",
+        '"synchronous = FULL",',
+        '"synchronous = OFF",',
+    ),
+    _bug(
+        "a replay does not see the last payments",
+        "I10",
+        "storage/reading.py",
+        "if len(found) < batch:",
+        "if len(found) <= batch:",
+    ),
+)
+
+PLANTED = (*_SETTLE, *_PUSH, *_HEARD, *_KEPT)
