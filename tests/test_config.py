@@ -227,6 +227,46 @@ def test_addresses_are_put_in_one_form(write_config: WriteConfig) -> None:
     assert webhook.trusted_proxies == ("10.0.0.0/8", "::1/128")
 
 
+def test_callers_are_networks_or_safaricoms_own(write_config: WriteConfig) -> None:
+    lines = '[webhook]\nhost = "0.0.0.0"\nallow_from = ["safaricom", "198.51.100.7/24"]'
+
+    webhook = load_config(write_config(("[webhook]", lines))).webhook
+
+    assert webhook.allow_from == ("safaricom", "198.51.100.0/24")
+    assert len(webhook.callers) == 13
+    assert {"196.201.214.200", "198.51.100.0/24"} <= set(webhook.callers)
+
+
+@pytest.mark.parametrize("value", ["Safaricom", "196.201.214", "*", "pay.example.org", ""])
+def test_a_caller_that_is_no_network_is_refused_by_its_key(
+    write_config: WriteConfig, value: str
+) -> None:
+    lines = f'[webhook]\ntrusted_proxies = ["127.0.0.1"]\nallow_from = ["{value}"]'
+
+    [line] = problems(write_config(("[webhook]", lines)))
+
+    assert line.startswith("webhook.allow_from.0: must be")
+
+
+@pytest.mark.parametrize(
+    ("more", "fits"),
+    [
+        ("", False),
+        ('host = "::1"', False),
+        ('trusted_proxies = ["127.0.0.1"]', True),
+        ('host = "0.0.0.0"', True),
+    ],
+)
+def test_callers_need_a_way_to_be_seen(write_config: WriteConfig, more: str, fits: bool) -> None:
+    path = write_config(("[webhook]", f'[webhook]\nallow_from = ["safaricom"]\n{more}'))
+
+    if fits:
+        load_config(path)
+    else:
+        [line] = problems(path)
+        assert line.startswith("webhook.allow_from: webhook.host is this machine")
+
+
 def test_every_problem_is_told_at_once(write_config: WriteConfig) -> None:
     path = write_config(("174379", "x"), ("[900]", "[0]"), more="[logs]\nlevel = 1")
 

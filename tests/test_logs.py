@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -186,3 +187,18 @@ def test_redacting_never_fails(text: str, secrets: list[str]) -> None:
     redacted = Redactor(secrets).text(text)
 
     assert not [each for each in secrets if len(each) >= 6 and each != "***" and each in redacted]
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    went_on = tmp_path / "went on"
+    program = (
+        "import logging, pathlib, sys\n"
+        "from bot.logs import configure\n"
+        "configure('info', 'text')\n"
+        "logging.getLogger('storage.writer').error('storage.not_kept')\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        subprocess.run([sys.executable, "-c", program, went_on], stdout=full, stderr=full)
+
+    assert went_on.exists()

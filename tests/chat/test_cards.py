@@ -60,7 +60,6 @@ def stationery(**changes: Any) -> Stationery:
     return Stationery(
         texts=TEXTS,
         collector=collector(**changes),
-        sign=lambda action, payment_id: f"{action}:{payment_id}:{'0' * 16}",
         username="lipabot",
     )
 
@@ -131,7 +130,7 @@ def actions(*args: Any, **kwargs: Any) -> list[str]:
 
 
 def _does(button: Button) -> str:
-    return f"copy {button.copy}" if button.data is None else button.data.partition(":")[0]
+    return f"copy {button.copy}" if button.does is None else button.does.action
 
 
 def cases() -> list[Case]:
@@ -482,7 +481,7 @@ def test_every_refusal_has_words(reason: RefusalReason, language: str) -> None:
     text = refusal_text(refusal, language, TEXTS, now=LATER)
 
     assert parse_html(text).text
-    timeless = reason in (RefusalReason.DECIDED, RefusalReason.AMOUNT)
+    timeless = reason in (RefusalReason.DECIDED, RefusalReason.AMOUNT, RefusalReason.STALE)
     assert ("21:08" in text) is not timeless
 
 

@@ -19,6 +19,7 @@ from bot.core.buttons import Buttons
 from bot.core.core import Core
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.lead import Lead
 from bot.core.limits import LimitSettings
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
@@ -140,7 +141,8 @@ class Office:
             books=self.books,
             post=post,
             inbox=Inbox(store=store, clock=clock, wake=wake),
-            buttons=Buttons(store.crypt),
+            lead=Lead(store=store, clock=clock, role="polling"),
+            buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
             collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
             clock=clock,
             operators=frozenset({OPERATOR}),
@@ -479,22 +481,6 @@ async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> N
     office.jane.say("UKN4ABCDE8 Confirmed.")
     await office.said(office.jane.chat, "To ask for a payment")
     assert not any("✅" in message.text for message in office.jane.chat.from_bot)
-
-
-async def test_a_button_with_a_false_signature_is_old(office: Office) -> None:
-    status = await office.pay(office.jane, "/pay 50 0712345678")
-    button = status.button("No prompt came")
-    forged = f"again:{button.value.split(':')[1]}:{'0' * 16}"
-    status.button("No prompt came")
-    press = office.jane.press(status, "No prompt came")
-    await office.answered(press)
-    press.data, press.answered = forged, False
-
-    office.jane.press_again(press)
-
-    assert (
-        await office.answered(press) == "This button is old. /status shows how your payments stand."
-    )
 
 
 async def test_language_is_telegrams_until_it_is_chosen(office: Office) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bot.core.inbox import Inbox
 from bot.core.post import Post
 from storage.engine import Store
 from storage.errors import StoreBusy, StoreFailed
+from storage.records import NewUpdate
 from tests.stores import TestClock
 
 
@@ -25,15 +27,15 @@ class ShakyInbox(Inbox):
         self.fail_before = 0
         self.fail_after = 0
 
-    async def take(self, update_id: int, body: str) -> bool:
+    async def take_all(self, new: Sequence[NewUpdate]) -> set[int]:
         if self.fail_before:
             self.fail_before -= 1
             raise StoreBusy("busy")
-        new = await super().take(update_id, body)
+        ours = await super().take_all(new)
         if self.fail_after:
             self.fail_after -= 1
             raise StoreFailed("the COMMIT was not answered")
-        return new
+        return ours
 
 
 def body_of(update_id: int, text: str = "/pay 50", chat_id: int = 1001) -> dict[str, Any]:
@@ -73,10 +75,20 @@ def ids_in(queue: InboxQueue) -> list[int]:
     return found
 
 
+async def poll(queue: InboxQueue, *updates: Update) -> None:
+    """Put as PTB does, and come to the point at which Telegram is asked for more."""
+    for update in updates:
+        await queue.put(update)
+    await queue.kept()
+
+
 async def test_an_update_is_committed_before_it_is_enqueued(
-    queue: InboxQueue, inbox: Inbox
+    queue: InboxQueue, inbox: Inbox, shaky: ShakyInbox
 ) -> None:
+    shaky.fail_before = 1
     await queue.put(update_of(7))
+    assert queue.empty()
+    await queue.kept()
 
     waiting = await inbox.waiting()
     assert [item.update_id for item in waiting] == [7]
@@ -85,10 +97,22 @@ async def test_an_update_is_committed_before_it_is_enqueued(
 
 
 async def test_the_same_update_twice_is_handled_once(queue: InboxQueue) -> None:
-    await queue.put(update_of(7))
-    await queue.put(update_of(7))
+    await poll(queue, update_of(7), update_of(7))
+    await poll(queue, update_of(7))
 
     assert ids_in(queue) == [7]
+
+
+async def test_what_comes_together_is_committed_together_and_in_order(
+    queue: InboxQueue, kept: Store, inbox: Inbox
+) -> None:
+    before = kept.commits
+
+    await poll(queue, *(update_of(each, chat_id=each % 7) for each in range(100)))
+
+    assert kept.commits - before <= 2
+    assert ids_in(queue) == list(range(100))
+    assert len(await inbox.waiting()) == 100
 
 
 async def test_while_the_store_fails_put_waits_longer_and_longer_and_drops_nothing(
@@ -97,9 +121,9 @@ async def test_while_the_store_fails_put_waits_longer_and_longer_and_drops_nothi
     shaky.fail_before = 5
     before = clock.now()
 
-    await queue.put(update_of(7))
+    await poll(queue, update_of(7), update_of(8))
 
-    assert ids_in(queue) == [7]
+    assert ids_in(queue) == [7, 8]
     assert (clock.now() - before).total_seconds() == 0.5 + 1 + 2 + 4 + 8
 
 
@@ -108,7 +132,7 @@ async def test_a_commit_whose_answer_was_lost_still_enqueues(
 ) -> None:
     shaky.fail_after = 1
 
-    await queue.put(update_of(7))
+    await poll(queue, update_of(7))
 
     assert ids_in(queue) == [7]
 

@@ -13,6 +13,7 @@ from bot.core.post import Post
 from bot.playground.botapi import BotApi
 from bot.playground.people import Person
 from storage.engine import Store
+from storage.errors import StoreBusy
 from storage.records import (
     Button,
     Closing,
@@ -318,3 +319,29 @@ async def test_what_was_being_sent_when_we_stopped_is_sent_by_the_next(
     await house.notifier.run_due()
 
     assert house.seen(1001) == ["hello"]
+
+
+class NotNow(Sayings):
+    """Makes nothing as long as the store takes nothing."""
+
+    failures = 10
+
+    async def make(self, notice: Notice) -> Reply | None:
+        if self.failures:
+            self.failures -= 1
+            raise StoreBusy("too much is waiting")
+        return await super().make(notice)
+
+
+async def test_a_message_is_not_given_up_because_the_store_is_busy(
+    bot: ExtBot[None], house: House, jane: Person
+) -> None:
+    patient = Notifier(bot=bot, post=house.post, clock=house.clock, make=NotNow().make)
+    await house.say(1001, "one")
+
+    for _ in range(11):
+        await patient.run_due()
+        house.clock.advance(1)
+
+    assert house.seen(1001) == ["one"]
+    assert await house.post.owed() == 0

@@ -1,7 +1,12 @@
 """The public face of the package is what it says, and its error tree is complete."""
 
+import inspect
+import re
+from pathlib import Path
+
 import mpesa
 from mpesa import errors
+from mpesa.client import Daraja
 
 
 def test_the_public_names_are_sorted_and_exist() -> None:
@@ -24,3 +29,22 @@ def test_whether_a_prompt_may_be_out_is_answered_by_one_branch_each() -> None:
     assert not issubclass(errors.OutcomeUnknown, errors.NotSent | errors.Refused)
     assert not issubclass(errors.Refused, errors.NotSent)
     assert not issubclass(errors.NoAnswer, errors.NotSent | errors.Refused | errors.OutcomeUnknown)
+
+
+def test_the_client_can_ask_for_money_and_send_none() -> None:
+    doors = {name for name, _ in inspect.getmembers(Daraja, inspect.isfunction) if name[0] != "_"}
+    assert doors == {"ready", "push", "query"}
+
+    sources = (
+        Path(mpesa.__file__).parent / name for name in ("client.py", "transport.py", "wire.py")
+    )
+    paths = {
+        path
+        for source in sources
+        for path in re.findall(r'"(/[a-z]+/[\w/]+)', source.read_text(encoding="utf-8"))
+    }
+    assert paths == {
+        "/oauth/v1/generate",
+        "/mpesa/stkpush/v1/processrequest",
+        "/mpesa/stkpushquery/v1/query",
+    }

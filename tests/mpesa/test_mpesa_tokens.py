@@ -1,6 +1,7 @@
 """One token for everybody, fetched by one flight, renewed before it ends."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -198,3 +199,61 @@ async def test_closing_ends_a_flight_that_is_out(
 
     await asyncio.wait([waiter])
     assert waiter.cancelled()
+
+
+class Shelf:
+    """A shelf on which another process may have put a token."""
+
+    def __init__(self) -> None:
+        self.kept: Token | None = None
+        self.refused: list[Token | None] = []
+
+    async def renew(
+        self,
+        fetch: Callable[[], Awaitable[Token]],
+        *,
+        refused: Token | None,
+        spent: Callable[[Token], bool],
+    ) -> Token:
+        self.refused.append(refused)
+        if self.kept is None or self.kept == refused or spent(self.kept):
+            self.kept = await fetch()
+        return self.kept
+
+
+async def test_a_token_on_the_shelf_is_used_and_not_fetched(
+    service: TokenService, clock: Clock
+) -> None:
+    shelf = Shelf()
+    await TokenKeeper(service.fetch, clock.now, shelf=shelf).get()
+
+    token = await TokenKeeper(service.fetch, clock.now, shelf=shelf).get()
+
+    assert token.value == "t1"
+    assert service.asked == 1
+
+
+async def test_only_the_token_that_was_refused_is_replaced(
+    service: TokenService, clock: Clock
+) -> None:
+    shelf = Shelf()
+    one = TokenKeeper(service.fetch, clock.now, shelf=shelf)
+    other = TokenKeeper(service.fetch, clock.now, shelf=shelf)
+    first = await one.get()
+    assert await other.get() is first
+    one.refuse(first)
+    second = await one.get()
+
+    other.refuse(first)  # voided by what the first process has fetched meanwhile
+
+    assert await other.get() is second
+    assert shelf.refused[-1] is first
+    assert service.asked == 2
+
+
+async def test_a_shelved_token_that_is_due_is_renewed(service: TokenService, clock: Clock) -> None:
+    shelf = Shelf()
+    await TokenKeeper(service.fetch, clock.now, shelf=shelf).get()
+    clock.pass_s(3600 - 30)
+
+    assert (await TokenKeeper(service.fetch, clock.now, shelf=shelf).get()).value == "t2"

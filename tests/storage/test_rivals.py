@@ -36,7 +36,7 @@ async def test_payments_that_wait_together_are_settled_in_one_commit(store: Stor
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("open_a_store", ["postgres"], indirect=True)
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 async def test_two_processes_that_block_each_other_both_get_through(
     open_a_store: OpenStore,
 ) -> None:
@@ -57,7 +57,7 @@ async def test_two_processes_that_block_each_other_both_get_through(
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("open_a_store", ["postgres"], indirect=True)
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 async def test_connections_that_the_server_closed_cost_nobody_a_write_or_a_look(
     open_a_store: OpenStore,
 ) -> None:
@@ -77,7 +77,7 @@ async def test_connections_that_the_server_closed_cost_nobody_a_write_or_a_look(
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("open_a_store", ["postgres"], indirect=True)
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 async def test_a_value_that_the_database_refuses_fails_alone(open_a_store: OpenStore) -> None:
     async with open_a_store() as store:
         poison = Person(id=1, language="\0")  # no text of PostgreSQL's may hold it

@@ -259,6 +259,26 @@ async def test_telegram_must_know_the_secret(
     assert bool(door.updates) is kept
 
 
+async def test_who_does_not_know_the_secret_is_told_nothing_and_reaches_nobody(door: Door) -> None:
+    name = "X-Telegram-Bot-Api-Secret-Token"
+    wrong: list[dict[str, str]] = [
+        {},
+        *({name: each} for each in ("", SECRET[:-1], f"{SECRET}x", SECRET.upper(), "x" * 256)),
+        {"Authorization": SECRET},
+        {"Cookie": f"{name}={SECRET}"},
+    ]
+    answers = set()
+    for headers in wrong:
+        async with door.client.post(
+            f"/telegram?{name}=1", data=b'{"update_id": 1}', headers=headers
+        ) as answer:
+            shown = tuple(sorted((k, v) for k, v in answer.headers.items() if k != "Date"))
+            answers.add((answer.status, await answer.text(), shown))
+
+    assert [status for status, _, _ in answers] == [401]
+    assert door.updates == []
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [

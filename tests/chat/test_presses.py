@@ -1,0 +1,250 @@
+"""Presses: by whom, where, how often and how late, through the whole chat side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import func, select
+
+from bot.chat.keyboards import Action
+from bot.chat.person import LANGUAGE_BUTTONS
+from bot.chat.routes import BUTTON_RULES, PAYMENT_BUTTONS, PERSON_BUTTONS
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Chat, Message
+from bot.playground.people import Person
+from bot.playground.world import Press
+from storage import schema
+from storage.engine import Store
+from tests.chat.test_conversation import Office
+from tests.stores import TestClock
+
+OLD = "This button is old. /status shows how your payments stand."
+STALE = "That button had waited too long"
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    made = Office(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+@pytest.fixture
+def group(office: Office, api: BotApi) -> Chat:
+    return api.group(-5001, "Harambee", [office.jane, office.otieno])
+
+
+async def not_paid(office: Office, chat: Chat | None = None) -> Message:
+    """Jane's payment that she cancelled on the phone: its message offers to try again."""
+    words = "/pay 50 0712345678" if chat is None else "/pay@lipa_demo_bot 50 0712345678"
+    status = await office.pay(office.jane, words, chat)
+    await office.result(1032)
+    await office.said(chat or office.jane.chat, "Not paid" if chat is None else "Not completed")
+    return status
+
+
+def press_data(person: Person, message: Message, data: str) -> Press:
+    """What a client can send that keeps to no rules: any data, under any message."""
+    press = Press(f"made-up-{data}", person, message, data, at_s=person.world.clock())
+    person.world.presses[press.id] = press
+    person.press_again(press)
+    return press
+
+
+def data_of(message: Message, label: str) -> str:
+    return message.button(label).value
+
+
+async def button_rows(office: Office) -> int:
+    async with office.store.read() as tx:
+        query = select(func.count()).select_from(schema.buttons)
+        found: int = (await tx.buttons._connection.execute(query)).scalar_one()
+        return found
+
+
+async def put_off(office: Office) -> bool:
+    """Whether a message waits to be sent once more."""
+    async with office.store.read() as tx:
+        query = select(schema.notices.c.id).where(schema.notices.c.why.is_not(None))
+        return (await tx.notices._connection.execute(query)).first() is not None
+
+
+def test_every_button_has_its_rule() -> None:
+    assert set(PAYMENT_BUTTONS) == {action.value for action in Action}
+    assert set(PERSON_BUTTONS) == {"share", "forget", *LANGUAGE_BUTTONS}
+    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS}
+    assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {"again", "unseen"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [f"again:{'0' * 31}1:{'0' * 16}", "A" * 24, "again", "x" * 64],
+    ids=["as it once was", "guessed", "a word", "long"],
+)
+async def test_what_we_never_showed_does_nothing(office: Office, data: str) -> None:
+    status = await not_paid(office)
+
+    press = press_data(office.jane, status, data)
+
+    assert await office.answered(press) == OLD
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_others_in_the_group_press_in_vain_and_are_told_in_their_language(
+    office: Office, group: Chat
+) -> None:
+    status = await not_paid(office, group)
+
+    theirs = office.otieno.press(status, "Try again")
+
+    assert await office.answered(theirs) == "Ni Jane tu anayeweza kubonyeza hii."
+    assert len(office.daraja.pushes) == 1
+    assert await office.answered(office.jane.press(status, "Try again")) == (
+        "Sending a new prompt to 0712***678."
+    )
+
+
+async def test_a_button_works_in_the_chat_that_showed_it_only(office: Office, group: Chat) -> None:
+    status = await not_paid(office)
+    office.jane.say("/status@lipa_demo_bot", chat=group)
+    elsewhere = await office.said(group, "no payment here")
+
+    press = press_data(office.jane, elsewhere, data_of(status, "Try again"))
+
+    assert await office.answered(press) == "This button belongs to another chat. Nothing was done."
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_nobody_behind_a_press_no_effect(office: Office, group: Chat) -> None:
+    status = await not_paid(office, group)
+    anonymous = office.api.person(1087968824, "Group")
+    anonymous.is_bot = True
+
+    press = press_data(anonymous, status, data_of(status, "Try again"))
+
+    assert await office.answered(press) == "Only the person who asked can press this."
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_a_late_press_is_told_in_the_chat_once_and_the_fresh_button_works(
+    office: Office,
+) -> None:
+    status = await not_paid(office)
+    office.clock.advance(15 * 60)
+
+    first, second = (office.jane.press(status, "Try again") for _ in range(2))
+    for each in (first, second):
+        assert (await office.answered(each)).startswith(f"⏰ {STALE}")
+    told = await office.said(office.jane.chat, STALE)
+    await office.handled()
+    before = len(office.daraja.pushes)
+    office.jane.press(told, "Try again")
+    await office.said(office.jane.chat, "Check the phone", after=told)
+    await office.handled()
+
+    assert before == 1
+    assert [STALE in each.text for each in office.jane.chat.from_bot].count(True) == 1
+    assert len(office.daraja.pushes) == 2
+
+
+async def test_what_was_pressed_while_we_were_down_is_answered_not_carried_out(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+    async with office.open():
+        status = await not_paid(office)
+        await office.handled()
+    for _ in range(3):
+        office.jane.press(status, "Try again")
+    clock.advance(3600)
+
+    async with office.open():
+        await office.said(office.jane.chat, STALE)
+        await office.handled()
+
+    assert len(office.daraja.pushes) == 1
+    assert [STALE in each.text for each in office.jane.chat.from_bot].count(True) == 1
+
+
+async def test_a_press_on_its_way_for_a_moment_is_carried_out(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Office(api, kept, clock)
+    async with office.open():
+        status = await not_paid(office)
+        await office.handled()
+    office.jane.press(status, "Try again")
+    clock.advance(60)
+
+    async with office.open():
+        await office.said(office.jane.chat, "Check the phone", after=status)
+        await office.handled()
+
+    assert len(office.daraja.pushes) == 2
+
+
+async def test_a_message_that_arrived_twice_tries_again_once(office: Office) -> None:
+    def told() -> list[Message]:
+        return [each for each in office.jane.chat.from_bot if STALE in each.text]
+
+    status = await not_paid(office)
+    await office.handled()
+    office.clock.advance(16 * 60)
+    office.api.faults.lose_reply(method="sendMessage", times=1)
+    office.jane.press(status, "Try again")
+    async with asyncio.timeout(5):
+        while not await put_off(office):
+            continue
+    office.clock.advance(2)
+    await office.api.wait_for(lambda: len(told()) == 2)
+
+    one, twin = told()
+    for each in (one, twin):
+        await office.answered(office.jane.press(each, "Try again"))
+
+    assert data_of(one, "Try again") == data_of(twin, "Try again")
+    assert len(office.daraja.pushes) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (0, "That was pressed already, and the new payment is paid."),
+        (1032, "That was pressed already. The new one was not paid either: see its own message."),
+        (None, "That was pressed already: see the newer message."),
+    ],
+)
+async def test_a_second_press_learns_what_became_of_the_first(
+    office: Office, code: int | None, said: str
+) -> None:
+    status = await not_paid(office)
+    data = data_of(status, "Try again")
+    office.jane.press(status, "Try again")
+    await office.said(office.jane.chat, "Check the phone", after=status)
+    if code is not None:
+        await office.result(code, receipt="UKN4ABCDE7")
+
+    press = press_data(office.jane, status, data)
+
+    assert await office.answered(press) == said
+    assert len(office.daraja.pushes) == 2
+
+
+async def test_checking_may_be_pressed_again_and_again_and_keeps_its_one_record(
+    office: Office,
+) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.handled()
+    before = await button_rows(office)
+
+    answers = []
+    for _ in range(3):
+        answers.append(await office.answered(office.jane.press(status, "check now")))
+        await office.handled()
+        office.clock.advance(31)
+
+    assert all(each.startswith("Asking Safaricom now") for each in answers)
+    assert await button_rows(office) == before

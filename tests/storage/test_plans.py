@@ -1,0 +1,100 @@
+"""What is looked for all day long is found by an index, however much is stored: plans, asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from storage.engine import Store
+from storage.records import Kind, Status
+from storage.tx import Tx
+from tests.bench.rows import fill
+from tests.fakes import fact, told, unit_of
+from tests.stores import NOON
+
+STORED = 20_000
+BY_INDEX = "SCAN payments USING INDEX payments_unconfirmed"
+LATER = NOON + timedelta(days=1)
+
+Statement = tuple[str, Any]
+
+
+@contextmanager
+def overheard() -> Iterator[list[Statement]]:
+    """Every statement of this process, with its values, while the block runs."""
+    heard: list[Statement] = []
+
+    def hear(
+        _connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool
+    ) -> None:
+        heard.append((statement, values))
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield heard
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
+
+async def plan(store: Store, statement: Statement) -> str:
+    """How the database goes about it."""
+
+    def explained(connection: Any) -> str:
+        sqlite = connection.dialect.name == "sqlite"
+        how = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
+        rows = connection.exec_driver_sql(how + statement[0], statement[1]).all()
+        return "\n".join(str(row[-1]) for row in rows)
+
+    async with store.read() as tx:
+        return await tx.payments._connection.run_sync(explained)
+
+
+@pytest.fixture
+async def full(store: Store) -> Store:
+    """A store with many payments that are over and done with, as after some months."""
+    await fill(store, STORED, status=Status.PAID, begun_at=NOON)
+    await store.write(lambda tx: tx.payments._connection.execute(text("ANALYZE")))
+    return store
+
+
+SWEEPS: list[tuple[str, Callable[[Tx], Awaitable[Any]]]] = [
+    ("payments_due", lambda tx: tx.payments.due(now=LATER, limit=50)),
+    ("payments_due", lambda tx: tx.payments.due_without_id(now=LATER, limit=50)),
+    ("payments_unsent", lambda tx: tx.payments.unsent(limit=50)),
+    ("payments_unsettled", lambda tx: tx.payments.unsettled(limit=50, tries=5)),
+    ("payments_pending", lambda tx: tx.payments.pending(limit=50)),
+]
+
+
+@pytest.mark.parametrize(("index", "look"), SWEEPS)
+async def test_a_sweep_reads_its_index_and_not_the_table(
+    full: Store, index: str, look: Callable[[Tx], Awaitable[Any]]
+) -> None:
+    with overheard() as heard:
+        async with full.read() as tx:
+            await look(tx)
+
+    selects = [each for each in heard if each[0].startswith("SELECT")]
+    assert selects
+    for each in selects:
+        assert index in await plan(full, each)
+
+
+async def test_a_callback_reads_by_key_and_index_only(full: Store) -> None:
+    with overheard() as heard:
+        await full.submit(
+            unit_of(fact(Kind.CALLBACK_PAID, receipt="UKN1ABCDEF"), checkout_id="ws_CO_1"), told
+        )
+
+    selects = [each for each in heard if each[0].startswith("SELECT")]
+    plans = [await plan(full, each) for each in selects]
+    assert len(selects) == 5
+    assert any("payments_unconfirmed" in each for each in plans)
+    for each in plans:
+        assert "SCAN payments" not in each.replace(BY_INDEX, "")
+        assert "Seq Scan on payments" not in each
