@@ -21,10 +21,11 @@ demo: $(VENV)/.runtime ## the whole bot on one page, nothing to configure (PORT=
 test: $(VENV)/.dev ## run the tests; with CI=true none may be skipped
 	@$(PY) -m pytest
 
-check: $(VENV)/.dev ## formatting, lint and types
+check: $(VENV)/.dev ## formatting, lint, types, and known vulnerabilities where PyPI can be asked
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@$(PY) -m tests.audit
 
 bench: $(VENV)/.dev ## measure against the bars we promise
 	@$(PY) -m tests.bench
