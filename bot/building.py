@@ -20,6 +20,7 @@ from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import Look, TouchedSubjects
@@ -65,13 +66,15 @@ def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
+    books = Books(store=store, clock=clock, limits=parts.limits)
     return Core(
         asking=_asking(parts, sending, guards={}),
         sending=sending,
         hear=_hear(parts),
         reconcile=_reconcile(parts),
         people=People(store=store, settle=parts.settle, clock=clock, wake=wake),
-        books=Books(store=store, clock=clock, limits=parts.limits),
+        books=books,
+        review=_review(parts, books),
         post=parts.post,
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
@@ -138,6 +141,18 @@ def _reconcile(parts: Parts) -> Reconcile:
             check_after_s=polling.check_after_s,
             queries_per_minute=polling.queries_per_minute,
         ),
+        wake=parts.wake,
+    )
+
+
+def _review(parts: Parts, books: Books) -> Review:
+    return Review(
+        store=parts.store,
+        settle=parts.settle,
+        books=books,
+        clock=parts.clock,
+        operators=parts.operators,
+        two_people_above_kes=parts.config.security.two_people_above_kes,
         wake=parts.wake,
     )
 

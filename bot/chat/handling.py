@@ -8,7 +8,7 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import pay, start
+from bot.chat import pay, review, start
 from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
 from bot.core.buttons import Verdict
@@ -101,6 +101,8 @@ async def _words(turn: Turn) -> None:
             await pay.phone_typed(turn, draft)
         case DraftKind.CLAIM:
             await pay.pasted(turn, draft)
+        case DraftKind.REVIEW_CREDIT | DraftKind.REVIEW_REVERSE:
+            await review.code_typed(turn, draft)
 
 
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
@@ -135,7 +137,8 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     if view is None or deed.action not in PAYMENT_BUTTONS:
         return turn.toast("toast.old")
     handler, _ = PAYMENT_BUTTONS[deed.action]
-    return await handler(Press(turn=turn, view=view, button=look.shown.data))
+    press = Press(turn=turn, view=view, button=look.shown.data, argument=deed.argument)
+    return await handler(press)
 
 
 def _only_the_owner(turn: Turn, owner: int | None) -> Toast:

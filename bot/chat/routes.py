@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import history, operator, pay, person, start
+from bot.chat import history, pay, person, review, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
@@ -87,12 +88,16 @@ COMMANDS = (
     Command(name="language", handler=person.language, groups=True),
     Command(name="privacy", handler=person.privacy),
     Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
-    Command(name="pending", handler=operator.pending, operators=True),
+    Command(name="pending", handler=review.pending, operators=True),
+    Command(name="review", handler=review.pending, operators=True),
     Command(name="help", handler=help_, groups=True),
     Command(name="start", handler=start.start, groups=True, in_menu=False),
 )
 
 SENDS_A_PROMPT = Rule(once=True, fresh_for=pay.FRESH_FOR)
+
+DECIDED_SOON = Rule(fresh_for=timedelta(hours=6))
+"""What was looked up a day ago may be another today. A press repeated decides nothing twice."""
 
 PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] = MappingProxyType(
     {
@@ -102,6 +107,12 @@ PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] 
         Action.BYHAND.value: (pay.by_hand, Rule()),
         Action.CLAIM.value: (pay.claim, Rule()),
         Action.WHY.value: (pay.why_not, Rule()),
+        "rv-credit": (review.credit, Rule()),
+        "rv-void": (review.void, Rule()),
+        "rv-reverse": (review.reverse, Rule()),
+        "rv-ask": (review.ask_again, Rule()),
+        "rv-yes": (review.decide, DECIDED_SOON),
+        "rv-agree": (review.agree, DECIDED_SOON),
     }
 )
 """Buttons about a payment: what a press does, and how often and how late it may."""

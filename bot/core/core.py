@@ -14,6 +14,7 @@ from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile
+from bot.core.review import Review
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
 
@@ -30,6 +31,7 @@ class Core:
     reconcile: Reconcile
     people: People
     books: Books
+    review: Review  # what operators decide
     post: Post
     inbox: Inbox
     lead: Lead  # who polls Telegram

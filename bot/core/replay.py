@@ -14,7 +14,7 @@ __all__ = ["Difference", "Replayed", "differences", "replay"]
 
 # What settle decides; the stored row is a cache of it.
 DECIDED = (
-    *("status", "words", "reason", "receipt", "credited_cents"),
+    *("status", "words", "reason", "receipt", "credited_cents", "reversed_cents"),
     *("paid_at", "decided_at", "confirmed"),
 )
 
