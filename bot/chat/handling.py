@@ -10,7 +10,7 @@ from telegram.error import TelegramError
 
 from bot.chat import pay, review, start
 from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
-from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
+from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, REVIEW_BUTTONS, command
 from bot.core.buttons import Verdict
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
@@ -134,9 +134,10 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     if deed.action in PERSON_BUTTONS:
         return await PERSON_BUTTONS[deed.action](turn)
     view = await turn.core.books.view(deed.subject)
-    if view is None or deed.action not in PAYMENT_BUTTONS:
+    found = PAYMENT_BUTTONS.get(deed.action) or REVIEW_BUTTONS.get(deed.action)
+    if view is None or found is None:
         return turn.toast("toast.old")
-    handler, _ = PAYMENT_BUTTONS[deed.action]
+    handler, _ = found
     press = Press(turn=turn, view=view, button=look.shown.data, argument=deed.argument)
     return await handler(press)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from bot.chat.alarms import pending_card, short_id
 from bot.chat.answers import check_answer
@@ -26,9 +27,32 @@ from storage.records import (
     Status,
 )
 
-__all__ = ["agree", "ask_again", "code_typed", "credit", "decide", "pending", "reverse", "void"]
+__all__ = [
+    "Act",
+    "agree",
+    "ask_again",
+    "code_typed",
+    "credit",
+    "decide",
+    "pending",
+    "reverse",
+    "void",
+]
 
 SHOWN = 5
+
+
+class Act(StrEnum):
+    """What a button below a payment under review does."""
+
+    CREDIT = "rv-credit"
+    VOID = "rv-void"
+    REVERSE = "rv-reverse"
+    ASK = "rv-ask"
+    YES = "rv-yes"
+    AGREE = "rv-agree"
+
+
 _DRAFT_LIFE = timedelta(minutes=30)
 HEARD_SHOWN = 8
 RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
@@ -95,7 +119,7 @@ def _heard(turn: Turn, evidence: Sequence[Evidence]) -> list[str]:
 
 def _proposed(turn: Turn, payment: Payment, proposal: Proposal) -> str:
     return turn.say(
-        f"review.proposed-{proposal.deciding}",
+        f"proposal.{proposal.deciding}",
         who=proposal.by,
         amount=money(_cents(payment, proposal.amount_cents)),
         receipt=proposal.receipt or "",
@@ -109,21 +133,21 @@ def _cents(payment: Payment, said_cents: int | None) -> int:
 def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
     """What can be done about it; whoever proposed it cannot agree with themselves."""
     payment = item.pending.view.payment
-    actions = []
+    acts = []
     if item.proposal is not None and item.proposal.by != turn.person.id:
-        actions.append("rv-agree")
+        acts.append(Act.AGREE)
     if payment.status is Status.PAID:
-        actions += ["rv-credit", "rv-reverse"] if payment.credited_cents else []
+        acts += [Act.CREDIT, Act.REVERSE] if payment.credited_cents else []
     else:
-        actions += ["rv-credit", "rv-void"]
+        acts += [Act.CREDIT, Act.VOID]
     if payment.status is not Status.PAID and payment.checkout_index is not None:
-        actions.append("rv-ask")
-    return [_button(turn, payment.id, action) for action in actions]
+        acts.append(Act.ASK)
+    return [_button(turn, payment.id, act) for act in acts]
 
 
-def _button(turn: Turn, payment_id: str, action: str, argument: str = "") -> Button:
-    deed = Deed(action=action, subject=payment_id, argument=argument, owner=turn.person.id)
-    return Button(label=plain(turn.say(f"button.{action}")), does=deed)
+def _button(turn: Turn, payment_id: str, act: Act, argument: str = "") -> Button:
+    deed = Deed(action=act, subject=payment_id, argument=argument, owner=turn.person.id)
+    return Button(label=plain(turn.say(f"button.rv-{act.removeprefix('rv-')}")), does=deed)
 
 
 # -- presses -----------------------------------------------------------------------------------
@@ -163,7 +187,7 @@ async def void(press: Press) -> Toast:
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
     text = turn.say(
-        "review.sure-void",
+        "sure.void",
         id=short_id(payment.id),
         amount=money(payment.amount_kes * 100),
         phone=payment.phone_mask,
@@ -217,7 +241,7 @@ async def agree(press: Press) -> Toast:
 async def _say(press: Press, verdict: Verdict) -> Toast:
     """In the chat too: an operator reads later what was decided, by whom."""
     turn = press.turn
-    text = turn.say(f"review.{verdict}", id=short_id(press.view.payment.id))
+    text = turn.say(f"ruling.{verdict}", id=short_id(press.view.payment.id))
     await turn.answer(text)
     return Toast(plain(text))
 
@@ -239,7 +263,7 @@ async def code_typed(turn: Turn, draft: Draft) -> None:
         return
     payment = view.payment
     text = turn.say(
-        f"review.sure-{deciding}",
+        f"sure.{deciding}",
         id=short_id(payment.id),
         amount=money(_cents(payment, code.amount_cents)),
         phone=payment.phone_mask,
@@ -286,4 +310,4 @@ def _read_code(words: str, deciding: Deciding) -> _Code | None:
 
 
 def _sure(turn: Turn, payment_id: str, code: _Code) -> Keyboard | None:
-    return keyboard([_button(turn, payment_id, "rv-yes", code.written())])
+    return keyboard([_button(turn, payment_id, Act.YES, code.written())])

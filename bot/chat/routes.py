@@ -20,6 +20,7 @@ __all__ = [
     "COMMANDS",
     "PAYMENT_BUTTONS",
     "PERSON_BUTTONS",
+    "REVIEW_BUTTONS",
     "Command",
     "Place",
     "command",
@@ -107,15 +108,21 @@ PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] 
         Action.BYHAND.value: (pay.by_hand, Rule()),
         Action.CLAIM.value: (pay.claim, Rule()),
         Action.WHY.value: (pay.why_not, Rule()),
-        "rv-credit": (review.credit, Rule()),
-        "rv-void": (review.void, Rule()),
-        "rv-reverse": (review.reverse, Rule()),
-        "rv-ask": (review.ask_again, Rule()),
-        "rv-yes": (review.decide, DECIDED_SOON),
-        "rv-agree": (review.agree, DECIDED_SOON),
     }
 )
 """Buttons about a payment: what a press does, and how often and how late it may."""
+
+REVIEW_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] = MappingProxyType(
+    {
+        review.Act.CREDIT.value: (review.credit, Rule()),
+        review.Act.VOID.value: (review.void, Rule()),
+        review.Act.REVERSE.value: (review.reverse, Rule()),
+        review.Act.ASK.value: (review.ask_again, Rule()),
+        review.Act.YES.value: (review.decide, DECIDED_SOON),
+        review.Act.AGREE.value: (review.agree, DECIDED_SOON),
+    }
+)
+"""Buttons about a payment that an operator looks at."""
 
 PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
     {
@@ -132,6 +139,7 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
 BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
+        **{action: rule for action, (_, rule) in REVIEW_BUTTONS.items()},
         **{action: Rule() for action in PERSON_BUTTONS},
     }
 )
