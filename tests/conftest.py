@@ -1,14 +1,13 @@
-"""What every test may use, the logs of the whole suite, and the rule that CI skips nothing."""
+"""What every test may use, how many run at once, and the rule that CI skips nothing."""
 
 from __future__ import annotations
 
-import logging
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests import leaks
 from tests.stores import clock, migrated_server, open_a_store, postgres_server, store, store_url
 
 __all__ = [
@@ -20,28 +19,20 @@ __all__ = [
     "store_url",
 ]
 
-
-LAST = "test_no_leaks.py"
-OURS = ("bot", "mpesa", "storage")
+# Half of a test's time is waiting, for a process or a prompt, and that costs no core.
+WORKERS_PER_CORE = 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Everything that our own code logs, at any level and before any redaction, into one file."""
-    folder = Path(tempfile.mkdtemp(prefix="lipabot-logs-"))
-    os.environ["LOGS_OF_THE_SUITE"] = str(folder)
-    handler = logging.FileHandler(folder / "in-process.log")
-    # The tests of the redaction log secrets on purpose, under a name of their own.
-    handler.addFilter(lambda record: not record.name.startswith("bot.tests"))
-    for name in OURS:
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
-    config.add_cleanup(handler.close)
+    config.pluginmanager.register(leaks)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test that reads the logs of all others comes last."""
-    items.sort(key=lambda item: item.path.name == LAST)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers for folders; a file that somebody asks for by name runs here and now."""
+    named = [Path(each.partition("::")[0]) for each in config.args]
+    if all(each.is_file() for each in named):
+        return 0
+    return WORKERS_PER_CORE * len(os.sched_getaffinity(0))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -52,7 +52,7 @@ from tests.flows.troubles import Disk, SafaricomDoor, TelegramDoor, Traffic, on_
 from tests.flows.world import free_port
 from tests.stores import KEY
 
-__all__ = ["House", "Town", "open_town"]
+__all__ = ["OPERATOR", "House", "Town", "open_town"]
 
 QUIET_LOOKS = 4
 LOOK_S = 0.001
