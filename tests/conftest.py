@@ -8,10 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests import leaks
-from tests.stores import clock, migrated_server, open_a_store, postgres_server, store, store_url
+from tests.stores import (
+    clock,
+    migrated_copy,
+    migrated_file,
+    migrated_server,
+    open_a_store,
+    postgres_server,
+    store,
+    store_url,
+)
 
 __all__ = [
     "clock",
+    "migrated_copy",
+    "migrated_file",
     "migrated_server",
     "open_a_store",
     "postgres_server",

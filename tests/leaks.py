@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
-    """When every test of every process is over: a line that is not theirs to say is a failed run."""
+    """When every test of every process is over: a line too many is a failed run."""
     yield
     if "PYTEST_XDIST_WORKER" in os.environ:
         return

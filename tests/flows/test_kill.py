@@ -72,7 +72,7 @@ async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None
 async def test_sigterm_stops_in_time_with_nothing_half_done(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         errands = send_errands(world, 1, 7)
-        await world.api.wait_for(lambda: len(world.simulator.pushes) >= 2, timeout_s=20)
+        await world.api.wait_for(lambda: len(world.simulator.pushes) >= 2, timeout_s=60)
 
         assert await world.bot.stop() == 0
         await world.bot.start()
