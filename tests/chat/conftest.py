@@ -47,7 +47,7 @@ async def api() -> AsyncIterator[BotApi]:
 
 @pytest.fixture
 async def bot(api: BotApi) -> AsyncIterator[ExtBot[None]]:
-    quick = HTTPXRequest(connection_pool_size=32, read_timeout=0.5)
+    quick = HTTPXRequest(connection_pool_size=32, read_timeout=2)
     made: ExtBot[None] = ExtBot(
         api.token,
         base_url=api.base_url,
