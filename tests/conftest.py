@@ -32,6 +32,7 @@ __all__ = [
 
 # Half of a test's time is waiting, for a process or a prompt, and that costs no core.
 WORKERS_PER_CORE = 2
+LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +45,24 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if all(each.is_file() for each in named):
         return 0
     return WORKERS_PER_CORE * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the long modules: what comes last should be short."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    long = [each for name, each in modules.items() if name.startswith(LONG)]
+    short = [item for name, each in modules.items() if not name.startswith(LONG) for item in each]
+    share = -(-len(items) // workers)
+    items.clear()
+    for worker in range(workers):
+        own = [item for module in long[worker::workers] for item in module]
+        room = max(0, share - len(own))
+        items += [*own, *short[:room]]
+        del short[:room]
+    items += short
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
