@@ -1,18 +1,28 @@
-"""What every test may use, the logs of the whole suite, and the rule that CI skips nothing."""
+"""What every test may use, how many run at once, and the rule that CI skips nothing."""
 
 from __future__ import annotations
 
-import logging
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.stores import clock, migrated_server, open_a_store, postgres_server, store, store_url
+from tests import leaks
+from tests.stores import (
+    clock,
+    migrated_copy,
+    migrated_file,
+    migrated_server,
+    open_a_store,
+    postgres_server,
+    store,
+    store_url,
+)
 
 __all__ = [
     "clock",
+    "migrated_copy",
+    "migrated_file",
     "migrated_server",
     "open_a_store",
     "postgres_server",
@@ -20,28 +30,39 @@ __all__ = [
     "store_url",
 ]
 
-
-LAST = "test_no_leaks.py"
-OURS = ("bot", "mpesa", "storage")
+# Half of a test's time is waiting, for a process or a prompt, and that costs no core.
+WORKERS_PER_CORE = 2
+LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Everything that our own code logs, at any level and before any redaction, into one file."""
-    folder = Path(tempfile.mkdtemp(prefix="lipabot-logs-"))
-    os.environ["LOGS_OF_THE_SUITE"] = str(folder)
-    handler = logging.FileHandler(folder / "in-process.log")
-    # The tests of the redaction log secrets on purpose, under a name of their own.
-    handler.addFilter(lambda record: not record.name.startswith("bot.tests"))
-    for name in OURS:
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
-    config.add_cleanup(handler.close)
+    config.pluginmanager.register(leaks)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test that reads the logs of all others comes last."""
-    items.sort(key=lambda item: item.path.name == LAST)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers for folders; a file that somebody asks for by name runs here and now."""
+    named = [Path(each.partition("::")[0]) for each in config.args]
+    if all(each.is_file() for each in named):
+        return 0
+    return WORKERS_PER_CORE * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the long modules: what comes last should be short."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    long = [each for name, each in modules.items() if name.startswith(LONG)]
+    short = [item for name, each in modules.items() if not name.startswith(LONG) for item in each]
+    share = -(-len(items) // workers)
+    items.clear()
+    for worker in range(workers):
+        own = [item for module in long[worker::workers] for item in module]
+        room = max(0, share - len(own))
+        items += [*own, *short[:room]]
+        del short[:room]
+    items += short
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ __all__ = [
     "OpenStore",
     "TestClock",
     "clock",
+    "migrated_copy",
+    "migrated_file",
     "migrated_server",
     "open_a_store",
     "postgres_server",
@@ -87,11 +90,29 @@ def migrated_server(postgres_server: str) -> str:
     return postgres_server
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with today's tables and nothing in them, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "bot.db"
+    asyncio.run(_migrate_all(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def migrated_copy(migrated_file: Path, tmp_path: Path) -> str:
+    """The address of such a file of the test's own: migrating each costs more than the test."""
+    path = tmp_path / "bot.db"
+    path.touch(mode=0o600)
+    shutil.copyfile(migrated_file, path)
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest) -> str:
     """The address of the test's fresh database, on each engine in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'bot.db'}"
+        copied: str = request.getfixturevalue("migrated_copy")
+        return copied
     server: str = request.getfixturevalue("migrated_server")
     name = f"t{abs(hash(request.node.nodeid)) % 10**12}_{os.getpid()}"
     asyncio.run(_create_database(server, name))
@@ -125,9 +146,12 @@ async def _make_template(server: str) -> None:
         await connection.execute(f"CREATE DATABASE {TEMPLATE}")
     finally:
         await connection.close()
-    engine = create_async_engine(
-        f"{server.removesuffix('postgres')}{TEMPLATE}".replace("postgresql", "postgresql+asyncpg")
-    )
+    address = f"{server.removesuffix('postgres')}{TEMPLATE}"
+    await _migrate_all(address.replace("postgresql", "postgresql+asyncpg"))
+
+
+async def _migrate_all(address: str) -> None:
+    engine = create_async_engine(address)
     await migrate(engine)
     await engine.dispose()
 

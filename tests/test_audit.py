@@ -18,14 +18,17 @@ import pytest
 from tests.audit import COMMAND, audit
 
 ROOT = Path(__file__).parents[1]
+VULNERABILITIES = b'{"vulnerabilities": []}'
 NOBODY = "http://127.0.0.1:9/"
 
 
 @contextmanager
-def answering(body: bytes) -> Iterator[str]:
+def answering(body: bytes, *, times: int = 100) -> Iterator[str]:
+    left = [200] * times
+
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(left.pop() if left else 503)
             self.end_headers()
             self.wfile.write(body)
 
@@ -57,8 +60,21 @@ def test_what_does_not_answer_is_skipped_in_one_line(
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_what_answers_decides(status: int) -> None:
-    with answering(b'{"vulnerabilities": []}') as url:
+    with answering(VULNERABILITIES) as url:
         assert audit(url, [sys.executable, "-c", f"raise SystemExit({status})"]) == status
+
+
+def test_an_audit_that_never_ends_or_loses_its_line_is_skipped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for_ever = [sys.executable, "-c", "import select; select.select([], [], [])"]
+    with answering(VULNERABILITIES) as url:
+        assert audit(url, for_ever, within_s=0.2) == 0
+    with answering(VULNERABILITIES, times=1) as url:
+        assert audit(url, [sys.executable, "-c", "raise SystemExit(1)"]) == 0
+
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in said] == ["pip-audit: skipped"] * 2
 
 
 def test_make_check_runs_it_and_lives_without_a_network() -> None:

@@ -160,7 +160,7 @@ class BotApi:
         """The logged calls of one method, oldest first."""
         return [call for call in self.calls if call.method == method.lower()]
 
-    async def wait_for(self, condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    async def wait_for(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Return once the condition holds; it is looked at after every change.
 
         Raises TimeoutError that tells what was said and called meanwhile.

@@ -61,7 +61,7 @@ class Changes:
         finally:
             stop()
 
-    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
         """Return once the condition holds, looking again at each change.
 
         Raises TimeoutError after `timeout_s` real seconds.

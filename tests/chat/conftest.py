@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from telegram.ext import Defaults, ExtBot
@@ -23,9 +22,9 @@ def _seconds_as_timedelta(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def kept(tmp_path: Path, clock: TestClock) -> AsyncIterator[Store]:
+async def kept(migrated_copy: str, clock: TestClock) -> AsyncIterator[Store]:
     """A store on SQLite; what chat needs of it is the same on every engine."""
-    async with open_store(f"sqlite:///{tmp_path / 'bot.db'}", key=KEY, now=clock.now) as opened:
+    async with open_store(migrated_copy, key=KEY, now=clock.now) as opened:
         yield opened
 
 
@@ -48,7 +47,7 @@ async def api() -> AsyncIterator[BotApi]:
 
 @pytest.fixture
 async def bot(api: BotApi) -> AsyncIterator[ExtBot[None]]:
-    quick = HTTPXRequest(connection_pool_size=32, read_timeout=0.5)
+    quick = HTTPXRequest(connection_pool_size=32, read_timeout=2)
     made: ExtBot[None] = ExtBot(
         api.token,
         base_url=api.base_url,

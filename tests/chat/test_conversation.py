@@ -182,7 +182,7 @@ class Office:
         chat = ChatSide(core=self.core, texts=Texts.load(), settings=settings)
         ready = asyncio.Event()
         async with chat.at_work(ready):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await ready.wait()
             yield chat
 
@@ -203,7 +203,7 @@ class Office:
     async def handled(self) -> None:
         """Everything the people did so far has been carried out and told."""
         await self.api.wait_for(lambda: not self.api.updates.pending)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await self.core.inbox.waiting() or await self.core.post.owed():
                 continue
 

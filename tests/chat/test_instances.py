@@ -28,7 +28,7 @@ from tests.chat.test_inbox import body_of, ids_in, poll, update_of
 from tests.stores import OpenStore, TestClock
 
 on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 Queues = tuple[InboxQueue, InboxQueue]
 

@@ -176,7 +176,7 @@ async def test_every_name_gets_through_telegrams_own_reading(
                 one_line = " ".join(name.split())[:300]
                 person.say(f"/pay 50 07120000{number:02d} {one_line}")
             for person in people:
-                await api.wait_for(lambda: len(person.chat.from_bot) >= 2, timeout_s=20)  # noqa: B023 - waited for within the turn
+                await api.wait_for(lambda: len(person.chat.from_bot) >= 2, timeout_s=60)  # noqa: B023 - waited for within the turn
             await office.handled()
         await asyncio.gather(*office.tasks)
 

@@ -53,11 +53,11 @@ from tests.flows.troubles import Disk, SafaricomDoor, TelegramDoor, Traffic, on_
 from tests.flows.world import free_port
 from tests.stores import KEY
 
-__all__ = ["House", "Town", "open_town"]
+__all__ = ["OPERATOR", "House", "Town", "open_town"]
 
 QUIET_LOOKS = 4
 LOOK_S = 0.001
-READ_TIMEOUT_S = 0.3
+READ_TIMEOUT_S = 1.0  # far longer than an answer takes: who times out sends again
 OPERATOR = 900
 SETTINGS = SimulatorSettings(answer_after_s=1, callback_after_s=0.5, prompt_lifetime_s=30)
 

@@ -134,6 +134,20 @@ class Instances:
         pid = None if named is None else int(named.split()[1])
         return next((bot for bot in self.bots if bot.pid == pid), None)
 
+    async def at_rest(self) -> bool:
+        """Whether every update is done, every notice told, and no payment can move by itself."""
+        connection = await asyncpg.connect(self.world.database)
+        try:
+            waits = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM inbox WHERE done_at IS NULL)"
+                " OR EXISTS (SELECT FROM notices WHERE state IN ('due', 'sending'))"
+                " OR EXISTS (SELECT FROM payments WHERE status IN ('created', 'asking', 'prompted')"
+                " OR status IN ('unsure', 'confirming') AND checkout_index IS NOT NULL)"
+            )
+        finally:
+            await connection.close()
+        return not waits
+
     async def until_another_polls(self, how: str, *, within_s: float) -> float:
         """Call it right after the poller is gone: how long Telegram was not asked."""
         began_s, began = time.monotonic(), self.world.api.world.clock()

@@ -13,7 +13,7 @@ from tests.flows.world import World
 
 __all__ = ["MOMENTS", "Errand", "await_last_words", "judge_errands", "kill_at", "send_errands"]
 
-LAST_WORD_WITHIN_S = 30.0
+LAST_WORD_WITHIN_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ async def kill_at(world: World, moment: Callable[[World], bool]) -> None:
     """Kill the bot the instant that *moment* comes true, as Safaricom or Telegram see it."""
     changed = asyncio.Event()
     stop = world.simulator.changes.listen(lambda _change: changed.set())
-    watch_chats = asyncio.create_task(world.api.wait_for(lambda: moment(world), timeout_s=20))
+    watch_chats = asyncio.create_task(world.api.wait_for(lambda: moment(world), timeout_s=60))
     try:
         while not moment(world):
             waiting = asyncio.create_task(changed.wait())
             await asyncio.wait(
-                (waiting, watch_chats), return_when=asyncio.FIRST_COMPLETED, timeout=20
+                (waiting, watch_chats), return_when=asyncio.FIRST_COMPLETED, timeout=60
             )
             waiting.cancel()
             if watch_chats.done():

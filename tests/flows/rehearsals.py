@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bot.playground.chats import Chat
 from bot.playground.people import Person
 from mpesa.simulator import Behaviour, CallbackFault, Fault, ReplyFault
-from tests.flows.house import Answered, House, Town
+from tests.flows.house import OPERATOR, Answered, House, Town
 from tests.flows.troubles import DiskFault, TelegramFault
 
 __all__ = [
@@ -32,7 +32,7 @@ LONG_AFTER = 60  # steps; then time moves faster: leases and late checks
 LONG_STEP_S = 20.0
 STEPS_TO_GREEN = 3
 NEVER = 10**6
-BEFORE = ("created", "asking", "prompted", "confirming")
+OPEN = ("created", "asking", "prompted", "unsure", "confirming")
 
 
 @dataclass
@@ -264,9 +264,27 @@ def over(story: Story) -> bool:
     payments = payments_of(story)
     if waits or not payments:
         return False
-    return not any(
-        row["status"] in BEFORE or (row["status"] == "unsure" and row["pending_at"] is None)
-        for row in payments
+    return not any(row["status"] in OPEN and row["pending_at"] is None for row in payments)
+
+
+def for_a_person(town: Town, row: sqlite3.Row) -> bool:
+    """
+    Open for good, because Safaricom's reply to the push was lost; and operators were called.
+
+    Either nothing names the payment, or only a callback does, which is not enough for a large
+    amount: it may name the ids of another payment.
+    """
+    hearsay = row["status"] == "confirming" and row["amount_kes"] > row["confirm_above_kes"]
+    nameless = row["status"] == "unsure" and row["checkout_index"] is None
+    if row["pending_at"] is None or not (hearsay or nameless):
+        return False
+    lost = "SELECT 1 FROM evidence WHERE payment_id = ? AND kind = 'reply-lost'"
+    accepted = "SELECT 1 FROM evidence WHERE payment_id = ? AND kind = 'accepted'"
+    called = "SELECT 1 FROM notices WHERE payment_id = ? AND chat_id = ? AND alarm = 'pending'"
+    return bool(
+        town.rows(lost, row["id"])
+        and not town.rows(accepted, row["id"])
+        and town.rows(called, row["id"], OPERATOR)
     )
 
 
@@ -304,8 +322,8 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
     payments = payments_of(story)
     ours = {row["push_ref"]: row["credited_cents"] for row in payments if row["status"] == "paid"}
     for row in payments:
-        if row["status"] == "unsure" and row["checkout_index"] is None:
-            theirs.pop(row["push_ref"], None)  # nothing names it: a person looks
+        if for_a_person(town, row):
+            theirs.pop(row["push_ref"], None)
     assert ours == theirs, f"{ours} != {theirs}: {standing(story)}"
 
     said = story.chat.from_bot

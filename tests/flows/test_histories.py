@@ -7,8 +7,8 @@ from multiprocessing import get_context
 
 from tests.prove.histories.run import Told, live
 
-SEEDS = range(1, 13)
-AGAIN = (3, 8)
+SEEDS = range(1, 9)
+AGAIN = (3,)
 
 
 def test_no_promise_is_broken_and_every_seed_lives_the_same_days_again() -> None:

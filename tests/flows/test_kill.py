@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.forks import ForkedBot
 from tests.flows.instances import KEY, fresh_database
 from tests.flows.kills import (
     MOMENTS,
@@ -20,7 +21,7 @@ from tests.flows.world import open_world
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: str) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, bot_type=ForkedBot) as world:
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS[moment])
         errands += send_errands(world, 8, 3)  # written while nobody listens
@@ -41,7 +42,10 @@ async def test_a_kill_on_postgresql_loses_and_repeats_no_more(
     tmp_path: Path, postgres_server: str, moment: str
 ) -> None:
     database = await fresh_database(postgres_server, f"{tmp_path.name}_{os.getpid()}")
-    async with open_world(tmp_path, database=database, security=f'key = "{KEY}"') as world:
+    security = f'key = "{KEY}"'
+    async with open_world(
+        tmp_path, database=database, security=security, bot_type=ForkedBot
+    ) as world:
         world.key = KEY
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS[moment])
@@ -72,7 +76,7 @@ async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None
 async def test_sigterm_stops_in_time_with_nothing_half_done(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         errands = send_errands(world, 1, 7)
-        await world.api.wait_for(lambda: len(world.simulator.pushes) >= 2, timeout_s=20)
+        await world.api.wait_for(lambda: len(world.simulator.pushes) >= 2, timeout_s=60)
 
         assert await world.bot.stop() == 0
         await world.bot.start()

@@ -14,7 +14,7 @@ from mpesa.simulator import Behaviour
 from tests.flows.words import found, latest
 from tests.flows.world import OPERATOR, QUICK, World, open_world
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 async def pay_once(world: World) -> None:
@@ -68,7 +68,7 @@ async def test_a_second_process_on_the_same_file_refuses_and_says_why(tmp_path: 
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             out, err = await second.communicate()
 
         assert second.returncode == 1
@@ -84,7 +84,7 @@ async def test_a_token_that_telegram_does_not_know_stops_the_start_in_one_line(
 
         await world.bot.spawn()
         assert world.bot.process is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await world.bot.process.wait() == 2
 
         said = world.bot.log.read_text()

@@ -9,7 +9,7 @@ from mpesa.simulator import Fault
 from storage.records import Status
 from tests.flows.world import QUICK, open_world
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(tmp_path: Path) -> None:

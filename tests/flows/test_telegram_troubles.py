@@ -12,7 +12,7 @@ from tests.flows.world import OPERATOR, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 async def paid(world: World, number: int, count: int = 1) -> None:

@@ -28,7 +28,7 @@ from storage.schema import payments
 
 __all__ = ["BotProcess", "Running", "World", "open_world"]
 
-START_WITHIN_S = 30.0
+START_WITHIN_S = 90.0
 STOP_WITHIN_S = 16.0
 OPERATOR = 900
 WHOLE_PHONE = re.compile(r"(?:\+?254|0)[17]\d{8}")

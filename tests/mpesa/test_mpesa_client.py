@@ -159,7 +159,7 @@ async def deaf_server(last_words: bytes | None = None) -> AsyncIterator[tuple[in
         yield server.sockets[0].getsockname()[1], heard
     finally:
         server.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await done.wait()
 
 

@@ -17,7 +17,7 @@ from typing import IO
 __all__ = ["DemoProcess", "command", "environment", "free_port", "running_demo"]
 
 ROOT = Path(__file__).parents[2]
-START_WITHIN_S = 30.0
+START_WITHIN_S = 90.0
 STOP_WITHIN_S = 15.0
 
 

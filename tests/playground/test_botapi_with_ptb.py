@@ -42,7 +42,7 @@ def _seconds_as_timedelta(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def ptb(api: BotApi) -> AsyncIterator[Bot]:
-    quick = HTTPXRequest(read_timeout=0.3)
+    quick = HTTPXRequest(read_timeout=1)
     made = Bot(api.token, base_url=api.base_url, base_file_url=api.base_file_url, request=quick)
     async with made:
         yield made

@@ -35,7 +35,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WITHIN_MS = 15_000
+WITHIN_MS = 60_000
 TAB_STOPS_MAX = 40
 A_PHONE_WIDE = ViewportSize(width=360, height=740)
 JANES_PHONE = "0712345678"

@@ -104,16 +104,23 @@ class Chaos:
         await pause(self.stopped_s)
         if victim.stopped:
             victim.thaw()
+            await victim.green()  # what it was in the middle of goes on before it answers
 
 
 async def live_through(instances: Instances, payments: int, chaos: Chaos) -> list[Errand]:
-    """Everybody writes one /pay, a few hundred at a time, while the bots die and sleep."""
+    """
+    Everybody writes one /pay, a few hundred at a time, while the bots die and sleep.
+
+    It is over when the chats and the books say so, for a last word may be followed by another: of
+    a push whose bot was stopped in the middle of it the others say "unsure", until that one wakes
+    and knows.
+    """
     errands: list[Errand] = []
     waiting: list[Errand] = []
     over = asyncio.Event()
     reigning = asyncio.create_task(chaos.reign(instances, over))
     quiet_since = 0.0
-    while waiting or len(errands) < payments or not over.is_set():
+    while True:
         free = min(payments - len(errands), OPEN_AT_ONCE - len(waiting), FED_AT_ONCE)
         for _ in range(free):
             errands.append(_write_one(instances, len(errands) + 1))
@@ -126,6 +133,8 @@ async def live_through(instances: Instances, payments: int, chaos: Chaos) -> lis
             break  # the judge will say who waits
         if reigning.done():
             await reigning
+        if not busy and not waiting and await instances.at_rest():
+            break
     await reigning
     return errands
 

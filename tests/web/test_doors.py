@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -72,9 +71,9 @@ class Door:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
+async def door(migrated_copy: str) -> AsyncIterator[Door]:
     async with (
-        open_store(f"sqlite:///{tmp_path}/bot.db", now=TestClock().now) as store,
+        open_store(migrated_copy, now=TestClock().now) as store,
         opened_door(ListeningHear(store), store) as opened,
     ):
         yield opened
@@ -173,7 +172,7 @@ async def test_a_body_that_dribbles_is_cut(door: Door) -> None:
     )
     await writer.drain()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         answer = await reader.read()  # until the server closes
 
     assert answer.startswith(b"HTTP/1.1 408")
@@ -190,7 +189,7 @@ async def test_a_body_that_breaks_off_is_noted(door: Door) -> None:
     writer.close()
     await writer.wait_closed()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await door.hear.written.wait()
 
     [(_, heard, _, _)] = door.hear.heard
@@ -215,7 +214,7 @@ async def test_a_sender_who_hangs_up_does_not_take_the_evidence_along(door: Door
     await writer.wait_closed()
 
     door.hear.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await door.hear.written.wait()
 
     assert door.hear.heard[0][2] == b"{}"
