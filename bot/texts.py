@@ -179,8 +179,17 @@ def _load() -> Texts:
 
 
 def _read(language: str) -> Catalog:
-    with (files("bot") / "locales" / f"{language}.po").open("rb") as file:
-        return read_po(file, locale=language, abort_invalid=True)
+    """`<language>.po` and every `<language>/*.po`: one catalogue, each sentence in one place."""
+    folder = files("bot") / "locales"
+    parts = sorted((folder / language).iterdir(), key=lambda each: each.name)
+    whole = Catalog(locale=language)
+    for part in (folder / f"{language}.po", *parts):
+        with part.open("rb") as file:
+            for message in read_po(file, locale=language, abort_invalid=True):
+                if message.id and message.id in whole:
+                    raise BadCatalogue(f"{language}: {message.id!r} stands in two files")
+                whole[message.id] = message
+    return whole
 
 
 def _compile(catalogue: Catalog) -> GNUTranslations:
