@@ -23,7 +23,7 @@ DAYS_MAX: Final = 62
 
 WEEKS_MAX: Final = 62
 NAMES_MAX: Final = 8
-NAME_CHARS_MAX: Final = 26
+NAME_CHARS_MAX: Final = 36
 
 # Okabe and Ito's blue and vermilion: told apart with any kind of colour blindness.
 CAME: Final = "#0072B2"
@@ -84,18 +84,19 @@ def report_png(report: TakingsReport, words: Words) -> bytes:
         if not style:
             families.append("Noto Emoji" if family == "NotoEmoji" else "DejaVu Sans")
     names = _top(report.by_name, words)
-    bars_in = 0.55 * max(len(names), 1)
+    bars_in = 0.62 * max(len(names), 1)
     height_in = 5.4 + bars_in + 1.3
     with rc_context({"font.family": families, "font.size": 13, "text.color": INK}):
         figure = Figure(figsize=(WIDTH_PX / DPI, height_in), dpi=DPI, facecolor="white")
         FigureCanvasAgg(figure)
         top, bottom = figure.subplots(2, 1, height_ratios=[3.4, bars_in + 0.5])
         total = sum(each.cents for each in report.by_day)
-        span = f"{words.short_day(report.since)} – {words.day(report.until)}"
+        same = report.since.year == report.until.year
+        first = words.short_day(report.since) if same else words.day(report.since)
+        span = f"{first} – {words.day(report.until)}"
         figure.suptitle(
             f"{_shown(report.title, 40)}\n{words.money(total)} · {span}",
-            fontsize=17,
-            fontweight="bold",
+            fontsize=18,
             x=0.03,
             ha="left",
         )
@@ -105,6 +106,8 @@ def report_png(report: TakingsReport, words: Words) -> bytes:
             practice = words.say("paper.stamp.practice")
             figure.text(0.97, 0.008, practice, ha="right", va="bottom", color=WENT, fontsize=12)
         figure.tight_layout(rect=(0.01, 0.02, 0.99, 0.99))
+        box = bottom.get_position()  # it has no marks on the left, and needs no room for them
+        bottom.set_position((0.03, box.y0, box.x1 - 0.03, box.height))
         picture = BytesIO()
         figure.savefig(picture, format="png")
     return picture.getvalue()
@@ -139,19 +142,21 @@ def _by_name(
         axes.text(0, 0.5, words.say("paper.nothing"), transform=axes.transAxes)
         return
     values = [each.cents / 100 for each in names]
-    places = range(len(names))
     colours = [CAME if each >= 0 else WENT for each in values]
-    bars = axes.barh(places, values, height=0.62, color=colours)
-    axes.bar_label(bars, [words.money(each.cents) for each in names], padding=5, fontsize=12)
-    axes.set_yticks(places, [_shown(each.name, NAME_CHARS_MAX) for each in names])
-    axes.invert_yaxis()
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
-    room = (high - low) or 1.0
-    axes.set_xlim(low - (room * 0.4 if low < 0 else 0), high + room * 0.42)
+    axes.barh(range(len(names)), values, height=0.34, color=colours)
+    # Name and amount stand above their bar: beside it, a long one would leave no room for bars.
+    across = axes.get_yaxis_transform()
+    for place, each in enumerate(names):
+        name, height = _shown(each.name, NAME_CHARS_MAX), place - 0.26
+        axes.text(0, height, name, transform=across, fontsize=12, va="bottom")
+        axes.text(1, height, words.money(each.cents), transform=across, ha="right", va="bottom")
+    axes.set_ylim(len(names) - 0.6, -0.85)
+    axes.set_xlim(min(0.0, *values, 0.0), max(0.0, *values, 0.0) or 1.0)
     axes.set_xticks([])
+    axes.set_yticks([])
     _plain(axes, "")
-    axes.axvline(0, color=INK, linewidth=1)
+    if min(values) < 0:
+        axes.axvline(0, color=INK, linewidth=1)
 
 
 def _steps(report: TakingsReport) -> tuple[list[tuple[date, int]], str]:
@@ -199,7 +204,7 @@ def _money_axis(axis: Any) -> None:
 def _plain(axes: Axes, grid: str) -> None:
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, pad=8)
     if grid:
         axes.grid(axis="y", color=GRID, linewidth=1)
         axes.set_axisbelow(True)

@@ -159,12 +159,14 @@ def entry_columns(
     """
     say = words.say
     methods = {method: method_word(words, method) for method in Method}
-    when = Column[Entry](say("paper.paid-at"), Kind.WHEN, 18, lambda rows: [row[0] for row in rows])
-    name = Column[Entry](say("paper.name"), Kind.TEXT, 28, _names(words, audience))
-    method = Column[Entry](
+    when: Column[Entry] = Column(
+        say("paper.paid-at"), Kind.WHEN, 18, lambda rows: [row[0] for row in rows]
+    )
+    name: Column[Entry] = Column(say("paper.name"), Kind.TEXT, 28, _names(words, audience))
+    method: Column[Entry] = Column(
         say("paper.method"), Kind.TEXT, 16, lambda rows: [methods[row[5]] for row in rows]
     )
-    what_for = Column[Entry](
+    what_for: Column[Entry] = Column(
         say("paper.what-for"), Kind.TEXT, 24, lambda rows: [row[6] for row in rows]
     )
     money = say("paper.amount-kes")
@@ -196,17 +198,17 @@ def entry_columns(
 def pledge_columns(words: Words, audience: Audience) -> tuple[Column[Pledge], ...]:
     """Promised, paid and left. A group is not told who has yet to pay, nor any phone."""
     say = words.say
-    day = Column[Pledge](
+    day: Column[Pledge] = Column(
         say("paper.pledged-on"), Kind.DAY, 14, lambda rows: [local_day(row.at) for row in rows]
     )
-    name = Column[Pledge](
+    name: Column[Pledge] = Column(
         say("paper.name"),
         Kind.TEXT,
         28,
         lambda rows: [giver(row, words, audience) for row in rows],
     )
     hides = audience is Audience.GROUP
-    promised = Column[Pledge](
+    promised: Column[Pledge] = Column(
         say("paper.promised"),
         Kind.MONEY,
         16,

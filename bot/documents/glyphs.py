@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-__all__ = ["EMOJI", "FONTS", "SANS", "add_fonts", "font_path", "needs_shaping", "printable"]
+__all__ = [
+    "EMOJI",
+    "FALLBACKS",
+    "FONTS",
+    "PAGES",
+    "SANS",
+    "add_fonts",
+    "font_path",
+    "needs_shaping",
+    "printable",
+]
 
 SANS: Final = "DejaVuSans"
 EMOJI: Final = "NotoEmoji"
@@ -22,11 +32,17 @@ FONTS: Final = (
 )
 """Family, style, file. Latin, Arabic and Hebrew are in the first; emoji in black in the last."""
 
+FALLBACKS: Final = (SANS, EMOJI)
+"""Where a letter is looked for that the font in use lacks; bold has fewer than regular."""
+
+PAGES: Final = "\uffff"
+"""Stands for the number of pages until it is known. It is no character: no text can hold it."""
+
 UNKNOWN: Final = "\ufffd"
 """Shown where no font has the letter: the reader sees that something stood there."""
 
-# They choose between a coloured and a plain picture; on paper there is only the plain one.
-_VARIATION_SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))
+# They choose between a coloured and a plain picture, or a colour of skin; on paper all are black.
+_COLOURINGS = dict.fromkeys([*range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)])
 
 
 def font_path(name: str) -> Path:
@@ -39,7 +55,7 @@ def add_fonts(pdf: FPDF) -> None:
     """All our fonts, each standing in for the letters that the one before lacks."""
     for family, style, name in FONTS:
         pdf.add_font(family, style, font_path(name))
-    pdf.set_fallback_fonts([SANS, EMOJI], exact_match=False)
+    pdf.set_fallback_fonts(FALLBACKS, exact_match=False)
 
 
 def printable(text: str) -> str:
@@ -47,9 +63,7 @@ def printable(text: str) -> str:
     if text.isascii():
         return text
     known = _known()
-    return "".join(
-        char if ord(char) in known else UNKNOWN for char in text.translate(_VARIATION_SELECTORS)
-    )
+    return "".join(char if ord(char) in known else UNKNOWN for char in text.translate(_COLOURINGS))
 
 
 def needs_shaping(text: str) -> bool:

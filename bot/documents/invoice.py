@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.documents.qr import LinkTooLong
 from bot.documents.words import TEXT_CHARS_MAX, Words, amount, line, percent
 
 if TYPE_CHECKING:
@@ -142,8 +144,8 @@ def invoice_pdf(invoice: Invoice, words: Words) -> bytes:
         author=invoice.merchant,
         made_at=invoice.made_at,
         foot=f"{name} · {words.say('paper.made', when=words.when(invoice.made_at))}",
+        stamp=_stamp(invoice, words),
     )
-    _stamp(page, invoice)
     pin = words.say("paper.kra-pin", pin=line(invoice.kra_pin)) if invoice.kra_pin else ""
     page.letterhead(invoice.merchant, invoice.logo, pin)
     page.ink(15, bold=True)
@@ -165,14 +167,15 @@ def invoice_pdf(invoice: Invoice, words: Words) -> bytes:
     return page.finished()
 
 
-def _stamp(page: Page, invoice: Invoice) -> None:
+def _stamp(invoice: Invoice, words: Words) -> tuple[str, tuple[int, int, int]] | None:
     from bot.documents.page import GREEN, RED
 
     if invoice.practice:
-        page.stamp(page.words.say("paper.stamp.practice"), RED)
-    elif invoice.state is not InvoiceState.OPEN:
-        good = invoice.state in (InvoiceState.PAID, InvoiceState.OVERPAID)
-        page.stamp(page.words.say(f"paper.stamp.{invoice.state}"), GREEN if good else RED)
+        return words.say("paper.stamp.practice"), RED
+    if invoice.state is InvoiceState.OPEN:
+        return None
+    good = invoice.state in (InvoiceState.PAID, InvoiceState.OVERPAID)
+    return words.say(f"paper.stamp.{invoice.state}"), GREEN if good else RED
 
 
 def _tax_words(invoice: Invoice, words: Words) -> str:
@@ -197,10 +200,10 @@ def _items(page: Page, invoice: Invoice) -> None:
     words = page.words
     page.ink(9)
     columns = (
-        Column(words.say("paper.item"), page.epw - 76),
-        Column(words.say("paper.quantity"), 16, "R"),
-        Column(words.say("paper.price"), 29, "R"),
-        Column(words.say("paper.amount-kes"), 31, "R"),
+        Column(words.say("paper.item"), page.epw - 68),
+        Column(words.say("paper.quantity"), 14, "R"),
+        Column(words.say("paper.price"), 26, "R"),
+        Column(words.say("paper.amount-kes"), 28, "R"),
     )
     page.head(columns)
     for item in invoice.items:
@@ -251,9 +254,7 @@ def _ways_to_pay(page: Page, invoice: Invoice) -> None:
     words, by_hand, owed = page.words, invoice.by_hand, invoice.owed_cents
     if owed <= 0 or invoice.state is InvoiceState.DRAFT or not (invoice.pay_url or by_hand):
         return
-    side = 36.0
-    if page.y + side + 8 > page.page_break_trigger:
-        page.add_page(same=True)
+    side = page.box_mm(36, 26)
     page.rule(above=3, below=3)
     top, left = page.y, page.l_margin
     if invoice.pay_url:
@@ -271,23 +272,19 @@ def _ways_to_pay(page: Page, invoice: Invoice) -> None:
     if by_hand:
         page.set_xy(left, page.y + 1)
         page.ink(10)
-        which = "till" if by_hand.till else "paybill"
-        said = words.say(
-            f"paper.invoice.{which}", number=by_hand.number, account=line(by_hand.account)
-        )
-        page.put(said)
+        key = "paper.invoice.till" if by_hand.till else "paper.invoice.paybill"
+        page.put(words.say(key, number=by_hand.number, account=line(by_hand.account)))
     page.set_y(max(page.y, top + side))
 
 
 def _etims_code(page: Page, invoice: Invoice) -> None:
     if invoice.etims is None or not invoice.etims.qr_text:
         return
-    side = 30.0
-    if page.y + side + 6 > page.page_break_trigger:
-        page.add_page(same=True)
+    side = page.box_mm(30, 24)
     page.rule(above=3, below=3)
     top = page.y
-    page.qr(invoice.etims.qr_text, x=page.l_margin, y=top, side=side)
+    with suppress(LinkTooLong):
+        page.qr(invoice.etims.qr_text, x=page.l_margin, y=top, side=side)
     page.set_xy(page.l_margin + side + 4, top + 4)
     page.ink(9)
     page.put(page.words.say("paper.invoice.etims", number=line(invoice.etims.number)))

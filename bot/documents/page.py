@@ -13,7 +13,7 @@ from typing import Final, Literal
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
 
-from bot.documents.glyphs import SANS, add_fonts, needs_shaping, printable
+from bot.documents.glyphs import FALLBACKS, PAGES, SANS, add_fonts, needs_shaping, printable
 from bot.documents.qr import qr_png
 from bot.documents.words import Words, line
 
@@ -36,6 +36,7 @@ LOGO_PIXELS_MAX: Final = 40_000_000
 LOGO_SIDE_MAX: Final = 480
 LINES_PER_CELL_MAX: Final = 3
 LOGO_MM: Final = 18
+CELL_MARGIN_MM: Final = 1.4
 
 Colour = tuple[int, int, int]
 Align = Literal["L", "R", "C"]
@@ -65,6 +66,7 @@ class Page(FPDF):
         author: str,
         made_at: datetime,
         foot: str,
+        stamp: tuple[str, Colour] | None = None,
         form: Literal["A4", "A5"] = "A5",
         landscape: bool = False,
         margin: float = 12,
@@ -72,6 +74,10 @@ class Page(FPDF):
         super().__init__("landscape" if landscape else "portrait", "mm", SIZES_MM[form])
         self.words = words
         self.foot = foot
+        self._stamp = stamp
+        self._simple = False
+        self._widths: dict[str, dict[str, float]] = {}
+        self.alias_nb_pages(PAGES)
         add_fonts(self)
         self.set_margin(margin)
         self.set_auto_page_break(True, margin + 6)
@@ -83,6 +89,20 @@ class Page(FPDF):
         self.add_page()
         self.ink()
 
+    def header(self) -> None:
+        """The stamp on every page, under whatever is written next."""
+        if self._stamp is None:
+            return
+        word, colour = self._stamp
+        with self.restored(), self.local_context(fill_opacity=0.13, stroke_opacity=0.13):
+            self._shape(word)
+            self.ink(64, bold=True, colour=colour)
+            size = min(64.0, 64 * self.epw * 0.95 / self.get_string_width(word))
+            self.ink(size, bold=True, colour=colour)
+            width = self.get_string_width(word)
+            with self.rotation(28, self.w / 2, self.h / 2):
+                self.text((self.w - width) / 2, self.h / 2, word)
+
     def footer(self) -> None:
         """The same on every page: what this is, and which page of how many."""
         self.set_y(-self.b_margin + 2)
@@ -91,13 +111,13 @@ class Page(FPDF):
             top, width = self.get_y(), self.epw
             self.put(self.foot, width=width * 0.74, shrink=True)
             self.set_xy(self.l_margin + width * 0.74, top)
-            page = self.words.say("paper.page", page=self.page_no(), pages="{nb}")
+            page = self.words.say("paper.page", page=self.page_no(), pages=PAGES)
             self.put(page, width=width * 0.26, align="R")
 
     @contextmanager
     def restored(self) -> Iterator[None]:
         """The ink as it was, afterwards."""
-        before = (self.font_size_pt, self.font_style, self.text_color)
+        before = (self.font_size_pt or 10, self.font_style, self.text_color)
         yield
         self.set_font(SANS, before[1], before[0])
         self.text_color = before[2]
@@ -144,7 +164,7 @@ class Page(FPDF):
         """*text* as the lines it takes within *width* mm."""
         shown = printable(text)
         self._shape(shown)
-        if "\n" not in shown and self.get_string_width(shown) <= width - 2 * self.c_margin:
+        if "\n" not in shown and self._width(shown) <= width - 2 * self.c_margin:
             return [shown]
         lines = self.multi_cell(
             width, text=shown, align="L", dry_run=True, output=MethodReturnValue.LINES
@@ -178,6 +198,17 @@ class Page(FPDF):
             self.put(value, width=self.epw - label_mm)
             self.set_y(max(left_end, self.y) + 0.8)
 
+    def facts_in_two(self, rows: Sequence[tuple[str, str]], *, label_mm: float) -> None:
+        """The same in two halves side by side, for a wide page."""
+        left, top, half = self.l_margin, self.y, -(-len(rows) // 2)
+        self.facts(rows[:half], label_mm=label_mm)
+        bottom = self.y
+        self.set_left_margin(left + self.epw / 2)
+        self.set_xy(self.l_margin, top)
+        self.facts(rows[half:], label_mm=label_mm)
+        self.set_left_margin(left)
+        self.set_xy(left, max(bottom, self.y))
+
     def head(self, columns: Sequence[Column]) -> None:
         """The head of a table, shaded."""
         size = self.font_size_pt
@@ -191,16 +222,6 @@ class Page(FPDF):
             if bold:
                 self.ink(self.font_size_pt, bold=True)
             self._row(cells, columns, fill=SHADE if bold else None, again=True)
-
-    def stamp(self, word: str, colour: Colour) -> None:
-        """*word* large and pale across this page, under whatever is written next."""
-        with self.restored(), self.local_context(fill_opacity=0.13, stroke_opacity=0.13):
-            self.ink(64, bold=True, colour=colour)
-            size = min(64.0, 64 * self.epw * 0.95 / self.get_string_width(word))
-            self.ink(size, bold=True, colour=colour)
-            width = self.get_string_width(word)
-            with self.rotation(28, self.w / 2, self.h / 2):
-                self.text((self.w - width) / 2, self.h / 2, word)
 
     def letterhead(self, name: str, logo: bytes | None, below: str) -> None:
         """Whose paper this is: logo, name, and a line in grey. A bad logo is left out."""
@@ -218,6 +239,14 @@ class Page(FPDF):
             self.put(below, lines_max=2)
         self.set_y(max(self.y, top + LOGO_MM if indent else 0))
         self.rule(above=2, below=3)
+
+    def box_mm(self, most: float, least: float) -> float:
+        """The side of a square that still goes on this page, or *most* on a new one."""
+        room = self.page_break_trigger - self.y - 7
+        if room >= least:
+            return min(most, room)
+        self.add_page(same=True)
+        return most
 
     def qr(self, link: str, *, x: float, y: float, side: float) -> None:
         """The code of *link*, which can also be tapped."""
@@ -242,6 +271,7 @@ class Page(FPDF):
         fill: Colour | None = None,
         again: bool = False,
     ) -> None:
+        self.c_margin = CELL_MARGIN_MM
         shown = [
             self._cell_lines(cell, column.width)
             for cell, column in zip(cells, columns, strict=True)
@@ -267,6 +297,7 @@ class Page(FPDF):
         self.set_line_width(0.1)
         self.line(self.l_margin, top + height, x, top + height)
         self.set_xy(self.l_margin, top + height)
+        self.c_margin = 0.0
 
     def _cell_lines(self, text: str, width: float) -> list[str]:
         lines = self.lines_of(text, width)
@@ -278,12 +309,26 @@ class Page(FPDF):
     def _cut(self, text: str, width: float) -> str:
         self._shape(text)
         room = width - 2 * self.c_margin
-        while text and self.get_string_width(f"{text}…") > room:
+        while text and self._width(f"{text}…") > room:
             text = text[:-1]
         return f"{text.rstrip()}…"
 
     def _shape(self, text: str) -> None:
-        self.set_text_shaping(needs_shaping(text))
+        """The engine for joined letters and other fonts, where *text* needs them; they cost."""
+        simple = text.isascii()
+        if simple is not self._simple:
+            self.set_fallback_fonts([] if simple else FALLBACKS, exact_match=False)
+            self._simple = simple
+        self.set_text_shaping(not simple and needs_shaping(text))
+
+    def _width(self, text: str) -> float:
+        """Of one line; ASCII is added up from widths measured once."""
+        if not text.isascii():
+            return float(self.get_string_width(text))
+        widths = self._widths.setdefault(self.font_style, {})
+        for char in set(text) - widths.keys():
+            widths[char] = self.get_string_width(char) / self.font_size_pt
+        return sum(widths[char] for char in text) * self.font_size_pt
 
 
 def logo_png(picture: bytes) -> bytes:

@@ -68,17 +68,19 @@ def receipt_pdf(receipt: Receipt, words: Words) -> bytes:
 
     code = receipt.receipt or words.say("code-to-follow")
     gone = sum(each.cents for each in receipt.reversals)
+    stamp = ""
+    if receipt.practice:
+        stamp = words.say("paper.stamp.practice")
+    elif gone >= receipt.amount_cents:
+        stamp = words.say("paper.stamp.reversed")
     page = Page(
         words,
         title=words.say("paper.receipt.title", code=code),
         author=receipt.collector,
         made_at=receipt.made_at,
         foot=words.say("paper.made", when=words.when(receipt.made_at)),
+        stamp=(stamp, RED) if stamp else None,
     )
-    if receipt.practice:
-        page.stamp(words.say("paper.stamp.practice"), RED)
-    elif gone >= receipt.amount_cents:
-        page.stamp(words.say("paper.stamp.reversed"), RED)
     pin = words.say("paper.kra-pin", pin=line(receipt.kra_pin)) if receipt.kra_pin else ""
     page.letterhead(receipt.collector, receipt.logo, pin)
 
@@ -135,9 +137,7 @@ def _proof(page: Page, receipt: Receipt) -> None:
 
     if receipt.page_url is None:
         return
-    side = 38.0
-    if page.y + side + 6 > page.page_break_trigger:
-        page.add_page(same=True)
+    side = page.box_mm(38, 26)
     page.rule(above=3, below=3)
     top = page.y
     page.qr(receipt.page_url, x=page.l_margin, y=top, side=side)

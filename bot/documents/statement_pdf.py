@@ -78,9 +78,8 @@ class StatementPaper:
             foot=f"{line(statement.title)} · {period(statement, words)}",
             form="A4",
             landscape=self._keepers,
+            stamp=(words.say("paper.stamp.practice"), RED) if statement.practice else None,
         )
-        if statement.practice:
-            self.page.stamp(words.say("paper.stamp.practice"), RED)
         self._opening(sums)
 
     async def entries(self, gathered: Gathered, progress: Progress | None) -> None:
@@ -152,7 +151,10 @@ class StatementPaper:
             (label, words.money(value) if isinstance(value, int) else line(value, TEXT_CHARS_MAX))
             for label, value in facts
         ]
-        page.facts(shown, label_mm=62)
+        if self._keepers:
+            page.facts_in_two(shown, label_mm=46)
+        else:
+            page.facts(shown, label_mm=62)
         page.ln(2)
 
     def _draw(

@@ -29,7 +29,7 @@ KEYS = sorted(TEXTS.keys)
 BOT = Path(__file__).parents[2] / "bot"
 
 HOSTILE = "<b>&\"'</i>{amount}\u202e\u200b\n<script>"
-SAME_IN_ALL_LANGUAGES = {"payment.facts", "kind.paybill", "kind.till", "note"}
+SAME_IN_ALL_LANGUAGES = {"payment.facts", "kind.paybill", "kind.till", "note", "paper.method.mpesa"}
 LINES_MAX = 10
 
 # What `Pen.say` fills in by itself.
@@ -44,8 +44,10 @@ def template(language: str, key: str) -> str:
 
 
 def all_blanks() -> frozenset[str]:
-    source = (BOT / "locales" / "en.po").read_text("utf-8")
-    return frozenset(re.findall(r"\{([a-z_]+)\}", source))
+    files = sorted((BOT / "locales").rglob("*.po"))
+    return frozenset(
+        name for each in files for name in re.findall(r"\{([a-z_]+)\}", each.read_text("utf-8"))
+    )
 
 
 ALL_BLANKS = all_blanks()
