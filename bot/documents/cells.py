@@ -15,7 +15,8 @@ CELL_CHARS_MAX: Final = 1000
 _STARTS: Final = frozenset("=+-@\t\r\n\0＝＋－＠−")
 
 # Where the list separator is `;` or a tab, our cell is cut there: its second half is a cell too.
-_SECOND_CELL: Final = re.compile(r"([;,|\t])(\s*)(?=[=+\-@＝＋－＠−])")
+# Quotes may be read as the new cell's own.
+_SECOND_CELL: Final = re.compile(r"""([;,|][\s"']*)(?=[=+\-@＝＋－＠−])""")
 
 # What would lose a leading zero, or become 2.5E+11.
 _NUMBER_LIKE: Final = re.compile(r"[\d.,]+(?:[eE]\d+)?%?")
@@ -34,7 +35,7 @@ def as_text(text: str) -> str:
     if text[:1] in _STARTS:
         text = f"{_QUOTE}{text}" if text else text
     if ";" in text or "," in text or "|" in text:
-        text = _SECOND_CELL.sub(rf"\1\2{_QUOTE}", text)
+        text = _SECOND_CELL.sub(rf"\1{_QUOTE}", text)
     return text
 
 

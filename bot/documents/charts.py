@@ -14,7 +14,15 @@ from bot.documents.words import Words, line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ChartsMissing", "DayTakings", "NamedTakings", "TakingsReport", "report_png"]
+__all__ = [
+    "ChartsMissing",
+    "DayTakings",
+    "NamedTakings",
+    "TakingsReport",
+    "bars_by_name",
+    "bars_by_time",
+    "report_png",
+]
 
 WIDTH_PX: Final = 1200
 DPI: Final = 150
@@ -83,7 +91,7 @@ def report_png(report: TakingsReport, words: Words) -> bytes:
         font_manager.fontManager.addfont(font_path(name))
         if not style:
             families.append("Noto Emoji" if family == "NotoEmoji" else "DejaVu Sans")
-    names = _top(report.by_name, words)
+    names = bars_by_name(report.by_name, words)
     bars_in = 0.62 * max(len(names), 1)
     height_in = 5.4 + bars_in + 1.3
     with rc_context({"font.family": families, "font.size": 13, "text.color": INK}):
@@ -114,7 +122,7 @@ def report_png(report: TakingsReport, words: Words) -> bytes:
 
 
 def _by_day(axes: Axes, report: TakingsReport, words: Words) -> None:
-    steps, name = _steps(report)
+    steps, name = bars_by_time(report)
     values = [cents / 100 for _, cents in steps]
     places = range(len(steps))
     axes.bar(places, values, width=0.8, color=[CAME if each >= 0 else WENT for each in values])
@@ -159,7 +167,7 @@ def _by_name(
         axes.axvline(0, color=INK, linewidth=1)
 
 
-def _steps(report: TakingsReport) -> tuple[list[tuple[date, int]], str]:
+def bars_by_time(report: TakingsReport) -> tuple[list[tuple[date, int]], str]:
     """One bar for every day, week or month of the time asked for, empty ones too."""
     days = (report.until - report.since).days + 1
     name = "day" if days <= DAYS_MAX else "week" if days <= WEEKS_MAX * 7 else "month"
@@ -183,7 +191,7 @@ def _step_name(day: date, name: str, words: Words) -> str:
     return words.month(day) if name == "month" else words.short_day(day)
 
 
-def _top(takings: Sequence[NamedTakings], words: Words) -> list[NamedTakings]:
+def bars_by_name(takings: Sequence[NamedTakings], words: Words) -> list[NamedTakings]:
     """The largest, and one bar for all the others, so that the bars come to the whole."""
     ranked = sorted(takings, key=lambda each: -each.cents)
     if len(ranked) <= NAMES_MAX:

@@ -35,8 +35,8 @@ FONTS: Final = (
 FALLBACKS: Final = (SANS, EMOJI)
 """Where a letter is looked for that the font in use lacks; bold has fewer than regular."""
 
-PAGES: Final = "\uffff"
-"""Stands for the number of pages until it is known. It is no character: no text can hold it."""
+PAGES: Final = "\x01"
+"""Stands for the number of pages until it is known. No text of a person's can hold it."""
 
 UNKNOWN: Final = "\ufffd"
 """Shown where no font has the letter: the reader sees that something stood there."""
