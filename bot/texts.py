@@ -19,6 +19,7 @@ from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from io import BytesIO
 from types import MappingProxyType
 
@@ -179,8 +180,23 @@ def _load() -> Texts:
 
 
 def _read(language: str) -> Catalog:
-    with (files("bot") / "locales" / f"{language}.po").open("rb") as file:
-        return read_po(file, locale=language, abort_invalid=True)
+    """`locales/<language>.po` and, beside it, one file per part of the bot in a folder."""
+    locales = files("bot") / "locales"
+    parts = [each for each in (locales / language).iterdir() if each.name.endswith(".po")]
+    whole = _part(locales / f"{language}.po", language)
+    for part in sorted(parts, key=lambda each: each.name):
+        for message in _part(part, language):
+            if not message.id:
+                continue
+            if message.id in whole:
+                raise BadCatalogue(f"{language}: {message.id} is said twice")
+            whole[message.id] = message
+    return whole
+
+
+def _part(file: Traversable, language: str) -> Catalog:
+    with file.open("rb") as opened:
+        return read_po(opened, locale=language, abort_invalid=True)
 
 
 def _compile(catalogue: Catalog) -> GNUTranslations:

@@ -51,6 +51,8 @@ TABLE = {
     "bot/__main__.py": may("bot.cli"),
     "bot/app.py": EVERYTHING,
     "bot/cli.py": EVERYTHING,
+    "bot/commands": EVERYTHING,
+    "bot/commands/outside.py": may("bot mpesa", "aiohttp"),
     "bot/clock.py": may(),
     "bot/config.py": EVERYTHING,
     "bot/config_checks.py": EVERYTHING,

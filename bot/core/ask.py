@@ -20,6 +20,7 @@ from bot.core.limits import (
     check,
 )
 from bot.core.ports import Clock, Ids
+from bot.core.restored import restored
 from bot.core.settle import status_notice
 from mpesa.phones import mask
 from storage.engine import Store
@@ -171,6 +172,12 @@ class Asking:
     ) -> Asked | Refusal:
         now = self._clock.now()
         phone_mask = mask(request.phone)
+        if await restored(tx) is not None:
+            return Refusal(
+                reason=RefusalReason.RESTORED,
+                phone_mask=phone_mask,
+                amount_kes=request.amount_kes,
+            )
         line = await tx.lines.lock(request.phone)
         facts = await tx.lines.facts(
             line.id,

@@ -44,8 +44,9 @@ def template(language: str, key: str) -> str:
 
 
 def all_blanks() -> frozenset[str]:
-    source = (BOT / "locales" / "en.po").read_text("utf-8")
-    return frozenset(re.findall(r"\{([a-z_]+)\}", source))
+    english = [BOT / "locales" / "en.po", *(BOT / "locales" / "en").glob("*.po")]
+    sources = "".join(file.read_text("utf-8") for file in english)
+    return frozenset(re.findall(r"\{([a-z_]+)\}", sources))
 
 
 ALL_BLANKS = all_blanks()
