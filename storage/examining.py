@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
@@ -38,18 +38,24 @@ async def examine(url: str, *, crypt: Crypt | None, people_ids: Collection[int])
         DBAPIError, OSError: it cannot be opened or read.
     """
     engine = open_engine(url)
+    nothing = Examined(version=None, damage=None, key_fits=None, reachable=frozenset())
     try:
         async with engine.connect() as connection, connection.begin():
             damage = await _damage(connection) if _is_file(url) else None
             found = await connection.run_sync(version) if damage is None else None
             if found is None:
-                return Examined(version=None, damage=damage, key_fits=None, reachable=frozenset())
+                return replace(nothing, damage=damage)
             return Examined(
                 version=found,
                 damage=None,
                 key_fits=None if crypt is None else await _key_fits(connection, crypt),
                 reachable=await _reachable(connection, people_ids),
             )
+    except DatabaseError as exc:
+        # What SQLite calls malformed, or no database, it may say at any word that it is told.
+        if not _is_file(url) or isinstance(exc, OperationalError):
+            raise
+        return replace(nothing, damage=str(exc.orig))
     finally:
         await engine.dispose()
 

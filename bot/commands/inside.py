@@ -73,7 +73,8 @@ def _sound(found: Examined) -> list[Finding]:
             Finding(
                 False,
                 f"the database is damaged: {found.damage.splitlines()[0]}",
-                "stop the bot, keep the file, and put the last good backup back: lipabot restore",
+                "see that storage.url names the right file; if it does, stop the bot, keep the file, "
+                "and put the last good backup back: lipabot restore",
             )
         ]
     if found.version is not None and found.version > HEAD:
