@@ -39,6 +39,7 @@ from bot.core.settle import Settle
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
+from bot.machine import health_of
 from bot.texts import Texts
 from bot.web.server import build_web, serving
 from bot.web.telegram import TelegramDoor
@@ -179,6 +180,7 @@ def build_core(
         inbox=Inbox(store=store, clock=clock, wake=post.wake.set),
         lead=Lead(store=store, clock=clock, role="polling"),
         buttons=Buttons(store=store, clock=clock, ids=ids),
+        health=health_of(config, store, limits, clock=clock, wake=post.wake.set),
         collector=collector_of(config),
         clock=clock,
         operators=operators,
@@ -317,6 +319,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
             run=Takeover(store=store, clock=core.clock, wake=core.post.wake.set).run,
         ),
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
+        Job(name="tell operators what changed", every_s=30, run=core.health.watch),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
     ]

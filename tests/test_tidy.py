@@ -58,6 +58,7 @@ TABLE = {
     "bot/config_checks.py": EVERYTHING,
     "bot/config_keys.py": EVERYTHING,
     "bot/jobs.py": may("bot.core bot.chat.notices", "apscheduler"),
+    "bot/machine.py": EVERYTHING,
     "bot/logs.py": may("mpesa.phones", "structlog"),
     "bot/texts.py": may("", "babel markupsafe"),
 }

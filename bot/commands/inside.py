@@ -73,7 +73,7 @@ def _sound(found: Examined) -> list[Finding]:
             Finding(
                 False,
                 f"the database is damaged: {found.damage.splitlines()[0]}",
-                "see that storage.url names the right file; if it does, stop the bot, keep the file, "
+                "see that storage.url names the right file; if so, stop the bot, keep the file, "
                 "and put the last good backup back: lipabot restore",
             )
         ]

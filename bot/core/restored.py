@@ -15,7 +15,7 @@ from storage.backups import RESTORED_MARK, read_mark, written_mark
 from storage.engine import Store
 from storage.tx import Tx
 
-__all__ = ["RESTORED", "lift", "mark", "restored"]
+__all__ = ["RESTORED", "lift", "lift_in", "mark", "restored"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,14 @@ async def mark(store: Store, *, as_of: datetime) -> None:
     await store.write(run)
 
 
+async def lift_in(tx: Tx) -> datetime | None:
+    """As `lift`, inside a transaction of the caller's."""
+    as_of = read_mark(await tx.shared.lock(RESTORED_MARK))
+    if as_of is not None:
+        await tx.shared.put(RESTORED_MARK, b"")
+    return as_of
+
+
 async def lift(store: Store) -> datetime | None:
     """
     A person says that the gap is reconciled: prompts may go out again.
@@ -45,13 +53,7 @@ async def lift(store: Store) -> datetime | None:
     Until when the backup went, or None if nothing was paused.
     """
 
-    async def run(tx: Tx) -> datetime | None:
-        as_of = read_mark(await tx.shared.lock(RESTORED_MARK))
-        if as_of is not None:
-            await tx.shared.put(RESTORED_MARK, b"")
-        return as_of
-
-    as_of = await store.write(run)
+    as_of = await store.write(lift_in)
     if as_of is not None:
         log.warning("restored.lifted as_of=%s", as_of.isoformat())
     return as_of
