@@ -216,6 +216,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
             run=Takeover(store=store, clock=core.clock, wake=core.post.wake.set).run,
         ),
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
+        Job(name="tell operators what changed", every_s=30, run=core.health.watch),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
     ]

@@ -24,6 +24,7 @@ from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import Look, TouchedSubjects
+from bot.machine import health_of
 from storage.engine import Store
 from storage.records import IntentKind
 
@@ -78,6 +79,7 @@ def build_core(parts: Parts) -> Core:
         post=parts.post,
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
+        health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         touched=_touched(parts, looks={}),
         collector=collector_of(parts.config),

@@ -1,4 +1,4 @@
-"""The command line: `lipabot run | demo | simulate | replay`."""
+"""The command line: `lipabot run | demo | simulate | replay`, and what `bot/commands` adds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import asyncio
 import importlib.metadata
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
+
+from bot.commands.books import backup, export, migrate, restore
+from bot.commands.common import FAILED, config_option, configured, until_done
+from bot.commands.doctor import doctor
+from bot.commands.init import init
 
 if TYPE_CHECKING:
     from bot.config import Config
@@ -20,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-BAD_CONFIG = 2
-FAILED = 1
 READY_WITHIN_S = 30.0
 
 
@@ -38,28 +41,21 @@ def main() -> None:
     """M-Pesa payments in a Telegram chat."""
 
 
+for _command in (init, doctor, migrate, backup, restore, export):
+    main.add_command(_command)
+
+
 @main.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("config.toml"),
-    show_default=True,
-    help="The configuration; config.example.toml explains every key.",
-)
+@config_option
 def run(path: Path) -> None:
     """Be the bot, until SIGTERM or Ctrl-C."""
-    from bot.config import ConfigError, load_config
     from bot.logs import configure
 
-    try:
-        config = load_config(path)
-    except ConfigError as exc:
-        _stop(str(exc), BAD_CONFIG)
+    config = configured(path)
     configure(config.logs.level, config.logs.format, config.secrets())
     from bot.app import run as run_bot
 
-    _until_done(run_bot(config))
+    until_done(run_bot(config))
 
 
 @main.command()
@@ -77,7 +73,7 @@ def demo(port: int, data: Path) -> None:
     from bot.playground.demo import demo as run_demo
 
     configure("warning", "text")
-    _until_done(run_demo(port=port, data_dir=data, start_bot=_demo_bot, echo=click.echo))
+    until_done(run_demo(port=port, data_dir=data, start_bot=_demo_bot, echo=click.echo))
 
 
 @asynccontextmanager
@@ -165,30 +161,18 @@ def simulate(host: str, port: int, answer_after: float, callback_delay: float, s
         async with stop_signals() as stop:
             await serve(host=host, port=port, stop=stop, ready=ready, settings=settings, seed=seed)
 
-    _until_done(served())
+    until_done(served())
 
 
 @main.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("config.toml"),
-    show_default=True,
-    help="The configuration of the bot whose database is meant.",
-)
+@config_option
 def replay(path: Path) -> None:
     """
     Work every payment out again from its evidence; exit 1 if a stored one differs.
 
     Only reads, also while the bot runs.
     """
-    from bot.config import ConfigError, load_config
-
-    try:
-        config = load_config(path)
-    except ConfigError as exc:
-        _stop(str(exc), BAD_CONFIG)
+    config = configured(path)
 
     async def replayed() -> None:
         from bot.core.replay import replay
@@ -204,27 +188,4 @@ def replay(path: Path) -> None:
         if found.differences:
             sys.exit(FAILED)
 
-    _until_done(replayed())
-
-
-def _until_done(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* to its end; what a person can mend ends in one line."""
-    from bot.config import ConfigError
-    from storage.errors import StorageError
-
-    try:
-        asyncio.run(work)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except ConfigError as exc:
-        _stop(str(exc), BAD_CONFIG)
-    except StorageError as exc:
-        _stop(str(exc), FAILED)
-    except OSError as exc:
-        _stop(exc.strerror or str(exc) or type(exc).__name__, FAILED)
-
-
-def _stop(why: str, status: int) -> NoReturn:
-    for line in why.splitlines():
-        click.echo(f"lipabot: {line}", err=True)
-    sys.exit(status)
+    until_done(replayed())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -18,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.crypt import Crypt, key_beside
-from storage.errors import InUse, StorageError, StoreBusy, WrongKey
+from storage.errors import StorageError, StoreBusy, WrongKey
 from storage.hearing import Decide, Outcome, Unit
 from storage.leases import Holder
+from storage.locks import only_process
 from storage.migrations import migrate
 from storage.postgres import postgres_engines
 from storage.presence import Alone, Member, Presence
@@ -160,7 +160,7 @@ async def open_store(
         if not parsed.database or parsed.database == ":memory:":
             raise StorageError("storage.url must name a file, like sqlite:///lipabot.db")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_process(path):
+        with only_process(path):
             crypt = Crypt(key or key_beside(path), previous_keys)
             _private(path)
             async with (
@@ -246,35 +246,6 @@ async def _check_keys(tx: Tx, key_id: str) -> None:
     mine = f"{KEY_CHECK}:{key_id}"
     if mine not in known:
         await tx.shared.put(mine, b"lipabot")
-
-
-class _only_process:  # noqa: N801 - reads as a verb phrase in its one `with`
-    """An exclusive lock on `<file>.lock`, held while the database is open."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> None:
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        file = os.fdopen(handle, "r+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = file.read().strip() or "unknown"
-            file.close()
-            raise InUse(
-                f"{self._path.with_suffix('')} is in use by another lipabot (process {owner}): "
-                "stop that one first, or give this one its own storage.url"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        self._file = file
-
-    def __exit__(self, *exc: object) -> None:
-        if self._file is not None:
-            self._file.close()
 
 
 def _private(path: Path) -> None:

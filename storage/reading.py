@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,9 +24,9 @@ from storage.errors import StorageError
 from storage.migrations import HEAD, version
 from storage.payment_rows import read_payment
 from storage.records import Evidence, Kind, Payment
-from storage.schema import evidence, payments, receipts
+from storage.schema import evidence, lines, payments, receipts
 
-__all__ = ["Kept", "Reader", "open_reader"]
+__all__ = ["Kept", "Listed", "Reader", "open_engine", "open_reader", "version_at"]
 
 BATCH = 500
 
@@ -41,6 +42,14 @@ class Kept:
     evidence: tuple[Evidence, ...]
     holds: frozenset[str]  # the receipts that it holds
     holders: Mapping[str, str]  # who holds each receipt that its evidence names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A payment in a list, with the number it was asked from, still sealed."""
+
+    payment: Payment
+    phone: bytes
 
 
 class Reader:
@@ -62,6 +71,28 @@ class Reader:
                 found = await _batch(connection, after=after, limit=batch)
             for kept in found:
                 yield kept
+            if len(found) < batch:
+                return
+            after = found[-1].payment.id
+
+    async def payments_between(
+        self, since: datetime, until: datetime, *, batch: int = BATCH
+    ) -> AsyncIterator[Listed]:
+        """Payments asked for from *since* on and before *until*, by id; a batch is in memory."""
+        query = (
+            select(payments, lines.c.phone)
+            .join(lines, payments.c.line_id == lines.c.id)
+            .where(payments.c.created_at >= since, payments.c.created_at < until)
+            .order_by(payments.c.id)
+            .limit(batch)
+        )
+        after = ""
+        while True:
+            async with self._engine.connect() as connection, connection.begin():
+                rows = (await connection.execute(query.where(payments.c.id > after))).mappings()
+                found = [Listed(payment=read_payment(row), phone=row["phone"]) for row in rows]
+            for each in found:
+                yield each
             if len(found) < batch:
                 return
             after = found[-1].payment.id
@@ -118,21 +149,9 @@ async def open_reader(url: str) -> AsyncIterator[Reader]:
     Raises:
         StorageError: there is none, it cannot be read, or it is of another version.
     """
-    parsed = make_url(url)
-    match parsed.get_backend_name():
-        case "sqlite" if parsed.database:
-            engine = _sqlite(Path(parsed.database))
-        case "postgresql":
-            engine = _postgres(parsed)
-        case _:
-            raise StorageError("storage.url must begin with sqlite:/// or postgresql://")
+    engine = open_engine(url)
     try:
-        try:
-            async with engine.connect() as connection:
-                found = await connection.run_sync(version)
-        except (DBAPIError, OSError) as exc:
-            why = exc.orig if isinstance(exc, DBAPIError) else exc
-            raise StorageError(f"storage.url: cannot be read ({type(why).__name__})") from None
+        found = await _version(engine)
         if found != HEAD:
             raise StorageError(
                 f"storage.url: the database is at version {found or 'none'}, and this Lipabot "
@@ -141,6 +160,41 @@ async def open_reader(url: str) -> AsyncIterator[Reader]:
         yield Reader(engine)
     finally:
         await engine.dispose()
+
+
+async def version_at(url: str) -> str | None:
+    """
+    The last migration that the database at *url* has seen; None where there are no tables of ours.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
+    engine = open_engine(url)
+    try:
+        return await _version(engine)
+    finally:
+        await engine.dispose()
+
+
+async def _version(engine: AsyncEngine) -> str | None:
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(version)
+    except (DBAPIError, OSError) as exc:
+        why = exc.orig if isinstance(exc, DBAPIError) else exc
+        raise StorageError(f"storage.url: cannot be read ({type(why).__name__})") from None
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine that only reads. Raises StorageError where there is nothing to read."""
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database:
+            return _sqlite(Path(parsed.database))
+        case "postgresql":
+            return _postgres(parsed)
+        case _:
+            raise StorageError("storage.url must begin with sqlite:/// or postgresql://")
 
 
 def _sqlite(path: Path) -> AsyncEngine:

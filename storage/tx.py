@@ -8,6 +8,7 @@ from storage.buttons import Buttons
 from storage.crypt import Crypt
 from storage.drafts import Drafts
 from storage.evidence import EvidenceBook
+from storage.health import HealthBook
 from storage.inbox import Inbox
 from storage.leases import Holder, Leases
 from storage.lines import Lines
@@ -35,3 +36,4 @@ class Tx:
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
         self.touched = Touched(connection)
+        self.health = HealthBook(connection)

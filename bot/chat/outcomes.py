@@ -94,6 +94,7 @@ VOID: Mapping[str, Failure] = MappingProxyType(
         "too-late": Failure("void.too-late", "⏰", (Action.AGAIN,)),
         "unreachable": Failure("void.unreachable", "🛠", _RETRY),
         "bad-credentials": Failure("void.bad-credentials", "🛠"),
+        "restored": Failure("void.restored", "⏸"),
         "operator": Failure("void.operator", "❌", (Action.CLAIM,)),
     }
 )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import history, pay, person, review, start
+from bot.chat import health, history, pay, person, review, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
@@ -91,6 +91,7 @@ COMMANDS = (
     Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
     Command(name="pending", handler=review.pending, operators=True),
     Command(name="review", handler=review.pending, operators=True),
+    Command(name="health", handler=health.health, operators=True),
     Command(name="help", handler=help_, groups=True),
     Command(name="start", handler=start.start, groups=True, in_menu=False),
 )
@@ -128,6 +129,10 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
     {
         "share": person.share,
         "forget": person.forget,
+        "health": health.refresh,
+        "health-details": health.details,
+        "resume": health.resume,
+        "lift": health.lift,
         **{
             action: partial(person.choose, chosen=chosen)
             for action, chosen in person.LANGUAGE_BUTTONS.items()

@@ -21,6 +21,7 @@ from bot.core.limits import (
     check,
 )
 from bot.core.ports import Clock, Ids
+from bot.core.restored import restored
 from bot.core.settle import status_notice
 from mpesa.phones import mask
 from storage.engine import Store
@@ -203,6 +204,12 @@ class Asking:
         guard = self._guards.get(request.kind)
         if guard is not None and (reason := await guard(tx, request, now)) is not None:
             return Refusal(reason=reason, phone_mask=phone_mask, amount_kes=request.amount_kes)
+        if await restored(tx) is not None:
+            return Refusal(
+                reason=RefusalReason.RESTORED,
+                phone_mask=phone_mask,
+                amount_kes=request.amount_kes,
+            )
         line = await tx.lines.lock(request.phone)
         facts = await tx.lines.facts(
             line.id,

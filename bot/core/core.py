@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.core.ask import Asking
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -37,6 +38,7 @@ class Core:
     lead: Lead  # who polls Telegram
     buttons: Buttons
     touched: TouchedSubjects
+    health: Health
     collector: Collector
     clock: Clock
     operators: frozenset[int]

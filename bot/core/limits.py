@@ -36,6 +36,7 @@ class RefusalReason(StrEnum):
     LINE_BUSY = "line-busy"
     SAME_AMOUNT = "same-amount"
     STRANGERS_LIMIT = "strangers-limit"
+    RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from bot.core.ask import IN_HAND_FOR
 from bot.core.hear import ADDRESS
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
+from bot.core.restored import RESTORED, restored
 from bot.core.settle import BAD_CREDENTIALS, Settle
 from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
 from mpesa.models import Accepted, Push
@@ -118,6 +119,9 @@ class Sending:
                 log.exception("push.not_begun id=%s", payment_id)
             await self._never_began(payment_id, reason=_why_not_sent(exc))
             return
+        if phone is None:
+            await self._never_began(payment_id, reason=RESTORED)
+            return
         outcome = await self._begin_asking(payment_id)
         if outcome is None or not outcome.fresh or outcome.payment is None:
             return
@@ -137,9 +141,15 @@ class Sending:
             await self._clock.sleep(RETRY_AFTER_S)
             await self._daraja.ready()
 
-    async def _phone(self, payment_id: str) -> str:
-        """Read before anything is begun, so that nothing but the push can fail after it."""
+    async def _phone(self, payment_id: str) -> str | None:
+        """
+        Read before anything is begun, so that nothing but the push can fail after it.
+
+        None: the books came from a backup. It may have been sent, and paid, after that was made.
+        """
         async with self._store.read() as tx:
+            if await restored(tx) is not None:
+                return None
             payment = await tx.payments.get(payment_id)
             assert payment is not None, "whoever starts it has seen it"
             return await tx.lines.phone(payment.line_id)

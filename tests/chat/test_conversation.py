@@ -8,15 +8,19 @@ import json
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
+from bot.chat.health import change_text
 from bot.core.ask import Asking, AskSettings
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.core import Core
+from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -62,6 +66,16 @@ class Accepting:
 
     async def query(self, checkout_request_id: str) -> QueryAnswer:
         raise NoAnswer("nobody knows yet")
+
+
+class PlentyOfRoom:
+    """A machine on which nothing is wrong."""
+
+    def free_bytes(self) -> int | None:
+        return 10 * 2**30
+
+    def last_backup_at(self) -> datetime | None:
+        return None
 
 
 class FailingBooks(Books):
@@ -157,6 +171,16 @@ class Office:
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
             touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
+            health=Health(
+                store=store,
+                clock=clock,
+                machine=PlentyOfRoom(),
+                operators=[OPERATOR],
+                limits=LIMITS,
+                say=partial(change_text, Texts.load()),
+                timer_s=map(float, itertools.count()).__next__,
+                wake=wake,
+            ),
             collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
             clock=clock,
             operators=self.operators,

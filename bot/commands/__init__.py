@@ -1,0 +1,1 @@
+"""What an operator types besides `lipabot run`: setting up, looking after, keeping the books."""

@@ -1,0 +1,317 @@
+"""Outside: what `lipabot doctor` asks of the world: Telegram, Safaricom, and our own address."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+
+from bot.commands.findings import Finding, Patient
+from bot.config_checks import host_of, is_loopback
+from mpesa.client import open_daraja
+from mpesa.errors import BadCredentials, MpesaError
+from mpesa.models import Account, Push
+
+__all__ = ["outside", "push_one_shilling"]
+
+WITHIN_S = 10.0
+SKEW_MAX_S = 60.0
+PROBE_HEADER = "X-Lipabot-Doctor"
+
+
+async def outside(patient: Patient) -> AsyncIterator[Finding]:
+    """In the order in which one would mend it."""
+    timeout = aiohttp.ClientTimeout(total=WITHIN_S)
+    async with aiohttp.ClientSession(timeout=timeout) as http:
+        for check in (_telegram, _daraja, _clock, _callbacks):
+            for found in await check(patient, http):
+                yield found
+
+
+async def _telegram(patient: Patient, http: aiohttp.ClientSession) -> list[Finding]:
+    telegram = patient.config.telegram
+    base = f"{telegram.api_url}/bot{telegram.token.get_secret_value()}"
+    try:
+        me = await _result(http, f"{base}/getMe")
+        hook = None if me is None else await _result(http, f"{base}/getWebhookInfo")
+    except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+        return [
+            Finding(
+                False,
+                f"Telegram cannot be reached at {telegram.api_url} ({type(exc).__name__})",
+                "let this machine make connections to it, or mend telegram.api_url",
+            )
+        ]
+    if me is None:
+        return [
+            Finding(
+                False,
+                "Telegram does not know telegram.token",
+                "copy it whole from @BotFather: /mybots, your bot, API Token",
+            )
+        ]
+    return [
+        Finding(True, f"Telegram knows the bot as @{me.get('username')}"),
+        _privacy(me),
+        _webhook(patient, str((hook or {}).get("url") or "")),
+    ]
+
+
+async def _result(http: aiohttp.ClientSession, url: str) -> dict[str, Any] | None:
+    """What Telegram answers, or None where it does not know the token."""
+    async with http.get(url) as answer:
+        if answer.status in {401, 404}:
+            return None
+        body = await answer.json()
+        if not body.get("ok"):
+            raise ValueError("refused")
+        found: dict[str, Any] = body["result"]
+        return found
+
+
+def _privacy(me: dict[str, Any]) -> Finding:
+    if me.get("can_read_all_group_messages"):
+        return Finding(
+            False,
+            "privacy mode is off: the bot is sent everything that groups say",
+            "@BotFather: /setprivacy, your bot, Enable; then take it out of its groups and add "
+            "it again",
+        )
+    return Finding(True, "privacy mode is on: in groups the bot sees only what is meant for it")
+
+
+def _webhook(patient: Patient, url: str) -> Finding:
+    polling = patient.config.telegram.mode == "polling"
+    if polling and url:
+        return Finding(
+            False,
+            "a webhook is set, and telegram.mode is polling: nobody would get the updates",
+            f'if that webhook ({host_of(url)}) is yours, set telegram.mode = "webhook"; if not, '
+            "another program uses this token: stop it, or make a new token at @BotFather. The "
+            "next `lipabot run` in polling mode removes the webhook",
+        )
+    ours = f"{patient.config.webhook.public_url.rstrip('/')}/telegram"
+    if not polling and url not in {"", ours}:
+        return Finding(
+            False,
+            f"Telegram sends the updates to {host_of(url)}, which is not webhook.public_url",
+            "stop the other program; the next `lipabot run` sets the webhook anew",
+        )
+    return Finding(True, f"updates come by {patient.config.telegram.mode}")
+
+
+async def _daraja(patient: Patient, _http: aiohttp.ClientSession) -> list[Finding]:
+    mpesa = patient.config.mpesa
+    try:
+        async with _open(patient) as daraja:
+            await daraja.ready()
+    except BadCredentials:
+        return [
+            Finding(
+                False,
+                "Safaricom does not accept mpesa.consumer_key and mpesa.consumer_secret",
+                "copy both from your app at developer.safaricom.co.ke, and see that they are of "
+                f"the same kind (sandbox or production) as mpesa.base_url ({mpesa.base_url})",
+            )
+        ]
+    except MpesaError as exc:
+        return [
+            Finding(
+                False,
+                f"Safaricom cannot be reached at {mpesa.base_url} ({type(exc).__name__})",
+                "let this machine make connections to it, or mend mpesa.base_url",
+            )
+        ]
+    return [Finding(True, "Safaricom gives a token for these keys")]
+
+
+def _open(patient: Patient) -> Any:
+    mpesa = patient.config.mpesa
+    return open_daraja(
+        base_url=mpesa.base_url,
+        consumer_key=mpesa.consumer_key,
+        consumer_secret=mpesa.consumer_secret,
+        account=Account(
+            shortcode=mpesa.shortcode,
+            passkey=mpesa.passkey,
+            transaction_type=mpesa.transaction_type,
+            till_number=mpesa.till_number,
+        ),
+        now=patient.now,
+    )
+
+
+async def push_one_shilling(patient: Patient, phone: str) -> Finding:
+    """Ask *phone* (2547…) for KES 1: the only way to learn whether the passkey is right."""
+    push = Push(
+        phone=phone,
+        amount_kes=1,
+        reference="DOCTOR",
+        description="Test",
+        # An address of ours that belongs to no payment: its callback changes nothing.
+        callback_url=f"{patient.config.webhook.public_url.rstrip('/')}/c/doctor",
+    )
+    try:
+        async with _open(patient) as daraja:
+            await daraja.ready()
+            await daraja.push(push, leave_within_s=WITHIN_S)
+    except MpesaError as exc:
+        return Finding(
+            False,
+            f"Safaricom did not take the push: {exc}",
+            "if it speaks of credentials or of a password, mpesa.passkey does not belong to "
+            "mpesa.shortcode: both are on the page of your app, and in production in the mail "
+            "that said you are live",
+        )
+    return Finding(True, "Safaricom took a push of KES 1: passkey and shortcode belong together")
+
+
+async def _clock(patient: Patient, http: aiohttp.ClientSession) -> list[Finding]:
+    try:
+        async with http.get(patient.config.mpesa.base_url) as answer:
+            theirs = parsedate_to_datetime(answer.headers["Date"])
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+        return []  # that it cannot be reached is a finding of its own
+    skew_s = (patient.now() - theirs).total_seconds()
+    if abs(skew_s) > SKEW_MAX_S:
+        way = "ahead" if skew_s > 0 else "behind"
+        return [
+            Finding(
+                False,
+                f"this machine's clock is {abs(skew_s):,.0f} s {way} of Safaricom's, which would "
+                "refuse our passwords",
+                "timedatectl set-ntp true (or install chrony)",
+            )
+        ]
+    return [Finding(True, "the clock agrees with Safaricom's")]
+
+
+async def _callbacks(patient: Patient, http: aiohttp.ClientSession) -> list[Finding]:
+    """From Safaricom's side: the name, the certificate, and that it is us who answer there."""
+    url = patient.config.webhook.public_url.rstrip("/")
+    if not is_loopback(host_of(patient.config.mpesa.base_url)):
+        bad = await _not_public(url)
+        if bad is not None:
+            return [bad]
+    async with _somebody_to_find(patient) as (nonce, why):
+        if why is not None:
+            return [why]
+        try:
+            async with http.get(f"{url}/healthz", allow_redirects=False) as answer:
+                given = answer.headers.get(PROBE_HEADER)
+                ours = given == nonce if nonce else answer.headers.get("Server") == "lipabot"
+        except aiohttp.ClientConnectorCertificateError:
+            return [
+                Finding(
+                    False,
+                    f"the certificate of {url} is not valid: Safaricom would not call it",
+                    "let Caddy or certbot make one for this name (docs/install.md)",
+                )
+            ]
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            return [
+                Finding(
+                    False,
+                    f"nobody answers at {url} ({type(exc).__name__}); payments would still be "
+                    "found, by asking, but late",
+                    "let ports 80 and 443 in, and have the proxy hand them to "
+                    f"{patient.config.webhook.host}:{patient.config.webhook.port}",
+                )
+            ]
+    if not ours:
+        return [
+            Finding(
+                False,
+                f"somebody else answers at {url}",
+                "have the proxy hand this name to "
+                f"{patient.config.webhook.host}:{patient.config.webhook.port}, and see that the "
+                "name points to this machine",
+            )
+        ]
+    return [Finding(True, f"we are reached through {url}")]
+
+
+async def _not_public(url: str) -> Finding | None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return Finding(
+            False,
+            "webhook.public_url is not https: Safaricom calls no other in production",
+            "write https://…, and let Caddy or certbot make a certificate (docs/install.md)",
+        )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    except OSError:
+        return Finding(
+            False,
+            f"there is no {host} in the DNS",
+            "make an A record of that name with this machine's public address",
+        )
+    if any(not ip_address(each[4][0]).is_global for each in found):
+        return Finding(
+            False,
+            f"{host} is an address that only this network knows: Safaricom cannot call it",
+            "use a public name, or a tunnel while you are trying things out",
+        )
+    return None
+
+
+@asynccontextmanager
+async def _somebody_to_find(
+    patient: Patient,
+) -> AsyncIterator[tuple[str | None, Finding | None]]:
+    """
+    Whoever is to be found through the public address: the bot, if it runs, else we ourselves.
+
+    Yields a word that only we would answer with (None: the bot answers), and what is wrong.
+    """
+    nonce = secrets.token_hex(16)
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.Response(text="doctor", headers={PROBE_HEADER: nonce})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    hook = patient.config.webhook
+    try:
+        try:
+            await web.TCPSite(runner, hook.host, hook.port).start()
+        except OSError:
+            yield None, await _not_the_bot(patient)
+        else:
+            yield nonce, None
+    finally:
+        await runner.cleanup()
+
+
+async def _not_the_bot(patient: Patient) -> Finding | None:
+    """The port is taken. Is it by our bot?"""
+    hook = patient.config.webhook
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(hook.host, hook.host)  # noqa: S104 -- compared with
+    timeout = aiohttp.ClientTimeout(total=WITHIN_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.get(f"http://{host}:{hook.port}/healthz") as answer,
+        ):
+            if answer.headers.get("Server") == "lipabot":
+                return None
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        pass
+    return Finding(
+        False,
+        f"another program has {hook.host}:{hook.port}",
+        "stop it, or give the bot another webhook.port (and tell the proxy)",
+    )
