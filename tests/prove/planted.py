@@ -27,7 +27,7 @@ MONEY_FILES = (
     *(
         f"storage/{name}.py"
         for name in (
-            *("crypt", "engine", "evidence", "inbox", "lines", "notices"),
+            *("crypt", "engine", "evidence", "inbox", "lines", "locks", "notices"),
             *("moves", "payments", "reading", "rooms", "schema", "units", "writer"),
         )
     ),
@@ -114,8 +114,8 @@ _SETTLE = (
         "the record's amount is ignored",
         "I10",
         "bot/core/settle.py",
-        "credited_cents = asked_cents if best.amount_cents is None else best.amount_cents",
-        "credited_cents = asked_cents",
+        "arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents",
+        "arrived_cents = asked_cents",
     ),
     _bug(
         "a contradicted credit alarms nobody",
@@ -411,7 +411,7 @@ _HEARD = (
         "a replay looks away from money",
         "I10",
         "bot/core/replay.py",
-        '*("status", "words", "reason", "receipt", "credited_cents"),',
+        '*("status", "words", "reason", "receipt", "credited_cents", "reversed_cents"),',
         '*("status", "words", "reason", "receipt"),',
     ),
 )
@@ -543,7 +543,7 @@ _KEPT = (
     _bug(
         "two processes may have one file",
         "I3",
-        "storage/engine.py",
+        "storage/locks.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
     ),
@@ -558,8 +558,8 @@ _KEPT = (
         "a replay does not see the last payments",
         "I10",
         "storage/reading.py",
-        "if len(found) < batch:",
-        "if len(found) <= batch:",
+        "yield kept\n            if len(found) < batch:",
+        "yield kept\n            if len(found) <= batch:",
     ),
 )
 
