@@ -13,7 +13,15 @@ from typing import Final, Literal
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
 
-from bot.documents.glyphs import FALLBACKS, PAGES, SANS, add_fonts, needs_shaping, printable
+from bot.documents.glyphs import (
+    PAGES,
+    SANS,
+    add_fallbacks,
+    add_fonts,
+    needs_one_font,
+    needs_shaping,
+    printable,
+)
 from bot.documents.qr import qr_png
 from bot.documents.words import Words, line
 
@@ -75,7 +83,7 @@ class Page(FPDF):
         self.words = words
         self.foot = foot
         self._stamp = stamp
-        self._simple = False
+        self._simple = True
         self._widths: dict[str, dict[str, float]] = {}
         self.alias_nb_pages(PAGES)
         add_fonts(self)
@@ -315,11 +323,14 @@ class Page(FPDF):
 
     def _shape(self, text: str) -> None:
         """The engine for joined letters and other fonts, where *text* needs them; they cost."""
-        simple = text.isascii()
+        simple = needs_one_font(text)
         if simple is not self._simple:
-            self.set_fallback_fonts([] if simple else FALLBACKS, exact_match=False)
             self._simple = simple
-        self.set_text_shaping(not simple and needs_shaping(text))
+            if simple:
+                self.set_fallback_fonts(())
+            else:
+                add_fallbacks(self)
+        self.set_text_shaping(needs_shaping(text))
 
     def _width(self, text: str) -> float:
         """Of one line; ASCII is added up from widths measured once."""
