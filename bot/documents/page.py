@@ -80,6 +80,7 @@ class Page(FPDF):
         margin: float = 12,
     ) -> None:
         super().__init__("landscape" if landscape else "portrait", "mm", SIZES_MM[form])
+        self.c_margin = 0.0  # only cells of tables have one
         self.words = words
         self.foot = foot
         self._stamp = stamp
@@ -117,10 +118,10 @@ class Page(FPDF):
         with self.restored():
             self.ink(7.5, colour=GREY)
             top, width = self.get_y(), self.epw
-            self.put(self.foot, width=width * 0.74, shrink=True)
-            self.set_xy(self.l_margin + width * 0.74, top)
+            self.put(self.foot, width=width * 0.66, shrink=True)
+            self.set_xy(self.l_margin + width * 0.66, top)
             page = self.words.say("paper.page", page=self.page_no(), pages=PAGES)
-            self.put(page, width=width * 0.26, align="R")
+            self.put(page, width=width * 0.34, align="R")
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -290,6 +291,7 @@ class Page(FPDF):
             if again:
                 with self.restored():
                     self.head(columns)
+                self.c_margin = CELL_MARGIN_MM
         x, top = self.l_margin, self.y
         if fill:
             self.set_fill_color(*fill)

@@ -79,7 +79,7 @@ async def _compared(store: Store, path: Path) -> Bar:
     )
 
 
-def _statement_rows() -> Select[tuple[datetime, str, str, int, str, str]]:
+def _statement_rows() -> Select[datetime, str, str, int, str, str]:
     columns = payments.c
     return select(
         columns.begun_at,
@@ -93,17 +93,21 @@ def _statement_rows() -> Select[tuple[datetime, str, str, int, str, str]]:
 
 async def _rows(
     store: Store,
-) -> AsyncIterator[Row[tuple[datetime, str, str, int, str, str]]]:
+) -> AsyncIterator[Row[datetime, str, str, int, str, str]]:
     async with store.read() as tx:
         result = await tx.payments._connection.stream(
             _statement_rows().execution_options(yield_per=1000)
         )
-        async for row in result:
-            yield row
+        try:
+            async for row in result:
+                yield row
+        finally:
+            await result.close()
 
 
 async def _entries(store: Store) -> AsyncIterator[Entry]:
-    async for at, receipt, phone, cents, account, note in _rows(store):
+    async for row in _rows(store):
+        at, receipt, phone, cents, account, note = row._tuple()
         yield Entry(
             at, receipt or "", "Jane W.", phone, cents, METHOD, "Mama Akinyi", account, note=note
         )

@@ -21,7 +21,7 @@ from bot.documents.drive import (
 )
 from bot.documents.entries import Audience, Pledge, Unmatched
 from bot.documents.statement import Statement
-from tests.documents.papers import NOON, entries, entry, stream, text_of, words
+from tests.documents.papers import NOON, entries, entry, sheet_of, stream, text_of, words
 
 PLEDGES = [
     Pledge(NOON, "Jane W.", "254712345678", 100_000, 40_000, date(2026, 11, 27)),
@@ -47,15 +47,15 @@ async def test_the_keepers_workbook_has_four_sheets_that_agree(tmp_path: Path) -
 
     book = CalamineWorkbook.from_path(path)
     assert book.sheet_names == ["Contributions", "Pledges", "Summary", "Unmatched"]
-    gifts = book.get_sheet_by_name("Contributions").to_python()
+    gifts = sheet_of(path, "Contributions")
     assert round(sum(row[4] for row in gifts[1:]) * 100) == sums.net_cents
     assert round(gifts[-1][5] * 100) == sums.closing_cents
-    pledges = book.get_sheet_by_name("Pledges").to_python()
+    pledges = sheet_of(path, "Pledges")
     assert pledges[1][1:] == ["Jane W.", "0712 345 678", 1000.0, 400.0, 600.0, date(2026, 11, 27)]
     assert pledges[2][1] == "Anonymous: Otieno"
-    summary = dict(book.get_sheet_by_name("Summary").to_python())
+    summary = dict(sheet_of(path, "Summary"))
     assert summary["Closing total"] == sums.closing_cents / 100
-    unmatched = book.get_sheet_by_name("Unmatched").to_python()
+    unmatched = sheet_of(path, "Unmatched")
     assert unmatched[1][1:] == [
         *("UKN4ABCZZZ", "JOHN", "0712***678", 1200.0, "akinyi7", "no such reference")
     ]
@@ -68,7 +68,7 @@ async def test_a_group_is_not_told_who_has_yet_to_pay(tmp_path: Path) -> None:
 
     book = CalamineWorkbook.from_path(path)
     assert book.sheet_names == ["Contributions", "Pledges", "Summary"]
-    pledges = book.get_sheet_by_name("Pledges").to_python()
+    pledges = sheet_of(path, "Pledges")
     assert [row[1:] for row in pledges] == [
         ["Name", "Promised (KES)"],
         ["Jane W.", 1000.0],

@@ -26,7 +26,7 @@ from bot.documents.statement import (
 )
 from bot.documents.statement_pdf import Gathered
 from bot.documents.workbook import Workbook
-from tests.documents.papers import NOON, entries, entry, pages_of, stream, text_of, words
+from tests.documents.papers import NOON, entries, entry, pages_of, sheet_of, stream, text_of, words
 
 STATEMENT = Statement(
     title="Mama Akinyi hospital bill",
@@ -58,8 +58,7 @@ async def test_csv_and_xlsx_hold_the_same_rows_and_come_to_the_same(tmp_path: Pa
     assert one.returned_cents == sum(each.amount_cents for each in rows if each.amount_cents < 0)
     assert sum(one.by_method.values()) == net
     written = read_csv(tmp_path / "a.csv")
-    sheet = CalamineWorkbook.from_path(tmp_path / "a.xlsx").get_sheet_by_name("Contributions")
-    again = sheet.to_python()
+    again = sheet_of(tmp_path / "a.xlsx", "Contributions")
     assert written[0] == again[0]
     assert len(written) == len(again) == 1501
     for row, line, cells in zip(rows, written[1:], again[1:], strict=True):
@@ -80,9 +79,7 @@ async def test_a_person_reads_the_summary_in_their_language(tmp_path: Path) -> N
         words("sw"),
     )
 
-    facts = dict(
-        CalamineWorkbook.from_path(tmp_path / "a.xlsx").get_sheet_by_name("Muhtasari").to_python()
-    )
+    facts = dict(sheet_of(tmp_path / "a.xlsx", "Muhtasari"))
     assert facts["Jumla ya mwisho"] == sums.closing_cents / 100
     assert facts["Watu"] == "41"
     assert facts["Lengo"] == 50_000.0
@@ -185,8 +182,8 @@ async def test_a_group_sees_neither_phones_nor_codes_nor_what_givers_hide(tmp_pa
     ):
         await make(tmp_path / name, GROUP, stream(rows), words())
     csv_text = (tmp_path / "a.csv").read_text("utf-8-sig")
-    sheet = CalamineWorkbook.from_path(tmp_path / "a.xlsx").get_sheet_by_name("Contributions")
-    shown = [csv_text, str(sheet.to_python()), text_of((tmp_path / "a.pdf").read_bytes())]
+    sheet = sheet_of(tmp_path / "a.xlsx", "Contributions")
+    shown = [csv_text, str(sheet), text_of((tmp_path / "a.pdf").read_bytes())]
 
     for text in shown:
         assert "Jane W." in text
