@@ -10,6 +10,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from bot.documents.drive import (
+    PDF_EXTRA_ROWS_MAX,
     DrivePapers,
     Giver,
     drive_csv,
@@ -92,14 +93,14 @@ async def test_the_pdf_shows_as_much_as_its_reader_may_see(
 
 
 async def test_a_pdf_says_how_many_pledges_it_left_out(tmp_path: Path) -> None:
-    many = [PLEDGES[0]] * 503
+    many = [PLEDGES[0]] * (PDF_EXTRA_ROWS_MAX + 3)
     path = tmp_path / "a.pdf"
 
     await drive_pdf(path, papers(Audience.GROUP, pledges=many), words())
 
     text = text_of(path.read_bytes())
     assert "… and 3 more" in text
-    assert text.count("23 Nov 2026 Jane W. 1,000.00") == 500
+    assert text.count("23 Nov 2026 Jane W. 1,000.00") == PDF_EXTRA_ROWS_MAX
 
 
 async def test_each_table_is_a_csv_of_its_own(tmp_path: Path) -> None:
