@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from bot.documents.words import line
@@ -10,6 +11,9 @@ from bot.documents.words import line
 __all__ = ["as_code", "as_text", "phone"]
 
 CELL_CHARS_MAX: Final = 1000
+
+CACHED: Final = 1024
+"""Givers and drives come again and again in a statement."""
 
 # What starts a formula in Excel, LibreOffice, Sheets or Numbers; the wide forms do in Asia.
 _STARTS: Final = frozenset("=+-@\t\r\n\0＝＋－＠−")
@@ -24,6 +28,7 @@ _NUMBER_LIKE: Final = re.compile(r"[\d.,]+(?:[eE]\d+)?%?")
 _QUOTE: Final = "'"
 
 
+@lru_cache(maxsize=CACHED)
 def as_text(text: str) -> str:
     """What a person wrote, as a cell that only shows it."""
     if not text:
@@ -39,6 +44,7 @@ def as_text(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=CACHED)
 def as_code(code: str) -> str:
     """A phone, a receipt or a reference, as a cell that stays text."""
     shown = as_text(phone(code))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
@@ -52,23 +51,45 @@ class CsvSheet(Generic[Row]):
         self.close()
 
 
+SECONDS_END: Final = len("2026-11-23 21:05:00")
+
+
 def _when(cells: Iterable[datetime]) -> list[str]:
-    return [at.astimezone(EAT).replace(tzinfo=None).isoformat(" ", "seconds") for at in cells]
+    return [at.astimezone(EAT).isoformat(" ", "seconds")[:SECONDS_END] for at in cells]
 
 
 def _day(cells: Iterable[date | None]) -> list[str]:
     return ["" if day is None else day.isoformat() for day in cells]
 
 
-def _money(cells: Iterable[int | None]) -> list[Decimal | str]:
-    return ["" if cents is None else Decimal(cents).scaleb(-2) for cents in cells]
+def _money(cells: Iterable[int | None]) -> list[str]:
+    return [
+        ""
+        if cents is None
+        else f"{cents // 100}.{cents % 100:02}"
+        if cents >= 0
+        else f"-{-cents // 100}.{-cents % 100:02}"
+        for cents in cells
+    ]
+
+
+def _text(cells: Iterable[str]) -> list[str]:
+    return [cell if cell.isalpha() or not cell else as_text(cell) for cell in cells]
+
+
+def _code(cells: Iterable[str]) -> list[str]:
+    # A receipt begins with a letter and has nothing but letters and digits: it is safe.
+    return [
+        cell if not cell or (cell.isalnum() and cell[0].isalpha()) else as_code(cell)
+        for cell in cells
+    ]
 
 
 _WRITE: Final[dict[Kind, Callable[[Iterable[Any]], list[Any]]]] = {
     Kind.WHEN: _when,
     Kind.DAY: _day,
-    Kind.TEXT: lambda cells: [as_text(cell) for cell in cells],
-    Kind.CODE: lambda cells: [as_code(cell) for cell in cells],
+    Kind.TEXT: _text,
+    Kind.CODE: _code,
     Kind.MONEY: _money,
     Kind.COUNT: list,
 }

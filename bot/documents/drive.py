@@ -24,6 +24,7 @@ from bot.documents.words import Words, line
 from bot.documents.workbook import Workbook
 
 __all__ = [
+    "PDF_EXTRA_ROWS_MAX",
     "DrivePapers",
     "Giver",
     "drive_csv",
@@ -36,7 +37,7 @@ __all__ = [
 
 Row = TypeVar("Row")
 
-PDF_EXTRA_ROWS_MAX: Final = 500
+PDF_EXTRA_ROWS_MAX: Final = 300
 """Of pledges and of unmatched money in a PDF; the other formats have all."""
 
 PLEDGE_KEEPERS_MM: Final = (30, 70, 35, 35, 35, 35, 33)

@@ -264,8 +264,10 @@ class _Running:
 
 
 def _names(words: Words, audience: Audience) -> Callable[[Sequence[Entry]], list[str]]:
+    nobody = words.say("paper.nobody")
+
     def names(rows: Sequence[Entry]) -> list[str]:
-        return [row[2] if row[2] and not row[11] else giver(row, words, audience) for row in rows]
+        return [giver(row, words, audience) if row[11] else row[2] or nobody for row in rows]
 
     return names
 

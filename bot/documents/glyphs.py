@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMOJI",
-    "FALLBACKS",
     "FONTS",
     "PAGES",
     "SANS",
+    "add_fallbacks",
     "add_fonts",
     "font_path",
+    "needs_one_font",
     "needs_shaping",
     "printable",
 ]
@@ -32,11 +34,11 @@ FONTS: Final = (
 )
 """Family, style, file. Latin, Arabic and Hebrew are in the first; emoji in black in the last."""
 
-FALLBACKS: Final = (SANS, EMOJI)
-"""Where a letter is looked for that the font in use lacks; bold has fewer than regular."""
+PAGES: Final = "\x01\x01\x01\x01"
+"""Stands for the number of pages, of four digits at most, until it is known. No text of a
+person's can hold it."""
 
-PAGES: Final = "\x01"
-"""Stands for the number of pages until it is known. No text of a person's can hold it."""
+_PUNCTUATION: Final = frozenset("–—‘’“”…•→−≈ẽỹ×·")
 
 UNKNOWN: Final = "\ufffd"
 """Shown where no font has the letter: the reader sees that something stood there."""
@@ -52,10 +54,16 @@ def font_path(name: str) -> Path:
 
 
 def add_fonts(pdf: FPDF) -> None:
-    """All our fonts, each standing in for the letters that the one before lacks."""
-    for family, style, name in FONTS:
-        pdf.add_font(family, style, font_path(name))
-    pdf.set_fallback_fonts(FALLBACKS, exact_match=False)
+    """The fonts that nearly every paper needs."""
+    for font in FONTS[:-1]:
+        _add(pdf, *font)
+
+
+def add_fallbacks(pdf: FPDF) -> None:
+    """The others, each looked into for the letters that the one before lacks."""
+    if EMOJI.lower() not in pdf.fonts:
+        _add(pdf, *FONTS[-1])
+    pdf.set_fallback_fonts((SANS, EMOJI), exact_match=False)
 
 
 def printable(text: str) -> str:
@@ -66,12 +74,24 @@ def printable(text: str) -> str:
     return "".join(char if ord(char) in known else UNKNOWN for char in text.translate(_COLOURINGS))
 
 
+def needs_one_font(text: str) -> bool:
+    """Whether regular and bold both have all of *text*: Latin letters, and marks used with them."""
+    return text.isascii() or all(char < "\u0250" or char in _PUNCTUATION for char in text)
+
+
 def needs_shaping(text: str) -> bool:
     """Whether letters join, stack or run from the right; it costs, and Latin text has no need."""
     return not text.isascii() and any(
         "\u0300" <= char <= "\u036f" or "\u0590" <= char < "\u1e00" or char >= "\u2e80"
         for char in text
     )
+
+
+def _add(pdf: FPDF, family: str, style: str, name: str) -> None:
+    pdf.add_font(family, style, font_path(name))
+    font = pdf.fonts[f"{family.lower()}{style}"]
+    # The library keeps the file open, and leaves the closing to the collector.
+    weakref.finalize(pdf, font.ttfont.close)  # type: ignore[union-attr]  # ours are no core fonts
 
 
 @cache

@@ -13,7 +13,15 @@ from typing import Final, Literal
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
 
-from bot.documents.glyphs import FALLBACKS, PAGES, SANS, add_fonts, needs_shaping, printable
+from bot.documents.glyphs import (
+    PAGES,
+    SANS,
+    add_fallbacks,
+    add_fonts,
+    needs_one_font,
+    needs_shaping,
+    printable,
+)
 from bot.documents.qr import qr_png
 from bot.documents.words import Words, line
 
@@ -72,10 +80,11 @@ class Page(FPDF):
         margin: float = 12,
     ) -> None:
         super().__init__("landscape" if landscape else "portrait", "mm", SIZES_MM[form])
+        self.c_margin = 0.0  # only cells of tables have one
         self.words = words
         self.foot = foot
         self._stamp = stamp
-        self._simple = False
+        self._simple = True
         self._widths: dict[str, dict[str, float]] = {}
         self.alias_nb_pages(PAGES)
         add_fonts(self)
@@ -109,10 +118,10 @@ class Page(FPDF):
         with self.restored():
             self.ink(7.5, colour=GREY)
             top, width = self.get_y(), self.epw
-            self.put(self.foot, width=width * 0.74, shrink=True)
-            self.set_xy(self.l_margin + width * 0.74, top)
+            self.put(self.foot, width=width * 0.66, shrink=True)
+            self.set_xy(self.l_margin + width * 0.66, top)
             page = self.words.say("paper.page", page=self.page_no(), pages=PAGES)
-            self.put(page, width=width * 0.26, align="R")
+            self.put(page, width=width * 0.34, align="R")
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -282,6 +291,7 @@ class Page(FPDF):
             if again:
                 with self.restored():
                     self.head(columns)
+                self.c_margin = CELL_MARGIN_MM
         x, top = self.l_margin, self.y
         if fill:
             self.set_fill_color(*fill)
@@ -315,11 +325,14 @@ class Page(FPDF):
 
     def _shape(self, text: str) -> None:
         """The engine for joined letters and other fonts, where *text* needs them; they cost."""
-        simple = text.isascii()
+        simple = needs_one_font(text)
         if simple is not self._simple:
-            self.set_fallback_fonts([] if simple else FALLBACKS, exact_match=False)
             self._simple = simple
-        self.set_text_shaping(not simple and needs_shaping(text))
+            if simple:
+                self.set_fallback_fonts(())
+            else:
+                add_fallbacks(self)
+        self.set_text_shaping(needs_shaping(text))
 
     def _width(self, text: str) -> float:
         """Of one line; ASCII is added up from widths measured once."""

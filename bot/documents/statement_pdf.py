@@ -29,6 +29,10 @@ DRAWN_AT_ONCE: Final = 100
 # the note, have no room: the note stands below what the money is for.
 KEEPERS_MM: Final = (29, 23, 45, 25, 26, 28, 14, 23, 38, 0, 22, 0)
 GROUP_MM: Final = (33, 25, 50, 26, 22, 30)
+NAME: Final = 2
+WHAT_FOR: Final = 8
+WHAT_FOR_GROUP: Final = 5
+NOTE: Final = 11
 MONTHS_MM: Final = (46, 26, 36, 36, 42)
 
 
@@ -92,7 +96,11 @@ class StatementPaper:
         cells = entry_columns(
             self.words, self._statement.audience, opening_cents=gathered.opening_cents
         )
-        widths = KEEPERS_MM if self._keepers else GROUP_MM
+        widths = list(KEEPERS_MM if self._keepers else GROUP_MM)
+        about = WHAT_FOR if self._keepers else WHAT_FOR_GROUP
+        if not any(row.what_for or row.note for row in gathered.rows):
+            widths[NAME] += widths[about]  # a statement of one drive says it once, in its title
+            widths[about] = 0
         await self.table(cells, widths, gathered.rows, progress)
 
     async def table(
@@ -166,8 +174,8 @@ class StatementPaper:
     ) -> None:
         shown = [self._shown(each, rows) for each in cells]
         if len(cells) == len(KEEPERS_MM):  # entries for the keepers
-            pairs = zip(shown[8], shown[11], strict=True)
-            shown[8] = [" · ".join(filter(None, pair)) for pair in pairs]
+            pairs = zip(shown[WHAT_FOR], shown[NOTE], strict=True)
+            shown[WHAT_FOR] = [" · ".join(filter(None, pair)) for pair in pairs]
         kept = [each for each, width in zip(shown, widths, strict=True) if width]
         for row in zip(*kept, strict=True):
             self.page.row(row, columns)

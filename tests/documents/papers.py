@@ -6,16 +6,18 @@ import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pypdf import PdfReader
+from python_calamine import CalamineWorkbook
 
 from bot.documents.entries import Entry
 from bot.documents.receipt import Method
 from bot.documents.words import Words
 from bot.texts import Texts
 
-__all__ = ["NOON", "entries", "entry", "pages_of", "stream", "text_of", "words"]
+__all__ = ["NOON", "entries", "entry", "pages_of", "sheet_of", "stream", "text_of", "words"]
 
 Row = TypeVar("Row")
 
@@ -61,6 +63,12 @@ async def stream(rows: Iterable[Row]) -> AsyncIterator[Row]:
     """*rows* as they come from a database."""
     for row in rows:
         yield row
+
+
+def sheet_of(path: Path, name: str) -> list[list[Any]]:
+    """The rows of one sheet, as a spreadsheet reads them."""
+    rows: list[list[Any]] = CalamineWorkbook.from_path(path).get_sheet_by_name(name).to_python()
+    return rows
 
 
 def pages_of(pdf: bytes) -> list[str]:

@@ -11,7 +11,6 @@ from pypdf import PdfReader
 
 from bot.documents.page import BadLogo, logo_png
 from bot.documents.receipt import Method, Receipt, Reversal, receipt_pdf
-from bot.texts import LANGUAGES
 from tests.documents.papers import NOON, pages_of, text_of, words
 
 RECEIPT = Receipt(
@@ -89,34 +88,32 @@ def test_a_code_that_is_not_known_yet_follows_and_cash_has_none() -> None:
     assert "Recorded by Mary" in text
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     "name",
-    [
-        "Wanjikũ Ng’ang’a",
-        "Ali 😀",
-        "محمد بن عبد الله",
-        "אברהם כהן",
-        "W" * 60,
-        "漢字",
-        "😀🏽 🇰🇪 👨‍👩‍👧",
-        "\u202e\x00\ud800\uffff",
-        "{nb} {0} %s <b>",
-        "",
-    ],
+    ["W" * 60, "漢字 😀🏽 🇰🇪 👨‍👩‍👧 محمد", "\u202e\x00\ud800\uffff", "{nb} {0} %s <b> \x01", ""],
 )
-def test_no_name_can_stop_a_receipt(name: str, language: str) -> None:
+def test_no_name_can_stop_a_receipt(name: str) -> None:
     hard = replace(RECEIPT, payer=name, collector=name, what_for=name, amount_cents=25_000_000_050)
 
-    pages = pages_of(receipt_pdf(hard, words(language)))
+    pages = pages_of(receipt_pdf(hard, words()))
 
     assert len(pages) == 1
     assert "KES 250,000,000.50" in pages[0]
 
 
-@pytest.mark.parametrize("name", ["Wanjikũ Ng’ang’a", "Ali 😀", "محمد", "אברהם", "{nb} <b>Tom"])
-def test_names_are_printed_in_their_own_letters(name: str) -> None:
-    assert name in text_of(receipt_pdf(replace(RECEIPT, payer=name), words()))
+def test_names_are_printed_in_their_own_letters() -> None:
+    names = ("Wanjikũ Ng’ang’a", "Ali 😀", "محمد", "אברהם", "{nb} <b>Tom")
+    odd = replace(
+        RECEIPT,
+        payer=names[0],
+        on_behalf_of=names[1],
+        account=names[2],
+        recorded_by=names[3],
+        what_for=names[4],
+    )
+    text = text_of(receipt_pdf(odd, words()))
+
+    assert [name for name in names if name not in text] == []
 
 
 def test_what_no_font_has_is_seen_to_be_missing() -> None:
