@@ -39,7 +39,8 @@ from bot.core.settle import Settle
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
-from bot.machine import health_of
+from bot.machine import VERSION, health_of
+from bot.metrics import Metrics
 from bot.texts import Texts
 from bot.web.server import build_web, serving
 from bot.web.telegram import TelegramDoor
@@ -114,6 +115,14 @@ def _limits(config: Config) -> LimitSettings:
     )
 
 
+def _sending(config: Config) -> SendSettings:
+    return SendSettings(
+        callback_base=config.webhook.public_url.rstrip("/"),
+        first_check_after_s=config.polling.check_after_s[0],
+        pushes_per_second=config.limits.pushes_per_second,
+    )
+
+
 def build_core(
     config: Config,
     store: Store,
@@ -133,11 +142,7 @@ def build_core(
         daraja=daraja,
         settle=settle,
         clock=clock,
-        settings=SendSettings(
-            callback_base=config.webhook.public_url.rstrip("/"),
-            first_check_after_s=config.polling.check_after_s[0],
-            pushes_per_second=config.limits.pushes_per_second,
-        ),
+        settings=_sending(config),
         background=background.start,
         wake=post.wake.set,
     )
@@ -222,11 +227,14 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         door = None
         if config.telegram.mode == "webhook":
             door = TelegramDoor(_webhook_secret(store), chat.take_raw)
+        metrics = Metrics(look=core.health.look, clock=core.clock, version=VERSION)
+        store.on_move(metrics.moved)
         web = build_web(
             core.hear,
             ready=lambda: ready.is_set() and store.healthy,
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
+            counting=metrics,
         )
         with _naming("webhook.host, webhook.port"):
             await stack.enter_async_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import time
 from collections.abc import Callable
@@ -20,7 +21,17 @@ from bot.texts import Texts
 from storage.backups import last_backup_file
 from storage.engine import Store
 
-__all__ = ["Machine", "health_of"]
+__all__ = ["VERSION", "Machine", "health_of"]
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("lipabot")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+VERSION = _version()
 
 
 class Machine:
