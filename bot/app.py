@@ -39,7 +39,7 @@ from bot.core.settle import Settle
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
-from bot.machine import VERSION, health_of
+from bot.machine import VERSION, health_of, privacy_of
 from bot.metrics import Metrics
 from bot.texts import Texts
 from bot.web.server import build_web, serving
@@ -185,6 +185,7 @@ def build_core(
         inbox=Inbox(store=store, clock=clock, wake=post.wake.set),
         lead=Lead(store=store, clock=clock, role="polling"),
         buttons=Buttons(store=store, clock=clock, ids=ids),
+        privacy=privacy_of(config, store, clock=clock, wake=post.wake.set),
         health=health_of(config, store, limits, clock=clock, wake=post.wake.set),
         collector=collector_of(config),
         clock=clock,
@@ -329,6 +330,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
         Job(name="tell operators what changed", every_s=30, run=core.health.watch),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
+        Job(name="keep nothing for too long", every_s=3600, run=core.privacy.keep_no_longer),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
     ]
 

@@ -46,6 +46,7 @@ __all__ = [
     "Logs",
     "Mpesa",
     "Polling",
+    "Privacy",
     "Section",
     "Security",
     "Storage",
@@ -164,6 +165,13 @@ class Limits(Section):
     page_prompts_per_page_per_hour: Annotated[int, Field(ge=0)] = 200
 
 
+class Privacy(Section):
+    """How long it is kept what nobody needs for the books."""
+
+    raw_bodies_months: Annotated[int, Field(ge=1)] = 18
+    looks_months: Annotated[int, Field(ge=1)] = 84
+
+
 class Logs(Section):
     """What is written to standard output."""
 
@@ -194,6 +202,7 @@ class Config(BaseSettings):
     polling: Polling = Polling()
     security: Security = Security()
     limits: Limits = Limits()
+    privacy: Privacy = Privacy()
     logs: Logs = Logs()
 
     @classmethod

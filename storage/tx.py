@@ -15,6 +15,7 @@ from storage.lines import Lines
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
+from storage.privacy import PrivacyBook
 from storage.shared import Shared
 
 __all__ = ["Tx"]
@@ -35,3 +36,4 @@ class Tx:
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
         self.health = HealthBook(connection)
+        self.privacy = PrivacyBook(connection, crypt)

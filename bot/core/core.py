@@ -14,6 +14,7 @@ from bot.core.lead import Lead
 from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
+from bot.core.privacy import Privacy
 from bot.core.reconcile import Reconcile
 from bot.core.send import Sending
 
@@ -35,6 +36,7 @@ class Core:
     lead: Lead  # who polls Telegram
     buttons: Buttons
     health: Health
+    privacy: Privacy
     collector: Collector
     clock: Clock
     operators: frozenset[int]
