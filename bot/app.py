@@ -29,6 +29,8 @@ from bot.core.settle import Settle
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
+from bot.machine import VERSION
+from bot.metrics import Metrics
 from bot.texts import Texts
 from bot.web.server import build_web, serving
 from bot.web.telegram import TelegramDoor
@@ -118,11 +120,14 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         door = None
         if config.telegram.mode == "webhook":
             door = TelegramDoor(_webhook_secret(store), chat.take_raw)
+        metrics = Metrics(look=core.health.look, clock=core.clock, version=VERSION)
+        store.on_move(metrics.moved)
         web = build_web(
             core.hear,
             ready=lambda: ready.is_set() and store.healthy,
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
+            counting=metrics,
         )
         with _naming("webhook.host, webhook.port"):
             await stack.enter_async_context(
@@ -218,6 +223,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
         Job(name="tell operators what changed", every_s=30, run=core.health.watch),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
+        Job(name="keep nothing for too long", every_s=3600, run=core.privacy.keep_no_longer),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
     ]
 

@@ -24,7 +24,7 @@ from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import Look, TouchedSubjects
-from bot.machine import health_of
+from bot.machine import health_of, privacy_of
 from storage.engine import Store
 from storage.records import IntentKind
 
@@ -79,6 +79,7 @@ def build_core(parts: Parts) -> Core:
         post=parts.post,
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
+        privacy=privacy_of(parts.config, store, clock=clock, wake=wake),
         health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         touched=_touched(parts, looks={}),

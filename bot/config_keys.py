@@ -46,6 +46,7 @@ __all__ = [
     "Logs",
     "Mpesa",
     "Polling",
+    "Privacy",
     "Section",
     "Security",
     "Storage",
@@ -165,6 +166,13 @@ class Limits(Section):
     page_prompts_per_page_per_hour: Annotated[int, Field(ge=0)] = 200
 
 
+class Privacy(Section):
+    """How long it is kept what nobody needs for the books."""
+
+    raw_bodies_months: Annotated[int, Field(ge=1)] = 18
+    looks_months: Annotated[int, Field(ge=1)] = 84
+
+
 class Logs(Section):
     """What is written to standard output."""
 
@@ -195,6 +203,7 @@ class Config(BaseSettings):
     polling: Polling = Polling()
     security: Security = Security()
     limits: Limits = Limits()
+    privacy: Privacy = Privacy()
     logs: Logs = Logs()
 
     @classmethod

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from bot.core.about import payment_at_hand
 from mpesa.phones import redact as redact_phones
 
 __all__ = ["Redactor", "configure"]
@@ -123,6 +124,7 @@ def configure(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
+            _about,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
         processors=[
@@ -150,6 +152,14 @@ def _renderer(format: Literal["text", "json"]) -> Callable[..., str | bytes]:
     return structlog.dev.ConsoleRenderer(
         colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
     )
+
+
+def _about(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The payment that the work at hand is about: libraries do not know it, and we may forget."""
+    payment_id = payment_at_hand()
+    if payment_id is not None:
+        event.setdefault("payment", payment_id)
+    return event
 
 
 def _trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import time
 from collections.abc import Callable
@@ -16,11 +17,22 @@ from bot.config import Config
 from bot.core.health import Health
 from bot.core.limits import LimitSettings
 from bot.core.ports import Clock
+from bot.core.privacy import Privacy, PrivacySettings
 from bot.texts import Texts
 from storage.backups import last_backup_file
 from storage.engine import Store
 
-__all__ = ["Machine", "health_of"]
+__all__ = ["VERSION", "Machine", "health_of", "privacy_of"]
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("lipabot")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+VERSION = _version()
 
 
 class Machine:
@@ -68,3 +80,12 @@ def health_of(
         timer_s=time.perf_counter,
         wake=wake,
     )
+
+
+def privacy_of(config: Config, store: Store, *, clock: Clock, wake: Callable[[], None]) -> Privacy:
+    """People's data, kept for as long as the configuration says."""
+    settings = PrivacySettings(
+        raw_bodies_months=config.privacy.raw_bodies_months,
+        looks_months=config.privacy.looks_months,
+    )
+    return Privacy(store=store, clock=clock, settings=settings, wake=wake)

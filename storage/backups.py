@@ -186,7 +186,7 @@ def _check(path: Path, crypt: Crypt) -> None:
             raise StorageError(f"the database is damaged: {verdict}")
         try:
             [(found,)] = copy.execute("SELECT version_num FROM alembic_version").fetchall()
-            checks = "SELECT name, value FROM shared WHERE name LIKE 'key-check:%'"
+            checks = "SELECT name, value FROM shared WHERE name LIKE 'key-check%'"
             keys = dict(copy.execute(checks).fetchall())
         except (sqlite3.Error, ValueError):
             raise StorageError("this is no database of Lipabot's") from None

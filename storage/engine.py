@@ -64,6 +64,7 @@ class Store:
         self.exclusive = exclusive
         self.holder = holder
         self.presence = presence
+        self._on_move: Callable[[Outcome], None] | None = None
         self._looks = 0
         self._closing = False
         self._nobody_looks = asyncio.Event()
@@ -85,7 +86,14 @@ class Store:
 
     async def submit(self, unit: Unit, decide: Decide) -> Outcome:
         """Admit *unit* and settle its payment; see `Writer.submit`."""
-        return await self._writer.submit(unit, decide)
+        outcome = await self._writer.submit(unit, decide)
+        if outcome.moved and self._on_move is not None:
+            self._on_move(outcome)
+        return outcome
+
+    def on_move(self, tell: Callable[[Outcome], None]) -> None:
+        """*tell* of every payment that moves through this process, after it is committed."""
+        self._on_move = tell
 
     async def probe(self) -> None:
         """

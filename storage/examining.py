@@ -73,7 +73,7 @@ async def _damage(connection: AsyncConnection) -> str | None:
 
 
 async def _key_fits(connection: AsyncConnection, crypt: Crypt) -> bool | None:
-    query = select(shared.c.value).where(shared.c.name.startswith("key-check:"))
+    query = select(shared.c.value).where(shared.c.name.startswith("key-check"))
     sealed = list((await connection.execute(query)).scalars())
     try:
         for each in sealed:

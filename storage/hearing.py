@@ -58,6 +58,8 @@ class Outcome:
     payment: Payment | None  # as it stands now; None: there is no such payment
     moved: bool  # the status or its words changed
     fresh: bool  # something was written
+    was: Status | None = None  # as it stood before
+    brought: tuple[Kind, ...] = ()  # the evidence that was new, of all that came with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

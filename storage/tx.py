@@ -15,6 +15,7 @@ from storage.lines import Lines
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
+from storage.privacy import PrivacyBook
 from storage.shared import Shared
 from storage.touched import Touched
 
@@ -37,3 +38,4 @@ class Tx:
         self.leases = Leases(connection, holder)
         self.touched = Touched(connection)
         self.health = HealthBook(connection)
+        self.privacy = PrivacyBook(connection, crypt)

@@ -295,4 +295,10 @@ def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:
     if case is None:
         return Outcome(payment=None, moved=False, fresh=False)
     moved = (case.now.status, case.now.words) != (case.before.status, case.before.words)
-    return Outcome(payment=case.now, moved=moved, fresh=fresh)
+    return Outcome(
+        payment=case.now,
+        moved=moved,
+        fresh=fresh,
+        was=case.before.status,
+        brought=tuple(each.kind for each in case.fresh),
+    )

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from bot.commands.findings import Finding, Patient
 from bot.commands.inside import database, disk
 from bot.commands.outside import outside, push_one_shilling
 from bot.config import Config
+from bot.core.hear import Hear
+from bot.core.settle import Settle
 from bot.playground.botapi import TOKEN, BotApi
-from bot.web.server import serving
+from bot.web.server import build_web, serving
 from mpesa.simulator import Simulator, SimulatorSettings
 from storage.engine import open_store
 from storage.records import Person
@@ -103,19 +104,19 @@ async def test_a_healthy_set_up_has_nothing_to_mend(ward: Ward) -> None:
 
 async def test_it_leaves_a_running_bot_alone_and_finds_it(ward: Ward) -> None:
     """The bot has the port and the lock of its file; doctor only reads."""
-
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.Response(text="ok", headers={"Server": "lipabot"})
-
-    app = web.Application()
-    app.router.add_get("/healthz", healthz)
     port = ward.values["webhook"]["port"]
     url = ward.values["storage"]["url"]
-    async with (
-        serving(app, host="127.0.0.1", port=port),
-        open_store(url, key=KEY, now=TestClock().now) as store,
-    ):
-        assert await ward.bad() == []
+    async with open_store(url, key=KEY, now=TestClock().now) as store:
+        hear = Hear(
+            store=store,
+            settle=Settle(operators=[]),
+            clock=TestClock(),
+            wake=lambda: None,
+            unconfirmed_total_kes=1,
+        )
+        app = build_web(hear, ready=lambda: True)
+        async with serving(app, host="127.0.0.1", port=port):
+            assert await ward.bad() == []
         await store.write(lambda tx: tx.shared.put("probe", b""))
 
 

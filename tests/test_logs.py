@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.about import about
 from bot.logs import Redactor, configure
 
 PAYMENT = "019ab0712345678cdef0123456789abc"  # holds a run of digits like a phone's, by chance
@@ -202,3 +204,49 @@ def test_a_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program, went_on], stdout=full, stderr=full)
 
     assert went_on.exists()
+
+
+def test_every_line_of_a_payments_work_names_it_whoever_logs(
+    capsys: pytest.CaptureFixture[str], format: Literal["text", "json"]
+) -> None:
+    with about(PAYMENT):
+        logging.getLogger("httpcore").warning("a library")
+        log.warning("push.unknown")
+    log.warning("afterwards")
+    lines = said(capsys).splitlines()
+
+    assert [PAYMENT in line for line in lines] == [True, True, False]
+    if format == "json":
+        assert [json.loads(line).get("payment") for line in lines] == [PAYMENT, PAYMENT, None]
+
+
+async def test_two_payments_at_once_are_not_mixed_up(
+    capsys: pytest.CaptureFixture[str], format: Literal["text", "json"]
+) -> None:
+    async def work(payment_id: str) -> None:
+        with about(payment_id):
+            await asyncio.sleep(0)
+            log.warning("of %s", payment_id)
+
+    await asyncio.gather(*(work(f"{number:032x}") for number in range(5)))
+
+    lines = said(capsys).splitlines()
+    if format == "json":
+        found = [json.loads(line) for line in lines]
+        assert all(line["event"] == f"of {line['payment']}" for line in found)
+    assert len(lines) == 5
+
+
+@given(words=st.text(max_size=40), more=st.dictionaries(st.text(max_size=5), st.text(max_size=20)))
+@settings(max_examples=50)
+def test_json_lines_stay_lines_of_json_whatever_is_logged(words: str, more: dict[str, str]) -> None:
+    record = logging.LogRecord("bot.tests", logging.WARNING, "", 0, words, (), None)
+    record.more = more
+    root = logging.getLogger()
+    configure("debug", "json", SECRETS)
+    [handler] = root.handlers
+
+    line = handler.format(record)
+
+    assert "\n" not in line
+    assert json.loads(line)["level"] == "warning"

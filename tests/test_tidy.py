@@ -64,7 +64,8 @@ TABLE = {
     "bot/config_keys.py": EVERYTHING,
     "bot/jobs.py": may("bot.core bot.chat.notices", "apscheduler"),
     "bot/machine.py": EVERYTHING,
-    "bot/logs.py": may("mpesa.phones", "structlog"),
+    "bot/metrics.py": may("bot.core storage.hearing storage.records", "prometheus_client"),
+    "bot/logs.py": may("bot.core.about mpesa.phones", "structlog"),
     "bot/texts.py": may("", "babel markupsafe"),
 }
 

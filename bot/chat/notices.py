@@ -19,6 +19,7 @@ from telegram.ext import ExtBot
 from bot.chat.holding import HeldNoMore, while_held
 from bot.chat.lanes import retry_after_s
 from bot.chat.telling import LOST, UNREACHABLE, edit, says, send
+from bot.core.about import about
 from bot.core.hear import NotKept
 from bot.core.ports import Clock
 from bot.core.post import Post
@@ -123,6 +124,10 @@ class Notifier:
         await asyncio.gather(*self._on_their_way, return_exceptions=True)
 
     async def _deliver(self, notice: Notice) -> None:
+        with about(notice.payment_id):
+            await self._carry(notice)
+
+    async def _carry(self, notice: Notice) -> None:
         if notice.resent:
             log.info("notice.resent id=%d", notice.id)
         try:

@@ -1,4 +1,4 @@
-"""Person: `/phone`, `/language` and `/privacy`: what we keep about somebody, and its buttons."""
+"""Person: `/phone` and `/language`: a person's own number and language, and their buttons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.core.phones import mask
 from bot.texts import plain
 from storage.records import Button, Deed, Keyboard, Reply
 
-__all__ = ["LANGUAGE_BUTTONS", "choose", "forget", "language", "phone", "privacy", "share"]
+__all__ = ["LANGUAGE_BUTTONS", "choose", "forget", "language", "phone", "share"]
 
 LANGUAGE_BUTTONS: Mapping[str, str] = MappingProxyType({"english": "en", "kiswahili": "sw"})
 """Each language under its own name, which is not translated: the button's action and label."""
@@ -78,11 +78,6 @@ async def choose(turn: Turn, chosen: str) -> Toast:
     closing = turn.closing(_chosen(turn, chosen))
     await turn.core.people.choose_language(turn.person.id, chosen, closing)
     return Toast()
-
-
-async def privacy(turn: Turn) -> None:
-    """What is kept, why, for how long, who can see it, and how to have it forgotten."""
-    await turn.answer(turn.say("privacy", collector=turn.core.collector.name))
 
 
 def _chosen(turn: Turn, chosen: str) -> Reply:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import health, history, pay, person, review, start
+from bot.chat import health, history, pay, person, privacy, review, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
@@ -87,7 +87,7 @@ COMMANDS = (
     Command(name="receipt", handler=history.receipt),
     Command(name="phone", handler=person.phone),
     Command(name="language", handler=person.language, groups=True),
-    Command(name="privacy", handler=person.privacy),
+    Command(name="privacy", handler=privacy.privacy),
     Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
     Command(name="pending", handler=review.pending, operators=True),
     Command(name="review", handler=review.pending, operators=True),
@@ -129,6 +129,9 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
     {
         "share": person.share,
         "forget": person.forget,
+        "my-data": privacy.my_data,
+        "delete-me": privacy.delete_me,
+        "delete-me-sure": privacy.delete_me_sure,
         "health": health.refresh,
         "health-details": health.details,
         "resume": health.resume,

@@ -26,6 +26,8 @@ __all__ = ["outside", "push_one_shilling"]
 WITHIN_S = 10.0
 SKEW_MAX_S = 60.0
 PROBE_HEADER = "X-Lipabot-Doctor"
+PROBE_PATH = "/c/doctor"
+"""Of the paths that a proxy lets through; it belongs to no payment."""
 
 
 async def outside(patient: Patient) -> AsyncIterator[Finding]:
@@ -158,7 +160,7 @@ async def push_one_shilling(patient: Patient, phone: str) -> Finding:
         reference="DOCTOR",
         description="Test",
         # An address of ours that belongs to no payment: its callback changes nothing.
-        callback_url=f"{patient.config.webhook.public_url.rstrip('/')}/c/doctor",
+        callback_url=f"{patient.config.webhook.public_url.rstrip('/')}{PROBE_PATH}",
     )
     try:
         async with _open(patient) as daraja:
@@ -206,9 +208,9 @@ async def _callbacks(patient: Patient, http: aiohttp.ClientSession) -> list[Find
         if why is not None:
             return [why]
         try:
-            async with http.get(f"{url}/healthz", allow_redirects=False) as answer:
+            async with http.get(f"{url}{PROBE_PATH}", allow_redirects=False) as answer:
                 given = answer.headers.get(PROBE_HEADER)
-                ours = given == nonce if nonce else answer.headers.get("Server") == "lipabot"
+                ours = given == nonce if nonce else await _is_our_404(answer)
         except aiohttp.ClientConnectorCertificateError:
             return [
                 Finding(
@@ -238,6 +240,12 @@ async def _callbacks(patient: Patient, http: aiohttp.ClientSession) -> list[Find
             )
         ]
     return [Finding(True, f"we are reached through {url}")]
+
+
+async def _is_our_404(answer: aiohttp.ClientResponse) -> bool:
+    """The constant answer of a running bot; a proxy may put its own name over ours."""
+    constant = answer.headers.get("Cache-Control") == "no-store"
+    return answer.status == 404 and constant and await answer.text() == "Not found"
 
 
 async def _not_public(url: str) -> Finding | None:
@@ -277,11 +285,11 @@ async def _somebody_to_find(
     """
     nonce = secrets.token_hex(16)
 
-    async def healthz(_request: web.Request) -> web.Response:
+    async def probe(_request: web.Request) -> web.Response:
         return web.Response(text="doctor", headers={PROBE_HEADER: nonce})
 
     app = web.Application()
-    app.router.add_get("/healthz", healthz)
+    app.router.add_get(PROBE_PATH, probe)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     hook = patient.config.webhook

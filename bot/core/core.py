@@ -14,6 +14,7 @@ from bot.core.lead import Lead
 from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
+from bot.core.privacy import Privacy
 from bot.core.reconcile import Reconcile
 from bot.core.review import Review
 from bot.core.send import Sending
@@ -39,6 +40,7 @@ class Core:
     buttons: Buttons
     touched: TouchedSubjects
     health: Health
+    privacy: Privacy
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -19,6 +19,7 @@ from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 
+from bot.core.about import about
 from bot.core.ports import Clock
 from bot.core.settle import IDS_HELD, LIMIT_HELD, RECEIPT_HELD, Settle
 from mpesa.models import StkCallback
@@ -121,14 +122,14 @@ class Hear:
             checkout_id=None if readable is None else readable.checkout_request_id,
             receipt=None if readable is None else readable.receipt,
         )
-        outcome = await self._store.submit(unit, self._settle)
-        if outcome.payment is None:
-            await self._keep_orphan(payment_id, raw, now)
-        elif outcome.fresh:
-            log.info(
-                "payment.heard id=%s status=%s via=callback", payment_id, outcome.payment.status
-            )
-            self._wake()
+        with about(payment_id):
+            outcome = await self._store.submit(unit, self._settle)
+            if outcome.payment is None:
+                await self._keep_orphan(payment_id, raw, now)
+            elif outcome.fresh:
+                status = outcome.payment.status
+                log.info("payment.heard id=%s status=%s via=callback", payment_id, status)
+                self._wake()
 
     def _judge(
         self,

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
+from bot.core.about import about
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.settle import IDS_HELD, Settle, status_notice
@@ -175,12 +176,13 @@ class Reconcile:
             checkout_id = await tx.payments.checkout_id(payment.id)
         assert checkout_id is not None, "only payments with an id are asked about"
         asked_at = self._clock.now()
-        try:
-            answer = await self._daraja.query(checkout_id)
-        except NoAnswer as exc:
-            await self._unanswered(payment, exc.retry_after_s)
-            return
-        await self._answered(payment, answer, asked_at)
+        with about(payment.id):
+            try:
+                answer = await self._daraja.query(checkout_id)
+            except NoAnswer as exc:
+                await self._unanswered(payment, exc.retry_after_s)
+                return
+            await self._answered(payment, answer, asked_at)
 
     async def _claim(self, payment_ids: Sequence[str]) -> list[Payment]:
         """Lease the checks before asking, so that no other turn and no other process asks too."""

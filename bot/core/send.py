@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from bot.core.about import about
 from bot.core.ask import IN_HAND_FOR
 from bot.core.hear import ADDRESS
 from bot.core.pace import pace_of
@@ -98,7 +99,8 @@ class Sending:
 
     async def _send_and_let_go(self, payment_id: str) -> None:
         try:
-            await self.send(payment_id)
+            with about(payment_id):
+                await self.send(payment_id)
         finally:
             self._in_hand.discard(payment_id)
 

@@ -9,7 +9,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from aiohttp import web
 
-__all__ = ["BODY_BYTES_MAX", "BODY_TIMEOUT_S", "TooLarge", "TooSlow", "client_address", "read_body"]
+__all__ = [
+    "BODY_BYTES_MAX",
+    "BODY_TIMEOUT_S",
+    "TooLarge",
+    "TooSlow",
+    "client_address",
+    "is_local",
+    "read_body",
+]
 
 BODY_BYTES_MAX = 16 * 1024
 BODY_TIMEOUT_S = 5.0
@@ -75,6 +83,16 @@ def client_address(request: web.Request, trusted_proxies: Sequence[Network]) -> 
         address = nearer
     return str(address)
 
+
+def is_local(request: web.Request) -> bool:
+    """Whether a program on this machine asks for itself, and not for somebody behind it."""
+    address = _address((request.remote or "").partition("%")[0])
+    if address is None or not address.is_loopback:
+        return False
+    return not any(name in request.headers for name in WRITTEN_BY_PROXIES)
+
+
+WRITTEN_BY_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 # As proxies write it: 203.0.113.9, 203.0.113.9:4711, 2001:db8::1, [2001:db8::1]:4711, in quotes.
 _HOP = re.compile(

@@ -7,15 +7,15 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from bot.core.hear import Hear
 from bot.web.callbacks import Callbacks, not_found
-from bot.web.guard import BODY_TIMEOUT_S, Network
+from bot.web.guard import BODY_TIMEOUT_S, Network, is_local
 from bot.web.telegram import TelegramDoor
 
 __all__ = ["build_web", "serving"]
@@ -28,18 +28,32 @@ LINGER_S = 1.0  # how long the rest of a refused body is still read before we ha
 SHUTDOWN_S = 2.0
 
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Counting(Protocol):
+    """Who counts answers, and tells; `bot.metrics.Metrics` does."""
+
+    def answered(self, status: int) -> None: ...
+
+    async def page(self) -> bytes:
+        """In Prometheus's text format."""
+        ...
+
+
 def build_web(
     hear: Hear,
     *,
     ready: Callable[[], bool],
     trusted_proxies: Sequence[str] = (),
     telegram: TelegramDoor | None = None,
+    counting: Counting | None = None,
     body_timeout_s: float = BODY_TIMEOUT_S,
 ) -> web.Application:
     """All routes. Whatever is not one of them gets the same 404 as a wrong callback address."""
     networks: list[Network] = [ip_network(each, strict=False) for each in trusted_proxies]
     callbacks = Callbacks(hear, networks, body_timeout_s)
-    app = web.Application(middlewares=[_plain])
+    app = web.Application(middlewares=[_plain, *([] if counting is None else [_counted(counting)])])
     app.router.add_post("/c/{address}", callbacks.post)
     if telegram is not None:
         app.router.add_post("/telegram", telegram.post)
@@ -50,7 +64,33 @@ def build_web(
         return web.Response(status=503, text="starting")
 
     app.router.add_get("/healthz", healthz)
+    if counting is not None:
+        app.router.add_get("/metrics", _metrics(counting))
     return app
+
+
+def _counted(counting: Counting) -> Middleware:
+    """Every answer to a callback is counted, whatever it is."""
+
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if request.path.startswith("/c/"):
+            counting.answered(response.status)
+        return response
+
+    return count
+
+
+def _metrics(counting: Counting) -> Handler:
+    """For a program on this machine; to all others, and through a proxy, there is no such page."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        if not is_local(request):
+            return not_found()
+        return web.Response(body=await counting.page(), headers={"Content-Type": METRICS_TYPE})
+
+    return metrics
 
 
 @web.middleware

@@ -28,6 +28,7 @@ from bot.core.limits import LimitSettings
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
+from bot.core.privacy import Privacy, PrivacySettings
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
@@ -171,6 +172,7 @@ class Office:
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
             touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
+            privacy=Privacy(store=store, clock=clock, settings=PrivacySettings(), wake=wake),
             health=Health(
                 store=store,
                 clock=clock,

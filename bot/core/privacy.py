@@ -1,0 +1,132 @@
+"""
+Privacy: what somebody may have of us: all that is kept about them, and to be forgotten.
+
+The books stay, as the law on books wants them: amounts, times, receipts, and the phone that each
+payment was asked from, sealed. What leads from them to a person in Telegram goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.core.people import close
+from bot.core.ports import Clock
+from storage.engine import Store
+from storage.privacy import Asked
+from storage.records import Closing, Person
+from storage.tx import Tx
+
+__all__ = ["Asked", "Forgotten", "MyData", "Privacy", "PrivacySettings"]
+
+log = logging.getLogger(__name__)
+
+PAYMENTS_MAX = 5000
+"""Of the newest, in one person's data: what a document can carry."""
+
+FIRST_PSEUDONYM = 2**60
+"""Telegram's own ids have 52 bits: nobody has such a number, person or group."""
+
+MONTH = timedelta(days=30.44)
+AT_ONCE = 1000
+BATCHES = 50
+MARK = "bodies-emptied-to"
+
+
+class Forgotten(StrEnum):
+    """What became of a wish to be forgotten."""
+
+    DONE = "done"
+    WAITING = "waiting"  # for the last word about a payment: it could not be told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacySettings:
+    """The `[privacy]` of the configuration."""
+
+    raw_bodies_months: int = 18
+    looks_months: int = 84
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MyData:
+    """All that is kept about one person."""
+
+    person: Person
+    asked: Sequence[Asked]
+    at: datetime
+
+
+class Privacy:
+    """People's own data, and how long any is kept."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, settings: PrivacySettings, wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._wake = wake
+
+    async def my_data(self, person_id: int) -> MyData:
+        """What is kept about them; that it was taken out is written down."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> MyData:
+            asked = await tx.privacy.asked(person_id, limit=PAYMENTS_MAX)
+            await tx.payments.looked(by=person_id, payment_ids=[""], what="my-data", at=now)
+            person = await tx.people.get(person_id)
+            return MyData(person=person or Person(id=person_id), asked=asked, at=now)
+
+        return await self._store.write(run)
+
+    async def forget(self, person_id: int, *, done: Closing, waiting: Closing) -> Forgotten:
+        """
+        Forget them, in one commit with the words about it.
+
+        Not while a payment of theirs is undecided: its last word could not be told.
+        """
+
+        async def run(tx: Tx) -> Forgotten:
+            if await tx.privacy.undecided(person_id):
+                await close(tx, waiting, self._clock)
+                return Forgotten.WAITING
+            pseudonym = FIRST_PSEUDONYM + secrets.randbits(59)
+            await tx.privacy.forget(person_id, pseudonym=pseudonym)
+            await close(tx, done, self._clock)
+            return Forgotten.DONE
+
+        answer = await self._store.write(run)
+        log.info("person.forget answer=%s", answer)
+        self._wake()
+        return answer
+
+    async def keep_no_longer(self) -> None:
+        """Empty what has been kept for as long as was configured. A job."""
+        now = self._clock.now()
+        bodies_before = now - self._settings.raw_bodies_months * MONTH
+
+        async def batch(tx: Tx) -> bool:
+            mark = int(await tx.shared.lock(MARK) or b"0")
+            last = await tx.privacy.empty_bodies(after_id=mark, before=bodies_before, limit=AT_ONCE)
+            if last == mark:
+                return False
+            await tx.shared.put(MARK, str(last).encode())
+            return last - mark >= AT_ONCE
+
+        for _ in range(BATCHES):
+            if not await self._store.write(batch):
+                break
+        looks_before = now - self._settings.looks_months * MONTH
+
+        async def rest(tx: Tx) -> int:
+            return await tx.privacy.forget_old(
+                orphans_before=bodies_before, looks_before=looks_before
+            )
+
+        if gone := await self._store.write(rest):
+            log.info("privacy.forgotten rows=%d", gone)

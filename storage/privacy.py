@@ -1,0 +1,195 @@
+"""Privacy: all that is kept about one person, how they are forgotten, and what goes with time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.payment_rows import read_payment
+from storage.records import OPEN, Kind, NoticeKind, Payment, Status
+from storage.schema import (
+    buttons,
+    drafts,
+    evidence,
+    intents,
+    lines,
+    looks,
+    notices,
+    orphans,
+    payments,
+    people,
+)
+
+__all__ = ["Asked", "PrivacyBook"]
+
+STILL_OPEN = (*OPEN, Status.CONFIRMING, Status.REVIEW)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One payment that a person asked for, with what of it is theirs."""
+
+    payment: Payment
+    phone: str = field(repr=False)  # 2547…
+    note: str = field(repr=False)
+    account: str  # by which it could be paid by hand
+    pasted: tuple[str, ...] = field(default=(), repr=False)  # M-PESA messages, as they wrote them
+    looks: tuple[datetime, ...] = ()  # when somebody was shown the whole number
+
+
+class PrivacyBook:
+    """One person's data, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self._connection = connection
+        self._crypt = crypt
+
+    async def asked(self, person_id: int, *, limit: int) -> list[Asked]:
+        """What they asked for, the newest first."""
+        query = (
+            select(payments, lines.c.phone, intents.c.note, intents.c.by_hand_ref)
+            .join(intents, payments.c.intent_id == intents.c.id)
+            .join(lines, payments.c.line_id == lines.c.id)
+            .where(intents.c.asked_by == person_id)
+            .order_by(payments.c.id.desc())
+            .limit(limit)
+        )
+        rows = (await self._connection.execute(query)).mappings().all()
+        pasted = await self._pasted(person_id)
+        looked = await self._looked(person_id)
+        return [
+            Asked(
+                payment=read_payment(row),
+                phone=self._crypt.open_text(row["phone"]),
+                note=self._crypt.open_text(row["note"]),
+                account=row["by_hand_ref"],
+                pasted=tuple(pasted.get(row["id"], ())),
+                looks=tuple(looked.get(row["id"], ())),
+            )
+            for row in rows
+        ]
+
+    async def _pasted(self, person_id: int) -> dict[str, list[str]]:
+        query = select(evidence.c.payment_id, evidence.c.body).where(
+            evidence.c.payment_id.in_(_ids_of(person_id)),
+            evidence.c.kind == Kind.CLAIM.value,
+            evidence.c.body.is_not(None),
+        )
+        found: dict[str, list[str]] = {}
+        for row in await self._connection.execute(query):
+            text = self._crypt.open(row.body).decode("utf-8", "replace")
+            found.setdefault(row.payment_id, []).append(text)
+        return found
+
+    async def _looked(self, person_id: int) -> dict[str, list[datetime]]:
+        query = (
+            select(looks.c.payment_id, looks.c.at)
+            .where(looks.c.payment_id.in_(_ids_of(person_id)))
+            .order_by(looks.c.id)
+        )
+        found: dict[str, list[datetime]] = {}
+        for row in await self._connection.execute(query):
+            found.setdefault(row.payment_id, []).append(row.at)
+        return found
+
+    async def undecided(self, person_id: int) -> int:
+        """How many of their payments have no last word yet, or wait for a person to look."""
+        query = (
+            select(func.count())
+            .select_from(payments)
+            .join(intents, payments.c.intent_id == intents.c.id)
+            .where(
+                intents.c.asked_by == person_id,
+                or_(payments.c.status.in_(STILL_OPEN), payments.c.pending_at.is_not(None)),
+            )
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def forget(self, person_id: int, *, pseudonym: int) -> None:
+        """
+        Nothing leads from a payment to this person any more; what was paid, and how, stays.
+
+        Their private chat has their own number, so it goes with them.
+        """
+        execute = self._connection.execute
+        theirs = _ids_of(person_id)
+        await execute(
+            update(evidence)
+            .where(
+                evidence.c.payment_id.in_(theirs),
+                evidence.c.kind == Kind.CLAIM.value,
+                or_(evidence.c.body.is_not(None), evidence.c.by.is_not(None)),
+            )
+            .values(body=None, by=None)
+        )
+        await execute(
+            update(intents).where(intents.c.asked_by == person_id).values(asked_by=pseudonym)
+        )
+        await execute(
+            update(intents).where(intents.c.chat_id == person_id).values(chat_id=pseudonym)
+        )
+        await execute(
+            delete(notices).where(
+                notices.c.chat_id == person_id, notices.c.kind == NoticeKind.SAY.value
+            )
+        )
+        # A status that is asked for anew finds nobody at that number, and is set aside.
+        await execute(
+            update(notices)
+            .where(notices.c.chat_id == person_id)
+            .values(chat_id=pseudonym, message_id=None)
+        )
+        await execute(
+            delete(buttons).where(or_(buttons.c.owner == person_id, buttons.c.chat_id == person_id))
+        )
+        await execute(delete(drafts).where(drafts.c.person_id == person_id))
+        await execute(delete(people).where(people.c.id == person_id))
+
+    async def empty_bodies(self, *, after_id: int, before: datetime, limit: int) -> int:
+        """
+        Empty the raw bodies of evidence older than *before*; the last id that was looked at.
+
+        By id, which grows with time; *after_id* is where the last call left off. The same id
+        again: there is nothing (more) that old.
+        """
+        query = (
+            select(evidence.c.id, evidence.c.at)
+            .where(evidence.c.id > after_id)
+            .order_by(evidence.c.id)
+            .limit(limit)
+        )
+        last_id = after_id
+        for row in await self._connection.execute(query):
+            if row.at >= before:
+                break
+            last_id = row.id
+        if last_id > after_id:
+            await self._connection.execute(
+                update(evidence)
+                .where(
+                    evidence.c.id > after_id,
+                    evidence.c.id <= last_id,
+                    evidence.c.body.is_not(None),
+                )
+                .values(body=None)
+            )
+        return int(last_id)
+
+    async def forget_old(self, *, orphans_before: datetime, looks_before: datetime) -> int:
+        """Forget bodies of payments that we never had, and looks of long ago; how many rows."""
+        gone = await self._connection.execute(delete(orphans).where(orphans.c.at < orphans_before))
+        old = await self._connection.execute(delete(looks).where(looks.c.at < looks_before))
+        return gone.rowcount + old.rowcount
+
+
+def _ids_of(person_id: int):  # type: ignore[no-untyped-def]  # a subquery: its type says less than the code
+    return (
+        select(payments.c.id)
+        .join(intents, payments.c.intent_id == intents.c.id)
+        .where(intents.c.asked_by == person_id)
+        .scalar_subquery()
+    )

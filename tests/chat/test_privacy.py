@@ -1,0 +1,112 @@
+"""/privacy: what is kept, as files in private; and to be forgotten, after a second yes."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
+from storage.engine import Store
+from tests.chat.test_conversation import Office
+from tests.stores import TestClock
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    made = Office(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+async def asked(office: Office) -> Message:
+    office.jane.say("/privacy")
+    return await office.said(office.jane.chat, "What I keep, and why")
+
+
+def content(message: Message) -> bytes:
+    assert message.file is not None
+    return message.file.content
+
+
+async def test_my_data_comes_as_two_files_in_private(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678 =SUM(A1) for lunch")
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.said(office.jane.chat, "✅")
+
+    office.jane.press(await asked(office), "My data")
+    await office.said(office.jane.chat, "for a spreadsheet")
+
+    files = {m.file.name: content(m) for m in office.jane.chat.from_bot if m.file is not None}
+    assert sorted(files) == ["my-data.json", "my-payments.csv"]
+    data = json.loads(files["my-data.json"])
+    assert data["you"]["telegram_id"] == 1001
+    assert data["you"]["first_name"] == "Jane"
+    [payment] = data["payments"]
+    assert payment["receipt"] == "UKN4ABCDE7"
+    assert payment["credited_kes"] == "50.00"
+    assert payment["phone"] == "+254712345678"
+    [row] = csv.DictReader(io.StringIO(files["my-payments.csv"].decode("utf-8-sig")))
+    assert row["amount_kes"] == "50"
+    assert row["note"] == "'=SUM(A1) for lunch"
+    assert row["phone"] == "'+254712345678"
+
+
+async def test_who_has_nothing_gets_that(office: Office) -> None:
+    office.otieno.say("/privacy")
+    card = await office.said(office.otieno.chat, "Ninachohifadhi")
+    office.otieno.press(card, "Taarifa zangu")
+    message = await office.said(office.otieno.chat, "malipo 0")
+
+    assert json.loads(content(message))["payments"] == []
+
+
+async def test_delete_me_asks_once_more_and_says_what_stays(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.said(office.jane.chat, "✅")
+
+    office.jane.press(await asked(office), "Delete me")
+    sure = await office.said(office.jane.chat, "Shall I forget you?")
+    async with office.store.read() as tx:
+        before = await tx.people.get(1001)
+    office.jane.press(sure, "Yes, forget me")
+    await office.said(office.jane.chat, "The payments stay in the books")
+    office.jane.say("/history")
+    await office.said(office.jane.chat, "asked for no payment here yet")
+
+    assert before is not None
+    assert "law on books" in sure.text
+    async with office.store.read() as tx:
+        payment = await tx.payments.by_receipt("UKN4ABCDE7")
+    assert payment is not None
+    assert payment.credited_cents == 5000
+
+
+async def test_not_while_a_payment_is_open(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+
+    office.jane.press(await asked(office), "Delete me")
+    sure = await office.said(office.jane.chat, "Shall I forget you?")
+    office.jane.press(sure, "Yes, forget me")
+
+    await office.said(office.jane.chat, "Not yet")
+
+
+async def test_the_files_are_nowhere_in_the_logs(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    await office.pay(office.jane, "/pay 50 0712345678 a-secret-purpose")
+    office.jane.press(await asked(office), "My data")
+    await office.said(office.jane.chat, "for a spreadsheet")
+
+    ours = [each.getMessage() for each in caplog.records if each.name.startswith("bot")]
+    assert ours
+    assert not [line for line in ours if "a-secret-purpose" in line or "712345678" in line]

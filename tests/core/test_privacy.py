@@ -1,0 +1,237 @@
+"""People's data: given whole, forgotten whole, and no body kept for longer than was promised."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
+
+from bot.core.privacy import Forgotten, Privacy, PrivacySettings
+from bot.core.settle import stand
+from storage import schema
+from storage.engine import Store
+from storage.errors import StoreFailed
+from storage.records import Closing, Kind, Reply, Status
+from storage.tx import Tx
+from tests.core.bodies import success
+from tests.core.conftest import Desk, ScriptedDaraja, make_desk
+from tests.fakes import PHONE
+from tests.stores import NOON, TestClock
+
+JANE = 1001
+MONTHS = timedelta(days=31)
+
+
+@pytest.fixture
+async def desk(store: Store, clock: TestClock) -> AsyncIterator[Desk]:
+    made = make_desk(store, clock, ScriptedDaraja())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def privacy(desk: Desk, clock: TestClock) -> Privacy:
+    return Privacy(store=desk.store, clock=clock, settings=PrivacySettings(), wake=lambda: None)
+
+
+async def known(desk: Desk) -> None:
+    await desk.people.meet(user_id=JANE, first_name="Jane", telegram_language="en", private=True)
+    await desk.people.remember_phone(JANE, PHONE, Closing())
+
+
+async def forget(privacy: Privacy) -> Forgotten:
+    done, waiting = (
+        Closing(update_id=None, once_as=word, replies=(Reply(chat_id=JANE, text=word),))
+        for word in ("done", "waiting")
+    )
+    return await privacy.forget(JANE, done=done, waiting=waiting)
+
+
+async def everywhere(store: Store, number: int) -> set[str]:
+    """The columns in which this number stands, but for the outbox of the goodbye itself."""
+    found = set()
+    async with store.read() as tx:
+        for table in schema.metadata.tables.values():
+            for column in table.columns:
+                if column.type.python_type is not int:
+                    continue
+                query = select(column).where(column == number).limit(1)
+                if (await tx.payments._connection.execute(query)).first() is not None:
+                    found.add(str(column))
+    return found
+
+
+async def test_all_that_is_kept_is_given(desk: Desk, privacy: Privacy) -> None:
+    await known(desk)
+    payment = await desk.ask()
+    await desk.post(payment, success())
+    await desk.people.claim(
+        payment_id=payment.id, by=JANE, text="UKN1ABCDEF Confirmed.", closing=Closing()
+    )
+    await desk.store.write(
+        lambda tx: tx.payments.looked(by=900, payment_ids=[payment.id], what="pending", at=NOON)
+    )
+    await desk.ask(asked_by=1002, ask_key="another", phone="254722000001")
+
+    data = await privacy.my_data(JANE)
+
+    assert (data.person.first_name, data.person.phone) == ("Jane", PHONE)
+    [asked] = data.asked
+    assert (asked.payment.id, asked.phone, asked.note) == (payment.id, PHONE, "lunch")
+    assert asked.payment.status is Status.PAID
+    assert asked.pasted == ("UKN1ABCDEF Confirmed.",)
+    assert asked.looks == (NOON,)
+    async with desk.store.read() as tx:
+        rows = await tx.payments._connection.execute(
+            select(schema.looks.c.by, schema.looks.c.what).order_by(schema.looks.c.id)
+        )
+        assert rows.all() == [(900, "pending"), (JANE, "my-data")]
+
+
+async def test_who_is_forgotten_stands_nowhere_and_the_money_stays(
+    desk: Desk, privacy: Privacy
+) -> None:
+    await known(desk)
+    payment = await desk.ask()
+    await desk.people.claim(payment_id=payment.id, by=JANE, text="Confirmed.", closing=Closing())
+    paid = await desk.post(payment, success())
+    other = await desk.ask(asked_by=1002, chat_id=1002, ask_key="another", phone="254722000001")
+
+    assert await forget(privacy) is Forgotten.DONE
+
+    # The one line of goodbye goes by itself after a week.
+    assert await everywhere(desk.store, JANE) == {"notices.chat_id"}
+    now = await desk.get(payment.id)
+    assert now == paid
+    async with desk.store.read() as tx:
+        assert await tx.people.get(JANE) is None
+        told = (await tx.evidence.of([payment.id]))[payment.id]
+        assert (await tx.payments.intent(other.intent_id)).asked_by == 1002
+    assert Kind.CLAIM in {each.kind for each in told}
+    assert {each.by for each in told} == {None}
+    assert (await privacy.my_data(JANE)).asked == []
+
+
+async def test_settling_again_says_the_same_of_the_forgotten(desk: Desk, privacy: Privacy) -> None:
+    payment = await desk.ask()
+    paid = await desk.post(payment, success())
+    await forget(privacy)
+
+    async with desk.store.read() as tx:
+        told = (await tx.evidence.of([payment.id]))[payment.id]
+    assert stand(paid, told).credited_cents == paid.credited_cents == 5000
+
+
+async def test_a_late_word_after_that_is_credited_and_told_to_nobody(
+    desk: Desk, privacy: Privacy
+) -> None:
+    desk.daraja.answers = ["1032"]
+    payment = await desk.ask()
+    desk.clock.advance(25)
+    await desk.reconcile.run_due()
+    assert await forget(privacy) is Forgotten.DONE
+
+    paid = await desk.post(payment, success())
+
+    assert paid.status is Status.PAID
+    assert await everywhere(desk.store, JANE) == {"notices.chat_id"}
+
+
+async def test_nobody_is_forgotten_while_a_payment_is_undecided(
+    desk: Desk, privacy: Privacy
+) -> None:
+    await known(desk)
+    payment = await desk.ask()
+
+    assert await forget(privacy) is Forgotten.WAITING
+
+    async with desk.store.read() as tx:
+        person = await tx.people.get(JANE)
+        assert person is not None
+        assert person.phone == PHONE
+        assert (await tx.payments.intent(payment.intent_id)).asked_by == JANE
+
+
+async def test_forgotten_twice_is_forgotten(desk: Desk, privacy: Privacy) -> None:
+    await known(desk)
+
+    assert await forget(privacy) is Forgotten.DONE
+    assert await forget(privacy) is Forgotten.DONE
+
+
+async def test_bodies_go_when_they_are_as_old_as_was_said_and_not_before(
+    desk: Desk, privacy: Privacy
+) -> None:
+    old = await desk.ask(ask_key="old", phone="254722000001")
+    old = await desk.post(old, success(1))
+    desk.clock.advance((10 * MONTHS).total_seconds())
+    new = await desk.ask(ask_key="new", phone="254722000002")
+    new = await desk.post(new, success(2, receipt="UKN2ABCDEF"))
+    await privacy.keep_no_longer()
+    at_ten_months = await bodies(desk.store)
+    desk.clock.advance((9 * MONTHS).total_seconds())
+    await privacy.keep_no_longer()
+    at_nineteen = await bodies(desk.store)
+    desk.clock.advance((10 * MONTHS).total_seconds())
+    await privacy.keep_no_longer()
+    await privacy.keep_no_longer()
+
+    assert at_ten_months == {old.id, new.id}
+    assert at_nineteen == {new.id}
+    assert await bodies(desk.store) == set()
+    assert await desk.get(old.id) == old
+
+
+async def bodies(store: Store) -> set[str]:
+    async with store.read() as tx:
+        query = select(schema.evidence.c.payment_id).where(schema.evidence.c.body.is_not(None))
+        return set((await tx.evidence._connection.execute(query)).scalars())
+
+
+async def test_looks_are_kept_for_seven_years(desk: Desk, privacy: Privacy) -> None:
+    await privacy.my_data(JANE)
+    desk.clock.advance(timedelta(days=83 * 30.44).total_seconds())
+    await privacy.keep_no_longer()
+    async with desk.store.read() as tx:
+        kept = (await tx.payments._connection.execute(select(schema.looks.c.what))).all()
+    desk.clock.advance(timedelta(days=62).total_seconds())
+    await privacy.keep_no_longer()
+
+    assert kept == [("my-data",)]
+    async with desk.store.read() as tx:
+        assert (await tx.payments._connection.execute(select(schema.looks.c.what))).all() == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"amount_cents": 1},
+        {"kind": "record-paid", "body": None},
+        {"body": b"other words"},
+        {"body": None, "by": 900},
+        {"body": None, "receipt": None},
+        {"body": None, "held": True},
+    ],
+)
+async def test_what_evidence_says_cannot_be_changed(desk: Desk, values: dict[str, object]) -> None:
+    payment = await desk.ask()
+    await desk.post(payment, success())
+    forge = (
+        update(schema.evidence)
+        .where(schema.evidence.c.kind == Kind.CALLBACK_PAID.value)
+        .values(**values)
+    )
+
+    async def run(tx: Tx) -> None:
+        await tx.evidence._connection.execute(forge)
+
+    async with desk.store.read() as tx:
+        before = await tx.evidence.of([payment.id])
+    with pytest.raises((StoreFailed, DBAPIError)):
+        await desk.store.write(run)
+    async with desk.store.read() as tx:
+        assert await tx.evidence.of([payment.id]) == before
+    assert await bodies(desk.store) == {payment.id}
