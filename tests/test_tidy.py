@@ -38,7 +38,7 @@ MPESA_VALUES = "mpesa.errors mpesa.models mpesa.phones mpesa.results"
 
 # The direction reads off this table. The nearest row above a file counts.
 TABLE = {
-    "mpesa": may("", "aiohttp cryptography phonenumbers pydantic yarl"),
+    "mpesa": may("", "aiohttp cryptography phonenumbers pydantic python_calamine xlsxwriter yarl"),
     "storage": may("", "aiosqlite alembic asyncpg cryptography sqlalchemy"),
     "bot/core": may(f"storage {MPESA_VALUES}"),
     "bot/chat": may("bot.core bot.texts bot.documents storage.records", "markupsafe telegram"),
@@ -67,6 +67,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # too, and the playground's people have such ids. Docstrings and comments are free.
 CODE_TABLES = (
     *("mpesa/results.py", "mpesa/rejections.py", "mpesa/wire.py", "mpesa/simulator/"),
+    *("mpesa/org_results.py", "mpesa/org_wire.py"),
     "bot/playground/",
 )
 RESULT_CODES = {
