@@ -18,23 +18,13 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from bot.building import Parts, build_core
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
-from bot.core import ports
-from bot.core.ask import Asking, AskSettings
-from bot.core.books import Books
-from bot.core.buttons import Buttons
 from bot.core.core import Core
-from bot.core.hear import Hear
-from bot.core.inbox import Inbox
-from bot.core.lead import Lead
-from bot.core.limits import LimitSettings
-from bot.core.people import People
-from bot.core.ports import Collector, Ids
+from bot.core.ports import Ids
 from bot.core.post import Post
-from bot.core.reconcile import Reconcile, ReconcileSettings
-from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
@@ -47,7 +37,7 @@ from mpesa.client import open_daraja
 from mpesa.models import Account
 from storage.engine import Store, open_store
 
-__all__ = ["Background", "build_core", "collector_of", "jobs_of", "run", "running"]
+__all__ = ["Background", "jobs_of", "run", "running"]
 
 log = logging.getLogger(__name__)
 
@@ -91,100 +81,6 @@ class Background:
             await asyncio.wait(set(self._tasks), timeout=CUT_WITHIN_S)
 
 
-def collector_of(config: Config) -> Collector:
-    """Who is paid, as the chat names them."""
-    mpesa = config.mpesa
-    till = mpesa.transaction_type == "till"
-    number = mpesa.till_number if till and mpesa.till_number else mpesa.shortcode
-    return Collector(
-        name=mpesa.business_name or f"{'Till' if till else 'Paybill'} {number}",
-        kind=mpesa.transaction_type,
-        number=number,
-        practice=not config.takes_real_money,
-    )
-
-
-def _limits(config: Config) -> LimitSettings:
-    return LimitSettings(
-        incomplete_before_pause=config.limits.incomplete_before_pause,
-        pause_h=config.limits.pause_h,
-        strangers_per_person_per_hour=config.limits.strangers_per_person_per_hour,
-        pushes_per_second=config.limits.pushes_per_second,
-    )
-
-
-def build_core(
-    config: Config,
-    store: Store,
-    daraja: ports.Daraja,
-    background: Background,
-    *,
-    settle: Settle,
-    post: Post,
-    clock: ports.Clock,
-    ids: Ids,
-) -> Core:
-    """Every service of the core, over one store and one Safaricom."""
-    operators = frozenset(config.telegram.operators)
-    limits = _limits(config)
-    sending = Sending(
-        store=store,
-        daraja=daraja,
-        settle=settle,
-        clock=clock,
-        settings=SendSettings(
-            callback_base=config.webhook.public_url.rstrip("/"),
-            first_check_after_s=config.polling.check_after_s[0],
-            pushes_per_second=config.limits.pushes_per_second,
-        ),
-        background=background.start,
-        wake=post.wake.set,
-    )
-    return Core(
-        asking=Asking(
-            store=store,
-            clock=clock,
-            ids=ids,
-            settings=AskSettings(
-                confirm_above_kes=config.security.confirm_above_kes,
-                limits=limits,
-                operators=operators,
-            ),
-            start=sending.start,
-            wake=post.wake.set,
-        ),
-        sending=sending,
-        hear=Hear(
-            store=store,
-            settle=settle,
-            clock=clock,
-            wake=post.wake.set,
-            unconfirmed_total_kes=config.security.unconfirmed_total_kes,
-            allow_from=config.webhook.callers,
-        ),
-        reconcile=Reconcile(
-            store=store,
-            daraja=daraja,
-            settle=settle,
-            clock=clock,
-            settings=ReconcileSettings(
-                check_after_s=config.polling.check_after_s,
-                queries_per_minute=config.polling.queries_per_minute,
-            ),
-            wake=post.wake.set,
-        ),
-        people=People(store=store, settle=settle, clock=clock, wake=post.wake.set),
-        books=Books(store=store, clock=clock, limits=limits),
-        post=post,
-        inbox=Inbox(store=store, clock=clock, wake=post.wake.set),
-        lead=Lead(store=store, clock=clock, role="polling"),
-        buttons=Buttons(store=store, clock=clock, ids=ids),
-        collector=collector_of(config),
-        clock=clock,
-        operators=operators,
-    )
-
-
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[asyncio.Event]:
     """
@@ -201,14 +97,16 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         daraja = await stack.enter_async_context(_open_daraja(config, store, settle, post))
         background = Background()
         core = build_core(
-            config,
-            store,
-            daraja,
-            background,
-            settle=settle,
-            post=post,
-            clock=SystemClock(),
-            ids=Ids(os.urandom),
+            Parts(
+                config=config,
+                store=store,
+                daraja=daraja,
+                background=background.start,
+                settle=settle,
+                post=post,
+                clock=SystemClock(),
+                ids=Ids(os.urandom),
+            )
         )
         stack.push_async_callback(background.close)
         if store.exclusive:
@@ -311,6 +209,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
     return [
         Job(name="ask about silent payments", every_s=1, run=core.reconcile.run_due),
         Job(name="find what was left half asked", every_s=5, run=core.sending.sweep),
+        Job(name="look at what payments have touched", every_s=1, run=core.touched.run_due),
         Job(
             name="take over from the dead",
             every_s=2,

@@ -1,6 +1,8 @@
 """
 Texts: every sentence the bot says, from the catalogues in `locales/`, filled in safely.
 
+A language is a folder there, with one file for each part of the bot.
+
 A sentence has a symbolic name ("paid.private") and is Telegram HTML. What is filled in comes
 from people and from Safaricom, so it is escaped, put on one line, and rid of marks that turn
 text around or hide it.
@@ -179,8 +181,19 @@ def _load() -> Texts:
 
 
 def _read(language: str) -> Catalog:
-    with (files("bot") / "locales" / f"{language}.po").open("rb") as file:
-        return read_po(file, locale=language, abort_invalid=True)
+    """All files of one language as one catalogue; no sentence may stand in two of them."""
+    whole = Catalog(locale=language)
+    folder = files("bot") / "locales" / language
+    for part in sorted(folder.iterdir(), key=lambda each: each.name):
+        if not part.name.endswith(".po"):
+            continue
+        with part.open("rb") as file:
+            for message in read_po(file, locale=language, abort_invalid=True):
+                if message.id and message.id in whole:
+                    raise BadCatalogue(f"{language}: {message.id} stands in two files")
+                if message.id:
+                    whole[message.id] = message
+    return whole
 
 
 def _compile(catalogue: Catalog) -> GNUTranslations:

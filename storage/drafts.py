@@ -30,8 +30,13 @@ class Drafts:
         row = (await self._connection.execute(query)).mappings().first()
         if row is None:
             return None
-        note = self._crypt.open_text(row["note"])
-        return Draft(**{**row, "kind": DraftKind(row["kind"]), "note": note})
+        values = {
+            **row,
+            "kind": DraftKind(row["kind"]),
+            "note": self._crypt.open_text(row["note"]),
+            "data": "" if row["data"] is None else self._crypt.open_text(row["data"]),
+        }
+        return Draft(**values)
 
     async def put(self, draft: Draft) -> None:
         """Keep *draft*, in place of what that person had open in that chat."""
@@ -45,6 +50,7 @@ class Drafts:
                 note=self._crypt.seal_text(draft.note),
                 payment_id=draft.payment_id,
                 message_id=draft.message_id,
+                data=self._crypt.seal_text(draft.data),
                 expires_at=draft.expires_at,
             )
         )

@@ -29,6 +29,7 @@ from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
 from storage.records import (
+    NOBODY,
     Alarm,
     Button,
     Deed,
@@ -47,20 +48,20 @@ _OWED = ("due", "sending")
 
 
 # Written out, for the values of a row are all that is bound.
-_STATUS = literal_column(f"'{NoticeKind.STATUS}'", String)
+_EDITED = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.STATUS, NoticeKind.CARD)]
 _SENDING = literal_column("'sending'", String)
 _DUE = literal_column("'due'", String)
 _TOLD = literal_column("'told'", String)
 
 
 def _owe(make: Callable[..., Any]) -> Any:
-    """A new notice; of a known key nothing, but that a STATUS is wanted once more."""
+    """A new notice; of a known key nothing, but that a STATUS or CARD is wanted once more."""
     statement = make(notices).inline()
     return statement.on_conflict_do_update(
         index_elements=["key"],
         where=and_(
-            notices.c.kind == _STATUS,
-            statement.excluded.kind == _STATUS,
+            notices.c.kind.in_(_EDITED),
+            statement.excluded.kind.in_(_EDITED),
         ),
         set_={
             "wanted": notices.c.wanted + literal_column("1"),
@@ -100,7 +101,7 @@ def owe_notices(
         known |= {each.id: each.chat_id for each in found}
     at = micros(now)
     rows = [_row(each, known, crypt, at) for each in new]
-    rows = [row for row in rows if row["chat_id"] is not None]
+    rows = [row for row in rows if row["chat_id"] not in (None, NOBODY)]
     if rows:
         _OWE(connection, rows)
 
@@ -120,7 +121,7 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "wanted": 1,
         "told": 0,
         "state": "due",
-        "due_at": at,
+        "due_at": at if new.not_before is None else micros(new.not_before),
         "lease_until": None,
         "lease_gen": 0,
         "holder": None,
@@ -128,6 +129,8 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "resent": False,
         "why": None,
         "created_at": at,
+        "subject": new.subject,
+        "topic": new.topic,
     }
 
 
@@ -173,7 +176,7 @@ class Notices:
 
     async def owe(self, new: Sequence[NewNotice], *, now: datetime) -> None:
         """
-        Owe these notices. A known key is owed once only; a STATUS is edited anew.
+        Owe these notices. A known key is owed once only; a STATUS or CARD is edited anew.
 
         A notice without a chat goes where its payment was asked for.
         """
@@ -292,7 +295,7 @@ class Notices:
             .where(
                 notices.c.chat_id == chat_id,
                 notices.c.state == "dead",
-                notices.c.payment_id.is_not(None),
+                or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None)),
             )
             .values(state="due", due_at=now, tries=0, why=None)
         )
@@ -355,6 +358,8 @@ class Notices:
             tries=row["tries"],
             resent=row["resent"] or stale,
             lease_gen=row["lease_gen"],
+            subject=row["subject"],
+            topic=row["topic"],
         )
 
     def _words(self, body: bytes | None) -> Reply | None:

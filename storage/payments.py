@@ -27,6 +27,7 @@ from storage.records import (
     FINAL,
     OPEN,
     Intent,
+    IntentKind,
     Payment,
     Status,
 )
@@ -49,6 +50,7 @@ class Payments:
     async def add_intent(self, intent: Intent) -> None:
         values = {field.name: getattr(intent, field.name) for field in fields(Intent)}
         values["note"] = self._crypt.seal_text(intent.note)
+        values["kind"] = intent.kind.value
         await self._connection.execute(insert(intents).values(**values))
 
     async def supersede(self, payment_id: str) -> None:
@@ -75,7 +77,8 @@ class Payments:
     async def intent(self, intent_id: str) -> Intent:
         query = select(intents).where(intents.c.id == intent_id)
         row = (await self._connection.execute(query)).mappings().one()
-        return Intent(**{**row, "note": self._crypt.open_text(row["note"])})
+        kind, note = IntentKind(row["kind"]), self._crypt.open_text(row["note"])
+        return Intent(**{**row, "kind": kind, "note": note})
 
     async def checkout_id(self, payment_id: str) -> str | None:
         """Safaricom's id of the push, whole. Never for a log: it ends in the payer's digits."""

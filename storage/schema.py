@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
+from storage.columns import (
+    EPOCH,
+    MICROSECOND,
+    Instant,
+    RowId,
+    instant,
+    metadata,
+    micros,
+    row_id,
+)
 from storage.records import Status
 
 __all__ = [
     "EPOCH",
     "MICROSECOND",
+    "OF_SUBJECT",
     "UNCONFIRMED",
     "UNSENT",
     "UNSETTLED",
@@ -51,52 +57,14 @@ __all__ = [
     "people",
     "receipts",
     "shared",
+    "touched",
 ]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 # An index over some rows only is found by a query that says which in the very same words.
 UNCONFIRMED = text("status = 'paid' AND NOT confirmed")
 UNSENT = text("status IN ('created', 'asking')")
 UNSETTLED = text("needs_settle")
-
-
-def micros(at: datetime | None) -> int | None:
-    """An aware instant as it is stored: whole microseconds since 1970."""
-    if at is None:
-        return None
-    assert at.tzinfo is not None, "instants are aware"
-    return (at - EPOCH) // MICROSECOND
-
-
-def instant(stored: int | None) -> datetime | None:
-    """What `micros` stored."""
-    return None if stored is None else EPOCH + timedelta(0, 0, stored)
-
-
-class Instant(TypeDecorator[datetime]):
-    """
-    An aware UTC instant, kept as whole microseconds since 1970.
-
-    An integer sorts and compares the same on both engines, and neither can hand back a naive
-    datetime.
-    """
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return micros(value)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return instant(value)
-
-
-metadata = MetaData()
-
-# SQLite gives out row ids only for INTEGER; PostgreSQL should count further than 2^31.
-RowId = BigInteger().with_variant(Integer, "sqlite")
+OF_SUBJECT = text("subject IS NOT NULL")
 
 
 def _one_of(column: str, words: type[StrEnum], name: str) -> CheckConstraint:
@@ -106,14 +74,10 @@ def _one_of(column: str, words: type[StrEnum], name: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
-def _row_id() -> Column[Any]:
-    return Column("id", RowId, primary_key=True, autoincrement=True)
-
-
 lines = Table(
     "lines",
     metadata,
-    _row_id(),
+    row_id(),
     Column("phone_index", String(32), nullable=False),
     Column("phone", LargeBinary, nullable=False),  # sealed
     UniqueConstraint("phone_index", name="lines_phone_once"),
@@ -190,6 +154,7 @@ payments = Table(
     Column("needs_settle", Boolean, nullable=False),
     Column("settle_tries", Integer, nullable=False),
     Column("superseded", Boolean, nullable=False),
+    Column("subject", String(40)),
     UniqueConstraint("push_ref", name="payments_push_ref_once"),
     UniqueConstraint("ask_key", name="payments_ask_key_once"),
     UniqueConstraint("checkout_index", name="payments_checkout_once"),
@@ -201,6 +166,15 @@ payments = Table(
     Index("payments_of_intent", "intent_id"),
     Index("payments_of_line", "line_id", "begun_at"),
     Index("payments_by_receipt", "receipt"),
+    # Whatever is added up over a drive or an invoice is read from here alone.
+    Index(
+        "payments_of_subject",
+        "subject",
+        "status",
+        "credited_cents",
+        sqlite_where=OF_SUBJECT,
+        postgresql_where=OF_SUBJECT,
+    ),
     Index(
         "payments_due",
         "next_check_at",
@@ -242,7 +216,7 @@ payments = Table(
 evidence = Table(
     "evidence",
     metadata,
-    _row_id(),
+    row_id(),
     Column("payment_id", ForeignKey("payments.id", name="evidence_payment"), nullable=False),
     Column("kind", String(24), nullable=False),
     Column("at", Instant, nullable=False),
@@ -269,7 +243,7 @@ receipts = Table(
 orphans = Table(
     "orphans",
     metadata,
-    _row_id(),
+    row_id(),
     Column("payment_id", String(32), nullable=False),  # of a row we do not have
     Column("digest", String(64), nullable=False),
     Column("at", Instant, nullable=False),
@@ -308,7 +282,7 @@ inbox = Table(
 notices = Table(
     "notices",
     metadata,
-    _row_id(),
+    row_id(),
     Column("key", String(96), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("chat_id", BigInteger, nullable=False),
@@ -327,6 +301,8 @@ notices = Table(
     Column("resent", Boolean, nullable=False),
     Column("why", Text),
     Column("created_at", Instant, nullable=False),
+    Column("subject", String(40)),
+    Column("topic", String(96), nullable=False, server_default=""),
     UniqueConstraint("key", name="notices_key_once"),
     CheckConstraint("state IN ('due', 'sending', 'told', 'dead')", name="notices_state_known"),
     Index(
@@ -368,12 +344,13 @@ drafts = Table(
     Column("payment_id", String(32)),
     Column("message_id", BigInteger),
     Column("expires_at", Instant, nullable=False),
+    Column("data", LargeBinary),  # sealed
 )
 
 looks = Table(
     "looks",
     metadata,
-    _row_id(),
+    row_id(),
     Column("by", BigInteger, nullable=False),
     Column("payment_id", String(32), nullable=False),
     Column("what", String(32), nullable=False),
@@ -393,4 +370,12 @@ shared = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+touched = Table(
+    "touched",
+    metadata,
+    row_id(),
+    Column("subject", String(40), nullable=False),
+    Index("touched_by_subject", "subject"),
 )

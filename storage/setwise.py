@@ -75,6 +75,14 @@ class Many:
             )
             assert isinstance(compiled, SQLCompiler)
             assert compiled.positiontup is not None, "both drivers take values by position"
-            self._compiled[engine] = str(compiled), itemgetter(*compiled.positiontup)
+            self._compiled[engine] = str(compiled), _values(compiled.positiontup)
         text, values_of = self._compiled[engine]
         return connection.exec_driver_sql(text, [values_of(row) for row in rows])
+
+
+def _values(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Takes these values out of a row; itemgetter alone makes no tuple of a single one."""
+    if len(names) == 1:
+        [only] = names
+        return lambda row: (row[only],)
+    return itemgetter(*names)

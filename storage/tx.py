@@ -15,6 +15,7 @@ from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
 from storage.shared import Shared
+from storage.touched import Touched
 
 __all__ = ["Tx"]
 
@@ -33,3 +34,4 @@ class Tx:
         self.drafts = Drafts(connection, crypt)
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
+        self.touched = Touched(connection)

@@ -29,6 +29,7 @@ from storage.records import (
 )
 from storage.schema import UNCONFIRMED, intents, payments
 from storage.setwise import Among
+from storage.touched import touch
 
 __all__ = ["SettleFailed", "Settling", "Stale"]
 
@@ -176,6 +177,7 @@ class Settling:
         ]
         if moves and write_payments(connection, moves) != len(moves):
             raise Stale("a payment moved a moment ago")
+        touch(connection, sorted({each for case in cases if (each := _touches(case)) is not None}))
         owed = {notice.key: notice for case in cases for notice in case.notices}
         if owed:
             owe_notices(connection, self._crypt, list(owed.values()), now=now, homes=self._homes)
@@ -279,6 +281,13 @@ def _decide(case: _Case, decide: Decide | None) -> None:
         changes["next_check_at"] = decision.next_check_at
     case.now = changed(case.now, changes)
     case.notices.extend(decision.notices)
+
+
+def _touches(case: _Case) -> str | None:
+    """The drive or invoice that this payment counts for otherwise than before, if there is one."""
+    before, now = case.before, case.now
+    was = (before.status, before.words, before.credited_cents, before.receipt)
+    return None if was == (now.status, now.words, now.credited_cents, now.receipt) else now.subject
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

@@ -12,6 +12,7 @@ from storage.hearing import Admitted, Decision, Unit
 from storage.records import (
     Evidence,
     Intent,
+    IntentKind,
     Kind,
     Payment,
     Status,
@@ -27,7 +28,7 @@ PHONE = "254712345678"
 def an_intent(number: int = 1, *, at: datetime = NOON, chat_id: int = 1001) -> Intent:
     return Intent(
         id=f"{number:032x}",
-        kind="direct",
+        kind=IntentKind.DIRECT,
         asked_by=1001,
         chat_id=chat_id,
         thread_id=None,

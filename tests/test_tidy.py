@@ -50,6 +50,7 @@ TABLE = {
     "bot/__init__.py": may(),
     "bot/__main__.py": may("bot.cli"),
     "bot/app.py": EVERYTHING,
+    "bot/building.py": EVERYTHING,
     "bot/cli.py": EVERYTHING,
     "bot/clock.py": may(),
     "bot/config.py": EVERYTHING,

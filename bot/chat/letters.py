@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from bot.chat.cards import alarm_card, ring_card, status_card
@@ -12,9 +13,12 @@ from bot.chat.routes import BUTTON_RULES
 from bot.core.core import Core
 from storage.records import Notice, NoticeKind, PaymentView, Reply
 
-__all__ = ["Letters"]
+__all__ = ["Letters", "MakeAbout"]
 
 OPERATORS_LANGUAGE = "en"
+
+MakeAbout = Callable[[Core, Stationery, Notice], Awaitable[Reply | None]]
+"""Makes a CARD or NEWS about one kind of subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Letters:
 
     core: Core
     paper: Stationery
+    about: Mapping[str, MakeAbout] = field(default_factory=dict)
+    """By what stands before the colon of a subject."""
 
     async def make(self, notice: Notice) -> Reply | None:
         """
@@ -48,6 +54,9 @@ class Letters:
                 view = await self._view(notice)
                 card = alarm_card(notice.alarm, view, self.paper, language=OPERATORS_LANGUAGE)
                 return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
+            case NoticeKind.CARD | NoticeKind.NEWS:
+                make = self.about.get((notice.subject or "").partition(":")[0])
+                return None if make is None else await make(self.core, self.paper, notice)
             case unreachable:
                 assert_never(unreachable)
 

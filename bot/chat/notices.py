@@ -35,6 +35,7 @@ ODD_TRIES_MAX = 5
 WRITE_TRIES = 6
 FINISH_WITHIN_S = 2.0
 STORE_WAIT_S = 1.0
+EDITED = (NoticeKind.STATUS, NoticeKind.CARD)
 
 Make = Callable[[Notice], Awaitable[Reply | None]]
 """Makes the message of a notice as things stand now; None if there is nothing to say."""
@@ -157,7 +158,7 @@ class Notifier:
         reply = await self._make(notice)
         if reply is None:
             raise LookupError("there is nothing to make this notice from")
-        if notice.kind is NoticeKind.STATUS and notice.message_id is not None:
+        if notice.kind in EDITED and notice.message_id is not None:
             await edit(self._bot, reply, notice.message_id)
             return notice.message_id
         return await send(self._bot, reply)

@@ -7,9 +7,10 @@ The payment is `created` then, which means: certainly not sent. `send.py` goes o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.core.limits import (
     OPEN_FOR,
@@ -26,12 +27,21 @@ from storage.engine import Store
 from storage.errors import NotKept
 from storage.records import (
     Intent,
+    IntentKind,
     Payment,
     Status,
 )
 from storage.tx import Tx
 
-__all__ = ["AskRequest", "AskSettings", "Asked", "Asking", "Refusal", "RefusalReason"]
+__all__ = [
+    "AskRequest",
+    "AskSettings",
+    "Asked",
+    "Asking",
+    "Guard",
+    "Refusal",
+    "RefusalReason",
+]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +65,12 @@ class AskRequest:
     note: str
     ask_key: str  # the same key twice is one payment
     update_id: int | None
+    kind: IntentKind = IntentKind.DIRECT
+    subject: str | None = None  # what it is for: "d:<drive>", "i:<invoice>"
+    label: str = "PAY"  # how the account on the prompt begins; at most six of A–Z 0–9
+    trusted: bool = False  # may ask any number of other people's phones: a treasurer, say
+    also: Callable[[Tx, Intent], Awaitable[None]] | None = None
+    """Writes what else is known of a new intent, in the commit that opens it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +79,14 @@ class Asked:
 
     payment: Payment
     again: bool
+
+
+Guard = Callable[[Tx, AskRequest, datetime], Awaitable[RefusalReason | None]]
+"""
+Whether what a payment is for still takes one, looked at in the transaction that would open it.
+
+It locks what it looks at (the row of a drive, of an invoice), so that the answer stays true.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +110,7 @@ class Asking:
         settings: AskSettings,
         start: Callable[[str], None],
         wake: Callable[[], None],
+        guards: Mapping[IntentKind, Guard] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -93,6 +118,7 @@ class Asking:
         self._settings = settings
         self._start = start
         self._wake = wake
+        self._guards = guards or {}
 
     async def open(self, request: AskRequest) -> Asked | Refusal:
         """
@@ -149,6 +175,9 @@ class Asking:
                 note=intent.note,
                 ask_key=f"again:{payment_id}",
                 update_id=update_id,
+                kind=intent.kind,
+                subject=previous.subject,
+                label=previous.push_ref.rpartition("-")[0],
             )
             answer = await self._open(tx, request, previous=previous)
             if button is not None and isinstance(answer, Refusal):
@@ -171,6 +200,9 @@ class Asking:
     ) -> Asked | Refusal:
         now = self._clock.now()
         phone_mask = mask(request.phone)
+        guard = self._guards.get(request.kind)
+        if guard is not None and (reason := await guard(tx, request, now)) is not None:
+            return Refusal(reason=reason, phone_mask=phone_mask, amount_kes=request.amount_kes)
         line = await tx.lines.lock(request.phone)
         facts = await tx.lines.facts(
             line.id,
@@ -184,7 +216,7 @@ class Asking:
             facts,
             amount_kes=request.amount_kes,
             phone_mask=phone_mask,
-            trusted=request.asked_by in self._settings.operators,
+            trusted=request.trusted or request.asked_by in self._settings.operators,
             settings=self._settings.limits,
             now=now,
         )
@@ -197,12 +229,13 @@ class Asking:
             line_id=line.id,
             phone_mask=phone_mask,
             amount_kes=request.amount_kes,
-            push_ref=await self._reference(tx, self._ids.push_reference),
+            push_ref=await self._reference(tx, partial(self._ids.push_reference, request.label)),
             ask_key=request.ask_key,
             confirm_above_kes=self._settings.confirm_above_kes,
             created_at=now,
             holder=self._store.holder.number,
             lease_until=now + IN_HAND_FOR,
+            subject=request.subject,
         )
         await tx.payments.add(payment)
         notices = [replace(status_notice(payment.id), chat_id=request.chat_id)]
@@ -221,7 +254,7 @@ class Asking:
             return previous.intent_id
         intent = Intent(
             id=self._ids.new(now),
-            kind="direct",
+            kind=request.kind,
             asked_by=request.asked_by,
             chat_id=request.chat_id,
             thread_id=request.thread_id,
@@ -234,6 +267,8 @@ class Asking:
             created_at=now,
         )
         await tx.payments.add_intent(intent)
+        if request.also is not None:
+            await request.also(tx, intent)
         return intent.id
 
     async def _reference(self, tx: Tx, make: Callable[[], str]) -> str:

@@ -15,6 +15,7 @@ from bot.core.ports import Clock, Collector
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile
 from bot.core.send import Sending
+from bot.core.touched import TouchedSubjects
 
 __all__ = ["Core"]
 
@@ -33,6 +34,7 @@ class Core:
     inbox: Inbox
     lead: Lead  # who polls Telegram
     buttons: Buttons
+    touched: TouchedSubjects
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -69,13 +69,17 @@ class Ids:
         milliseconds = int(now.timestamp() * 1000)
         return f"{milliseconds:012x}{self._random_bytes(10).hex()}"
 
-    def push_reference(self) -> str:
-        """What the prompt shows as the account, e.g. `PAY-7K2QX` (Daraja allows 12)."""
-        return f"PAY-{self._letters()}"
+    def push_reference(self, label: str = "PAY") -> str:
+        """
+        What the prompt shows as the account, e.g. `PAY-7K2QX`.
 
-    def by_hand_reference(self) -> str:
+        Daraja allows 12 characters, so *label* has at most six: A–Z and 0–9.
+        """
+        return f"{label}-{self._letters()}"
+
+    def by_hand_reference(self, label: str = "LIPA") -> str:
         """What a person types as the account when paying by hand, e.g. `LIPA-7K2QX`."""
-        return f"LIPA-{self._letters()}"
+        return f"{label}-{self._letters()}"
 
     def button(self) -> str:
         """What a press carries: 144 random bits in 24 characters (Telegram allows 64)."""

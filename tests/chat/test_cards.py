@@ -35,7 +35,7 @@ from bot.core.reconcile import CheckNow
 from bot.playground.entities import parse_html
 from bot.texts import LANGUAGES, Texts, plain
 from mpesa.results import Meaning
-from storage.records import Alarm, Button, Intent, Payment, PaymentView, Status, Word
+from storage.records import Alarm, Button, Intent, IntentKind, Payment, PaymentView, Status, Word
 
 TEXTS = Texts.load()
 ASKED_AT = datetime(2026, 11, 23, 18, 5, tzinfo=UTC)
@@ -80,7 +80,7 @@ PAYMENT = Payment(
 )
 INTENT = Intent(
     id="1" * 32,
-    kind="direct",
+    kind=IntentKind.DIRECT,
     asked_by=5,
     chat_id=5,
     thread_id=None,

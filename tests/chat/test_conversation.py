@@ -27,6 +27,7 @@ from bot.core.post import Post
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.touched import TouchedSubjects
 from bot.playground.botapi import TOKEN, BotApi
 from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
@@ -143,6 +144,7 @@ class Office:
             inbox=Inbox(store=store, clock=clock, wake=wake),
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
+            touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
             collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
             clock=clock,
             operators=frozenset({OPERATOR}),

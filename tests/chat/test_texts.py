@@ -44,7 +44,8 @@ def template(language: str, key: str) -> str:
 
 
 def all_blanks() -> frozenset[str]:
-    source = (BOT / "locales" / "en.po").read_text("utf-8")
+    parts = (BOT / "locales" / "en").glob("*.po")
+    source = "".join(part.read_text("utf-8") for part in parts)
     return frozenset(re.findall(r"\{([a-z_]+)\}", source))
 
 

@@ -26,7 +26,8 @@ from telegram import Update
 from telegram.ext import Defaults, ExtBot
 from telegram.request import HTTPXRequest
 
-from bot.app import Background, build_core, jobs_of
+from bot.app import Background, jobs_of
+from bot.building import Parts, build_core
 from bot.chat.context import Desk
 from bot.chat.errors import failed
 from bot.chat.handling import ALLOWED_UPDATES, carry_out
@@ -235,23 +236,22 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
             base_url=mpesa.base_url,
             consumer_key=mpesa.consumer_key,
             consumer_secret=mpesa.consumer_secret,
-            account=Account(
-                shortcode=mpesa.shortcode, passkey=mpesa.passkey, transaction_type="paybill"
-            ),
+            account=Account(shortcode=mpesa.shortcode, passkey=mpesa.passkey),
             now=clock.now,
         )
     )
     background = Background()
-    core = build_core(
-        config,
-        store,
-        daraja,
-        background,
+    parts = Parts(
+        config=config,
+        store=store,
+        daraja=daraja,
+        background=background.start,
         settle=Settle(operators=[OPERATOR]),
         post=Post(store=store, clock=clock),
         clock=clock,
         ids=Ids(os.urandom),
     )
+    core = build_core(parts)
     await core.sending.sweep(starting=True)
     await core.reconcile.start()
     await core.post.start()

@@ -19,7 +19,8 @@ from telegram import LinkPreviewOptions, Update
 from telegram.constants import ParseMode
 from telegram.ext import Defaults, ExtBot
 
-from bot.app import Background, build_core, jobs_of
+from bot.app import Background, jobs_of
+from bot.building import Parts, build_core
 from bot.chat.context import Desk
 from bot.chat.errors import failed
 from bot.chat.handling import carry_out
@@ -169,14 +170,16 @@ class Process:
             self.store = store
             background = Background()
             core = build_core(
-                config,
-                store,
-                self._daraja(),
-                background,
-                settle=Settle(operators=sorted(config.telegram.operators)),
-                post=Post(store=store, clock=out.clock),
-                clock=out.clock,
-                ids=Ids(self.rng.randbytes),
+                Parts(
+                    config=config,
+                    store=store,
+                    daraja=self._daraja(),
+                    background=background.start,
+                    settle=Settle(operators=sorted(config.telegram.operators)),
+                    post=Post(store=store, clock=out.clock),
+                    clock=out.clock,
+                    ids=Ids(self.rng.randbytes),
+                )
             )
             self.core = core
             if store.exclusive:

@@ -1,37 +1,25 @@
-"""The nouns that are kept on disk: frozen dataclasses, and the enums of their states."""
+"""Payments as they are kept on disk: what was wanted, what was told, where it stands."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 __all__ = [
     "FINAL",
+    "NOBODY",
     "OPEN",
     "UNDECIDED",
     "Alarm",
-    "Button",
-    "Closing",
-    "Deed",
-    "Draft",
-    "DraftKind",
     "Evidence",
-    "InboxItem",
     "Intent",
-    "Keyboard",
+    "IntentKind",
     "Kind",
     "Line",
     "LineFacts",
-    "NewNotice",
-    "NewUpdate",
-    "Notice",
-    "NoticeKind",
     "Payment",
     "PaymentView",
-    "Person",
-    "Reply",
-    "ShownButton",
     "Status",
     "Word",
 ]
@@ -61,6 +49,17 @@ UNDECIDED = (*OPEN, Status.CONFIRMING, Status.REVIEW, Status.LAPSED)
 
 FINAL = (Status.PAID, Status.DECLINED, Status.REFUSED, Status.VOID)
 """The last word has been said, as far as we know today."""
+
+NOBODY = 0
+"""Who asked, and in which chat, where somebody without Telegram asked on a page of ours."""
+
+
+class IntentKind(StrEnum):
+    """What is to be paid."""
+
+    DIRECT = "direct"  # just an amount
+    GIFT = "gift"  # to a drive
+    INSTALMENT = "instalment"  # of an invoice
 
 
 class Word(StrEnum):
@@ -140,9 +139,9 @@ class Intent:
     """What someone wants paid."""
 
     id: str
-    kind: str  # "direct"
-    asked_by: int  # Telegram user id
-    chat_id: int
+    kind: IntentKind
+    asked_by: int  # Telegram user id, or NOBODY
+    chat_id: int  # or NOBODY
     thread_id: int | None
     reply_to: int | None  # message id of the command
     private: bool  # asked in a private chat
@@ -193,6 +192,7 @@ class Payment:
     needs_settle: bool = False
     settle_tries: int = 0
     superseded: bool = False  # a newer attempt at the same intent exists
+    subject: str | None = None  # what it is for: "d:<drive>" or "i:<invoice>"; never changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,165 +225,3 @@ class LineFacts:
     same_amount_paid_at: datetime | None  # last credited or confirming push of this very amount
     stranger_asks: int  # this person's pushes to lines not theirs within the hour
     oldest_stranger_ask_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Someone in Telegram who has spoken to the bot."""
-
-    id: int
-    first_name: str = ""  # encrypted at rest
-    language: str | None = None  # chosen with /language
-    telegram_language: str | None = None
-    line_id: int | None = None
-    phone: str | None = None  # 2547…, when shared; from the line
-    reachable: bool = False  # has opened a private chat with us
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
-    """What a press does, to what, and who may press."""
-
-    action: str
-    subject: str  # what it is about: a payment's id, a person's
-    argument: str = ""  # kept as it is, unlike a phone: never put one here
-    owner: int | None = None  # Telegram user id; None: anyone in that chat
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownButton:
-    """A button that does something, as one message showed it to one chat."""
-
-    data: str  # what a press carries: random, and all that Telegram learns of the deed
-    deed: Deed
-    chat_id: int
-    once: bool  # the first press that has an effect uses it up
-    expires_at: datetime
-    used_at: datetime | None = None
-    used_by: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Button:
-    """
-    One button under a message: exactly one of `does`, `url` and `copy` is set.
-
-    When its message is sent, what it does is written down and `data` takes its place.
-    """
-
-    label: str
-    does: Deed | None = None
-    data: str | None = None
-    url: str | None = None
-    copy: str | None = None
-    style: str | None = None  # "primary" | "success" | "danger"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keyboard:
-    """Buttons below a message, or what replaces the typing keyboard."""
-
-    rows: tuple[tuple[Button, ...], ...] = ()
-    ask_contact: str | None = None  # label of a "share my number" key (private chats only)
-    other_keys: tuple[str, ...] = ()  # further labels beside ask_contact
-    remove: bool = False
-    force_reply: str | None = None  # placeholder text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A message we owe a chat: HTML text, already in the reader's language."""
-
-    chat_id: int
-    text: str
-    thread_id: int | None = None
-    reply_to: int | None = None
-    keyboard: Keyboard | None = None
-    quiet: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
-    """What ends the handling of one update: what we say, and that it is done, in one commit."""
-
-    update_id: int | None = None  # None: nothing to mark (a test, a job)
-    replies: tuple[Reply, ...] = ()
-    once_as: str | None = None  # said once under this name, whatever the update
-
-
-class NoticeKind(StrEnum):
-    """How a notice is made when its turn comes."""
-
-    SAY = "say"  # its text is stored
-    STATUS = "status"  # the one status message of a payment: sent once, then edited
-    RING = "ring"  # one short new message about a late last word
-    ALARM = "alarm"  # to an operator
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNotice:
-    """A notice to be owed. The same `key` twice is one notice (a STATUS is then edited anew)."""
-
-    key: str
-    kind: NoticeKind
-    chat_id: int | None  # None: the chat where the payment was asked for
-    payment_id: str | None = None
-    alarm: Alarm | None = None
-    reply: Reply | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """An outbox row whose turn has come."""
-
-    id: int
-    kind: NoticeKind
-    chat_id: int
-    payment_id: str | None
-    alarm: Alarm | None
-    reply: Reply | None
-    message_id: int | None  # of the message to edit, once sent
-    wanted: int  # the version asked for; goes back to `sent()`
-    tries: int
-    resent: bool  # it was being sent when we stopped: a twin is possible
-    lease_gen: int = 0  # which turn of telling this is: a later one has taken it over
-    begin_by: datetime | None = None  # not a byte of it may leave later
-
-
-class DraftKind(StrEnum):
-    """A question we are waiting to have answered."""
-
-    PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
-    CLAIM = "claim"  # the next message is a pasted M-PESA message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A half-finished command of one person in one chat; resumable after a restart."""
-
-    chat_id: int
-    person_id: int
-    kind: DraftKind
-    amount_kes: int | None = None
-    note: str = ""  # encrypted at rest
-    payment_id: str | None = None
-    message_id: int | None = None  # of the command that began it
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewUpdate:
-    """A Telegram update that has just arrived."""
-
-    update_id: int
-    body: str = field(repr=False)
-    chat_id: int | None = None  # in whose order it is carried out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboxItem:
-    """A Telegram update as it arrived, until its effect is committed."""
-
-    update_id: int
-    body: str = field(repr=False)  # JSON; encrypted at rest
-    tries: int = 0

@@ -1,0 +1,200 @@
+"""The chat as it is kept on disk: people, buttons, what we owe and what we were told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from storage.records.payments import Alarm
+
+__all__ = [
+    "Button",
+    "Closing",
+    "Deed",
+    "Draft",
+    "DraftKind",
+    "InboxItem",
+    "Keyboard",
+    "NewNotice",
+    "NewUpdate",
+    "Notice",
+    "NoticeKind",
+    "Person",
+    "Reply",
+    "ShownButton",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Someone in Telegram who has spoken to the bot."""
+
+    id: int
+    first_name: str = ""  # encrypted at rest
+    language: str | None = None  # chosen with /language
+    telegram_language: str | None = None
+    line_id: int | None = None
+    phone: str | None = None  # 2547…, when shared; from the line
+    reachable: bool = False  # has opened a private chat with us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What a press does, to what, and who may press."""
+
+    action: str
+    subject: str  # what it is about: a payment's id, a person's
+    argument: str = ""  # kept as it is, unlike a phone: never put one here
+    owner: int | None = None  # Telegram user id; None: anyone in that chat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownButton:
+    """A button that does something, as one message showed it to one chat."""
+
+    data: str  # what a press carries: random, and all that Telegram learns of the deed
+    deed: Deed
+    chat_id: int
+    once: bool  # the first press that has an effect uses it up
+    expires_at: datetime
+    used_at: datetime | None = None
+    used_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """
+    One button under a message: exactly one of `does`, `url` and `copy` is set.
+
+    When its message is sent, what it does is written down and `data` takes its place.
+    """
+
+    label: str
+    does: Deed | None = None
+    data: str | None = None
+    url: str | None = None
+    copy: str | None = None
+    style: str | None = None  # "primary" | "success" | "danger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyboard:
+    """Buttons below a message, or what replaces the typing keyboard."""
+
+    rows: tuple[tuple[Button, ...], ...] = ()
+    ask_contact: str | None = None  # label of a "share my number" key (private chats only)
+    other_keys: tuple[str, ...] = ()  # further labels beside ask_contact
+    remove: bool = False
+    force_reply: str | None = None  # placeholder text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A message we owe a chat: HTML text, already in the reader's language."""
+
+    chat_id: int
+    text: str
+    thread_id: int | None = None
+    reply_to: int | None = None
+    keyboard: Keyboard | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What ends the handling of one update: what we say, and that it is done, in one commit."""
+
+    update_id: int | None = None  # None: nothing to mark (a test, a job)
+    replies: tuple[Reply, ...] = ()
+    once_as: str | None = None  # said once under this name, whatever the update
+
+
+class NoticeKind(StrEnum):
+    """How a notice is made when its turn comes."""
+
+    SAY = "say"  # its text is stored
+    STATUS = "status"  # the one status message of a payment: sent once, then edited
+    RING = "ring"  # one short new message about a late last word
+    ALARM = "alarm"  # to an operator
+    CARD = "card"  # the one message of a drive or an invoice in a chat: sent once, then edited
+    NEWS = "news"  # one new message about a drive or an invoice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotice:
+    """
+    A notice to be owed. The same `key` twice is one notice; a STATUS or CARD is then edited anew.
+
+    CARD and NEWS are made when their turn comes, from `subject` and `topic`.
+    """
+
+    key: str
+    kind: NoticeKind
+    chat_id: int | None  # None: the chat where the payment was asked for
+    payment_id: str | None = None
+    alarm: Alarm | None = None
+    reply: Reply | None = None
+    subject: str | None = None  # "d:<drive>", "i:<invoice>"
+    topic: str = ""  # which message about it, and what it needs to know
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """An outbox row whose turn has come."""
+
+    id: int
+    kind: NoticeKind
+    chat_id: int
+    payment_id: str | None
+    alarm: Alarm | None
+    reply: Reply | None
+    message_id: int | None  # of the message to edit, once sent
+    wanted: int  # the version asked for; goes back to `sent()`
+    tries: int
+    resent: bool  # it was being sent when we stopped: a twin is possible
+    lease_gen: int = 0  # which turn of telling this is: a later one has taken it over
+    begin_by: datetime | None = None  # not a byte of it may leave later
+    subject: str | None = None
+    topic: str = ""
+
+
+class DraftKind(StrEnum):
+    """A question we are waiting to have answered."""
+
+    PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
+    CLAIM = "claim"  # the next message is a pasted M-PESA message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A half-finished command of one person in one chat; resumable after a restart."""
+
+    chat_id: int
+    person_id: int
+    kind: DraftKind
+    amount_kes: int | None = None
+    note: str = ""  # encrypted at rest
+    payment_id: str | None = None
+    message_id: int | None = None  # of the command that began it
+    data: str = ""  # what has been answered so far, as its flow writes it; encrypted at rest
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpdate:
+    """A Telegram update that has just arrived."""
+
+    update_id: int
+    body: str = field(repr=False)
+    chat_id: int | None = None  # in whose order it is carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxItem:
+    """A Telegram update as it arrived, until its effect is committed."""
+
+    update_id: int
+    body: str = field(repr=False)  # JSON; encrypted at rest
+    tries: int = 0

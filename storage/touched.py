@@ -1,0 +1,50 @@
+"""Touched: which drives and invoices something has happened to since they were last looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.schema import touched
+from storage.setwise import Many
+
+__all__ = ["Touched", "touch"]
+
+# Rows are only ever added and taken away: nobody waits for another's row, however many payments
+# of one drive are settled at once.
+_ADD = Many(
+    dict.fromkeys(("sqlite", "postgresql"), insert(touched).inline()),
+    ["subject"],
+)
+
+
+def touch(connection: Connection, subjects: Sequence[str]) -> None:
+    """Note that something has happened to these."""
+    if subjects:
+        _ADD(connection, [{"subject": each} for each in subjects])
+
+
+class Touched:
+    """Subjects to be looked at, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def touch(self, *subjects: str) -> None:
+        await self._connection.run_sync(touch, subjects)
+
+    async def waiting(self, *, limit: int) -> list[str]:
+        """Subjects that something has happened to."""
+        query = select(touched.c.subject).distinct().limit(limit)
+        return list((await self._connection.execute(query)).scalars())
+
+    async def take(self, subject: str) -> bool:
+        """
+        Take what has happened to *subject* so far; False if another was faster.
+
+        What happens while it is being looked at stands there anew.
+        """
+        taken = await self._connection.execute(delete(touched).where(touched.c.subject == subject))
+        return taken.rowcount > 0
