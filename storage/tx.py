@@ -14,6 +14,7 @@ from storage.lines import Lines
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
+from storage.record import Record
 from storage.shared import Shared
 from storage.touched import Touched
 
@@ -34,4 +35,5 @@ class Tx:
         self.drafts = Drafts(connection, crypt)
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
+        self.record = Record(connection, crypt)
         self.touched = Touched(connection)

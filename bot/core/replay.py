@@ -58,10 +58,11 @@ def differences(kept: Kept) -> Iterator[Difference]:
         if was != should_be:
             yield Difference(stored.id, field, _shown(was), _shown(should_be))
     named = {each.receipt for each in kept.evidence if each.receipt is not None}
+    moved = {each.receipt for each in kept.evidence if each.kind is Kind.RECEIPT_MOVED}
     own = {
         each.receipt
         for each in kept.evidence
-        if each.receipt is not None and each.reason != RECEIPT_HELD
+        if each.receipt is not None and each.receipt not in moved and each.reason != RECEIPT_HELD
     }
     for receipt in sorted(own - kept.holds):
         holder = kept.holders.get(receipt)

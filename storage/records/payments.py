@@ -93,6 +93,7 @@ class Kind(StrEnum):
     CLAIM = "claim"  # a person says they paid; for a person to look at
     CONTRADICTED = "contradicted"  # a later reply names other ids than a trusted callback did
     REVERSED = "reversed"
+    RECEIPT_MOVED = "receipt-moved"  # the receipt it names turned out to be another payment's
     LAPSED = "lapsed"
 
 
@@ -113,6 +114,9 @@ class Alarm(StrEnum):
     PENDING = "pending"  # joined /pending
     CLAIM = "claim"
     KEYS_SHARED = "keys-shared"  # another program uses our Daraja keys
+    UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
+    CREDENTIAL = "credential"  # Safaricom does not accept the initiator
+    CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
