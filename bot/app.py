@@ -22,6 +22,7 @@ from bot.building import Parts, build_core
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
+from bot.config_record import initiator_of
 from bot.core.core import Core
 from bot.core.ports import Ids
 from bot.core.post import Post
@@ -106,6 +107,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
                 post=post,
                 clock=SystemClock(),
                 ids=Ids(os.urandom),
+                office=daraja.back_office,
             )
         )
         stack.push_async_callback(background.close)
@@ -120,6 +122,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             door = TelegramDoor(_webhook_secret(store), chat.take_raw)
         web = build_web(
             core.hear,
+            ways=core.record.ways,
             ready=lambda: ready.is_set() and store.healthy,
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
@@ -161,6 +164,7 @@ def _open_daraja(
             wake=post.wake.set,
             account=f"{mpesa.base_url} {mpesa.consumer_key.get_secret_value()}",
         ),
+        initiator=initiator_of(config),
     )
 
 
@@ -216,6 +220,11 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
             run=Takeover(store=store, clock=core.clock, wake=core.post.wake.set).run,
         ),
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
+        Job(name="place rows of the record", every_s=30, run=core.record.rows.place_left),
+        Job(name="look at open rows again", every_s=600, run=core.record.rows.look_again),
+        Job(name="ask about receipts", every_s=30, run=core.record.ways.ask_due),
+        Job(name="fetch the list of payments", every_s=60, run=core.record.ways.pull_due),
+        Job(name="register addresses", every_s=300, run=core.record.ways.register),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),
     ]

@@ -34,7 +34,10 @@ def may(ours: str = "", others: str = "") -> MayImport:
 
 
 EVERYTHING = may("bot mpesa storage", "click pydantic pydantic_core pydantic_settings sqlalchemy")
-MPESA_VALUES = "mpesa.errors mpesa.models mpesa.phones mpesa.results"
+MPESA_VALUES = (
+    "mpesa.async_results mpesa.c2b mpesa.errors mpesa.models mpesa.org_results mpesa.phones"
+    " mpesa.results"
+)
 
 # The direction reads off this table. The nearest row above a file counts.
 TABLE = {
@@ -43,7 +46,9 @@ TABLE = {
     "bot/core": may(f"storage {MPESA_VALUES}"),
     "bot/chat": may("bot.core bot.texts bot.documents storage.records", "markupsafe telegram"),
     "bot/web": may(
-        "bot.core bot.texts bot.documents mpesa.callbacks mpesa.errors storage.records", "aiohttp"
+        "bot.core bot.texts bot.documents mpesa.async_results mpesa.c2b"
+        " mpesa.callbacks mpesa.errors storage.records",
+        "aiohttp",
     ),
     "bot/web/telegram.py": may("bot.core bot.web", "aiohttp telegram"),
     "bot/playground": may("bot.app mpesa.simulator", "aiohttp jinja2 markupsafe"),
@@ -56,6 +61,8 @@ TABLE = {
     "bot/config.py": EVERYTHING,
     "bot/config_checks.py": EVERYTHING,
     "bot/config_keys.py": EVERYTHING,
+    "bot/config_record.py": EVERYTHING,
+    "bot/reconciling.py": EVERYTHING,
     "bot/jobs.py": may("bot.core bot.chat.notices", "apscheduler"),
     "bot/logs.py": may("mpesa.phones", "structlog"),
     "bot/texts.py": may("", "babel markupsafe"),

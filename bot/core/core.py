@@ -14,6 +14,7 @@ from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile
+from bot.core.record_desk import RecordDesk
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
 
@@ -35,6 +36,7 @@ class Core:
     lead: Lead  # who polls Telegram
     buttons: Buttons
     touched: TouchedSubjects
+    record: RecordDesk
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -287,7 +287,9 @@ class Record:
         for (state, payment_id), receipts in groups.items():
             await tx.record.place(receipts, state, payment_id)
         settled = [row.receipt for row, place in pairs if place.state is RowState.MATCHED]
-        keys = [(kind, receipt) for receipt in settled for kind in BY_ROW]
+        keys: list[tuple[OpenKind, str]] = [
+            (kind, receipt) for receipt in settled for kind in BY_ROW
+        ]
         named = {place.payment_id for _, place in pairs if place.payment_id is not None}
         keys += [(OpenKind.ONLY_OURS, payment_id) for payment_id in sorted(named)]
         await tx.record.close(keys, now=now, why="matched")

@@ -19,7 +19,7 @@ from bot.core.pace import pace_of
 from bot.core.ports import BackOffice, Clock, Ids
 from bot.core.record import Record
 from bot.core.settle import Settle
-from mpesa.async_results import AsyncResult, TransactionState, read_status
+from mpesa.async_results import AsyncResult, TransactionState, read_reversal, read_status
 from mpesa.c2b import C2bPayment
 from mpesa.errors import MpesaError, NoAnswer, NotSent, OutcomeUnknown, Refused
 from mpesa.models import PulledRow, ResultUrls
@@ -46,6 +46,9 @@ PULL_REACHES = timedelta(hours=48)
 PULL_OVERLAP = timedelta(hours=2)
 PULLED_UNTIL = "pull:until"
 PULL_ROWS_MAX = 200_000
+PULL_EVERY = timedelta(minutes=30)
+PULL_AGAIN_AFTER = timedelta(minutes=5)
+PULLING = "pulling"
 ASK_AFTER_S = (0, 600, 3600, 21_600, 86_400)
 CLAIM_SETTLES_S = 120
 """The list and the callback come first: a claim by post is asked about only after this."""
@@ -100,6 +103,7 @@ class Ways:
         self._ids = ids
         self._settings = settings
         self._wake = wake
+        self._pull_not_before = clock.now()
         self._budget = pace_of(
             store, clock, "statuses", per_second=settings.questions_per_minute / 60
         )
@@ -178,18 +182,19 @@ class Ways:
             NotKept: it could not be kept; answer 503.
         """
         asked = await self._store.write(lambda tx: self._count(tx, question_id))
-        if asked is None or asked.kind is not QuestionKind.STATUS:
+        if asked is None:
             return
         outcome = "timeout" if timeout else "unreadable"
         if isinstance(answer, AsyncResult) and not timeout:
             if answer.more_coming:
                 return
             outcome = answer.result.meaning.value
-            row = self._row(asked, answer)
+            reversal = asked.kind is QuestionKind.REVERSAL
+            row = _went_back(asked, answer) if reversal else self._row(asked, answer)
             if row is not None:
                 # The books first: if we stop here, Safaricom is asked again.
                 await self._record.take([row])
-            elif answer.result.done:
+            elif answer.result.done and not reversal:
                 outcome = "not-ours"
             if answer.result.meaning in (OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED):
                 await self._alarm(Alarm.CREDENTIAL)
@@ -219,16 +224,29 @@ class Ways:
             )
         )
 
-    async def pull(self) -> None:
-        """Fetch the list, from two hours before where we were, 48 hours back at most. A job."""
+    async def pull_due(self) -> None:
+        """Fetch the list every half hour, one process at a time. A job."""
         if not self._settings.pull:
             return
         now = self._clock.now()
+        last = await self._pulled_until()
+        if (last is not None and now < last + PULL_EVERY) or now < self._pull_not_before:
+            return
+        if not await self._store.presence.try_role(PULLING):
+            return
+        try:
+            # If it fails, Safaricom is left alone for a while.
+            self._pull_not_before = now + PULL_AGAIN_AFTER
+            await self.pull()
+        finally:
+            await self._store.presence.leave_role(PULLING)
+
+    async def pull(self) -> None:
+        """Fetch the list, from two hours before where we were, 48 hours back at most."""
+        now = self._clock.now()
         if not await self._once("pull", self._register_pull):
             return
-        async with self._store.read() as tx:
-            until = await tx.shared.get(PULLED_UNTIL)
-        last = None if until is None else datetime.fromisoformat(until.decode())
+        last = await self._pulled_until()
         since = now - PULL_REACHES if last is None else max(last - PULL_OVERLAP, now - PULL_REACHES)
         offset = 0
         while offset < PULL_ROWS_MAX:
@@ -247,6 +265,11 @@ class Ways:
         written = now.isoformat().encode()
         await self._store.write(lambda tx: tx.shared.put(PULLED_UNTIL, written))
         log.info("record.pulled rows=%d", offset)
+
+    async def _pulled_until(self) -> datetime | None:
+        async with self._store.read() as tx:
+            until = await tx.shared.get(PULLED_UNTIL)
+        return None if until is None else datetime.fromisoformat(until.decode())
 
     async def register(self) -> None:
         """Say once where payments by hand are told. A job, until it is done."""
@@ -312,6 +335,25 @@ class Ways:
         now = self._clock.now()
         notices = self._settle.alarm(alarm, None, key=now.strftime("%Y%m%d%H"))
         await self._store.write(lambda tx: tx.notices.owe(notices, now=now))
+
+
+def _went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
+    """A row of the books, if the answer says that this payment was given back."""
+    reversal = read_reversal(answer)
+    if reversal is None or reversal.receipt is None:
+        return None
+    if reversal.original_receipt not in (None, asked.receipt):
+        return None
+    amount_cents = reversal.amount_cents or asked.amount_cents
+    assert amount_cents is not None, "we said how much is to be given back"
+    return NewRecordRow(
+        receipt=reversal.receipt,
+        amount_cents=amount_cents,
+        at=reversal.reversed_at,
+        source=Source.STATUS,
+        kind=RowKind.REVERSAL,
+        linked=asked.receipt,
+    )
 
 
 def _due(asked: list[AskedLater], now: datetime) -> bool:

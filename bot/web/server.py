@@ -14,6 +14,8 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from bot.core.hear import Hear
+from bot.core.ways import Ways
+from bot.web.books import RecordPosts
 from bot.web.callbacks import Callbacks, not_found
 from bot.web.guard import BODY_TIMEOUT_S, Network
 from bot.web.telegram import TelegramDoor
@@ -31,6 +33,7 @@ SHUTDOWN_S = 2.0
 def build_web(
     hear: Hear,
     *,
+    ways: Ways | None = None,
     ready: Callable[[], bool],
     trusted_proxies: Sequence[str] = (),
     telegram: TelegramDoor | None = None,
@@ -41,6 +44,10 @@ def build_web(
     callbacks = Callbacks(hear, networks, body_timeout_s)
     app = web.Application(middlewares=[_plain])
     app.router.add_post("/c/{address}", callbacks.post)
+    if ways is not None:
+        posts = RecordPosts(ways, networks, body_timeout_s)
+        app.router.add_post("/t/{address}", posts.result)
+        app.router.add_post("/b/{mac}", posts.by_hand)
     if telegram is not None:
         app.router.add_post("/telegram", telegram.post)
 
