@@ -25,6 +25,7 @@ from bot.core.record import Record
 from bot.core.record_desk import RecordDesk
 from bot.core.references import FindByHand, by_hand_of_intents
 from bot.core.reversals import Reversals
+from bot.core.review import Review
 from bot.core.rulings import Rulings, TwoPeople
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
@@ -75,13 +76,15 @@ def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
+    books = Books(store=store, clock=clock, limits=parts.limits)
     return Core(
         asking=_asking(parts, sending, guards={}),
         sending=sending,
         hear=_hear(parts),
         reconcile=_reconcile(parts),
         people=People(store=store, settle=parts.settle, clock=clock, wake=wake),
-        books=Books(store=store, clock=clock, limits=parts.limits),
+        books=books,
+        review=_review(parts, books),
         post=parts.post,
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
@@ -183,7 +186,12 @@ def _record(parts: Parts) -> RecordDesk:
         ),
         wake=parts.wake,
     )
-    two_people = TwoPeople(store=store, clock=clock, above_kes=config.security.two_people_above_kes)
+    two_people = TwoPeople(
+        store=store,
+        clock=clock,
+        above_kes=config.security.two_people_above_kes,
+        operators=parts.operators,
+    )
     return RecordDesk(
         store=store,
         clock=clock,
@@ -206,6 +214,18 @@ def _record(parts: Parts) -> RecordDesk:
             urls=ways.urls,
             enabled=mpesa.reversals,
         ),
+    )
+
+
+def _review(parts: Parts, books: Books) -> Review:
+    return Review(
+        store=parts.store,
+        settle=parts.settle,
+        books=books,
+        clock=parts.clock,
+        operators=parts.operators,
+        two_people_above_kes=parts.config.security.two_people_above_kes,
+        wake=parts.wake,
     )
 
 

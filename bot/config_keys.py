@@ -165,7 +165,7 @@ class Security(Section):
     previous_keys: tuple[SigningKey, ...] = ()
     confirm_above_kes: Kes = 5000
     unconfirmed_total_kes: Kes = 100_000
-    two_people_above_kes: Kes | None = None
+    two_people_above_kes: Kes = 50_000
 
 
 class Limits(Section):

@@ -39,10 +39,6 @@ def record_problems(config: Config) -> list[str]:
         problems.append("mpesa.reversals: needs mpesa.initiator, its password and certificate")
     if mpesa.reversals and operators < 2:
         problems.append("mpesa.reversals: two operators must agree: name two in telegram.operators")
-    if config.security.two_people_above_kes is not None and operators < 2:
-        problems.append(
-            "security.two_people_above_kes: needs two people: name two in telegram.operators"
-        )
     return problems
 
 

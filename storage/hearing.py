@@ -69,10 +69,11 @@ class Decision:
     words: frozenset[Word]
     reason: str | None
     receipt: str | None
-    credited_cents: int | None
+    credited_cents: int | None  # what is left of it after reversals
     paid_at: datetime | None
     decided_at: datetime | None
     confirmed: bool
+    reversed_cents: int = 0
     notices: tuple[NewNotice, ...] = ()
     next_check_at: datetime | None = None  # None: leave the timetable as it is
     check_over: bool = False  # nothing is left to ask

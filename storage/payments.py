@@ -74,6 +74,18 @@ class Payments:
     async def by_receipt(self, receipt: str) -> Payment | None:
         return await self._one(select(payments).where(payments.c.receipt == receipt))
 
+    async def find(self, wanted: str) -> Payment | None:
+        """By the reference of its push, or, among those that wait, by the end of its id."""
+        by_reference = await self._one(select(payments).where(payments.c.push_ref == wanted))
+        if by_reference is not None:
+            return by_reference
+        return await self._one(
+            select(payments).where(
+                payments.c.pending_at.is_not(None),
+                payments.c.id.endswith(wanted.lower(), autoescape=True),
+            )
+        )
+
     async def intent(self, intent_id: str) -> Intent:
         query = select(intents).where(intents.c.id == intent_id)
         row = (await self._connection.execute(query)).mappings().one()

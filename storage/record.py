@@ -21,7 +21,6 @@ from storage.payment_rows import FIELDS, row_of
 from storage.record_tables import OPEN, UNPLACED, UNRECORDED, record_open, record_rows
 from storage.records import (
     Evidence,
-    Kind,
     NewRecordRow,
     OpenKind,
     Payment,
@@ -31,7 +30,7 @@ from storage.records import (
     Source,
     Status,
 )
-from storage.schema import evidence, intents, payments, receipts
+from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
 
 __all__ = ["Kept", "ReceiptTaken", "Record"]
@@ -189,11 +188,7 @@ class Record(Differences):
     async def net_cents(self) -> int:
         """All that was credited, less what went back."""
         credited = select(func.coalesce(func.sum(payments.c.credited_cents), 0))
-        back = select(func.coalesce(func.sum(evidence.c.amount_cents), 0)).where(
-            evidence.c.kind == Kind.REVERSED.value
-        )
-        execute = self._connection.execute
-        return int((await execute(credited)).scalar_one() - (await execute(back)).scalar_one())
+        return int((await self._connection.execute(credited)).scalar_one())
 
     async def bear(
         self, payment: Payment, told: Evidence, decide: Decide, *, now: datetime, outranks: bool
@@ -214,6 +209,7 @@ class Record(Differences):
                 "reason": decision.reason,
                 "receipt": decision.receipt,
                 "credited_cents": decision.credited_cents,
+                "reversed_cents": decision.reversed_cents,
                 "paid_at": decision.paid_at,
                 "decided_at": decision.decided_at,
                 "confirmed": decision.confirmed,

@@ -278,6 +278,7 @@ def _decide(case: _Case, decide: Decide | None) -> None:
         "reason": decision.reason,
         "receipt": decision.receipt,
         "credited_cents": decision.credited_cents,
+        "reversed_cents": decision.reversed_cents,
         "paid_at": decision.paid_at,
         "decided_at": decision.decided_at,
         "confirmed": decision.confirmed,

@@ -137,7 +137,7 @@ def history_line(view: PaymentView, texts: Texts, *, language: str, private: boo
     line = texts.say(
         language,
         f"line.{standing(payment)}",
-        amount=money(_credited_cents(payment)),
+        amount=money(_arrived_cents(payment)),
         phone=payment.phone_mask,
         when=texts.when(language, payment.paid_at or payment.created_at),
     )
@@ -179,7 +179,7 @@ def _paid(pen: Pen) -> Card:
     payment, words = pen.payment, pen.payment.words
     if Word.REVERSED in words:
         return pen.card([pen.say("paid.reversed", **_arrived(pen)), _twice(pen)], [])
-    asked_cents, credited_cents = payment.amount_kes * 100, _credited_cents(payment)
+    asked_cents, credited_cents = payment.amount_kes * 100, _arrived_cents(payment)
     lines = [pen.say("paid.private" if pen.private else "paid.group", **_arrived(pen))]
     if Word.LATE in words:
         lines.append(pen.say("paid.late"))
@@ -288,7 +288,7 @@ def _arrived(pen: Pen) -> dict[str, object]:
     if payment.receipt is not None:
         receipt = _shown(payment.receipt, private=pen.private)
     return {
-        "amount": money(_credited_cents(payment)),
+        "amount": money(_arrived_cents(payment)),
         "receipt": Markup(receipt),  # noqa: S704 -- escaped where it was made
         "when": pen.paper.texts.when(pen.view.intent.language, at),
     }
@@ -300,10 +300,11 @@ def _shown(receipt: str, *, private: bool) -> Markup:
     return Markup.escape(short_receipt(receipt))
 
 
-def _credited_cents(payment: Payment) -> int:
+def _arrived_cents(payment: Payment) -> int:
+    """What arrived, whatever of it went back since."""
     if payment.credited_cents is None:
         return payment.amount_kes * 100
-    return payment.credited_cents
+    return payment.credited_cents + payment.reversed_cents
 
 
 def _copy_receipt(pen: Pen) -> Keyboard | None:

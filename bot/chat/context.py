@@ -125,6 +125,7 @@ class Press:
     turn: Turn
     view: PaymentView
     button: str  # what takes it, where it may have one effect only
+    argument: str = ""  # what else the button carries
 
 
 def language_of(chosen: str | None, telegram_language: str | None) -> str:

@@ -8,9 +8,9 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import pay, start
+from bot.chat import pay, review, start
 from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
-from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
+from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, REVIEW_BUTTONS, command
 from bot.core.buttons import Verdict
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
@@ -101,6 +101,8 @@ async def _words(turn: Turn) -> None:
             await pay.phone_typed(turn, draft)
         case DraftKind.CLAIM:
             await pay.pasted(turn, draft)
+        case DraftKind.REVIEW_CREDIT | DraftKind.REVIEW_REVERSE:
+            await review.code_typed(turn, draft)
 
 
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
@@ -132,10 +134,12 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     if deed.action in PERSON_BUTTONS:
         return await PERSON_BUTTONS[deed.action](turn)
     view = await turn.core.books.view(deed.subject)
-    if view is None or deed.action not in PAYMENT_BUTTONS:
+    found = PAYMENT_BUTTONS.get(deed.action) or REVIEW_BUTTONS.get(deed.action)
+    if view is None or found is None:
         return turn.toast("toast.old")
-    handler, _ = PAYMENT_BUTTONS[deed.action]
-    return await handler(Press(turn=turn, view=view, button=look.shown.data))
+    handler, _ = found
+    press = Press(turn=turn, view=view, button=look.shown.data, argument=deed.argument)
+    return await handler(press)
 
 
 def _only_the_owner(turn: Turn, owner: int | None) -> Toast:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import history, operator, pay, person, start
+from bot.chat import history, pay, person, review, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
@@ -19,6 +20,7 @@ __all__ = [
     "COMMANDS",
     "PAYMENT_BUTTONS",
     "PERSON_BUTTONS",
+    "REVIEW_BUTTONS",
     "Command",
     "Place",
     "command",
@@ -87,12 +89,16 @@ COMMANDS = (
     Command(name="language", handler=person.language, groups=True),
     Command(name="privacy", handler=person.privacy),
     Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
-    Command(name="pending", handler=operator.pending, operators=True),
+    Command(name="pending", handler=review.pending, operators=True),
+    Command(name="review", handler=review.pending, operators=True),
     Command(name="help", handler=help_, groups=True),
     Command(name="start", handler=start.start, groups=True, in_menu=False),
 )
 
 SENDS_A_PROMPT = Rule(once=True, fresh_for=pay.FRESH_FOR)
+
+DECIDED_SOON = Rule(fresh_for=timedelta(hours=6))
+"""What was looked up a day ago may be another today. A press repeated decides nothing twice."""
 
 PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] = MappingProxyType(
     {
@@ -105,6 +111,18 @@ PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] 
     }
 )
 """Buttons about a payment: what a press does, and how often and how late it may."""
+
+REVIEW_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] = MappingProxyType(
+    {
+        review.Act.CREDIT.value: (review.credit, Rule()),
+        review.Act.VOID.value: (review.void, Rule()),
+        review.Act.REVERSE.value: (review.reverse, Rule()),
+        review.Act.ASK.value: (review.ask_again, Rule()),
+        review.Act.YES.value: (review.decide, DECIDED_SOON),
+        review.Act.AGREE.value: (review.agree, DECIDED_SOON),
+    }
+)
+"""Buttons about a payment that an operator looks at."""
 
 PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
     {
@@ -121,6 +139,7 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
 BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
+        **{action: rule for action, (_, rule) in REVIEW_BUTTONS.items()},
         **{action: Rule() for action in PERSON_BUTTONS},
     }
 )

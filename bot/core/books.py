@@ -50,6 +50,12 @@ class Books:
             payment = await tx.payments.by_receipt(receipt.strip().upper())
             return None if payment is None else await self._view(tx, payment)
 
+    async def find(self, wanted: str) -> PaymentView | None:
+        """By a receipt, by the reference of its push, or by the end of its id."""
+        async with self._store.read() as tx:
+            payment = await tx.payments.by_receipt(wanted) or await tx.payments.find(wanted)
+            return None if payment is None else await self._view(tx, payment)
+
     async def pending(self, *, by: int, limit: int = 10) -> tuple[int, list[PendingItem]]:
         """How many payments wait for a person, and the oldest; the look is kept in the audit."""
 
@@ -69,6 +75,22 @@ class Books:
                 at=self._clock.now(),
             )
             return total, items
+
+        return await self._store.write(run)
+
+    async def looked_up(self, payment_id: str, *, by: int) -> PendingItem | None:
+        """One payment with its whole number, for an operator; the look is kept in the audit."""
+
+        async def run(tx: Tx) -> PendingItem | None:
+            payment = await tx.payments.get(payment_id)
+            if payment is None:
+                return None
+            await tx.payments.looked(
+                by=by, payment_ids=[payment_id], what="review", at=self._clock.now()
+            )
+            return PendingItem(
+                view=await self._view(tx, payment), phone=await tx.lines.phone(payment.line_id)
+            )
 
         return await self._store.write(run)
 

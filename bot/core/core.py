@@ -15,6 +15,7 @@ from bot.core.ports import Clock, Collector
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile
 from bot.core.record_desk import RecordDesk
+from bot.core.review import Review
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
 
@@ -31,6 +32,7 @@ class Core:
     reconcile: Reconcile
     people: People
     books: Books
+    review: Review  # what operators decide
     post: Post
     inbox: Inbox
     lead: Lead  # who polls Telegram

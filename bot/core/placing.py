@@ -245,10 +245,11 @@ class Placing:
                 payment_id=payment.id,
                 kind=Kind.REVERSED,
                 at=now,
+                receipt=receipt,
                 amount_cents=amount_cents,
                 paid_at=at,
                 digest=sha256(f"reversed:{receipt}".encode()).hexdigest(),
-                source=f"reversal {receipt}",
+                source="record",
             )
             return Admitted(evidence=(evidence,))
 
@@ -378,7 +379,8 @@ def _placed(born: Payment) -> Placed:
 
 
 def _agrees(row: RecordRow, payment: Payment) -> bool:
-    return row.amount_cents in (payment.amount_kes * 100, payment.credited_cents)
+    arrived_cents = (payment.credited_cents or 0) + payment.reversed_cents
+    return row.amount_cents in (payment.amount_kes * 100, arrived_cents)
 
 
 def _fits_prompt(row: RecordRow, payment: Payment) -> bool:

@@ -82,7 +82,7 @@ class RecordDesk:
             asked_before = await tx.record.questions_of(receipt)
         named = row is not None and row.recorded
         lately = asked_before and self._clock.now() - asked_before[0].asked_at < ASK_EVERY
-        asked = bool(lately and asked_before[0].heard_at is None)
+        asked = bool(not named and lately and asked_before[0].heard_at is None)
         if not named and not lately:
             asked = await self.ways.ask(receipt, by=by)
         known = Known.UNKNOWN
@@ -117,14 +117,6 @@ class RecordDesk:
     async def dismiss(self, difference_id: int, *, by: int, why: str) -> Ruling:
         """See `Rulings.dismiss`."""
         return await self.rulings.dismiss(difference_id, by=by, why=why)
-
-    async def credit(self, payment_id: str, receipt: str, *, by: int, why: str = "") -> Ruling:
-        """See `Rulings.credit`."""
-        return await self.rulings.credit(payment_id, receipt, by=by, why=why)
-
-    async def void(self, payment_id: str, *, by: int, why: str = "") -> Ruling:
-        """See `Rulings.void`."""
-        return await self.rulings.void(payment_id, by=by, why=why)
 
     async def reverse(self, payment_id: str, *, by: int, why: str) -> Ruling:
         """See `Reversals.reverse`."""

@@ -16,7 +16,7 @@ from bot.core.rulings import Deed, Ruling, TwoPeople
 from mpesa.errors import NotSent, OutcomeUnknown, Refused
 from mpesa.models import ResultUrls
 from storage.engine import Store
-from storage.records import AskedLater, Kind, Payment, QuestionKind, Status
+from storage.records import AskedLater, Payment, QuestionKind, Status
 from storage.tx import Tx
 
 __all__ = ["Reversals"]
@@ -61,21 +61,21 @@ class Reversals:
             return Ruling.OFF
         async with self._store.read() as tx:
             payment = await tx.payments.get(payment_id)
-            back = await self._given_back(tx, payment_id)
         if payment is None:
             return Ruling.UNKNOWN
         if payment.status is not Status.PAID or payment.receipt is None:
             return Ruling.CANNOT
-        if back:
+        if payment.reversed_cents:
             return Ruling.ALREADY
         cents = payment.credited_cents or 0
         if cents % 100:
             return Ruling.CANNOT  # Safaricom gives back whole shillings; the portal does the rest
         receipt = payment.receipt
-        if not await self._two_people.agreed(
+        agreed = await self._two_people.agreed(
             Deed.REVERSE, payment_id, receipt, amount_cents=cents, by=by, why=why, always=True
-        ):
-            return Ruling.NEEDS_SECOND
+        )
+        if agreed is not Ruling.DONE:
+            return agreed
         ruled = await self._send(payment, receipt, cents, by=by)
         await self._two_people.done(Deed.REVERSE, payment_id, receipt, by=by)
         return ruled
@@ -121,8 +121,3 @@ class Reversals:
         except OutcomeUnknown:
             log.warning("reversal.unknown id=%s", payment.id)
         return Ruling.DONE
-
-    @staticmethod
-    async def _given_back(tx: Tx, payment_id: str) -> bool:
-        told = (await tx.evidence.of([payment_id])).get(payment_id, [])
-        return any(each.kind is Kind.REVERSED for each in told)

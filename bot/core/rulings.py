@@ -1,5 +1,5 @@
 """
-Rulings: what an operator decides about money, each with a name and a reason on it.
+Rulings: what an operator decides about a difference of the books, with a name and a reason on it.
 
 Above a configured amount a second operator must agree: the first word is kept, and nothing
 happens by it. What is done is done before the agreement is written down, and may be done twice:
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -29,7 +30,6 @@ from storage.records import (
     Payment,
     RecordRow,
     RowState,
-    Status,
 )
 from storage.tx import Tx
 
@@ -38,6 +38,8 @@ __all__ = ["Deed", "Ruling", "Rulings", "TwoPeople"]
 log = logging.getLogger(__name__)
 
 REASON_CHARS_MAX = 500
+PROPOSAL_LIFE = timedelta(hours=72)
+"""After that an operator proposes anew: what was looked up may have changed."""
 
 
 class Ruling(StrEnum):
@@ -45,6 +47,7 @@ class Ruling(StrEnum):
 
     DONE = "done"
     NEEDS_SECOND = "needs-second"  # kept; another operator must want the same
+    ALONE = "alone"  # it needs another operator, and there is none
     UNKNOWN = "unknown"  # there is no such payment, difference or receipt
     HELD = "held"  # the receipt is another payment's
     ALREADY = "already"  # it stands so, or was closed by somebody
@@ -55,8 +58,6 @@ class Ruling(StrEnum):
 class Deed(StrEnum):
     """What may need a second person."""
 
-    CREDIT = "credit"
-    VOID = "void"
     ASSIGN = "assign"
     REVERSE = "reverse"
 
@@ -64,10 +65,13 @@ class Deed(StrEnum):
 class TwoPeople:
     """Whether a decision may be carried out, or waits for a second person."""
 
-    def __init__(self, *, store: Store, clock: Clock, above_kes: int | None) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, above_kes: int, operators: frozenset[int]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._above_kes = above_kes
+        self._operators = operators
 
     async def agreed(
         self,
@@ -79,20 +83,26 @@ class TwoPeople:
         by: int,
         why: str,
         always: bool = False,
-    ) -> bool:
-        """True if it may be done now; False if *by* is the first, whose word is now kept."""
-        small = self._above_kes is None or amount_cents <= self._above_kes * 100
-        if small and not always:
-            return True
+    ) -> Ruling:
+        """DONE if it may be done now; NEEDS_SECOND if *by* is the first, whose word is now kept."""
+        if amount_cents <= self._above_kes * 100 and not always:
+            return Ruling.DONE
+        if len(self._operators) < 2:
+            return Ruling.ALONE
         now = self._clock.now()
 
-        async def run(tx: Tx) -> bool:
-            others = await tx.record.proposed(deed, subject, argument)
+        async def run(tx: Tx) -> Ruling:
+            since = now - PROPOSAL_LIFE
+            others = [
+                each
+                for each in await tx.record.proposed(deed, subject, argument)
+                if each.at > since
+            ]
             if any(each.by != by for each in others):
-                return True
+                return Ruling.DONE
             if not others:
                 await tx.record.propose(deed, subject, argument, by=by, why=why, at=now)
-            return False
+            return Ruling.NEEDS_SECOND
 
         return await self._store.write(run)
 
@@ -127,67 +137,6 @@ class Rulings:
         self.two_people = two_people
         self._wake = wake
 
-    async def credit(self, payment_id: str, receipt: str, *, by: int, why: str = "") -> Ruling:
-        """
-        This payment was paid, with that receipt. The books' amount counts where they name it.
-
-        Raises NotKept.
-        """
-        receipt = receipt.strip().upper()
-        payment, row, holder = await self._look(payment_id, receipt)
-        if payment is None:
-            return Ruling.UNKNOWN
-        if holder not in (None, payment_id):
-            return Ruling.HELD
-        amount_cents = payment.amount_kes * 100
-        if row is not None and row.recorded:
-            amount_cents = row.amount_cents
-        if not await self.two_people.agreed(
-            Deed.CREDIT, payment_id, receipt, amount_cents=amount_cents, by=by, why=why
-        ):
-            return Ruling.NEEDS_SECOND
-        ruled = await self._tell_paid(payment_id, receipt, amount_cents, row, by=by, why=why)
-        await self._finish(Deed.CREDIT, payment_id, receipt, by=by)
-        if ruled is Ruling.DONE:
-            await self._settle_row(receipt, payment_id, by=by, why=why)
-        return ruled
-
-    async def void(self, payment_id: str, *, by: int, why: str = "") -> Ruling:
-        """
-        This payment was not paid. A yes that comes later opens it again; a credit stays.
-
-        Raises NotKept.
-        """
-        payment, _, _ = await self._look(payment_id, None)
-        if payment is None:
-            return Ruling.UNKNOWN
-        if payment.status in (Status.PAID, Status.VOID):
-            return Ruling.ALREADY
-        cents = payment.amount_kes * 100
-        if not await self.two_people.agreed(
-            Deed.VOID, payment_id, "", amount_cents=cents, by=by, why=why
-        ):
-            return Ruling.NEEDS_SECOND
-        now = self._clock.now()
-
-        def admit(current: Payment, _seen: Seen) -> Admitted:
-            if current.status in (Status.PAID, Status.VOID):
-                return Admitted()
-            evidence = Evidence(
-                payment_id=payment_id,
-                kind=Kind.OPERATOR_VOID,
-                at=now,
-                digest=sha256(f"void:{current.rev}".encode()).hexdigest(),
-                source="operator",
-                body=_reason(why),
-                by=by,
-            )
-            return Admitted(evidence=(evidence,))
-
-        outcome = await self._store.submit(Unit(payment_id=payment_id, admit=admit), self._settle)
-        await self._finish(Deed.VOID, payment_id, "", by=by)
-        return Ruling.DONE if outcome.fresh else Ruling.ALREADY
-
     async def assign(
         self, difference_id: int, *, to: str | None = None, by: int, why: str
     ) -> Ruling:
@@ -207,15 +156,16 @@ class Rulings:
         target = to or open_one.payment_id
         if target is None or open_one.kind is OpenKind.ONLY_OURS:
             return Ruling.CANNOT
-        payment, row, _ = await self._look(target, open_one.receipt)
+        payment, row = await self._look(target, open_one.receipt)
         if payment is None or row is None:
             return Ruling.UNKNOWN
         amount_cents = open_one.theirs_cents or row.amount_cents
         subject = str(difference_id)
-        if not await self.two_people.agreed(
+        agreed = await self.two_people.agreed(
             Deed.ASSIGN, subject, target, amount_cents=amount_cents, by=by, why=why
-        ):
-            return Ruling.NEEDS_SECOND
+        )
+        if agreed is not Ruling.DONE:
+            return agreed
         given = await self._give(
             open_one, replace(row, amount_cents=amount_cents), payment, by, why
         )
@@ -347,15 +297,9 @@ class Rulings:
         await self.two_people.done(deed, subject, argument, by=by)
         self._wake()
 
-    async def _look(
-        self, payment_id: str, receipt: str | None
-    ) -> tuple[Payment | None, RecordRow | None, str | None]:
+    async def _look(self, payment_id: str, receipt: str) -> tuple[Payment | None, RecordRow | None]:
         async with self._store.read() as tx:
-            payment = await tx.payments.get(payment_id)
-            if receipt is None:
-                return payment, None, None
-            holders = await tx.evidence.receipt_holders([receipt])
-            return payment, await tx.record.get(receipt), holders.get(receipt)
+            return await tx.payments.get(payment_id), await tx.record.get(receipt)
 
 
 def _reason(why: str) -> bytes:

@@ -8,7 +8,9 @@ before, so no order, repetition or replay of the same evidence can change its an
 1. A credit needs proof: the record (a row of it may be held for a person); an operator; a query
    that says paid (for an amount of at most P, or taken after the prompt's life, or beside a
    trusted success); or a trusted success of at most P that is not held. Credits are never undone
-   by more evidence: a no beside a credit only adds the word *contradicted*.
+   by more evidence: a no beside a credit only adds the word *contradicted*. Only a reversal, which
+   is an entry of its own, takes money out of a credit again; it stays *paid*, and counts for what
+   is left.
 2. A yes that is not proof is *confirming*; with a no beside it, *review*. No machine writes a
    yes off.
 3. A no alone is believed at once, and yields to any later yes. If only a callback said it, we
@@ -69,7 +71,8 @@ class Standing:
     words: frozenset[Word] = frozenset()
     reason: str | None = None
     receipt: str | None = None
-    credited_cents: int | None = None
+    credited_cents: int | None = None  # what is left of it after reversals
+    reversed_cents: int = 0
     paid_at: datetime | None = None
     decided_at: datetime | None = None
     confirmed: bool = False
@@ -126,9 +129,10 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
         key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),
     )
     asked_cents = payment.amount_kes * 100
-    credited_cents = asked_cents if best.amount_cents is None else best.amount_cents
+    arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents
+    reversed_cents = _reversed_cents(evidence, arrived_cents)
     words = set()
-    if credited_cents != asked_cents:
+    if arrived_cents != asked_cents:
         words.add(Word.OTHER_AMOUNT)
     if len(_receipts(evidence)) > 1:
         words.add(Word.TWICE)
@@ -147,11 +151,21 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
         status=Status.PAID,
         words=frozenset(words),
         receipt=_receipt(evidence, best),
-        credited_cents=credited_cents,
+        credited_cents=arrived_cents - reversed_cents,
+        reversed_cents=reversed_cents,
         paid_at=min(times, default=best.at) if best.paid_at is None else best.paid_at,
         decided_at=min(each.at for each in credits),
         confirmed=any(_confirms(payment, each, evidence) for each in credits),
     )
+
+
+def _reversed_cents(evidence: Sequence[Evidence], arrived_cents: int) -> int:
+    """What went back; one that names no amount took all. The same one told twice is one."""
+    told = [each for each in evidence if each.kind is Kind.REVERSED]
+    if any(each.amount_cents is None for each in told):
+        return arrived_cents
+    by_receipt = {each.receipt or each.digest: each.amount_cents or 0 for each in told}
+    return min(arrived_cents, sum(by_receipt.values()))
 
 
 def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
@@ -249,6 +263,7 @@ class Settle:
             reason=standing.reason,
             receipt=standing.receipt,
             credited_cents=standing.credited_cents,
+            reversed_cents=standing.reversed_cents,
             paid_at=standing.paid_at,
             decided_at=standing.decided_at,
             confirmed=standing.confirmed,

@@ -165,6 +165,8 @@ class DraftKind(StrEnum):
 
     PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
     CLAIM = "claim"  # the next message is a pasted M-PESA message
+    REVIEW_CREDIT = "review-credit"  # an operator found the money: its code is to come
+    REVIEW_REVERSE = "review-reverse"  # it went back: the code of that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

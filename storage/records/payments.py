@@ -91,6 +91,7 @@ class Kind(StrEnum):
     OPERATOR_PAID = "operator-paid"
     OPERATOR_VOID = "operator-void"
     CLAIM = "claim"  # a person says they paid; for a person to look at
+    PROPOSED = "proposed"  # one operator would decide it so; waits for another
     CONTRADICTED = "contradicted"  # a later reply names other ids than a trusted callback did
     REVERSED = "reversed"
     RECEIPT_MOVED = "receipt-moved"  # the receipt it names turned out to be another payment's
@@ -113,6 +114,7 @@ class Alarm(StrEnum):
     UNLISTED = "unlisted"  # a result code we have never seen
     PENDING = "pending"  # joined /pending
     CLAIM = "claim"
+    PROPOSED = "proposed"  # an operator waits for another to agree
     KEYS_SHARED = "keys-shared"  # another program uses our Daraja keys
     UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
     CREDENTIAL = "credential"  # Safaricom does not accept the initiator
@@ -196,6 +198,7 @@ class Payment:
     needs_settle: bool = False
     settle_tries: int = 0
     superseded: bool = False  # a newer attempt at the same intent exists
+    reversed_cents: int = 0  # of what arrived, already taken off credited_cents
     subject: str | None = None  # what it is for: "d:<drive>" or "i:<invoice>"; never changes
 
 

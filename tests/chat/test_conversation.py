@@ -25,6 +25,7 @@ from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import TouchedSubjects
@@ -39,6 +40,7 @@ from mpesa.results import look_up
 from storage.engine import Store
 from storage.errors import StoreBusy
 from storage.records import PaymentView
+from tests.desk import a_desk
 from tests.stores import TestClock
 
 OPERATOR = 900
@@ -80,6 +82,8 @@ class FailingBooks(Books):
 
 class Office:
     """The bot at work, and everybody it talks to."""
+
+    operators = frozenset({OPERATOR})
 
     def __init__(self, api: BotApi, store: Store, clock: TestClock) -> None:
         self.api = api
@@ -140,14 +144,24 @@ class Office:
             ),
             people=People(store=store, settle=settle, clock=clock, wake=wake),
             books=self.books,
+            review=Review(
+                store=store,
+                settle=settle,
+                books=self.books,
+                clock=clock,
+                operators=self.operators,
+                two_people_above_kes=10_000,
+                wake=wake,
+            ),
             post=post,
             inbox=Inbox(store=store, clock=clock, wake=wake),
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
+            record=a_desk(store, clock, wake=wake),
             touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
             collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
             clock=clock,
-            operators=frozenset({OPERATOR}),
+            operators=self.operators,
         )
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:

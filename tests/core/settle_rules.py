@@ -78,8 +78,9 @@ def _of_credit(
 ) -> str | None:
     asked_cents = payment.amount_kes * 100
     cents = asked_cents - 950 if facts & F.RECORD_OTHER else asked_cents
-    if found.credited_cents != cents:
-        return "another amount than the best witness named"
+    back = cents if facts & F.REVERSED else 0
+    if (found.credited_cents, found.reversed_cents) != (cents - back, back):
+        return "another amount than the best witness named, less what went back"
     if found.words != _words(facts, proof):
         return "the words beside the credit are not these"
     if found.receipt != _receipt(facts, proof):
@@ -200,7 +201,8 @@ def of_extension(facts: int, more: int, was: Standing, now: Standing) -> str | N
     if was.status is Status.PAID:
         if now.status is not Status.PAID:
             return "a credit was undone by more evidence"
-        if now.credited_cents != was.credited_cents and not more & (THE_RECORD | A_PERSON):
+        corrects = THE_RECORD | A_PERSON | F.REVERSED
+        if now.credited_cents != was.credited_cents and not more & corrects:
             return "the amount of a credit changed"
         if was.confirmed and not now.confirmed:
             return "a confirmed credit is not confirmed any more"

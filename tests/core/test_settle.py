@@ -115,7 +115,8 @@ def test_money_is_only_where_somebody_said_yes_and_counts_its_cents() -> None:
             if found.status is Status.PAID:
                 assert said_yes, names
                 assert found.credited_cents is not None
-                assert found.credited_cents > 0
+                assert found.credited_cents + found.reversed_cents > 0
+                assert (found.reversed_cents > 0) is ("reversed" in names)
             else:
                 assert found.credited_cents is None, names
             if said_yes and "operator void" not in names:
@@ -186,6 +187,30 @@ def test_words_beside_a_credit(names: tuple[str, ...], word: Word) -> None:
 
     assert found.status is Status.PAID
     assert word in found.words
+
+
+def test_what_went_back_is_taken_off_and_never_more_than_came() -> None:
+    def back(receipt: str, cents: int | None, what: str = "") -> Evidence:
+        return fact(Kind.REVERSED, at=DAYS_LATER, receipt=receipt, amount_cents=cents, what=what)
+
+    def left(*reversals: Evidence) -> tuple[int | None, int]:
+        found = stand(SMALL, [FACTS["begun"], FACTS["callback paid"], *reversals])
+        assert found.status is Status.PAID
+        assert Word.OTHER_AMOUNT not in found.words
+        return found.credited_cents, found.reversed_cents
+
+    part, told_again = back("UKN8REVERS", 2000), back("UKN8REVERS", 2000, what="the portal")
+    assert left(part) == (3000, 2000)
+    assert left(part, told_again) == (3000, 2000)
+    assert left(part, back("UKN9REVERS", 4000)) == (0, 5000)
+    assert left(part, back("UKN9REVERS", None)) == (0, 5000)
+
+
+def test_what_another_operator_has_yet_to_agree_to_moves_nothing() -> None:
+    proposed = fact(Kind.PROPOSED, receipt="UKN6ABCDEF", amount_cents=5000, reason="credit")
+    for names in SETS:
+        told = [FACTS[name] for name in names]
+        assert stand(LARGE, [*told, proposed]) == stand(LARGE, told), names
 
 
 def test_a_plain_payment_has_no_words() -> None:

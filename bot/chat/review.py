@@ -1,0 +1,313 @@
+"""Review: `/pending`, `/review`: what was heard about a payment, what an operator decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from bot.chat.alarms import pending_card, short_id
+from bot.chat.answers import check_answer
+from bot.chat.context import Press, Toast, Turn
+from bot.chat.keyboards import keyboard
+from bot.chat.parse import Unclear, read_amount
+from bot.core.review import Deciding, Proposal, ReviewItem, Ruling, Verdict
+from bot.texts import money, plain
+from storage.records import (
+    Button,
+    Deed,
+    Draft,
+    DraftKind,
+    Evidence,
+    Keyboard,
+    Payment,
+    Reply,
+    Status,
+)
+
+__all__ = [
+    "Act",
+    "agree",
+    "ask_again",
+    "code_typed",
+    "credit",
+    "decide",
+    "pending",
+    "reverse",
+    "void",
+]
+
+SHOWN = 5
+
+
+class Act(StrEnum):
+    """What a button below a payment under review does."""
+
+    CREDIT = "rv-credit"
+    VOID = "rv-void"
+    REVERSE = "rv-reverse"
+    ASK = "rv-ask"
+    YES = "rv-yes"
+    AGREE = "rv-agree"
+
+
+_DRAFT_LIFE = timedelta(minutes=30)
+HEARD_SHOWN = 8
+RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
+AMOUNT_IN_MESSAGE = re.compile(r"\bKSH\.?\s*([\d,]+(?:\.\d{2})?)", re.IGNORECASE)
+
+
+async def pending(turn: Turn) -> None:
+    """
+    The oldest payments that wait for a person, one message each; or the one that is named.
+
+    Whole numbers, so in private only.
+    """
+    wanted = "".join(turn.words.split()).upper()
+    if wanted:
+        await _one(turn, wanted)
+        return
+    total, items = await turn.core.review.waiting(by=turn.person.id, limit=SHOWN)
+    if not items:
+        await turn.answer(turn.say("pending.none"))
+        return
+    title = turn.say("pending.title", total=total, shown=len(items))
+    replies = [turn.reply(title), *(_card(turn, item) for item in items)]
+    await turn.core.post.say(turn.closing(*replies))
+
+
+async def _one(turn: Turn, wanted: str) -> None:
+    view = await turn.core.books.find(wanted)
+    item = None
+    if view is not None:
+        item = await turn.core.review.one(view.payment.id, by=turn.person.id)
+    if item is None:
+        await turn.answer(turn.say("review.not-found", wanted=wanted))
+        return
+    await turn.core.post.say(turn.closing(_card(turn, item)))
+
+
+def _card(turn: Turn, item: ReviewItem) -> Reply:
+    card = pending_card(item.pending, turn.paper, language=turn.language)
+    lines = [card.text, turn.say("review.heard"), *_heard(turn, item.evidence)]
+    if item.proposal is not None:
+        lines.append(_proposed(turn, item.pending.view.payment, item.proposal))
+    return turn.reply("\n".join(lines), keyboard(_buttons(turn, item)))
+
+
+def _heard(turn: Turn, evidence: Sequence[Evidence]) -> list[str]:
+    """The newest of what was heard, oldest first, one plain line each."""
+    lines = []
+    for each in evidence[-HEARD_SHOWN:]:
+        line = turn.say(
+            f"heard.{each.kind}",
+            when=turn.paper.texts.when(turn.language, each.at),
+            who=each.by or "",
+        )
+        extras = []
+        if each.amount_cents is not None:
+            extras.append(money(each.amount_cents))
+        if each.receipt is not None:
+            extras.append(each.receipt)
+        if each.held:
+            extras.append(turn.say("heard.held"))
+        lines.append(" · ".join([f"• {line}", *extras]))
+    return lines
+
+
+def _proposed(turn: Turn, payment: Payment, proposal: Proposal) -> str:
+    return turn.say(
+        f"proposal.{proposal.deciding}",
+        who=proposal.by,
+        amount=money(_cents(payment, proposal.amount_cents)),
+        receipt=proposal.receipt or "",
+    )
+
+
+def _cents(payment: Payment, said_cents: int | None) -> int:
+    return payment.amount_kes * 100 if said_cents is None else said_cents
+
+
+def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
+    """What can be done about it; whoever proposed it cannot agree with themselves."""
+    payment = item.pending.view.payment
+    acts = []
+    if item.proposal is not None and item.proposal.by != turn.person.id:
+        acts.append(Act.AGREE)
+    if payment.status is Status.PAID:
+        acts += [Act.CREDIT, Act.REVERSE] if payment.credited_cents else []
+    else:
+        acts += [Act.CREDIT, Act.VOID]
+    if payment.status is not Status.PAID and payment.checkout_index is not None:
+        acts.append(Act.ASK)
+    return [_button(turn, payment.id, act) for act in acts]
+
+
+def _button(turn: Turn, payment_id: str, act: Act, argument: str = "") -> Button:
+    deed = Deed(action=act, subject=payment_id, argument=argument, owner=turn.person.id)
+    return Button(label=plain(turn.say(f"button.rv-{act.removeprefix('rv-')}")), does=deed)
+
+
+# -- presses -----------------------------------------------------------------------------------
+
+
+async def credit(press: Press) -> Toast:
+    """ "The money is there": asks for the code that it stands under in the portal."""
+    return await _ask_for_code(press, DraftKind.REVIEW_CREDIT, "review.credit-code")
+
+
+async def reverse(press: Press) -> Toast:
+    """ "It went back": asks for the code of the reversal that was made in the portal."""
+    return await _ask_for_code(press, DraftKind.REVIEW_REVERSE, "review.reverse-code")
+
+
+async def _ask_for_code(press: Press, kind: DraftKind, question: str) -> Toast:
+    turn, payment = press.turn, press.view.payment
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    draft = Draft(
+        chat_id=turn.chat_id,
+        person_id=turn.person.id,
+        kind=kind,
+        payment_id=payment.id,
+        expires_at=turn.core.clock.now() + _DRAFT_LIFE,
+    )
+    text = turn.say(question, id=short_id(payment.id), amount=money(payment.amount_kes * 100))
+    placeholder = plain(turn.say("review.code-placeholder"))
+    reply = turn.reply(text, Keyboard(force_reply=placeholder))
+    await turn.core.people.keep_draft(draft, turn.closing(reply))
+    return Toast()
+
+
+async def void(press: Press) -> Toast:
+    """ "Nothing came": asks once more before it is written off."""
+    turn, payment = press.turn, press.view.payment
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    text = turn.say(
+        "sure.void",
+        id=short_id(payment.id),
+        amount=money(payment.amount_kes * 100),
+        phone=payment.phone_mask,
+    )
+    await turn.answer(text, _sure(turn, payment.id, _Code(Deciding.VOID)))
+    return Toast()
+
+
+async def ask_again(press: Press) -> Toast:
+    """Asks Safaricom once more."""
+    turn = press.turn
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    answer = await turn.core.reconcile.check_now(
+        press.view.payment.id, by=turn.person.id, update_id=turn.update_id
+    )
+    turn.closed = True
+    return Toast(check_answer(answer, turn.language, turn.paper.texts))
+
+
+async def decide(press: Press) -> Toast:
+    """ "Yes": the decision that the button carries."""
+    turn = press.turn
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    code = _Code.read(press.argument)
+    verdict = await turn.core.review.decide(
+        Ruling(
+            payment_id=press.view.payment.id,
+            deciding=code.deciding,
+            by=turn.person.id,
+            key=press.button,
+            receipt=code.receipt,
+            amount_cents=code.amount_cents,
+        )
+    )
+    return await _say(press, verdict)
+
+
+async def agree(press: Press) -> Toast:
+    """The second operator's yes."""
+    turn = press.turn
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    verdict = await turn.core.review.agree(
+        press.view.payment.id, by=turn.person.id, key=press.button
+    )
+    return await _say(press, verdict)
+
+
+async def _say(press: Press, verdict: Verdict) -> Toast:
+    """In the chat too: an operator reads later what was decided, by whom."""
+    turn = press.turn
+    text = turn.say(f"ruling.{verdict}", id=short_id(press.view.payment.id))
+    await turn.answer(text)
+    return Toast(plain(text))
+
+
+# -- the code that is typed ----------------------------------------------------------------------
+
+
+async def code_typed(turn: Turn, draft: Draft) -> None:
+    """The code from the portal, with another amount behind it if another one came."""
+    assert draft.payment_id is not None, "a decision is about a payment"
+    deciding = Deciding.CREDIT
+    if draft.kind is DraftKind.REVIEW_REVERSE:
+        deciding = Deciding.REVERSE
+    view = await turn.core.books.view(draft.payment_id)
+    assert view is not None, "the draft was made about a payment that we have"
+    code = _read_code(turn.words, deciding)
+    if code is None or not turn.is_operator:
+        await turn.answer(turn.say("review.no-code"))
+        return
+    payment = view.payment
+    text = turn.say(
+        f"sure.{deciding}",
+        id=short_id(payment.id),
+        amount=money(_cents(payment, code.amount_cents)),
+        phone=payment.phone_mask,
+        receipt=code.receipt or "",
+    )
+    await turn.core.people.drop_draft(
+        chat_id=turn.chat_id,
+        person_id=turn.person.id,
+        closing=turn.closing(turn.reply(text, _sure(turn, payment.id, code))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What a "yes" button carries: the decision, the receipt, and another amount if one came."""
+
+    deciding: Deciding
+    receipt: str | None = None
+    amount_cents: int | None = None
+
+    def written(self) -> str:
+        return f"{self.deciding}:{self.receipt or ''}:{self.amount_cents or ''}"
+
+    @classmethod
+    def read(cls, argument: str) -> _Code:
+        deciding, receipt, cents = argument.split(":")
+        return cls(Deciding(deciding), receipt or None, int(cents) if cents else None)
+
+
+def _read_code(words: str, deciding: Deciding) -> _Code | None:
+    """`UKN4ABCDE7`, `UKN4ABCDE7 450`, or a whole M-PESA message."""
+    found = RECEIPT.search(words.upper())
+    if found is None:
+        return None
+    in_message = AMOUNT_IN_MESSAGE.search(words)
+    if in_message is not None:
+        shillings, _, cents = in_message[1].replace(",", "").partition(".")
+        return _Code(deciding, found[0], int(shillings or 0) * 100 + int(cents or 0))
+    rest = words[found.end() :].strip()
+    if not rest:
+        return _Code(deciding, found[0])
+    amount = read_amount(rest)
+    return None if isinstance(amount, Unclear) else _Code(deciding, found[0], amount * 100)
+
+
+def _sure(turn: Turn, payment_id: str, code: _Code) -> Keyboard | None:
+    return keyboard([_button(turn, payment_id, Act.YES, code.written())])

@@ -1,0 +1,313 @@
+"""
+Review: what a person decides about a payment that no machine can decide.
+
+A decision is evidence with a name on it, and goes to the same settle as everything else. Above
+`security.two_people_above_kes` one operator proposes and another decides.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from bot.core.books import Books, PendingItem
+from bot.core.ports import Clock
+from bot.core.settle import Settle
+from storage.engine import Store
+from storage.hearing import Admitted, Seen, Unit
+from storage.records import Alarm, Evidence, Kind, Payment, Status
+from storage.tx import Tx
+
+__all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
+
+log = logging.getLogger(__name__)
+
+PROPOSAL_LIFE = timedelta(hours=72)
+"""After that an operator proposes anew: what was looked up may have changed."""
+
+
+class Deciding(StrEnum):
+    """What an operator would have a payment be."""
+
+    CREDIT = "credit"  # the money is there, under this receipt
+    VOID = "void"  # looked up: nothing came
+    REVERSE = "reverse"  # it went back to the payer, under this receipt
+
+
+class Verdict(StrEnum):
+    """What became of a decision."""
+
+    DONE = "done"
+    PROPOSED = "proposed"  # waits for another operator
+    ALONE = "alone"  # it needs another operator, and there is none
+    SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
+    RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
+    SETTLED = "settled"  # nothing is left to decide that way
+    GONE = "gone"  # there is nothing to agree to any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """One decision of one operator about one payment."""
+
+    payment_id: str
+    deciding: Deciding
+    by: int
+    key: str  # the same press told twice is one decision
+    receipt: str | None = None  # of the money, or of its way back
+    amount_cents: int | None = None  # None: what was asked for; of a reversal: all of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What one operator would decide, and another has yet to agree to."""
+
+    deciding: Deciding
+    by: int
+    at: datetime
+    receipt: str | None
+    amount_cents: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewItem:
+    """An undecided payment with all that was heard about it."""
+
+    pending: PendingItem
+    evidence: Sequence[Evidence] = field(repr=False)
+    proposal: Proposal | None
+
+
+class Review:
+    """The queue of payments that wait for a person, and what a person decides."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settle: Settle,
+        books: Books,
+        clock: Clock,
+        operators: frozenset[int],
+        two_people_above_kes: int,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._books = books
+        self._clock = clock
+        self._operators = operators
+        self._two_people_above_kes = two_people_above_kes
+        self._wake = wake
+
+    async def waiting(self, *, by: int, limit: int) -> tuple[int, list[ReviewItem]]:
+        """How many wait, and the oldest of them; the look at their numbers is audited."""
+        total, items = await self._books.pending(by=by, limit=limit)
+        return total, [await self._item(each) for each in items]
+
+    async def one(self, payment_id: str, *, by: int) -> ReviewItem | None:
+        """One payment, whether it waits or not; the look at its number is audited."""
+        item = await self._books.looked_up(payment_id, by=by)
+        return None if item is None else await self._item(item)
+
+    async def _item(self, pending: PendingItem) -> ReviewItem:
+        payment_id = pending.view.payment.id
+        async with self._store.read() as tx:
+            told = (await tx.evidence.of([payment_id])).get(payment_id, [])
+        told = sorted(told, key=lambda each: (each.at, each.id))
+        return ReviewItem(
+            pending=pending, evidence=told, proposal=_proposal(told, self._clock.now())
+        )
+
+    def needs_two(self, amount_cents: int) -> bool:
+        """Whether one operator is not enough for so much money."""
+        return amount_cents > self._two_people_above_kes * 100
+
+    async def decide(self, ruling: Ruling, *, update_id: int | None = None) -> Verdict:
+        """
+        Decide, or propose where that takes two; returns after COMMIT.
+
+        The update is done in a commit of its own: replayed, the same decision is one piece of
+        evidence, told once.
+        """
+        now = self._clock.now()
+        answers: list[Verdict] = []
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            verdict = self._may(payment, seen, ruling)
+            answers.append(verdict)
+            if verdict is Verdict.PROPOSED:
+                return Admitted(
+                    evidence=(_evidence(ruling, payment, Kind.PROPOSED, now),),
+                    notices=self._settle.alarm(Alarm.PROPOSED, payment.id, key=ruling.key),
+                )
+            if verdict is Verdict.DONE:
+                return self._admit(ruling, payment, now)
+            return Admitted()
+
+        await self._submit(ruling, admit, update_id)
+        log.info(
+            "review.decided id=%s deciding=%s by=%d verdict=%s",
+            *(ruling.payment_id, ruling.deciding, ruling.by, answers[-1]),
+        )
+        return answers[-1]
+
+    async def agree(
+        self, payment_id: str, *, by: int, key: str, update_id: int | None = None
+    ) -> Verdict:
+        """A second operator agrees with what another proposed."""
+        item = await self.one(payment_id, by=by)
+        proposal = None if item is None else item.proposal
+        if proposal is None:
+            return await self._nothing(update_id, Verdict.GONE)
+        if proposal.by == by:
+            return await self._nothing(update_id, Verdict.SAME_PERSON)
+        ruling = Ruling(
+            payment_id=payment_id,
+            deciding=proposal.deciding,
+            by=by,
+            key=key,
+            receipt=proposal.receipt,
+            amount_cents=proposal.amount_cents,
+        )
+        now = self._clock.now()
+        answers: list[Verdict] = []
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            verdict = self._possible(payment, seen, ruling)
+            answers.append(verdict)
+            agreed = self._admit(ruling, payment, now, with_=proposal.by)
+            return agreed if verdict is Verdict.DONE else Admitted()
+
+        await self._submit(ruling, admit, update_id)
+        log.info(
+            "review.agreed id=%s deciding=%s by=%d with=%d verdict=%s",
+            *(payment_id, ruling.deciding, by, proposal.by, answers[-1]),
+        )
+        return answers[-1]
+
+    def _may(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
+        possible = self._possible(payment, seen, ruling)
+        if possible is not Verdict.DONE:
+            return possible
+        if not self.needs_two(_cents(ruling, payment)):
+            return Verdict.DONE
+        return Verdict.PROPOSED if len(self._operators) > 1 else Verdict.ALONE
+
+    def _possible(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
+        """Whether this can be decided about the payment as it stands under its lock."""
+        paid = payment.status is Status.PAID
+        match ruling.deciding:
+            case Deciding.CREDIT:
+                if seen.receipt_holder not in (None, payment.id):
+                    return Verdict.RECEIPT_TAKEN
+                # Saying "it is there" of what is credited already makes it sure.
+                if paid and payment.receipt not in (None, ruling.receipt):
+                    return Verdict.SETTLED
+            case Deciding.VOID:
+                if paid or payment.status is Status.VOID:
+                    return Verdict.SETTLED
+            case Deciding.REVERSE:
+                if not paid or not payment.credited_cents:
+                    return Verdict.SETTLED
+        return Verdict.DONE
+
+    def _admit(
+        self, ruling: Ruling, payment: Payment, now: datetime, *, with_: int | None = None
+    ) -> Admitted:
+        kind = _KINDS[ruling.deciding]
+        credits = ruling.deciding is Deciding.CREDIT
+        return Admitted(
+            evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
+            claims_receipt=ruling.receipt if credits else None,
+        )
+
+    async def _submit(
+        self,
+        ruling: Ruling,
+        admit: Callable[[Payment, Seen], Admitted],
+        update_id: int | None,
+    ) -> None:
+        credits = ruling.deciding is Deciding.CREDIT
+        await self._store.submit(
+            Unit(
+                payment_id=ruling.payment_id,
+                admit=admit,
+                receipt=ruling.receipt if credits else None,
+            ),
+            self._settle,
+        )
+        await self._done(update_id)
+        self._wake()
+
+    async def _nothing(self, update_id: int | None, verdict: Verdict) -> Verdict:
+        await self._done(update_id)
+        return verdict
+
+    async def _done(self, update_id: int | None) -> None:
+        if update_id is None:
+            return
+
+        async def run(tx: Tx) -> None:
+            await tx.inbox.done(update_id, at=self._clock.now())
+
+        await self._store.write(run)
+
+
+_KINDS = {
+    Deciding.CREDIT: Kind.OPERATOR_PAID,
+    Deciding.VOID: Kind.OPERATOR_VOID,
+    Deciding.REVERSE: Kind.REVERSED,
+}
+
+
+def _cents(ruling: Ruling, payment: Payment) -> int:
+    return payment.amount_kes * 100 if ruling.amount_cents is None else ruling.amount_cents
+
+
+def _evidence(
+    ruling: Ruling, payment: Payment, kind: Kind, now: datetime, *, with_: int | None = None
+) -> Evidence:
+    reason: str | None = ruling.deciding.value
+    if kind is not Kind.PROPOSED:
+        reason = "operator" if with_ is None else f"agreed:{with_}"
+    credits = ruling.deciding is Deciding.CREDIT
+    return Evidence(
+        payment_id=payment.id,
+        kind=kind,
+        at=now,
+        reason=reason,
+        receipt=ruling.receipt,
+        amount_cents=_cents(ruling, payment) if credits else ruling.amount_cents,
+        digest=sha256(f"{kind}:{ruling.key}".encode()).hexdigest(),
+        source="operator",
+        by=ruling.by,
+    )
+
+
+def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
+    """The newest proposal that nobody has decided since, while it lasts."""
+    decisions = [each.at for each in told if each.kind in _KINDS.values() and each.by is not None]
+    open_since = [
+        each
+        for each in told
+        if each.kind is Kind.PROPOSED
+        and each.at > now - PROPOSAL_LIFE
+        and all(each.at > decided_at for decided_at in decisions)
+    ]
+    if not open_since:
+        return None
+    newest = open_since[-1]
+    assert newest.by is not None, "somebody proposed it"
+    assert newest.reason is not None, "and something"
+    return Proposal(
+        deciding=Deciding(newest.reason),
+        by=newest.by,
+        at=newest.at,
+        receipt=newest.receipt,
+        amount_cents=newest.amount_cents,
+    )

@@ -1,0 +1,131 @@
+"""/pending and /review: what operators read, type and press, and what others may not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
+from bot.playground.people import Person
+from storage.engine import Store
+from tests.chat.test_conversation import OPERATOR, Office
+from tests.stores import TestClock
+
+CODE = "UKN6ABCDEF"
+SECOND_OPERATOR = 901
+
+
+class TwoOperators(Office):
+    """An office that two people run."""
+
+    operators = frozenset({OPERATOR, SECOND_OPERATOR})
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    api.person(SECOND_OPERATOR, "Baraka", started=True)
+    made = TwoOperators(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+async def undecided(office: Office, amount: int = 50) -> tuple[Message, Message]:
+    """A payment that the operator looks at: its status message, and the operator's card."""
+    status = await office.pay(office.jane, f"/pay {amount} 0712345678 lunch")
+    office.boss.say(f"/review {reference_of(office)}")
+    card = await office.said(office.boss.chat, "What was heard")
+    return status, card
+
+
+def reference_of(office: Office) -> str:
+    return office.daraja.pushes[-1].reference
+
+
+async def test_an_operator_reads_what_was_heard_and_credits_with_the_code(office: Office) -> None:
+    status, card = await undecided(office)
+    assert "we asked Safaricom for the prompt" in card.text
+    assert "0712 345 678" in card.text
+
+    office.boss.press(card, "It came")
+    question = await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say("yes it is there", reply_to=question)
+    await office.said(office.boss.chat, "I see no M-Pesa code")
+    office.boss.say(f"{CODE} 45", reply_to=question)
+    sure = await office.said(office.boss.chat, "Count")
+    assert "KES 45" in sure.text
+    office.boss.press(sure, "Yes, that is so")
+
+    await office.said(office.boss.chat, "written down with your name")
+    paid = await office.said(office.jane.chat, "✅")
+    assert paid.id == status.id
+    assert CODE in paid.text
+    assert "KES 5 is missing" in paid.text
+
+
+async def test_a_pasted_message_tells_code_and_amount(office: Office) -> None:
+    _, card = await undecided(office)
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(f"{CODE} Confirmed. Ksh1,050.50 received from JANE on 25/11/26 at 6:05 PM")
+
+    sure = await office.said(office.boss.chat, "Count")
+
+    assert "KES 1,050.50" in sure.text
+
+
+async def test_nothing_came_is_asked_twice_and_tells_the_payer(office: Office) -> None:
+    _, card = await undecided(office)
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off")
+    office.boss.press(sure, "Yes, that is so")
+
+    await office.said(office.boss.chat, "written down with your name")
+    await office.said(office.jane.chat, "Not paid")
+
+
+async def test_much_money_waits_for_a_second_operator(office: Office, api: BotApi) -> None:
+    second = api.world.accounts[SECOND_OPERATOR]
+    assert isinstance(second, Person)
+    _, card = await undecided(office, 20_000)
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(CODE)
+    sure = await office.said(office.boss.chat, "Count")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "so much money takes two")
+    office.clock.advance(60)
+
+    second.say(f"/review {reference_of(office)}")
+    theirs = await office.said(second.chat, "proposes to count")
+    second.press(theirs, "I agree")
+
+    await office.said(second.chat, "written down with your name")
+    await office.said(office.jane.chat, "✅")
+
+
+async def test_what_went_back_is_recorded_under_its_code(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt=CODE)
+    await office.said(office.jane.chat, "✅")
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "What was heard")
+
+    office.boss.press(card, "It went back")
+    await office.said(office.boss.chat, "code of the reversal")
+    office.boss.say("UKN8REVERS")
+    sure = await office.said(office.boss.chat, "Record that")
+    office.boss.press(sure, "Yes, that is so")
+
+    await office.said(office.jane.chat, "Returned: KES 50")
+
+
+async def test_review_does_not_exist_for_others_and_knows_what_it_knows(office: Office) -> None:
+    office.jane.say("/review UKN6ABCDEF")
+    office.boss.say("/review NOSUCHTHING")
+
+    await office.said(office.jane.chat, "I do not know that command")
+    await office.said(office.boss.chat, "I find no payment for NOSUCHTHING")

@@ -1,0 +1,212 @@
+"""What operators decide: once, under a name, by two where it is much, and never over a receipt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.core.review import Deciding, Review, Ruling, Verdict
+from storage.records import Kind, Payment, Status, Word
+from tests.core.bodies import failure, success
+from tests.core.conftest import Desk
+
+AMINA, BARAKA = 900, 901
+RECEIPT, OTHER = "UKN6ABCDEF", "UKN7ABCDEF"
+
+
+@pytest.fixture
+def review(desk: Desk) -> Review:
+    return review_of(desk)
+
+
+def review_of(desk: Desk, *, operators: tuple[int, ...] = (AMINA, BARAKA)) -> Review:
+    return Review(
+        store=desk.store,
+        settle=desk.hear._settle,
+        books=desk.books,
+        clock=desk.clock,
+        operators=frozenset(operators),
+        two_people_above_kes=1000,
+        wake=lambda: None,
+    )
+
+
+def credit(payment: Payment, *, by: int = AMINA, key: str = "press-1", **more: object) -> Ruling:
+    ruling = Ruling(
+        payment_id=payment.id, deciding=Deciding.CREDIT, by=by, key=key, receipt=RECEIPT
+    )
+    return replace(ruling, **more)  # type: ignore[arg-type]  # a test's own field names
+
+
+async def kinds(desk: Desk, payment: Payment) -> list[Kind]:
+    async with desk.store.read() as tx:
+        return [each.kind for each in (await tx.evidence.of([payment.id]))[payment.id]]
+
+
+async def test_a_credit_is_evidence_with_a_name_however_often_it_is_pressed(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+
+    for _ in range(3):
+        assert await review.decide(credit(payment)) is Verdict.DONE
+
+    found = await desk.get(payment.id)
+    assert (found.status, found.receipt, found.credited_cents) == (Status.PAID, RECEIPT, 5000)
+    assert found.confirmed
+    assert (await kinds(desk, payment)).count(Kind.OPERATOR_PAID) == 1
+    item = await review.one(payment.id, by=AMINA)
+    assert item is not None
+    assert item.evidence[-1].by == AMINA
+
+
+async def test_another_amount_is_credited_as_it_came_and_said(desk: Desk, review: Review) -> None:
+    payment = await desk.ask()
+
+    await review.decide(credit(payment, amount_cents=4050))
+
+    found = await desk.get(payment.id)
+    assert found.credited_cents == 4050
+    assert Word.OTHER_AMOUNT in found.words
+
+
+async def test_a_receipt_that_another_payment_holds_credits_nothing(
+    desk: Desk, review: Review
+) -> None:
+    first = await desk.ask()
+    await desk.post(first, success(1, receipt=RECEIPT))
+    desk.clock.advance(300)
+    second = await desk.ask(ask_key="m:1001:8")
+
+    assert await review.decide(credit(second)) is Verdict.RECEIPT_TAKEN
+    assert (await desk.get(second.id)).status is Status.PROMPTED
+
+
+async def test_a_callback_that_was_faster_leaves_nothing_to_decide(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    await desk.post(payment, success(1, receipt=OTHER))
+
+    assert await review.decide(credit(payment)) is Verdict.SETTLED
+    void = Ruling(payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key="press-2")
+    assert await review.decide(void) is Verdict.SETTLED
+    assert Kind.OPERATOR_PAID not in await kinds(desk, payment)
+
+
+async def test_what_is_written_off_opens_again_when_safaricom_says_yes(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    void = Ruling(payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key="press-1")
+    assert await review.decide(void) is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
+
+    desk.clock.advance(60)
+    await desk.post(payment, success(1))
+
+    assert (await desk.get(payment.id)).status is Status.PAID
+
+
+async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review) -> None:
+    payment = await desk.ask(amount_kes=2000)
+
+    assert await review.decide(credit(payment)) is Verdict.PROPOSED
+    assert (await desk.get(payment.id)).status is Status.PROMPTED
+    assert await review.agree(payment.id, by=AMINA, key="press-2") is Verdict.SAME_PERSON
+    assert (await desk.get(payment.id)).status is Status.PROMPTED
+    desk.clock.advance(5)
+    assert await review.agree(payment.id, by=BARAKA, key="press-3") is Verdict.DONE
+
+    found = await desk.get(payment.id)
+    assert (found.status, found.receipt) == (Status.PAID, RECEIPT)
+    item = await review.one(payment.id, by=AMINA)
+    assert item is not None
+    assert item.proposal is None
+    assert (item.evidence[-1].by, item.evidence[-1].reason) == (BARAKA, f"agreed:{AMINA}")
+
+
+async def test_the_amount_that_came_counts_for_whether_it_takes_two(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+
+    assert await review.decide(credit(payment, amount_cents=200_000)) is Verdict.PROPOSED
+
+
+async def test_a_proposal_that_grew_old_is_nothing_to_agree_to(desk: Desk, review: Review) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    await review.decide(credit(payment))
+    desk.clock.advance(80 * 3600)
+
+    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.GONE
+
+
+async def test_a_proposal_yields_to_a_receipt_that_was_claimed_meanwhile(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    await review.decide(credit(payment))
+    desk.clock.advance(300)
+    second = await desk.ask(ask_key="m:1001:8", phone="254712000111")
+    await desk.post(second, success(2, receipt=RECEIPT))
+
+    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.RECEIPT_TAKEN
+    assert (await desk.get(payment.id)).status is Status.PROMPTED
+
+
+async def test_a_lone_operator_is_told_that_it_takes_two(desk: Desk) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    alone = review_of(desk, operators=(AMINA,))
+
+    assert await alone.decide(credit(payment)) is Verdict.ALONE
+    assert Kind.PROPOSED not in await kinds(desk, payment)
+
+
+async def test_a_reversal_takes_off_what_went_back_and_leaves_the_rest(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    reversal = Ruling(
+        payment_id=payment.id,
+        deciding=Deciding.REVERSE,
+        by=AMINA,
+        key="press-1",
+        receipt="UKN8REVERS",
+        amount_cents=2000,
+    )
+    assert await review.decide(reversal) is Verdict.SETTLED  # nothing came yet
+    await desk.post(payment, success(1))
+
+    assert await review.decide(reversal) is Verdict.DONE
+    assert await review.decide(reversal) is Verdict.DONE
+
+    found = await desk.get(payment.id)
+    assert (found.status, found.credited_cents, found.reversed_cents) == (Status.PAID, 3000, 2000)
+    assert Word.REVERSED in found.words
+
+
+async def test_a_credit_that_a_no_stands_beside_is_made_sure_by_its_own_receipt(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    await desk.post(payment, success(1, receipt=RECEIPT))
+    await desk.post(payment, failure(1032))
+    assert (await desk.get(payment.id)).pending_at is not None
+
+    assert await review.decide(credit(payment)) is Verdict.DONE
+
+    found = await desk.get(payment.id)
+    assert found.confirmed
+    assert found.pending_at is None
+
+
+async def test_every_look_at_a_number_is_kept(desk: Desk, review: Review) -> None:
+    payment = await desk.ask()
+
+    item = await review.one(payment.id, by=BARAKA)
+
+    assert item is not None
+    assert item.pending.phone == "254712345678"
+    assert "254712345678" not in repr(item)
