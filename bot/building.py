@@ -34,7 +34,11 @@ from bot.core.ways import Ways, WaysSettings
 from storage.engine import Store
 from storage.records import IntentKind
 
-__all__ = ["Parts", "build_core", "collector_of"]
+__all__ = ["FINDERS", "Parts", "build_core", "collector_of"]
+
+
+FINDERS: tuple[FindByHand, ...] = (by_hand_of_intents,)
+"""Who knows a by-hand reference; drives and invoices add theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,6 @@ class Parts:
     clock: ports.Clock
     ids: Ids
     office: ports.BackOffice
-    finders: tuple[FindByHand, ...] = (by_hand_of_intents,)
-    """Who knows a by-hand reference; drives and invoices add theirs."""
 
     @property
     def wake(self) -> Callable[[], None]:
@@ -164,7 +166,7 @@ def _record(parts: Parts) -> RecordDesk:
         settle=parts.settle,
         clock=clock,
         ids=parts.ids,
-        finders=parts.finders,
+        finders=FINDERS,
         confirm_above_kes=config.security.confirm_above_kes,
     )
     rows = Record(store=store, settle=parts.settle, clock=clock, placing=placing, wake=parts.wake)
@@ -195,6 +197,7 @@ def _record(parts: Parts) -> RecordDesk:
     return RecordDesk(
         store=store,
         clock=clock,
+        collector=collector_of(config),
         rows=rows,
         ways=ways,
         rulings=Rulings(

@@ -1,4 +1,4 @@
-"""The command line: `lipabot run | demo | simulate | replay`."""
+"""The command line: `lipabot run | demo | simulate | replay | reconcile`."""
 
 from __future__ import annotations
 
@@ -205,6 +205,50 @@ def replay(path: Path) -> None:
             sys.exit(FAILED)
 
     _until_done(replayed())
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("config.toml"),
+    show_default=True,
+    help="The configuration of the bot whose database is meant.",
+)
+def reconcile(file: Path, path: Path) -> None:
+    """
+    Hold the M-PESA Org portal's statement (CSV or Excel) against our books.
+
+    Exit 0 when nothing is open, 1 when something is: operators then say whose it is. Running it
+    again changes nothing.
+    """
+    from bot.config import ConfigError, load_config
+    from bot.reconciling import reconcile as reconcile_file
+    from bot.reconciling import shown
+
+    try:
+        config = load_config(path)
+    except ConfigError as exc:
+        _stop(str(exc), BAD_CONFIG)
+
+    size = file.stat().st_size
+
+    async def reconciled() -> None:
+        from mpesa.statement import BadStatement
+
+        with click.progressbar(length=size, label="Reading", file=sys.stderr) as bar:
+            try:
+                found = await reconcile_file(config, file, bar.update)
+            except BadStatement as exc:
+                _stop(f"{file}: {exc}", FAILED)
+        for line in shown(found):
+            click.echo(line)
+        if not found.clean:
+            sys.exit(FAILED)
+
+    _until_done(reconciled())
 
 
 def _until_done(work: Coroutine[Any, Any, None]) -> None:

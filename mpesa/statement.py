@@ -8,10 +8,11 @@ CSV of any length needs the same memory; a spreadsheet is held as its library ho
 
 import codecs
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -63,15 +64,28 @@ class StatementHead:
     account: str = ""  # "Utility Account" of a Paybill, "Merchant Account" of a till
     since: datetime | None = None
     until: datetime | None = None
+    reported_at: datetime | None = None
 
 
 class Statement:
     """An open statement: `head`, and its lines, which can be walked through once."""
 
-    def __init__(self, head: StatementHead, columns: Columns, lines: Iterator[Line]) -> None:
+    def __init__(
+        self,
+        head: StatementHead,
+        columns: Columns,
+        lines: Iterator[Line],
+        position: Callable[[], int],
+    ) -> None:
         self.head = head
+        self._position = position
         self._columns = columns
         self._lines = lines
+
+    @property
+    def bytes_read(self) -> int:
+        """How far into the file we are; a spreadsheet is read whole, at its opening."""
+        return self._position()
 
     def __iter__(self) -> Iterator[StatementRow | BadRow]:
         """
@@ -106,19 +120,22 @@ def open_statement(path: Path) -> Iterator[Statement]:
     if start.startswith(_PDF):
         raise BadStatement("this is a PDF: export the statement from the portal as CSV or Excel")
     if start.startswith((_OLE2, _ZIP)):
-        yield _opened(_sheet_lines(path))
+        size = path.stat().st_size
+        yield _opened(_sheet_lines(path), lambda: size)
         return
-    with path.open(encoding=_encoding(path), newline="", errors="replace") as text:
-        yield _opened(_csv_lines(text))
+    encoding = _encoding(path)
+    with path.open("rb") as file:
+        text = TextIOWrapper(file, encoding=encoding, newline="", errors="replace")
+        yield _opened(_csv_lines(text), file.tell)
 
 
-def _opened(lines: Iterator[Line]) -> Statement:
+def _opened(lines: Iterator[Line], position: Callable[[], int]) -> Statement:
     """Read up to the headings, wherever they stand."""
     labels: dict[str, Cell] = {}
     for line, cells in lines:
         columns = Columns(cells)
         if columns.complete:
-            return Statement(_head(labels), columns, lines)
+            return Statement(_head(labels), columns, lines, position)
         if line > PREAMBLE_LINES_MAX:
             break
         labels.update(_labels(cells))
@@ -146,6 +163,7 @@ def _head(labels: dict[str, Cell]) -> StatementHead:
         account=text("account"),
         since=moment(labels.get("from")),
         until=moment(labels.get("to")),
+        reported_at=moment(labels.get("dateofreport")),
     )
 
 

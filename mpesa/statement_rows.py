@@ -90,6 +90,7 @@ _FIELDS: Final = {
     "store": ("storename",),
 }
 _NEEDED: Final = ("receipt", "completed", "paid_in")
+_WIDE: Final = re.compile(r"\s\s|[^\S ]")
 _RECEIPT: Final = re.compile(r"[A-Z0-9]{6,12}")
 _MONEY: Final = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2})0*)?")
 _THOUSANDS: Final = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
@@ -239,7 +240,9 @@ def _text(cell: Cell) -> str:
         case None:
             return ""
         case str():
-            return " ".join(cell.split())
+            bare = cell.strip()
+            # Nearly every cell is as it should be, and there are millions of them.
+            return " ".join(bare.split()) if _WIDE.search(bare) else bare
         case bool():
             return str(cell)
         case float() if cell.is_integer():

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from bot.core.placing import Placing
-from bot.core.ports import Clock, Ids
+from bot.core.ports import Clock, Collector, Ids
 from bot.core.record import Record
 from bot.core.record_desk import RecordDesk
 from bot.core.references import FindByHand, by_hand_of_intents
@@ -123,6 +123,7 @@ def a_desk(
     return RecordDesk(
         store=store,
         clock=clock,
+        collector=Collector(name="Shop", kind="paybill", number=PAYBILL, practice=False),
         rows=rows,
         ways=ways,
         rulings=Rulings(

@@ -36,7 +36,7 @@ def may(ours: str = "", others: str = "") -> MayImport:
 EVERYTHING = may("bot mpesa storage", "click pydantic pydantic_core pydantic_settings sqlalchemy")
 MPESA_VALUES = (
     "mpesa.async_results mpesa.c2b mpesa.errors mpesa.models mpesa.org_results mpesa.phones"
-    " mpesa.results"
+    " mpesa.results mpesa.statement"
 )
 
 # The direction reads off this table. The nearest row above a file counts.

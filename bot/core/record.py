@@ -218,18 +218,17 @@ class Record:
             known = await tx.record.known({each.receipt for each in rows})
         wanted = [each for each in rows if not _says_nothing_new(known.get(each.receipt), each)]
         taken = Taken(rows=len(rows))
+        states = {receipt: row.state for receipt, row in known.items()}
         if wanted:
             kept = await self._store.write(lambda tx: tx.record.keep(wanted, now=now))
+            states |= {row.receipt: row.state for row, _ in kept}
             await self._note_other_amounts(kept, wanted, taken, now)
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
             taken.fresh = len(new)
             if new:
-                await self._place(list(new.values()))
-            async with self._store.read() as tx:
-                known |= await tx.record.known({each.receipt for each in wanted})
-        states = [row.state for row in known.values()]
-        taken.matched = sum(state in SETTLED for state in states)
-        taken.open = sum(state is RowState.OPEN for state in states)
+                states |= await self._place(list(new.values()))
+        taken.matched = sum(state in SETTLED for state in states.values())
+        taken.open = sum(state is RowState.OPEN for state in states.values())
         return taken
 
     async def _note_other_amounts(
@@ -258,8 +257,9 @@ class Record:
         if odd:
             await self._note(odd)
 
-    async def _place(self, rows: Sequence[RecordRow]) -> None:
+    async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
         """Place rows and write down where; payments before the reversals that take them back."""
+        states: dict[str, RowState] = {}
         for kind in (RowKind.PAID, RowKind.REVERSAL):
             batch = [row for row in rows if row.kind is kind]
             if not batch:
@@ -272,6 +272,8 @@ class Record:
             )
             pairs = [(row, place) for row, place in zip(batch, places, strict=True) if place]
             await self._store.write(partial(self._write_down, pairs=pairs))
+            states |= {row.receipt: place.state for row, place in pairs}
+        return states
 
     async def _place_one(self, row: RecordRow, holder: str | None) -> Placed | None:
         try:

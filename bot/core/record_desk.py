@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 
-from bot.core.ports import Clock
+from bot.core.ports import Clock, Collector
 from bot.core.record import Record, Suggestion
 from bot.core.reversals import Reversals
 from bot.core.rulings import Ruling, Rulings
+from bot.core.statements import Progress, Reconciled, reconcile_statement
 from bot.core.ways import Ways
+from mpesa.statement import open_statement
 from storage.engine import Store
 from storage.records import DecidedByOne, OpenDifference, OpenKind, Payment, RecordRow
 
@@ -55,6 +58,7 @@ class RecordDesk:
         *,
         store: Store,
         clock: Clock,
+        collector: Collector,
         rows: Record,
         ways: Ways,
         rulings: Rulings,
@@ -62,6 +66,7 @@ class RecordDesk:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._collector = collector
         self.rows = rows
         self.ways = ways
         self.rulings = rulings
@@ -101,6 +106,17 @@ class RecordDesk:
             asked=asked,
             can_ask=self.ways.can_ask,
         )
+
+    async def reconcile(self, path: Path, progress: Progress = lambda _bytes: None) -> Reconciled:
+        """
+        Take the portal's statement at *path* (CSV or Excel), wherever it was put for a moment.
+
+        Raises:
+            BadStatement: it is none, or of another short code; what to do is in its message.
+            NotKept: the store failed; hand it in again.
+        """
+        with open_statement(path) as statement:
+            return await reconcile_statement(self.rows, statement, self._collector, progress)
 
     async def open_differences(
         self, *, limit: int = 20, after: int = 0, kind: OpenKind | None = None
