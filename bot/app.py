@@ -22,6 +22,7 @@ from bot.building import Parts, build_core
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
+from bot.config_record import initiator_of
 from bot.core.core import Core
 from bot.core.ports import Ids
 from bot.core.post import Post
@@ -108,6 +109,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
                 post=post,
                 clock=SystemClock(),
                 ids=Ids(os.urandom),
+                office=daraja.back_office,
             )
         )
         stack.push_async_callback(background.close)
@@ -124,6 +126,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         store.on_move(metrics.moved)
         web = build_web(
             core.hear,
+            ways=core.record.ways,
             ready=lambda: ready.is_set() and store.healthy,
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
@@ -166,6 +169,7 @@ def _open_daraja(
             wake=post.wake.set,
             account=f"{mpesa.base_url} {mpesa.consumer_key.get_secret_value()}",
         ),
+        initiator=initiator_of(config),
     )
 
 
@@ -222,6 +226,11 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         ),
         Job(name="settle what could not be settled", every_s=30, run=core.reconcile.settle_again),
         Job(name="tell operators what changed", every_s=30, run=core.health.watch),
+        Job(name="place rows of the record", every_s=30, run=core.record.rows.place_left),
+        Job(name="look at open rows again", every_s=600, run=core.record.rows.look_again),
+        Job(name="ask about receipts", every_s=30, run=core.record.ways.ask_due),
+        Job(name="fetch the list of payments", every_s=60, run=core.record.ways.pull_due),
+        Job(name="register addresses", every_s=300, run=core.record.ways.register),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="keep nothing for too long", every_s=3600, run=core.privacy.keep_no_longer),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),

@@ -17,18 +17,29 @@ from bot.core.inbox import Inbox
 from bot.core.lead import Lead
 from bot.core.limits import LimitSettings
 from bot.core.people import People
+from bot.core.placing import Placing
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.record import Record
+from bot.core.record_desk import RecordDesk
+from bot.core.references import FindByHand, by_hand_of_intents
+from bot.core.reversals import Reversals
 from bot.core.review import Review
+from bot.core.rulings import Rulings, TwoPeople
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import Look, TouchedSubjects
+from bot.core.ways import Ways, WaysSettings
 from bot.machine import health_of, privacy_of
 from storage.engine import Store
 from storage.records import IntentKind
 
-__all__ = ["Parts", "build_core", "collector_of"]
+__all__ = ["FINDERS", "Parts", "build_core", "collector_of"]
+
+
+FINDERS: tuple[FindByHand, ...] = (by_hand_of_intents,)
+"""Who knows a by-hand reference; drives and invoices add theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +54,7 @@ class Parts:
     post: Post
     clock: ports.Clock
     ids: Ids
+    office: ports.BackOffice
 
     @property
     def wake(self) -> Callable[[], None]:
@@ -83,6 +95,7 @@ def build_core(parts: Parts) -> Core:
         health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         touched=_touched(parts, looks={}),
+        record=_record(parts),
         collector=collector_of(parts.config),
         clock=clock,
         operators=parts.operators,
@@ -145,6 +158,68 @@ def _reconcile(parts: Parts) -> Reconcile:
             queries_per_minute=polling.queries_per_minute,
         ),
         wake=parts.wake,
+    )
+
+
+def _record(parts: Parts) -> RecordDesk:
+    config, store, clock = parts.config, parts.store, parts.clock
+    mpesa = config.mpesa
+    placing = Placing(
+        store=store,
+        settle=parts.settle,
+        clock=clock,
+        ids=parts.ids,
+        finders=FINDERS,
+        confirm_above_kes=config.security.confirm_above_kes,
+    )
+    rows = Record(store=store, settle=parts.settle, clock=clock, placing=placing, wake=parts.wake)
+    ways = Ways(
+        store=store,
+        office=parts.office,
+        record=rows,
+        settle=parts.settle,
+        clock=clock,
+        ids=parts.ids,
+        settings=WaysSettings(
+            public_base=config.webhook.public_url.rstrip("/"),
+            paid_party=collector_of(config).number,
+            initiator=mpesa.asks_status,
+            pull=mpesa.pull,
+            pull_number=mpesa.pull_number or "",
+            c2b=None if mpesa.c2b == "off" else mpesa.c2b,
+            questions_per_minute=config.polling.queries_per_minute,
+        ),
+        wake=parts.wake,
+    )
+    two_people = TwoPeople(
+        store=store,
+        clock=clock,
+        above_kes=config.security.two_people_above_kes,
+        operators=parts.operators,
+    )
+    return RecordDesk(
+        store=store,
+        clock=clock,
+        collector=collector_of(config),
+        rows=rows,
+        ways=ways,
+        rulings=Rulings(
+            store=store,
+            settle=parts.settle,
+            clock=clock,
+            placing=placing,
+            two_people=two_people,
+            wake=parts.wake,
+        ),
+        reversals=Reversals(
+            store=store,
+            office=parts.office,
+            clock=clock,
+            ids=parts.ids,
+            two_people=two_people,
+            urls=ways.urls,
+            enabled=mpesa.reversals,
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from bot.commands.books import backup, export, migrate, restore
 from bot.commands.common import FAILED, config_option, configured, until_done
 from bot.commands.doctor import doctor
 from bot.commands.init import init
+from bot.commands.reconcile import reconcile
 
 if TYPE_CHECKING:
     from bot.config import Config
@@ -41,7 +42,7 @@ def main() -> None:
     """M-Pesa payments in a Telegram chat."""
 
 
-for _command in (init, doctor, migrate, backup, restore, export):
+for _command in (init, doctor, migrate, backup, restore, export, reconcile):
     main.add_command(_command)
 
 

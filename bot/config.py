@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.config_checks import MAKE_A_KEY, is_loopback, is_unset, password_in
 from bot.config_keys import ENV_PREFIX, Config, Section
+from bot.config_record import record_problems
 
 __all__ = ["Config", "ConfigError", "load_config"]
 
@@ -175,6 +176,7 @@ def _secret_values(found: Mapping[str, Any]) -> Iterator[str]:
         ("mpesa", "consumer_key"),
         ("mpesa", "consumer_secret"),
         ("mpesa", "passkey"),
+        ("mpesa", "initiator_password"),
         ("security", "key"),
         ("security", "previous_keys"),
         ("storage", "url"),
@@ -203,6 +205,7 @@ def _contradictions(config: Config) -> list[str]:
             "webhook.allow_from: webhook.host is this machine, so every callback comes from your "
             "proxy: name that one in webhook.trusted_proxies, or leave this empty"
         )
+    problems += record_problems(config)
     storage = config.storage.url.get_secret_value()
     if storage.startswith("postgresql") and config.security.key is None:
         problems.append(f"security.key: is required with PostgreSQL: {MAKE_A_KEY}")

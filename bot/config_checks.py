@@ -11,10 +11,14 @@ from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from mpesa.phones import BadPhone, read_phone
+
 __all__ = [
     "MAKE_A_KEY",
     "SAFARICOM",
     "CallerNetwork",
+    "InitiatorName",
+    "KenyanPhone",
     "Kes",
     "LineOfText",
     "Positive",
@@ -182,6 +186,19 @@ def _caller(value: str) -> str:
         ) from None
 
 
+def _initiator(value: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,64}", value):
+        raise ValueError("must be the user name of an API operator, without spaces")
+    return value
+
+
+def _phone(value: str) -> str:
+    try:
+        return read_phone(value)
+    except BadPhone:
+        raise ValueError("must be a Kenyan mobile number, like 0712345678") from None
+
+
 def _line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be one line of plain text")
@@ -192,6 +209,8 @@ Positive = Annotated[float, Field(gt=0)]
 Kes = Annotated[int, Field(ge=0)]
 LineOfText = Annotated[str, Field(max_length=64), AfterValidator(_line)]
 Shortcode = Annotated[str, AfterValidator(_set), Field(pattern=r"^[0-9]{5,7}$")]
+InitiatorName = Annotated[str, AfterValidator(_set), AfterValidator(_initiator)]
+KenyanPhone = Annotated[str, AfterValidator(_phone)]
 CallerNetwork = Annotated[str, AfterValidator(_caller)]
 ProxyNetwork = Annotated[str, AfterValidator(_network)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]

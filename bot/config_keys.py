@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -22,6 +23,8 @@ from pydantic_settings import (
 from bot.config_checks import (
     SAFARICOM,
     CallerNetwork,
+    InitiatorName,
+    KenyanPhone,
     Kes,
     LineOfText,
     Positive,
@@ -94,6 +97,18 @@ class Mpesa(Section):
     transaction_type: Literal["paybill", "till"] = "paybill"
     till_number: Shortcode | None = None
     business_name: LineOfText = ""
+    initiator: InitiatorName | None = None
+    initiator_password: Secret | None = None
+    certificate: Path | None = None
+    pull: bool = False
+    pull_number: KenyanPhone | None = None
+    c2b: Literal["off", "v1", "v2"] = "off"
+    reversals: bool = False
+
+    @property
+    def asks_status(self) -> bool:
+        """Whether Safaricom can be asked about a receipt: the three go together."""
+        return self.initiator is not None
 
     @field_validator("till_number")
     @classmethod
@@ -229,6 +244,7 @@ class Config(BaseSettings):
             self.mpesa.consumer_key,
             self.mpesa.consumer_secret,
             self.mpesa.passkey,
+            *([] if self.mpesa.initiator_password is None else [self.mpesa.initiator_password]),
             *self.security.previous_keys,
             *([] if self.security.key is None else [self.security.key]),
         ]

@@ -16,14 +16,14 @@ class Unreadable:
     reason: str
 
 
-def read_object(body: bytes) -> dict[str, object] | Unreadable:
+def read_object(body: bytes, *, bytes_max: int = BODY_BYTES_MAX) -> dict[str, object] | Unreadable:
     """
     Parse `body` as one JSON object; numbers with a point or exponent become exact `Decimal`s.
 
     Stricter than `json.loads`, which takes NaN, lets the last of two equal keys win, reads UTF-16
     and raises four kinds of exception on hostile input.
     """
-    if len(body) > BODY_BYTES_MAX:
+    if len(body) > bytes_max:
         return Unreadable("the body is too long")
     try:
         text = body.removeprefix(BOM_UTF8).decode()

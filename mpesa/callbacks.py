@@ -9,26 +9,17 @@ another frame and no metadata: it is refused too, for no amount or receipt could
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Final
 
 from mpesa.bodies import Unreadable, read_object
+from mpesa.fields import NAIROBI, read_cents, read_id, read_instant, read_receipt
 from mpesa.models import StkCallback
 from mpesa.results import Result, look_up
 
-__all__ = ["Unreadable", "parse_callback"]
+__all__ = ["NAIROBI", "Unreadable", "parse_callback"]
 
-NAIROBI: Final = timezone(timedelta(hours=3), "EAT")
-
-_ID: Final = re.compile(r"[!-~]{1,128}")
-_RECEIPT: Final = re.compile(r"[A-Z0-9]{10}")
 _PHONE: Final = re.compile(r"254[17][0-9]{8}")
-_AMOUNT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,2})?")
-_STAMP: Final = re.compile(r"20[0-9]{12}")
-_STAMP_TYPED: Final = re.compile(r"(20..)-(..)-(..) (..):(..):(..)", re.ASCII)
-_PAIRS: Final = re.compile(r"..")
-_CENTS_MAX: Final = 10**14
 
 
 def parse_callback(body: bytes) -> StkCallback | Unreadable:
@@ -54,22 +45,18 @@ def parse_callback(body: bytes) -> StkCallback | Unreadable:
         return result
     items = _items(callback.get("CallbackMetadata"))
     return StkCallback(
-        merchant_request_id=_id(callback.get("MerchantRequestID")),
-        checkout_request_id=_id(callback.get("CheckoutRequestID")),
+        merchant_request_id=read_id(callback.get("MerchantRequestID")),
+        checkout_request_id=read_id(callback.get("CheckoutRequestID")),
         result=result,
-        amount_cents=_cents(items.get("Amount")),
-        receipt=_receipt(items.get("MpesaReceiptNumber")),
-        paid_at=_instant(items.get("TransactionDate")),
+        amount_cents=read_cents(items.get("Amount")),
+        receipt=read_receipt(items.get("MpesaReceiptNumber")),
+        paid_at=read_instant(items.get("TransactionDate")),
         phone=_phone(items.get("PhoneNumber")),
     )
 
 
 def _is_id_or_absent(value: object) -> bool:
-    return value is None or value == "" or _id(value) is not None
-
-
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+    return value is None or value == "" or read_id(value) is not None
 
 
 def _result(code: object) -> Result | Unreadable:
@@ -102,47 +89,6 @@ def _items(metadata: object) -> dict[str, object]:
             value = None
         items[name] = value
     return items
-
-
-def _cents(value: object) -> int | None:
-    """Shillings as 150, 150.00 or "150.5" to integer cents, exactly; None for all else."""
-    match value:
-        case bool():
-            return None
-        case int():
-            cents = value * 100
-            return cents if 0 <= cents < _CENTS_MAX else None
-        case str():
-            return _cents(Decimal(value)) if _AMOUNT.fullmatch(value) else None
-        case Decimal():
-            exponent = value.as_tuple().exponent
-            # The bounds come first: 1e999999 is a short text and a very long number.
-            if not isinstance(exponent, int) or exponent < -2 or value.adjusted() > 12:
-                return None
-            cents = int(value.scaleb(2))
-            return cents if 0 <= cents < _CENTS_MAX and not value.is_signed() else None
-        case _:
-            return None
-
-
-def _receipt(value: object) -> str | None:
-    return value if isinstance(value, str) and _RECEIPT.fullmatch(value) else None
-
-
-def _instant(value: object) -> datetime | None:
-    """YYYYMMDDHHmmss, a number or a text, in Nairobi's time; one tutorial shows it typed out."""
-    text = _digits(value)
-    if text is None:
-        return None
-    if typed := _STAMP_TYPED.fullmatch(text):
-        text = "".join(typed.groups())
-    if not _STAMP.fullmatch(text):
-        return None
-    year, (month, day, hour, minute, second) = int(text[:4]), map(int, _PAIRS.findall(text[4:]))
-    try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=NAIROBI).astimezone(UTC)
-    except ValueError:
-        return None
 
 
 def _phone(value: object) -> str | None:

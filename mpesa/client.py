@@ -9,8 +9,9 @@ from typing import Final
 from pydantic import SecretStr, TypeAdapter
 
 from mpesa import wire
+from mpesa.back_office import BackOffice
 from mpesa.errors import BadCredentials, NoAnswer, NotSent, OutcomeUnknown, TooLate, Unreachable
-from mpesa.models import Accepted, Account, Push, QueryAnswer, Token
+from mpesa.models import Accepted, Account, Initiator, Push, QueryAnswer, Token
 from mpesa.tokens import TokenKeeper, TokenShelf
 from mpesa.transport import Deadline, Lost, Transport, open_transport
 from mpesa.wire import TokenRefused
@@ -33,11 +34,14 @@ class Daraja:
         tokens: TokenKeeper,
         account: Account,
         now: Callable[[], datetime],
+        *,
+        initiator: Initiator | None = None,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._account = account
         self._now = now
+        self.back_office = BackOffice(transport, tokens, account, initiator)
 
     async def ready(self) -> None:
         """
@@ -135,12 +139,14 @@ async def open_daraja(
     now: Callable[[], datetime],
     timeout_s: float = 30,
     shelf: TokenShelf | None = None,
+    initiator: Initiator | None = None,
 ) -> AsyncIterator[Daraja]:
     """
     A `Daraja` at `base_url` (https://api.safaricom.co.ke, or the sandbox's), until the block ends.
 
     `now` gives aware time. `timeout_s` bounds each request whole. Nothing is sent at opening.
-    With a `shelf`, processes that use the same keys share one token.
+    With a `shelf`, processes that use the same keys share one token. An `initiator` is needed to
+    ask for the status of transactions, and for reversals.
     """
     async with open_transport(base_url, timeout_s=timeout_s) as transport:
 
@@ -159,7 +165,7 @@ async def open_daraja(
 
         tokens = TokenKeeper(fetch, now, shelf=shelf)
         try:
-            yield Daraja(transport, tokens, account, now)
+            yield Daraja(transport, tokens, account, now, initiator=initiator)
         finally:
             await tokens.aclose()
 

@@ -16,6 +16,7 @@ DESCRIPTION_CHARS_MAX: Final = 13
 _PHONE: Final = re.compile(r"254[17][0-9]{8}")
 _SHORTCODE: Final = re.compile(r"[0-9]{5,7}")
 _TEXT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]*[A-Za-z0-9])?")
+_NAME: Final = re.compile(r"[!-~]{1,64}")
 _URL: Final = re.compile(r"https?://[!-~]+")
 
 
@@ -86,9 +87,13 @@ class Push:
             raise ValueError(f"amount_kes must be 1 to {AMOUNT_KES_MAX}")
         _check_text("reference", self.reference, REFERENCE_CHARS_MAX)
         _check_text("description", self.description, DESCRIPTION_CHARS_MAX)
-        # Daraja answers "Invalid CallBackURL" to spaces and to angle brackets.
-        if not _URL.fullmatch(self.callback_url) or set(self.callback_url) & set("<>\"'"):
-            raise ValueError("callback_url must be an http(s) address without spaces or brackets")
+        check_url("callback_url", self.callback_url)
+
+
+def check_url(field: str, url: str) -> None:
+    """Daraja answers "Invalid CallBackURL" to spaces and to angle brackets. Raises ValueError."""
+    if not _URL.fullmatch(url) or set(url) & set("<>\"'"):
+        raise ValueError(f"{field} must be an http(s) address without spaces or brackets")
 
 
 def _check_text(field: str, text: str, chars_max: int) -> None:
@@ -105,6 +110,80 @@ class Token:
     value: str
     issued_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Initiator:
+    """
+    Who asks in the organisation's name: the API operator's user name in the M-PESA portal, and its
+    password as `mpesa.credential.security_credential` locks it.
+
+    Raises:
+        ValueError: names the field that is wrong, never its value.
+    """
+
+    name: str
+    credential: SecretStr
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("initiator must be a plain user name")
+        if not self.credential.get_secret_value():
+            raise ValueError("the security credential must not be empty")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ResultUrls:
+    """
+    Where Safaricom posts how a request ended, and where that it did not get to it.
+
+    Raises:
+        ValueError: an address is none.
+    """
+
+    result_url: str
+    timeout_url: str
+
+    def __post_init__(self) -> None:
+        for url in (self.result_url, self.timeout_url):
+            check_url("an address", url)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Ack:
+    """Daraja took a request whose result comes later. It is *not* done."""
+
+    originator_conversation_id: str | None
+    conversation_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PulledRow:
+    """
+    One payment as Pull Transactions lists it.
+
+    `amount_cents` is integer cents; `paid_at` aware UTC; `payer` as said, whole or masked, or "".
+    """
+
+    receipt: str
+    paid_at: datetime
+    amount_cents: int
+    payer: str
+    account_reference: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PulledPage:
+    """A page of the list. `unreadable` counts the rows of it that are none."""
+
+    rows: tuple[PulledRow, ...]
+    unreadable: int
+
+    @property
+    def size(self) -> int:
+        """How far the next page's offset is from this one's; 0 at the end."""
+        return len(self.rows) + self.unreadable
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,5 +1,6 @@
 """Kenyan mobile numbers: read as people write them, masked, and found in text to be hidden."""
 
+import hashlib
 import re
 import unicodedata
 from enum import StrEnum
@@ -171,3 +172,29 @@ def _is_foreign(digits: str) -> bool:
     except phonenumbers.NumberParseException:
         return False
     return abroad.country_code != 254 and phonenumbers.is_valid_number(abroad)
+
+
+_STARRED: Final = re.compile(r"([0-9]{0,6})\*{2,8}([0-9]{2,6})")
+_HASHED: Final = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def may_be(said: str, phone: str) -> bool | None:
+    """
+    Whether *said*, a number as Safaricom shows it, may be *phone* (2547…, twelve digits).
+
+    Whole, masked in any width (2547****126, 0712***678) or hashed with SHA-256. A mask that fits
+    proves nothing; None where *said* cannot be compared.
+    """
+    bare = "".join(said.partition(" - ")[0].split()).lstrip("+")
+    if _HASHED.fullmatch(bare):
+        forms = (phone, f"0{phone[3:]}", f"+{phone}")
+        return bare.lower() in {hashlib.sha256(form.encode()).hexdigest() for form in forms}
+    if shown := _STARRED.fullmatch(bare):
+        head, tail = shown.groups()
+        national = f"0{phone[3:]}"
+        starts = phone.startswith(head) or national.startswith(head)
+        return starts and phone.endswith(tail)
+    try:
+        return read_phone(bare) == phone
+    except BadPhone:
+        return None

@@ -96,10 +96,16 @@ class Transport:
         return await self._request("GET", path, None, authorization=authorization, deadline=None)
 
     async def post(
-        self, path: str, body: bytes, *, authorization: str, deadline: Deadline | None = None
+        self,
+        path: str,
+        body: bytes,
+        *,
+        authorization: str,
+        deadline: Deadline | None = None,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> Reply:
         """
-        Send JSON once and read the whole reply, at most 64 KiB of it.
+        Send JSON once and read the whole reply, at most *bytes_max* (64 KiB) of it.
 
         Raises:
             Unreachable: nothing left: no name, no connection, no TLS.
@@ -107,7 +113,12 @@ class Transport:
             Lost: something left.
         """
         return await self._request(
-            "POST", path, body, authorization=authorization, deadline=deadline
+            "POST",
+            path,
+            body,
+            authorization=authorization,
+            deadline=deadline,
+            bytes_max=bytes_max,
         )
 
     async def _request(
@@ -118,6 +129,7 @@ class Transport:
         *,
         authorization: str,
         deadline: Deadline | None,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> Reply:
         headers = {
             "Accept": "application/json",
@@ -137,7 +149,7 @@ class Transport:
                 allow_redirects=False,
                 timeout=self._timeouts(deadline),
             ) as response:
-                return await _read(response)
+                return await _read(response, bytes_max)
         except (Lost, TooLate):
             raise
         except Exception as exc:
@@ -188,23 +200,23 @@ async def open_transport(base_url: str, *, timeout_s: float) -> AsyncIterator[Tr
         yield Transport(session, base_url, timeout_s=timeout_s)
 
 
-async def _read(response: ClientResponse) -> Reply:
-    body = await response.content.read(BODY_BYTES_MAX + 1)
-    while not response.content.at_eof() and len(body) <= BODY_BYTES_MAX:
-        body += await response.content.read(BODY_BYTES_MAX + 1 - len(body))
-    if len(body) > BODY_BYTES_MAX:
+async def _read(response: ClientResponse, bytes_max: int) -> Reply:
+    body = await response.content.read(bytes_max + 1)
+    while not response.content.at_eof() and len(body) <= bytes_max:
+        body += await response.content.read(bytes_max + 1 - len(body))
+    if len(body) > bytes_max:
         response.close()
         raise Lost("the reply is too long")
     if response.headers.get("Content-Encoding", "identity").lower() in ("gzip", "deflate"):
-        body = _inflate(body)
+        body = _inflate(body, bytes_max)
     return Reply(response.status, body, _retry_after_s(response.headers.get("Retry-After", "")))
 
 
-def _inflate(packed: bytes) -> bytes:
+def _inflate(packed: bytes, bytes_max: int) -> bytes:
     """We ask for plain replies; a proxy that packs them anyway may not blow us up with them."""
     inflater = zlib.decompressobj(wbits=47)
     try:
-        plain = inflater.decompress(packed, BODY_BYTES_MAX)
+        plain = inflater.decompress(packed, bytes_max)
     except zlib.error:
         raise Lost("the reply is packed and damaged") from None
     if inflater.unconsumed_tail or not inflater.eof:

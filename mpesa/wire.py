@@ -22,7 +22,7 @@ from mpesa.errors import (
     Throttled,
     Unreachable,
 )
-from mpesa.models import Accepted, Account, Push, QueryAnswer, Token
+from mpesa.models import Accepted, Account, Ack, Push, QueryAnswer, Token
 from mpesa.rejections import UNCLEAR, Rejection, Verdict, look_up_error, look_up_fault
 from mpesa.results import Meaning, look_up
 
@@ -40,6 +40,7 @@ _ID: Final = re.compile(r"[!-~]{1,128}")
 _CODE: Final = re.compile(r"(?!.*[0-9]{9})[A-Za-z0-9._-]{1,60}")
 _REQUEST_ID: Final = re.compile(r"(?!ws_CO)[A-Za-z0-9-]{1,64}")
 _WORD: Final = re.compile(r"[\[(]?[A-Za-z']{1,24}[\])]?[.,:;]?|-")
+_YES: Final = re.compile(r"0{1,8}|1000")  # the list of payments says 1000
 _DECLINED: Final = re.compile(r"(?=.*[1-9])[A-Za-z_]{0,8}[0-9.]{1,12}")
 
 
@@ -130,7 +131,7 @@ def decipher_push(reply: Reply) -> Accepted | TokenRefused:
     body = read_object(reply.body)
     if isinstance(body, Unreadable):
         raise _decipher_unreadable(reply, body)
-    rejection = _rejection(body, reply.status)
+    rejection = rejection_of(body, reply.status)
     if rejection is not None:
         return _reject(rejection, body, reply)
     code = body.get("ResponseCode")
@@ -151,6 +152,37 @@ def decipher_push(reply: Reply) -> Accepted | TokenRefused:
     raise OutcomeUnknown(f"HTTP {reply.status} that neither accepts nor refuses the push")
 
 
+def decipher_ack(reply: Reply) -> Ack | TokenRefused:
+    """
+    Read the reply to a request whose result comes later, or to one that registers addresses.
+
+    Raises:
+        Refused: a documented no; Throttled when only the timing was wrong.
+        OutcomeUnknown: everything that is not clearly a yes or a no.
+    """
+    body = read_object(reply.body)
+    if isinstance(body, Unreadable):
+        raise _decipher_unreadable(reply, body)
+    rejection = rejection_of(body, reply.status)
+    if rejection is not None:
+        return _reject(rejection, body, reply)
+    # The registration of addresses is answered with a misspelt key, and with no code at all.
+    originator = body.get("OriginatorConversationID", body.get("OriginatorCoversationID"))
+    conversation = body.get("ConversationID")
+    code = body.get("ResponseCode")
+    named = _is_id(originator) or _is_id(conversation)
+    yes = (code == 0 and type(code) is int) or (isinstance(code, str) and _YES.fullmatch(code))
+    if 200 <= reply.status < 300 and (yes or (code is None and named)):
+        return Ack(
+            str(originator) if _is_id(originator) else None,
+            str(conversation) if _is_id(conversation) else None,
+        )
+    written = str(code) if isinstance(code, str | int) and not isinstance(code, bool) else ""
+    if _DECLINED.fullmatch(written) and reply.status < 500:
+        raise Refused("Daraja did not accept it.", meaning=Meaning.UNLISTED, code=_code(written))
+    raise OutcomeUnknown(f"HTTP {reply.status} that neither accepts nor refuses the request")
+
+
 def decipher_query(reply: Reply, checkout_request_id: str) -> QueryAnswer | TokenRefused:
     """
     Read the reply to a query about `checkout_request_id`.
@@ -164,7 +196,7 @@ def decipher_query(reply: Reply, checkout_request_id: str) -> QueryAnswer | Toke
     body = read_object(reply.body)
     if isinstance(body, Unreadable):
         raise _no_answer(f"HTTP {reply.status}: {body.reason}", reply)
-    rejection = _rejection(body, reply.status)
+    rejection = rejection_of(body, reply.status)
     if rejection is not None and rejection.verdict is Verdict.TOKEN_REFUSED:
         return TokenRefused(_error_code(body), _request_id(body))
     if rejection is not None or reply.status != 200:
@@ -225,7 +257,7 @@ def _lifetime_s(written: object) -> int:
     return _TOKEN_LIFETIME_S
 
 
-def _rejection(body: dict[str, object], status: int) -> Rejection | None:
+def rejection_of(body: dict[str, object], status: int) -> Rejection | None:
     """What an error body says; None when the body is not one."""
     if body.get("errorCode"):
         if body.get("ResponseCode") in ("0", 0):

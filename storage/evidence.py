@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,7 @@ __all__ = [
     "claim_receipts",
     "read_evidence",
     "receipt_holders",
+    "take_receipts",
 ]
 
 ORPHANS_PER_PAYMENT = 20
@@ -130,6 +131,16 @@ def claim_receipts(
         for receipt, payment_id, at in claims
     ]
     return list(connection.execute(_CLAIM[connection.dialect.name], rows).scalars())
+
+
+def take_receipts(connection: Connection, claims: Sequence[tuple[str, str, datetime]]) -> None:
+    """Give (receipt, payment, at), whoever held it: Safaricom's books outrank what was posted."""
+    for receipt, payment_id, at in claims:
+        connection.execute(
+            update(receipts)
+            .where(receipts.c.receipt == receipt)
+            .values(payment_id=payment_id, at=at)
+        )
 
 
 class EvidenceBook:

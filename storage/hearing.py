@@ -34,6 +34,7 @@ class Admitted:
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of Payment
     checkout_id: str | None = None  # to be the payment's own from now on
     claims_receipt: str | None = None
+    outranks: bool = False  # the claim counts even where another payment holds the receipt
     notices: tuple[NewNotice, ...] = ()
 
 

@@ -142,6 +142,7 @@ class Lines:
             payments.c.intent_id == intents.c.id,
             intents.c.asked_by == by,
             payments.c.created_at > since,
+            payments.c.begun_at.is_not(None) | payments.c.status.in_(OPEN),  # not paid by hand
             payments.c.status.not_in((Status.REFUSED, Status.VOID)),
             or_(own_line.is_(None), payments.c.line_id != own_line),
         )

@@ -16,6 +16,7 @@ from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
 from storage.privacy import PrivacyBook
+from storage.record import Record
 from storage.shared import Shared
 from storage.touched import Touched
 
@@ -36,6 +37,7 @@ class Tx:
         self.drafts = Drafts(connection, crypt)
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
+        self.record = Record(connection, crypt)
         self.touched = Touched(connection)
         self.health = HealthBook(connection)
         self.privacy = PrivacyBook(connection, crypt)

@@ -16,7 +16,13 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from storage.crypt import Crypt
-from storage.evidence import add_evidence, claim_receipts, read_evidence, receipt_holders
+from storage.evidence import (
+    add_evidence,
+    claim_receipts,
+    read_evidence,
+    receipt_holders,
+    take_receipts,
+)
 from storage.hearing import Admitted, Decide, Outcome, Seen, Unit
 from storage.moves import PAYMENT_COLUMNS, changed, payment_of, write_payments
 from storage.notices import owe_notices
@@ -75,6 +81,7 @@ class _Case:
     evidence: list[Evidence]
     fresh: list[Evidence] = field(default_factory=list)
     claims: list[tuple[str, str, datetime]] = field(default_factory=list)
+    takes: list[tuple[str, str, datetime]] = field(default_factory=list)
     notices: list[NewNotice] = field(default_factory=list)
     checkout_id: bytes | None = None
 
@@ -170,6 +177,7 @@ class Settling:
         claims = [claim for case in cases for claim in case.claims]
         if claims and len(claim_receipts(connection, claims)) != len(claims):
             raise Stale("a receipt was taken a moment ago")
+        take_receipts(connection, [take for case in cases for take in case.takes])
         moves = [
             (case.before, case.now, case.checkout_id)
             for case in cases
@@ -240,6 +248,9 @@ class Settling:
         if receipt is not None and receipt not in self._receipt_holders:
             self._receipt_holders[receipt] = unit.payment_id
             case.claims.append((receipt, unit.payment_id, admitted.evidence[0].at))
+        elif receipt is not None and admitted.outranks:
+            self._receipt_holders[receipt] = unit.payment_id
+            case.takes.append((receipt, unit.payment_id, admitted.evidence[0].at))
         alone_is_enough = case.now.amount_kes <= case.now.confirm_above_kes
         credits = alone_is_enough and any(
             each.kind is Kind.CALLBACK_PAID and not each.held for each in admitted.evidence

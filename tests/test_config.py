@@ -9,6 +9,8 @@ from typing import Protocol
 import pytest
 
 from bot.config import Config, ConfigError, load_config
+from bot.config_record import initiator_of
+from mpesa.simulator.vault import vault
 
 GOOD = """
 [telegram]
@@ -377,3 +379,86 @@ def test_a_config_is_frozen(write_config: WriteConfig) -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         setattr(config.mpesa, "shortcode", "600000")  # noqa: B010 - mypy would refuse a plain one
+
+
+RECORD = """
+initiator = "testapi"
+initiator_password = "a-password-of-theirs"
+certificate = "{certificate}"
+"""
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    path = tmp_path / "safaricom.cer"
+    path.write_bytes(vault().certificate)
+    return path
+
+
+def with_record(text: str) -> tuple[str, str]:
+    return ("[webhook]", f"{text}\n[webhook]")
+
+
+def test_the_record_is_off_unless_it_is_set(write_config: WriteConfig) -> None:
+    mpesa = load_config(write_config()).mpesa
+
+    assert not mpesa.asks_status
+    assert (mpesa.pull, mpesa.c2b, mpesa.reversals) == (False, "off", False)
+
+
+def test_the_three_keys_of_the_initiator_make_a_credential(
+    write_config: WriteConfig, certificate: Path
+) -> None:
+    config = load_config(
+        write_config(with_record(RECORD.format(certificate=certificate)), ("[900]", "[900, 901]"))
+    )
+    initiator = initiator_of(config)
+
+    assert config.mpesa.asks_status
+    assert initiator is not None
+    assert vault().opens(initiator.credential.get_secret_value()) == "a-password-of-theirs"
+    assert "a-password-of-theirs" in config.secrets()
+    assert "a-password-of-theirs" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "what"),
+    [
+        ('initiator = "testapi"', "mpesa.initiator_password", "the three make one"),
+        ('initiator = "testapi"', "mpesa.certificate", "the three make one"),
+        ('initiator_password = "x"', "mpesa.initiator", "the three make one"),
+        ('certificate = "{certificate}"', "mpesa.initiator", "the three make one"),
+        ('initiator = "two words"', "mpesa.initiator", "API operator"),
+        (
+            RECORD.replace("{certificate}", "{certificate}.gone"),
+            "mpesa.certificate",
+            "cannot be read",
+        ),
+        (RECORD.replace("{certificate}", "{other}"), "mpesa.certificate", "no X.509 certificate"),
+        ("pull = true", "mpesa.pull_number", "is required with mpesa.pull"),
+        ('pull_number = "0712345678"', "mpesa.pull_number", "goes with mpesa.pull"),
+        ('pull = true\npull_number = "12"', "mpesa.pull_number", "Kenyan mobile number"),
+        ('c2b = "v3"', "mpesa.c2b", "'off', 'v1' or 'v2'"),
+        ("reversals = true", "mpesa.reversals", "needs mpesa.initiator"),
+        ("reversals = true", "mpesa.reversals", "two operators"),
+    ],
+)
+def test_a_half_configured_record_is_refused_by_its_key(
+    write_config: WriteConfig, certificate: Path, text: str, key: str, what: str
+) -> None:
+    other = certificate.with_name("other.cer")
+    other.write_text("<html>sign in</html>")
+    text = text.replace("{certificate}", str(certificate)).replace("{other}", str(other))
+
+    lines = problems(write_config(with_record(text)))
+
+    assert any(line.startswith(f"{key}: ") and what in line for line in lines), lines
+    assert not any("a-password-of-theirs" in line for line in lines)
+
+
+def test_a_number_of_the_business_is_written_as_safaricom_wants_it(
+    write_config: WriteConfig,
+) -> None:
+    text = 'pull = true\npull_number = "0712 345 678"'
+
+    assert load_config(write_config(with_record(text))).mpesa.pull_number == "254712345678"

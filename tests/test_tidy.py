@@ -34,16 +34,21 @@ def may(ours: str = "", others: str = "") -> MayImport:
 
 
 EVERYTHING = may("bot mpesa storage", "click pydantic pydantic_core pydantic_settings sqlalchemy")
-MPESA_VALUES = "mpesa.errors mpesa.models mpesa.phones mpesa.results"
+MPESA_VALUES = (
+    "mpesa.async_results mpesa.c2b mpesa.errors mpesa.models mpesa.org_results mpesa.phones"
+    " mpesa.results mpesa.statement"
+)
 
 # The direction reads off this table. The nearest row above a file counts.
 TABLE = {
-    "mpesa": may("", "aiohttp cryptography phonenumbers pydantic yarl"),
+    "mpesa": may("", "aiohttp cryptography phonenumbers pydantic python_calamine xlsxwriter yarl"),
     "storage": may("", "aiosqlite alembic asyncpg cryptography sqlalchemy"),
     "bot/core": may(f"storage {MPESA_VALUES}"),
     "bot/chat": may("bot.core bot.texts bot.documents storage.records", "markupsafe telegram"),
     "bot/web": may(
-        "bot.core bot.texts bot.documents mpesa.callbacks mpesa.errors storage.records", "aiohttp"
+        "bot.core bot.texts bot.documents mpesa.async_results mpesa.c2b"
+        " mpesa.callbacks mpesa.errors storage.records",
+        "aiohttp",
     ),
     "bot/web/telegram.py": may("bot.core bot.web", "aiohttp telegram"),
     "bot/documents": may(
@@ -62,6 +67,8 @@ TABLE = {
     "bot/config.py": EVERYTHING,
     "bot/config_checks.py": EVERYTHING,
     "bot/config_keys.py": EVERYTHING,
+    "bot/config_record.py": EVERYTHING,
+    "bot/reconciling.py": EVERYTHING,
     "bot/jobs.py": may("bot.core bot.chat.notices", "apscheduler"),
     "bot/machine.py": EVERYTHING,
     "bot/metrics.py": may("bot.core storage.hearing storage.records", "prometheus_client"),
@@ -76,6 +83,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # too, and the playground's people have such ids. Docstrings and comments are free.
 CODE_TABLES = (
     *("mpesa/results.py", "mpesa/rejections.py", "mpesa/wire.py", "mpesa/simulator/"),
+    *("mpesa/org_results.py", "mpesa/org_wire.py"),
     "bot/playground/",
 )
 RESULT_CODES = {

@@ -16,6 +16,7 @@ from bot.core.ports import Clock, Collector
 from bot.core.post import Post
 from bot.core.privacy import Privacy
 from bot.core.reconcile import Reconcile
+from bot.core.record_desk import RecordDesk
 from bot.core.review import Review
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
@@ -41,6 +42,7 @@ class Core:
     touched: TouchedSubjects
     health: Health
     privacy: Privacy
+    record: RecordDesk
     collector: Collector
     clock: Clock
     operators: frozenset[int]

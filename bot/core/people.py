@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -21,7 +22,11 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["People", "close"]
+__all__ = ["People", "close", "receipts_in"]
+
+# Ten letters and digits, some of each: a word alone is none, nor is a phone.
+RECEIPT = re.compile(r"\b(?=[A-Z0-9]*[0-9])(?=[A-Z0-9]*[A-Z])[A-Z0-9]{10}\b", re.ASCII)
+RECEIPTS_MAX = 2
 
 
 async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
@@ -35,6 +40,11 @@ async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
         await tx.notices.say(closing.replies, keys=keys, now=now)
     if closing.update_id is not None:
         await tx.inbox.done(closing.update_id, at=now)
+
+
+def receipts_in(text: str) -> list[str]:
+    """What in a pasted message may be a receipt, in its order; few, for anybody may paste."""
+    return list(dict.fromkeys(RECEIPT.findall(text.upper())))[:RECEIPTS_MAX]
 
 
 class People:
@@ -162,6 +172,8 @@ class People:
         await self._store.submit(Unit(payment_id=payment_id, admit=admit), self._settle)
 
         async def run(tx: Tx) -> None:
+            for receipt in receipts_in(text):
+                await tx.record.claim(receipt, payment_id, by=by, at=now)
             chats = {reply.chat_id for reply in closing.replies}
             for chat_id in chats:
                 await tx.drafts.drop(chat_id=chat_id, person_id=by)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from mpesa.models import Accepted, Push, QueryAnswer
+from mpesa.models import Accepted, Ack, PulledPage, Push, QueryAnswer, ResultUrls
 
-__all__ = ["Clock", "Collector", "Daraja", "Ids", "Pace"]
+__all__ = ["BackOffice", "Clock", "Collector", "Daraja", "Ids", "Pace"]
 
 # No 0 O 1 I: people read these aloud and type them by hand.
 REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -40,6 +40,34 @@ class Daraja(Protocol):
 
     async def query(self, checkout_request_id: str) -> QueryAnswer:
         """Ask what became of a push. Raises NoAnswer."""
+        ...
+
+
+class BackOffice(Protocol):
+    """Safaricom's services beside payments. `mpesa.back_office.BackOffice` is one."""
+
+    async def ask_status(self, receipt: str, urls: ResultUrls) -> Ack:
+        """Ask, to be answered later. Raises NotSent, Refused, OutcomeUnknown."""
+        ...
+
+    async def reverse(
+        self, receipt: str, amount_kes: int, urls: ResultUrls, *, remarks: str
+    ) -> Ack:
+        """Give back, once. Raises NotSent, Refused, OutcomeUnknown."""
+        ...
+
+    async def register_urls(
+        self, version: Literal["v1", "v2"], *, confirmation_url: str, validation_url: str
+    ) -> Ack:
+        """Say where payments by hand are told. Raises NotSent, Refused, OutcomeUnknown."""
+        ...
+
+    async def register_pull(self, *, nominated_number: str, callback_url: str) -> Ack:
+        """Open the list of payments. Raises NotSent, Refused, OutcomeUnknown."""
+        ...
+
+    async def pull(self, *, since: datetime, until: datetime, offset: int = 0) -> PulledPage:
+        """A page of the list. Raises NoAnswer."""
         ...
 
 

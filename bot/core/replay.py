@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.core.settle import RECEIPT_HELD, Standing, stand
+from bot.core.settle import POSITIVES, RECEIPT_HELD, Standing, stand
 from storage.reading import Kept
 from storage.records import Kind
 
@@ -57,12 +57,10 @@ def differences(kept: Kept) -> Iterator[Difference]:
     for field, (was, should_be) in pairs.items():
         if was != should_be:
             yield Difference(stored.id, field, _shown(was), _shown(should_be))
-    named = {each.receipt for each in kept.evidence if each.receipt is not None}
-    own = {
-        each.receipt
-        for each in kept.evidence
-        if each.receipt is not None and each.reason != RECEIPT_HELD
-    }
+    yes = [each for each in kept.evidence if each.kind in POSITIVES]
+    moved = {each.receipt for each in kept.evidence if each.kind is Kind.RECEIPT_MOVED}
+    named = {each.receipt for each in yes if each.receipt is not None} - moved
+    own = {each.receipt for each in yes if each.receipt in named and each.reason != RECEIPT_HELD}
     for receipt in sorted(own - kept.holds):
         holder = kept.holders.get(receipt)
         yield Difference(stored.id, f"holder of {receipt}", _shown(holder), stored.id)

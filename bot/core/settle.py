@@ -5,11 +5,12 @@ Settle: the only place that decides where a payment stands, from all its evidenc
 (its amount, its confirm limit P, when it was begun). It looks at no status that was stored
 before, so no order, repetition or replay of the same evidence can change its answer.
 
-1. A credit needs proof: the record; an operator; a query that says paid (for an amount of at
-   most P, or taken after the prompt's life, or beside a trusted success); or a trusted success
-   of at most P that is not held. Credits are never undone by more evidence: a no beside a
-   credit only adds the word *contradicted*. Only a reversal, which is an entry of its own, takes
-   money out of a credit again; it stays *paid*, and counts for what is left.
+1. A credit needs proof: the record (a row of it may be held for a person); an operator; a query
+   that says paid (for an amount of at most P, or taken after the prompt's life, or beside a
+   trusted success); or a trusted success of at most P that is not held. Credits are never undone
+   by more evidence: a no beside a credit only adds the word *contradicted*. Only a reversal, which
+   is an entry of its own, takes money out of a credit again; it stays *paid*, and counts for what
+   is left.
 2. A yes that is not proof is *confirming*; with a no beside it, *review*. No machine writes a
    yes off.
 3. A no alone is believed at once, and yields to any later yes. If only a callback said it, we
@@ -98,7 +99,7 @@ def _credits(payment: Payment, each: Evidence, evidence: Sequence[Evidence]) -> 
     small = payment.amount_kes <= payment.confirm_above_kes
     match each.kind:
         case Kind.RECORD_PAID | Kind.OPERATOR_PAID:
-            return True
+            return not each.held  # held: it is in our account, and a person says whose it is
         case Kind.CALLBACK_PAID:
             return small and not each.held
         case Kind.QUERY_PAID if not each.held:
@@ -122,7 +123,11 @@ def _confirms(payment: Payment, credit: Evidence, evidence: Sequence[Evidence]) 
 
 
 def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evidence]) -> Standing:
-    best = min(credits, key=lambda each: (CREDIT_RANK.index(each.kind), *_age(each)))
+    gone = _moved_receipts(evidence)
+    best = min(
+        credits,
+        key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),
+    )
     asked_cents = payment.amount_kes * 100
     arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents
     reversed_cents = _reversed_cents(evidence, arrived_cents)
@@ -133,7 +138,8 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
         words.add(Word.TWICE)
     if not _has(evidence, Kind.BEGUN, Kind.ACCEPTED):
         words.add(Word.BY_HAND)
-    if _has(evidence, Kind.CONTRADICTED, Kind.OPERATOR_VOID, *NEGATIVES):
+    another_payments = all(each.receipt in gone for each in credits)
+    if another_payments or _has(evidence, Kind.CONTRADICTED, Kind.OPERATOR_VOID, *NEGATIVES):
         words.add(Word.CONTRADICTED)
     if _has(evidence, Kind.REVERSED):
         words.add(Word.REVERSED)
@@ -175,7 +181,8 @@ def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
         since = [each for each in positives if each.at > written_off_at]
         return (Status.REVIEW, since) if since else (Status.VOID, voids)
     if positives:
-        return (Status.REVIEW if of(*NEGATIVES) else Status.CONFIRMING), positives
+        in_doubt = of(*NEGATIVES) or any(each.kind is Kind.RECORD_PAID for each in positives)
+        return (Status.REVIEW if in_doubt else Status.CONFIRMING), positives
     # A callback says more than a query: it is about this very push and is said once.
     said_no = of(Kind.CALLBACK_FAILED) or of(Kind.QUERY_FAILED)
     if said_no:
@@ -194,7 +201,7 @@ def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
 
 
 def _receipt(evidence: Sequence[Evidence], best: Evidence | None) -> str | None:
-    if best is not None and best.receipt is not None and best.reason != RECEIPT_HELD:
+    if best is not None and best.receipt in _receipts(evidence):
         return best.receipt
     return min(_receipts(evidence), default=None)
 
@@ -206,7 +213,17 @@ def _receipts(evidence: Sequence[Evidence]) -> set[str]:
 
 def _own_successes(evidence: Sequence[Evidence]) -> list[Evidence]:
     """Without those whose receipt, and so whose time, belongs to another payment."""
-    return [each for each in evidence if each.kind in POSITIVES and each.reason != RECEIPT_HELD]
+    gone = _moved_receipts(evidence)
+    return [
+        each
+        for each in evidence
+        if each.kind in POSITIVES and each.reason != RECEIPT_HELD and each.receipt not in gone
+    ]
+
+
+def _moved_receipts(evidence: Sequence[Evidence]) -> set[str | None]:
+    """Receipts that Safaricom's books, or a person, gave to another payment."""
+    return {each.receipt for each in evidence if each.kind is Kind.RECEIPT_MOVED}
 
 
 def _has(evidence: Sequence[Evidence], *kinds: Kind) -> bool:

@@ -14,6 +14,8 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.core.hear import Hear
+from bot.core.ways import Ways
+from bot.web.books import RecordPosts
 from bot.web.callbacks import Callbacks, not_found
 from bot.web.guard import BODY_TIMEOUT_S, Network, is_local
 from bot.web.telegram import TelegramDoor
@@ -44,6 +46,7 @@ class Counting(Protocol):
 def build_web(
     hear: Hear,
     *,
+    ways: Ways | None = None,
     ready: Callable[[], bool],
     trusted_proxies: Sequence[str] = (),
     telegram: TelegramDoor | None = None,
@@ -55,6 +58,10 @@ def build_web(
     callbacks = Callbacks(hear, networks, body_timeout_s)
     app = web.Application(middlewares=[_plain, *([] if counting is None else [_counted(counting)])])
     app.router.add_post("/c/{address}", callbacks.post)
+    if ways is not None:
+        posts = RecordPosts(ways, networks, body_timeout_s)
+        app.router.add_post("/t/{address}", posts.result)
+        app.router.add_post("/b/{mac}", posts.by_hand)
     if telegram is not None:
         app.router.add_post("/telegram", telegram.post)
 

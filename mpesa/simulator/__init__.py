@@ -80,16 +80,27 @@ In `SimulatorSettings`: `pending` for all queries, `query_rate=QueryRate()` for 
 (5 in 60 s, one at a time, then 429), `blocks_lines`, and `returns_test_money`: at midnight, East
 Africa Time, everything paid goes back as rows of kind `reversal` with reason `overnight`.
 
+The organisation's own services: Transaction Status, Reversal, C2B addresses (`settings.c2b` says
+which version), and Pull Transactions. Initiator `testapi`, password `demo-initiator`, locked with
+`simulator.org.certificate`. What is paid by hand (`pay_by_hand`) is told to the registered
+confirmation address, first asked about with `c2b_validates`, and stands in the list; with
+`c2b_tells_pushes` prompts that were paid are told, too. Faults at the endpoints `status`,
+`reversal`, `pull`, `register` as above; what is posted later takes `callback` (`never`, `twice`,
+`timeout`: to the QueueTimeOutURL) and `callback_late_s`; `c2b` is the endpoint of confirmations.
+`Portal(books, settings).export()` gives the statement as the portal exports it, CSV or XLSX.
+
 Control calls over HTTP, JSON in and out: `GET /control/state`, `/control/statement`,
-`/control/pushes`, `/control/deliveries`; `PUT /control/phones/<phone>` (behaviour, result_code,
-next_time, balance_kes, pin); `POST /control/phones/<phone>/answer` (action pin, cancel or ignore,
-and pin); `POST /control/phones/<phone>/pay-by-hand` (amount_kes, account_reference);
+`/control/pushes`, `/control/deliveries`, `/control/posts`, `/control/certificate`,
+`/control/portal.csv`, `/control/portal.xlsx`; `PUT /control/phones/<phone>` (behaviour,
+result_code, next_time, balance_kes, pin); `POST /control/phones/<phone>/answer` (action pin,
+cancel or ignore, and pin); `POST /control/phones/<phone>/pay-by-hand` (amount_kes,
+account_reference);
 `POST` and `DELETE /control/faults` (when, fault, endpoint, times, phone, amount_kes);
 `POST /control/expire-token`, `/control/return-test-money`, `/control/reverse` (receipt).
 """
 
 from mpesa.simulator.books import Books, ReversalReason, Row, RowKind
-from mpesa.simulator.callbacks import Delivery
+from mpesa.simulator.callbacks import Delivery, Posted
 from mpesa.simulator.changes import Change, Changes, Topic
 from mpesa.simulator.clock import EAT, Clock, ManualClock, RealClock
 from mpesa.simulator.control import phone_json, row_json
@@ -102,6 +113,7 @@ from mpesa.simulator.faults import (
     ReplyFault,
 )
 from mpesa.simulator.handsets import Behaviour, Handset, Prompt, Sms
+from mpesa.simulator.portal import Portal, PortalExport
 from mpesa.simulator.pushes import PushOrder, PushRecord
 from mpesa.simulator.settings import QueryRate, SimulatorSettings
 from mpesa.simulator.simulator import Simulator, serve
@@ -121,6 +133,9 @@ __all__ = [
     "Handset",
     "ManualClock",
     "PendingAnswer",
+    "Portal",
+    "PortalExport",
+    "Posted",
     "Prompt",
     "PushOrder",
     "PushRecord",

@@ -11,7 +11,7 @@ from yarl import URL
 from mpesa.simulator.books import Row
 from mpesa.simulator.changes import Changes, Topic
 from mpesa.simulator.clock import Clock, stamp
-from mpesa.simulator.faults import CallbackFault
+from mpesa.simulator.faults import CallbackFault, Fault
 from mpesa.simulator.outcomes import PAID
 from mpesa.simulator.pushes import PushRecord
 from mpesa.simulator.settings import SimulatorSettings
@@ -30,6 +30,27 @@ class Delivery:
     at: datetime
     http_status: int | None
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One POST that was no push's callback; `about` is `status`, `reversal` or `c2b`."""
+
+    about: str
+    url: str
+    body: str
+    at: datetime
+    http_status: int | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How a POST of ours was answered; `status` is None if nobody did."""
+
+    status: int | None
+    error: str | None = None
+    text: str = ""
 
 
 def callback_body(push: PushRecord, row: Row | None) -> str:
@@ -66,6 +87,7 @@ class Courier:
         self._clock = clock
         self._changes = changes
         self.deliveries: deque[Delivery] = deque(maxlen=REMEMBERED_DELIVERIES)
+        self.posts: deque[Posted] = deque(maxlen=REMEMBERED_DELIVERIES)
 
     async def deliver(
         self, session: aiohttp.ClientSession, push: PushRecord, row: Row | None
@@ -84,31 +106,50 @@ class Courier:
     async def _post(self, session: aiohttp.ClientSession, push: PushRecord, body: str) -> None:
         assert push.order is not None, "an accepted push has an order"
         assert push.checkout_request_id is not None, "an accepted push has ids"
-        at, status, error = self._clock.now(), None, None
-        headers = {
-            "Content-Type": "application/json;charset=UTF-8",
-            "Businessshortcode": push.order.shortcode,
-        }
-        try:
-            async with session.post(
-                # The path may hold a secret segment; Safaricom keeps every byte of it.
-                URL(push.order.callback_url, encoded=True),
-                data=body.encode(),
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._settings.callback_timeout_s),
-            ) as response:
-                status = response.status
-        except (TimeoutError, aiohttp.ClientError, ValueError) as problem:
-            error = type(problem).__name__
+        at = self._clock.now()
+        answer = await self.send(session, push.order.callback_url, body)
         self.deliveries.append(
             Delivery(
                 checkout_request_id=push.checkout_request_id,
                 url=push.order.callback_url,
                 body=body,
                 at=at,
-                http_status=status,
-                error=error,
+                http_status=answer.status,
+                error=answer.error,
             )
         )
         self._changes.announce(Topic.DELIVERY, push.phone)
+
+    async def tell(
+        self, session: aiohttp.ClientSession, about: str, url: str, body: str, fault: Fault
+    ) -> None:
+        """Post a result, or the word about a payment by hand, as its fault says; see `deliver`."""
+        if fault.callback is CallbackFault.NEVER:
+            return
+        await self._clock.sleep(fault.callback_late_s)
+        for _ in range(2 if fault.callback is CallbackFault.TWICE else 1):
+            at = self._clock.now()
+            answer = await self.send(session, url, body)
+            self.posts.append(Posted(about, url, body, at, answer.status, answer.error))
+            self._changes.announce(Topic.DELIVERY)
+
+    async def send(self, session: aiohttp.ClientSession, url: str, body: str) -> Answered:
+        """One POST; never raises for what the other side does."""
+        headers = {
+            "Content-Type": "application/json;charset=UTF-8",
+            "Businessshortcode": self._settings.shortcode,
+        }
+        try:
+            async with session.post(
+                # The path may hold a secret segment; Safaricom keeps every byte of it.
+                URL(url, encoded=True),
+                data=body.encode(),
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._settings.callback_timeout_s),
+            ) as response:
+                return Answered(
+                    response.status, text=(await response.read()).decode("utf-8", "replace")
+                )
+        except (TimeoutError, aiohttp.ClientError, ValueError) as problem:
+            return Answered(None, error=type(problem).__name__)

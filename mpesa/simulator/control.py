@@ -9,9 +9,10 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mpesa.simulator.books import Row
-from mpesa.simulator.callbacks import Delivery
+from mpesa.simulator.callbacks import Delivery, Posted
 from mpesa.simulator.faults import CallbackFault, Endpoint, Fault, PendingAnswer, ReplyFault
 from mpesa.simulator.handsets import Behaviour, Handset
+from mpesa.simulator.portal import Portal
 from mpesa.simulator.pushes import PushRecord
 from mpesa.simulator.safaricom import Safaricom
 
@@ -100,6 +101,8 @@ class Control:
             ("GET", "/control/statement", self._statement),
             ("GET", "/control/pushes", self._pushes),
             ("GET", "/control/deliveries", self._deliveries),
+            ("GET", "/control/posts", self._posts),
+            ("GET", "/control/certificate", self._certificate),
             ("PUT", "/control/phones/{phone}", self._change_phone),
             ("POST", "/control/phones/{phone}/answer", self._answer_prompt),
             ("POST", "/control/phones/{phone}/pay-by-hand", self._pay_by_hand),
@@ -109,7 +112,8 @@ class Control:
             ("POST", "/control/return-test-money", self._return_test_money),
             ("POST", "/control/reverse", self._reverse),
         ]
-        return [web.route(method, path, _as_json(call)) for method, path, call in calls]
+        routes = [web.route(method, path, _as_json(call)) for method, path, call in calls]
+        return [*routes, web.get("/control/portal.{kind:csv|xlsx}", self._portal)]
 
     async def _state(self, _: web.Request) -> dict[str, object]:
         books = self._safaricom.books
@@ -166,10 +170,29 @@ class Control:
 
     async def _pay_by_hand(self, request: web.Request) -> dict[str, object]:
         payment = PaymentByHand.model_validate_json(await request.read())
-        row = self._safaricom.pay_by_hand(
+        row = await self._safaricom.pay_by_hand_if_valid(
             request.match_info["phone"], payment.amount_kes, payment.account_reference
         )
         return {"row": None if row is None else row_json(row)}
+
+    async def _portal(self, request: web.Request) -> web.StreamResponse:
+        if not _from_here(request):
+            return web.json_response({"error": "asked by a page of another site"}, status=403)
+        export = Portal(self._safaricom.books, self._safaricom.settings).export(
+            until=self._safaricom.clock.now()
+        )
+        as_csv = request.match_info["kind"] == "csv"
+        return web.Response(
+            body=export.csv() if as_csv else export.xlsx(),
+            content_type="text/csv" if as_csv else "application/vnd.ms-excel",
+            headers={"Content-Disposition": f'attachment; filename="{export.name}"'},
+        )
+
+    async def _certificate(self, _: web.Request) -> dict[str, object]:
+        return {"certificate": self._safaricom.org.certificate.decode()}
+
+    async def _posts(self, _: web.Request) -> dict[str, object]:
+        return {"posts": [post_json(post) for post in self._safaricom.posts[-LATEST:]]}
 
     async def _set_fault(self, request: web.Request) -> dict[str, object]:
         change = FaultChange.model_validate_json(await request.read())
@@ -266,6 +289,18 @@ def delivery_json(delivery: Delivery) -> dict[str, object]:
         "body": delivery.body,
         "http_status": delivery.http_status,
         "error": delivery.error,
+    }
+
+
+def post_json(post: Posted) -> dict[str, object]:
+    """A result or confirmation that was posted, as the control calls show it."""
+    return {
+        "at": _time(post.at),
+        "about": post.about,
+        "url": post.url,
+        "body": post.body,
+        "http_status": post.http_status,
+        "error": post.error,
     }
 
 

@@ -9,11 +9,16 @@ MOST_SCRIPTED = 10_000
 
 
 class Endpoint(StrEnum):
-    """Daraja's three addresses."""
+    """Daraja's addresses, and what it posts to ours about payments by hand (`C2B`)."""
 
     TOKEN = "token"  # noqa: S105 - an address's name, not a secret
     PUSH = "push"
     QUERY = "query"
+    STATUS = "status"
+    REVERSAL = "reversal"
+    PULL = "pull"
+    REGISTER = "register"
+    C2B = "c2b"
 
 
 class ReplyFault(StrEnum):
@@ -37,11 +42,14 @@ class ReplyFault(StrEnum):
 
 
 class CallbackFault(StrEnum):
-    """What becomes of a push's callback."""
+    """What becomes of a callback, of a later result, or of the word about a payment by hand."""
 
     NEVER = "never"
     TWICE = "twice"
     BEFORE_REPLY = "before-reply"
+    """A push's only."""
+    TIMEOUT = "timeout"
+    """A later result's only: posted to the QueueTimeOutURL, and nothing is done."""
 
 
 class PendingAnswer(StrEnum):
@@ -65,7 +73,9 @@ class Fault:
 
     `slow_s` delays the reply, after the work is done. `callback`, `callback_late_s` and, while the
     push is undecided, `pending` are for pushes. On a query, `pending` is that query's answer
-    whatever the truth is (Safaricom was seen to flap so), but ZERO only while undecided.
+    whatever the truth is (Safaricom was seen to flap so), but ZERO only while undecided. `callback`
+    and `callback_late_s` also serve for what is posted after a status question or a reversal, and,
+    at the endpoint `C2B`, about a payment by hand.
     """
 
     slow_s: float = 0.0

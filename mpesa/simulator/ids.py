@@ -13,6 +13,13 @@ _RECEIPT_STEP = 2_718_281_831
 _YEAR_OF_LETTER_A = 2006
 
 
+def placeholder_receipt(at: datetime) -> str:
+    """What stands in place of a receipt where there is none: its day (EAT), and zeros."""
+    local = at.astimezone(EAT)
+    year = chr(ord("A") + (local.year - _YEAR_OF_LETTER_A) % 26)
+    return f"{year}{chr(ord('A') + local.month - 1)}{_ALPHABET[local.day]}0000000"
+
+
 class Ids:
     """One seeded source of ids: the same seed and the same calls give the same ids."""
 
@@ -56,6 +63,10 @@ class Ids:
             rest, digit = divmod(rest, 36)
             tail = _ALPHABET[digit] + tail
         return f"{year}{month}{_ALPHABET[local.day]}{tail}"
+
+    def conversation(self, at: datetime) -> str:
+        """A ConversationID: the day (EAT), then twenty hex digits."""
+        return f"AG_{at.astimezone(EAT):%Y%m%d}_{self._next('conversation').hex()[:20]}"
 
     def _next(self, kind: str) -> bytes:
         self._issued += 1

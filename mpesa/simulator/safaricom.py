@@ -2,17 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 
 from mpesa.simulator import messages
 from mpesa.simulator.books import Books, ReversalReason, Row
-from mpesa.simulator.callbacks import Courier, Delivery
+from mpesa.simulator.callbacks import Courier, Delivery, Posted
 from mpesa.simulator.changes import Changes, Topic
 from mpesa.simulator.clock import Clock, RealClock, seconds_to_midnight
-from mpesa.simulator.faults import FaultScript
+from mpesa.simulator.faults import Fault, FaultScript
 from mpesa.simulator.handsets import (
     Habit,
     Handset,
@@ -22,6 +23,7 @@ from mpesa.simulator.handsets import (
     plan_for,
 )
 from mpesa.simulator.ids import Ids
+from mpesa.simulator.org import OrgDesk
 from mpesa.simulator.prompting import AcceptedPush, Prompter
 from mpesa.simulator.pushes import PushLog, PushOrder, PushRecord
 from mpesa.simulator.settings import SimulatorSettings
@@ -58,6 +60,7 @@ class Safaricom:
         self._session: aiohttp.ClientSession | None = None
         self._lives: set[asyncio.Task[None]] = set()
         self._broken: list[BaseException] = []
+        self.org = OrgDesk(self)
 
     @property
     def pushes(self) -> list[PushRecord]:
@@ -68,6 +71,11 @@ class Safaricom:
     def deliveries(self) -> list[Delivery]:
         """Every callback posted, oldest first."""
         return list(self._courier.deliveries)
+
+    @property
+    def posts(self) -> list[Posted]:
+        """Every result, confirmation and validation posted, oldest first."""
+        return list(self._courier.posts)
 
     @property
     def phones(self) -> list[Handset]:
@@ -119,10 +127,24 @@ class Safaricom:
             handset=handset,
             plan=self._plan(handset, order),
         )
-        life = asyncio.create_task(self._live(record, accepted))
+        self.start(self._live(record, accepted))
+        self.changes.announce(Topic.PUSH, order.phone)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something happen by itself, until it is done or we close."""
+        life = asyncio.create_task(work)
         self._lives.add(life)
         life.add_done_callback(self._bury)
-        self.changes.announce(Topic.PUSH, order.phone)
+
+    async def tell(self, about: str, url: str, body: str, fault: Fault) -> None:
+        """Post something that is no push's callback."""
+        assert self._session is not None, "nothing is posted unless we are running"
+        await self._courier.tell(self._session, about, url, body, fault)
+
+    async def ask(self, url: str, body: str) -> str:
+        """Post something and read the answer; "" if there is none."""
+        assert self._session is not None, "nothing is posted unless we are running"
+        return (await self._courier.send(self._session, url, body)).text
 
     async def settled(self) -> None:
         """Return when no prompt is open and no callback is still to be delivered.
@@ -135,6 +157,8 @@ class Safaricom:
 
     def pay_by_hand(self, phone: str, amount_kes: int, account_reference: str) -> Row | None:
         """Pay at the Paybill from the phone's menu, without a push; None if the balance is short.
+
+        Told to the business, if it registered an address and we are running.
 
         Raises ValueError unless the amount is whole shillings above zero.
         """
@@ -155,7 +179,16 @@ class Safaricom:
         )
         self.phone(phone).receive(Sms(row.completed_at, text))
         self.changes.announce(Topic.STATEMENT, phone)
+        if self._session is not None:
+            self.org.tell_paid(row)
         return row
+
+    async def pay_by_hand_if_valid(
+        self, phone: str, amount_kes: int, account_reference: str
+    ) -> Row | None:
+        """As `pay_by_hand`, once the business has been asked and does not mind."""
+        welcome = await self.org.validates(self.phone(phone).phone, amount_kes, account_reference)
+        return self.pay_by_hand(phone, amount_kes, account_reference) if welcome else None
 
     def reverse(self, receipt: str) -> Row | None:
         """Reverse one payment as the business may; None if there is nothing to reverse."""
@@ -202,6 +235,8 @@ class Safaricom:
             record.decided_at = self.clock.now()
             self.changes.announce(Topic.PUSH, record.phone)
             row = self.books.row_of_push(accepted.checkout_request_id)
+            if row is not None and self.settings.c2b_tells_pushes:
+                self.org.tell_paid(row)
             await self._courier.deliver(self._session, record, row)
         finally:
             record.told.set()

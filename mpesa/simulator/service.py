@@ -1,6 +1,7 @@
 """Owns the HTTP of the simulator: routes in, Daraja's answers out."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -8,12 +9,18 @@ from mpesa.simulator import answers
 from mpesa.simulator.answers import HttpAnswer
 from mpesa.simulator.control import Control
 from mpesa.simulator.endpoints import Endpoints, Incoming
+from mpesa.simulator.org_endpoints import OrgEndpoints
 from mpesa.simulator.safaricom import Safaricom
 
 LARGEST_BODY = 64 * 1024
 TOKEN_PATH = "/oauth/v1/generate"  # noqa: S105 - an address, not a secret
 PUSH_PATH = "/mpesa/stkpush/v1/processrequest"
 QUERY_PATH = "/mpesa/stkpushquery/v1/query"
+STATUS_PATH = "/mpesa/transactionstatus/v1/query"
+REVERSAL_PATH = "/mpesa/reversal/v1/request"
+REGISTER_PATHS = {"v1": "/mpesa/c2b/v1/registerurl", "v2": "/mpesa/c2b/v2/registerurl"}
+PULL_REGISTER_PATH = "/pulltransactions/v1/register"
+PULL_PATH = "/pulltransactions/v1/query"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,9 +57,31 @@ def application(safaricom: Safaricom) -> web.Application:
     app.router.add_get(TOKEN_PATH, token)
     app.router.add_post(PUSH_PATH, push)
     app.router.add_post(QUERY_PATH, query)
+    app.add_routes(_org_routes(OrgEndpoints(safaricom)))
     app.add_routes(Control(safaricom).routes())
     app.cleanup_ctx.append(run)
     return app
+
+
+def _org_routes(desk: OrgEndpoints) -> list[web.RouteDef]:
+    calls: dict[str, Callable[[Incoming], Awaitable[HttpAnswer]]] = {
+        STATUS_PATH: desk.status,
+        REVERSAL_PATH: desk.reversal,
+        PULL_REGISTER_PATH: desk.register_pull,
+        PULL_PATH: desk.pull,
+        **{
+            path: partial(desk.register, version=version)
+            for version, path in REGISTER_PATHS.items()
+        },
+    }
+
+    def handler(call: Callable[[Incoming], Awaitable[HttpAnswer]]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return _send(request, await call(await _incoming(request)))
+
+        return handle
+
+    return [web.post(path, handler(call)) for path, call in calls.items()]
 
 
 async def _incoming(request: web.Request) -> Incoming:

@@ -50,6 +50,21 @@ class SimulatorSettings:
     returns_test_money: bool = True
     """Whether what was paid comes back at midnight, East Africa Time."""
     remembered_pushes: int = 100_000
+    initiator: str = "testapi"
+    initiator_password: str = "demo-initiator"  # noqa: S105 - made up, and opens nothing but this
+    result_after_s: float = 1.0
+    """How long a status question or a reversal takes to be answered."""
+    receiver_as_second_payer: bool = False
+    """Whether a status names the receiver as a second DebitPartyName, as was seen."""
+    c2b: Literal["v1", "v2"] = "v2"
+    """Which version of payments told by hand the app has: hashed numbers, or masked ones."""
+    c2b_registers_once: bool = False
+    """Whether a second registration of addresses is refused, as in production."""
+    c2b_validates: bool = False
+    """Whether the business is asked before money moves by hand (Safaricom grants it by e-mail)."""
+    c2b_tells_pushes: bool = False
+    """Whether a payment that was prompted for is told like one by hand, too."""
+    pull_page: int = 100
 
     def __post_init__(self) -> None:
         if (self.transaction_type == "till") != (self.till_number is not None):

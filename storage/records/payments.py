@@ -94,6 +94,7 @@ class Kind(StrEnum):
     PROPOSED = "proposed"  # one operator would decide it so; waits for another
     CONTRADICTED = "contradicted"  # a later reply names other ids than a trusted callback did
     REVERSED = "reversed"
+    RECEIPT_MOVED = "receipt-moved"  # the receipt it names turned out to be another payment's
     LAPSED = "lapsed"
 
 
@@ -115,6 +116,9 @@ class Alarm(StrEnum):
     CLAIM = "claim"
     PROPOSED = "proposed"  # an operator waits for another to agree
     KEYS_SHARED = "keys-shared"  # another program uses our Daraja keys
+    UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
+    CREDENTIAL = "credential"  # Safaricom does not accept the initiator
+    CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

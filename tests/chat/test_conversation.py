@@ -45,6 +45,7 @@ from mpesa.results import look_up
 from storage.engine import Store
 from storage.errors import StoreBusy
 from storage.records import PaymentView
+from tests.desk import a_desk
 from tests.stores import TestClock
 
 OPERATOR = 900
@@ -171,6 +172,7 @@ class Office:
             inbox=Inbox(store=store, clock=clock, wake=wake),
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
+            record=a_desk(store, clock, wake=wake),
             touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
             privacy=Privacy(store=store, clock=clock, settings=PrivacySettings(), wake=wake),
             health=Health(

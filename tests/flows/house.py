@@ -250,6 +250,7 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
         post=Post(store=store, clock=clock),
         clock=clock,
         ids=Ids(os.urandom),
+        office=daraja.back_office,
     )
     core = build_core(parts)
     await core.sending.sweep(starting=True)
@@ -283,7 +284,7 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
         timetable=Timetable(jobs),
         jobs=jobs,
     )
-    app = build_web(core.hear, ready=lambda: store.healthy)
+    app = build_web(core.hear, ways=core.record.ways, ready=lambda: store.healthy)
     app.middlewares.append(house.watch_callbacks)
     await stack.enter_async_context(serving(app, host="127.0.0.1", port=config.webhook.port))
     notifier = Notifier(bot=bot, post=core.post, clock=clock, make=Letters(core, paper).make)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mpesa
 from mpesa import errors
+from mpesa.back_office import BackOffice
 from mpesa.client import Daraja
 
 
@@ -31,12 +32,16 @@ def test_whether_a_prompt_may_be_out_is_answered_by_one_branch_each() -> None:
     assert not issubclass(errors.NoAnswer, errors.NotSent | errors.Refused | errors.OutcomeUnknown)
 
 
-def test_the_client_can_ask_for_money_and_send_none() -> None:
-    doors = {name for name, _ in inspect.getmembers(Daraja, inspect.isfunction) if name[0] != "_"}
-    assert doors == {"ready", "push", "query"}
+def test_the_client_can_ask_for_money_and_give_back_but_send_none() -> None:
+    def doors(face: type) -> set[str]:
+        return {name for name, _ in inspect.getmembers(face, inspect.isfunction) if name[0] != "_"}
+
+    assert doors(Daraja) == {"ready", "push", "query"}
+    assert doors(BackOffice) == {"ask_status", "pull", "register_pull", "register_urls", "reverse"}
 
     sources = (
-        Path(mpesa.__file__).parent / name for name in ("client.py", "transport.py", "wire.py")
+        Path(mpesa.__file__).parent / name
+        for name in ("back_office.py", "client.py", "org_wire.py", "transport.py", "wire.py")
     )
     paths = {
         path
@@ -47,4 +52,10 @@ def test_the_client_can_ask_for_money_and_send_none() -> None:
         "/oauth/v1/generate",
         "/mpesa/stkpush/v1/processrequest",
         "/mpesa/stkpushquery/v1/query",
+        "/mpesa/transactionstatus/v1/query",
+        "/mpesa/reversal/v1/request",
+        "/mpesa/c2b/v1/registerurl",
+        "/mpesa/c2b/v2/registerurl",
+        "/pulltransactions/v1/register",
+        "/pulltransactions/v1/query",
     }

@@ -333,7 +333,7 @@ _HEARD = (
     _bug(
         "an amount is rounded",
         "I1",
-        "mpesa/callbacks.py",
+        "mpesa/fields.py",
         "exponent < -2",
         "exponent < -9",
     ),

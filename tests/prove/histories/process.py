@@ -169,11 +169,13 @@ class Process:
         ) as store:
             self.store = store
             background = Background()
+            daraja = self._daraja()
             core = build_core(
                 Parts(
                     config=config,
                     store=store,
-                    daraja=self._daraja(),
+                    daraja=daraja,
+                    office=daraja.back_office,
                     background=background.start,
                     settle=Settle(operators=sorted(config.telegram.operators)),
                     post=Post(store=store, clock=out.clock),

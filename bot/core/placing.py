@@ -1,0 +1,396 @@
+"""
+Placing: which payment a row of Safaricom's record belongs to.
+
+The receipt says it first: the payment that holds it. Then the account that was typed: the push
+reference of one payment whose prompt it may be, or a by-hand reference, which makes a payment of
+its own. Without either it waits for a person: a machine credits nothing for its amount and time.
+Every step may be done again: a row is placed only once it stands there that it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from bot.core.ports import Clock, Ids
+from bot.core.references import ByHand, FindByHand, read_reference
+from bot.core.settle import Settle
+from mpesa.phones import BadPhone, mask, may_be, read_phone
+from storage.engine import Store
+from storage.hearing import Admitted, Outcome, Seen, Unit
+from storage.record import ReceiptTaken
+from storage.records import (
+    Alarm,
+    Evidence,
+    Kind,
+    OpenDifference,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowKind,
+    RowState,
+)
+from storage.tx import Tx
+
+__all__ = ["PROMPTED_WITHIN", "Placed", "Placing"]
+
+log = logging.getLogger(__name__)
+
+PROMPTED_WITHIN = timedelta(minutes=10)
+"""A payment with a push reference is the prompt's own if it was made within this of its push."""
+
+Admit = Callable[[Payment, Seen], Admitted]
+
+SURE = (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
+MASK_CHARS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a row belongs. `open` is what a person must look at, where there is something."""
+
+    state: RowState
+    payment_id: str | None = None
+    open: OpenKind | None = None
+    ours_cents: int | None = None
+
+
+class Placing:
+    """Finds the payment of a row, and tells it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settle: Settle,
+        clock: Clock,
+        ids: Ids,
+        finders: Sequence[FindByHand],
+        confirm_above_kes: int,
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._clock = clock
+        self._ids = ids
+        self._finders = finders
+        self._confirm_above_kes = confirm_above_kes
+
+    async def place(self, row: RecordRow, holder: str | None) -> Placed:
+        """
+        Place one row; *holder* is the payment that holds its receipt, as was seen a moment ago.
+
+        Raises:
+            NotKept: the store could not; the row waits.
+        """
+        if row.kind is RowKind.REVERSAL:
+            return await self._reversal(row)
+        reference = read_reference(row.reference)
+        prompted = None
+        if reference is not None:
+            async with self._store.read() as tx:
+                prompted = await tx.record.push_payment(reference)
+        if holder is not None:
+            if await self._is_anothers(row, holder, prompted, reference):
+                return await self._take_over(row, holder, prompted, reference)
+            return await self._same_receipt(row, holder)
+        return await self._by_reference(row, prompted, reference, outranks=False)
+
+    async def _by_reference(
+        self, row: RecordRow, prompted: Payment | None, reference: str | None, *, outranks: bool
+    ) -> Placed:
+        if prompted is not None:
+            outcome = await self._tell_prompted(row, prompted, outranks=outranks)
+            if outcome.fresh:
+                return Placed(state=RowState.MATCHED, payment_id=prompted.id)
+            owner = ByHand(
+                intent_id=prompted.intent_id,
+                subject=prompted.subject,
+                amount_kes=prompted.amount_kes,
+            )
+            born = await self.bear(row, owner, held=True, outranks=outranks)
+            if born.payment_id is not None:
+                return born
+            return await self._again(row)
+        if reference is not None:
+            born = await self.bear(row, reference, outranks=outranks)
+            if born.state is RowState.MATCHED:
+                return born
+            if born.state is RowState.NEW:
+                return await self._again(row)
+        return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
+
+    async def _again(self, row: RecordRow) -> Placed:
+        """Another process was faster with this receipt: look who holds it now."""
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders([row.receipt])
+        holder = holders.get(row.receipt)
+        return (
+            Placed(state=RowState.NEW) if holder is None else await self._same_receipt(row, holder)
+        )
+
+    async def _same_receipt(self, row: RecordRow, holder: str) -> Placed:
+        """The payment that holds the receipt has its word from the books."""
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            if not _agrees(row, payment):
+                return Admitted()
+            return Admitted(
+                evidence=(record_evidence(row, payment.id, self._clock.now()),),
+                claims_receipt=row.receipt,
+            )
+
+        outcome = await self._submit(holder, row, admit)
+        payment = outcome.payment
+        assert payment is not None, "receipts are held by payments that we have"
+        if not _agrees(row, payment):
+            return Placed(
+                state=RowState.OPEN,
+                payment_id=holder,
+                open=OpenKind.AMOUNT_DIFFERS,
+                ours_cents=payment.credited_cents or payment.amount_kes * 100,
+            )
+        if payment.receipt != row.receipt:
+            # Two receipts for one prompt: the payment counts one, and a person says what of this.
+            return Placed(
+                state=RowState.OPEN,
+                payment_id=holder,
+                open=OpenKind.TWICE,
+                ours_cents=payment.credited_cents,
+            )
+        return Placed(state=RowState.MATCHED, payment_id=holder)
+
+    async def _tell_prompted(self, row: RecordRow, prompted: Payment, *, outranks: bool) -> Outcome:
+        """The row may be what the prompt of this payment was answered with."""
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            free = seen.receipt_holder in (None, payment.id) or outranks
+            if payment.receipt is not None or not free or not _fits_prompt(row, payment):
+                return Admitted()
+            return Admitted(
+                evidence=(record_evidence(row, payment.id, self._clock.now()),),
+                claims_receipt=row.receipt,
+                outranks=outranks,
+            )
+
+        return await self._submit(prompted.id, row, admit)
+
+    async def _is_anothers(
+        self, row: RecordRow, holder: str, prompted: Payment | None, reference: str | None
+    ) -> bool:
+        """Whether the books name another payment than the one that only a post gave this to."""
+        if reference is None:
+            return False
+        async with self._store.read() as tx:
+            held_by = await tx.payments.get(holder)
+            told = (await tx.evidence.of([holder])).get(holder, [])
+            theirs = await tx.record.by_hand_intent(reference)
+        assert held_by is not None, "receipts are held by payments that we have"
+        if any(each.kind in SURE and each.receipt == row.receipt for each in told):
+            return False
+        if prompted is not None:
+            return prompted.id != holder
+        # A by-hand reference of ours never stands on a prompt.
+        return theirs is not None and held_by.begun_at is not None
+
+    async def _take_over(
+        self, row: RecordRow, holder: str, prompted: Payment | None, reference: str | None
+    ) -> Placed:
+        await self.disown(row.receipt, holder)
+        log.warning("record.receipt_moved from=%s", holder)
+        return await self._by_reference(row, prompted, reference, outranks=True)
+
+    async def disown(self, receipt: str, holder: str, *, by: int | None = None) -> None:
+        """Tell *holder* that this receipt is another payment's."""
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            evidence = Evidence(
+                payment_id=payment.id,
+                kind=Kind.RECEIPT_MOVED,
+                at=now,
+                receipt=receipt,
+                digest=sha256(f"moved:{receipt}".encode()).hexdigest(),
+                source="record" if by is None else "operator",
+                by=by,
+            )
+            return Admitted(
+                evidence=(evidence,),
+                notices=self._settle.alarm(Alarm.RECEIPT_HELD, payment.id),
+            )
+
+        await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
+
+    async def _reversal(self, row: RecordRow) -> Placed:
+        """Money went back: told to the payment whose receipt it takes back."""
+        if row.linked is None:
+            return Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
+        async with self._store.read() as tx:
+            holder = (await tx.evidence.receipt_holders([row.linked])).get(row.linked)
+        if holder is None:
+            return Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
+        await self.tell_reversed(holder, row.receipt, row.amount_cents, at=row.at)
+        return Placed(state=RowState.MATCHED, payment_id=holder)
+
+    async def tell_reversed(
+        self, holder: str, receipt: str, amount_cents: int, *, at: datetime | None
+    ) -> None:
+        """A linked entry: so much of that payment went back. Told again, it changes nothing."""
+        now = self._clock.now()
+
+        def admit(payment: Payment, _seen: Seen) -> Admitted:
+            evidence = Evidence(
+                payment_id=payment.id,
+                kind=Kind.REVERSED,
+                at=now,
+                receipt=receipt,
+                amount_cents=amount_cents,
+                paid_at=at,
+                digest=sha256(f"reversed:{receipt}".encode()).hexdigest(),
+                source="record",
+            )
+            return Admitted(evidence=(evidence,))
+
+        await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
+
+    async def bear(
+        self,
+        row: RecordRow,
+        owner: ByHand | str,
+        *,
+        held: bool = False,
+        outranks: bool = False,
+        by: int | None = None,
+    ) -> Placed:
+        """
+        A payment of its own for money paid by hand, under *owner* or whoever has that reference.
+
+        *held*: it waits for a person. *by*: an operator says so. State NEW: the receipt has just
+        been taken by another.
+        """
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> Placed:
+            known = await tx.payments.by_ask_key(f"record:{row.receipt}")
+            if known is not None:
+                return _placed(known)
+            found = owner if isinstance(owner, ByHand) else await self._owner(tx, owner)
+            if found is None:
+                return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
+            payment = await self._newborn(tx, row, found, now)
+            told = record_evidence(row, payment.id, now, held=held, by=by)
+            born = await tx.record.bear(payment, told, self._settle, now=now, outranks=outranks)
+            await tx.notices.owe(self._settle(payment, (told,)).notices, now=now)
+            if born.subject is not None:
+                await tx.touched.touch(born.subject)
+            return _placed(born)
+
+        try:
+            return await self._store.write(run)
+        except ReceiptTaken:
+            return Placed(state=RowState.NEW)
+
+    async def _owner(self, tx: Tx, reference: str) -> ByHand | None:
+        for find in self._finders:
+            found = await find(tx, reference)
+            if found is not None:
+                return found
+        return None
+
+    async def _newborn(self, tx: Tx, row: RecordRow, owner: ByHand, now: datetime) -> Payment:
+        phone = await self._payer(tx, row, owner)
+        line = await tx.lines.lock(phone)
+        return Payment(
+            id=self._ids.new(now),
+            intent_id=owner.intent_id,
+            line_id=line.id,
+            phone_mask=mask(phone) if phone else _shown(row.payer),
+            amount_kes=owner.amount_kes or max(1, row.amount_cents // 100),
+            push_ref=f"R-{row.receipt}",
+            ask_key=f"record:{row.receipt}",
+            confirm_above_kes=self._confirm_above_kes,
+            created_at=now,
+            subject=owner.subject,
+        )
+
+    async def _payer(self, tx: Tx, row: RecordRow, owner: ByHand) -> str:
+        """The payer's number: as the books say it, or one that was asked and may be it; or ""."""
+        try:
+            return read_phone(row.payer.partition(" - ")[0])
+        except BadPhone:
+            pass
+        lines = {each.line_id for each in await tx.record.payments_of_intent(owner.intent_id)}
+        phones = [await tx.lines.phone(line_id) for line_id in sorted(lines)]
+        fitting = [phone for phone in phones if phone and may_be(row.payer, phone)]
+        return fitting[0] if len(fitting) == 1 else ""
+
+    async def _submit(self, payment_id: str, row: RecordRow, admit: Admit) -> Outcome:
+        unit = Unit(payment_id=payment_id, admit=admit, receipt=row.receipt)
+        outcome = await self._store.submit(unit, self._settle)
+        if outcome.moved and outcome.payment is not None:
+            log.info("payment.heard id=%s status=%s via=record", payment_id, outcome.payment.status)
+        return outcome
+
+
+def record_evidence(
+    row: RecordRow, payment_id: str, at: datetime, *, held: bool = False, by: int | None = None
+) -> Evidence:
+    """What the books say of a payment; the same receipt by another way says the same."""
+    kind = Kind.RECORD_PAID if by is None else Kind.OPERATOR_PAID
+    return Evidence(
+        payment_id=payment_id,
+        kind=kind,
+        at=at,
+        receipt=row.receipt,
+        amount_cents=row.amount_cents,
+        paid_at=row.at,
+        held=held,
+        digest=sha256(f"{kind}:{row.receipt}:{held}".encode()).hexdigest(),
+        source=" ".join(sorted(row.sources)),
+        by=by,
+    )
+
+
+def difference_of(row: RecordRow, placed: Placed, now: datetime) -> OpenDifference | None:
+    """What a person must look at about a placed row, if anything."""
+    if placed.open is None:
+        return None
+    return OpenDifference(
+        id=0,
+        kind=placed.open,
+        receipt=row.receipt,
+        payment_id=placed.payment_id,
+        theirs_cents=row.amount_cents,
+        ours_cents=placed.ours_cents,
+        at=row.at,
+        found_at=now,
+    )
+
+
+def _placed(born: Payment) -> Placed:
+    review = born.credited_cents is None
+    return Placed(
+        state=RowState.OPEN if review else RowState.MATCHED,
+        payment_id=born.id,
+        open=OpenKind.REVIEW if review else None,
+    )
+
+
+def _agrees(row: RecordRow, payment: Payment) -> bool:
+    arrived_cents = (payment.credited_cents or 0) + payment.reversed_cents
+    return row.amount_cents in (payment.amount_kes * 100, arrived_cents)
+
+
+def _fits_prompt(row: RecordRow, payment: Payment) -> bool:
+    if payment.begun_at is None or row.amount_cents != payment.amount_kes * 100:
+        return False
+    return row.at is not None and abs(row.at - payment.begun_at) <= PROMPTED_WITHIN
+
+
+def _shown(payer: str) -> str:
+    """A mask as Safaricom made it; a hash or a name is none."""
+    said = payer.partition(" - ")[0]
+    masked = "*" in said and len(said) <= MASK_CHARS_MAX and set(said) <= set("0123456789*")
+    return said if masked else "***"

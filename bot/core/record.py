@@ -1,0 +1,326 @@
+"""
+Record: Safaricom's own books, by whichever way they come, and what is open between them and ours.
+
+Every receipt is kept once. What was only posted (a payment told by hand: unsigned, at a fixed
+address) is a claim; it is placed once the books name it. Rows are first kept, then placed; what
+we did not get to is placed by the next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from bot.core.placing import PROMPTED_WITHIN, Placed, Placing, difference_of
+from bot.core.ports import Clock
+from bot.core.settle import Settle
+from mpesa.phones import may_be
+from storage.engine import Store
+from storage.errors import NotKept
+from storage.records import (
+    Alarm,
+    NewRecordRow,
+    OpenDifference,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowKind,
+    RowState,
+    Source,
+)
+from storage.tx import Tx
+
+__all__ = ["Record", "Suggestion", "Taken"]
+
+log = logging.getLogger(__name__)
+
+CHUNK = 2000
+UNPLACED_AT_ONCE = 500
+SUGGESTED = 5
+CLAIMS_MAX = 10_000
+
+SETTLED = (RowState.MATCHED, RowState.CLOSED)
+BY_ROW = tuple(kind for kind in OpenKind if kind is not OpenKind.ONLY_OURS)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of rows that were handed in."""
+
+    rows: int = 0
+    fresh: int = 0  # receipts that we had not seen in the books
+    matched: int = 0
+    open: int = 0
+    differs: int = 0  # the books say now what they did not say before
+
+    def add(self, other: Taken) -> None:
+        for name in ("rows", "fresh", "matched", "open", "differs"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A payment that an unmatched row may belong to. A person decides."""
+
+    payment: Payment
+    number_fits: bool | None  # None: the number cannot be compared
+    claimed: bool  # somebody says that this receipt paid it
+
+
+class Record:
+    """The record, as the rest of the bot holds it."""
+
+    claims_max = CLAIMS_MAX
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settle: Settle,
+        clock: Clock,
+        placing: Placing,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._clock = clock
+        self.placing = placing
+        self._wake = wake
+
+    async def take(self, rows: Sequence[NewRecordRow]) -> Taken:
+        """
+        Keep rows of the books and place each. The same rows again change nothing.
+
+        Raises:
+            NotKept: the store could not; hand them in again.
+        """
+        taken = Taken()
+        for start in range(0, len(rows), CHUNK):
+            taken.add(await self._take(rows[start : start + CHUNK]))
+        if taken.fresh:
+            self._wake()
+        return taken
+
+    async def claim(self, row: NewRecordRow) -> bool:
+        """
+        Keep what was only posted: it credits nothing until the books name the receipt.
+
+        Returns False where no more claims are kept. Raises NotKept.
+        """
+        assert row.source is Source.C2B, "only a post is a claim"
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> bool:
+            known = await tx.record.get(row.receipt)
+            if known is None and await tx.record.claims_kept() >= self.claims_max:
+                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=_hour(now))
+                await tx.notices.owe(alarm, now=now)
+                return False
+            await tx.record.keep([row], now=now)
+            return True
+
+        kept = await self._store.write(run)
+        if not kept:
+            self._wake()
+        return kept
+
+    async def place_left(self) -> None:
+        """Rows that were kept and not placed: we stopped in between. A job."""
+        async with self._store.read() as tx:
+            left = await tx.record.unplaced(limit=UNPLACED_AT_ONCE)
+        if left:
+            await self._place(left)
+            self._wake()
+
+    async def look_again(self) -> None:
+        """Open rows whose payment has become known since: a callback came late. A job."""
+        async with self._store.read() as tx:
+            found = await tx.record.placeable(limit=UNPLACED_AT_ONCE)
+        if found:
+            await self._place(found)
+            self._wake()
+
+    async def get(self, receipt: str) -> RecordRow | None:
+        """The row of a receipt, if the books or a post have named it."""
+        async with self._store.read() as tx:
+            return await tx.record.get(receipt.strip().upper())
+
+    async def open_differences(
+        self, *, limit: int = 20, after: int = 0, kind: OpenKind | None = None
+    ) -> list[OpenDifference]:
+        """What a person must look at, oldest first; go on with the last one's id as *after*."""
+        async with self._store.read() as tx:
+            return await tx.record.differences(limit=limit, after=after, kind=kind)
+
+    async def count_open(self) -> dict[OpenKind, int]:
+        async with self._store.read() as tx:
+            return await tx.record.count_open()
+
+    async def net_cents(self) -> int:
+        """All that was credited, less what went back: what the account must have received."""
+        async with self._store.read() as tx:
+            return await tx.record.net_cents()
+
+    async def suggestions(self, receipt: str) -> list[Suggestion]:
+        """Payments that an unmatched row may belong to, the likeliest first."""
+        async with self._store.read() as tx:
+            row = await tx.record.get(receipt)
+            if row is None or row.at is None or row.amount_cents % 100:
+                return []
+            claimed = set(await tx.record.claims_of(receipt))
+            near = await tx.record.near(
+                amount_kes=row.amount_cents // 100,
+                since=row.at - PROMPTED_WITHIN,
+                until=row.at + timedelta(minutes=1),
+                limit=SUGGESTED,
+            )
+            known = {each.id: each for each in near}
+            for payment_id in claimed - known.keys():
+                payment = await tx.payments.get(payment_id)
+                if payment is not None:
+                    known[payment_id] = payment
+            found = [
+                Suggestion(
+                    payment=each,
+                    number_fits=may_be(row.payer, await tx.lines.phone(each.line_id)),
+                    claimed=each.id in claimed,
+                )
+                for each in known.values()
+            ]
+        rank = {True: 0, None: 1, False: 2}
+        return sorted(found, key=lambda each: (rank[each.number_fits], not each.claimed))
+
+    async def only_ours(self, *, since: datetime, until: datetime) -> int:
+        """
+        Note as open what was credited for that time and stands in no book; says how many there are.
+
+        For whoever has just handed in a statement that covers all of that time.
+        """
+        now, count, after = self._clock.now(), 0, ""
+        while True:
+            async with self._store.read() as tx:
+                batch = await tx.record.only_ours(since, until, after=after, limit=CHUNK)
+            if not batch:
+                return count
+            after, count = batch[-1].id, count + len(batch)
+            await self._note([_only_ours(each, now) for each in batch])
+
+    async def _note(self, found: Sequence[OpenDifference]) -> None:
+        await self._store.write(lambda tx: tx.record.open_up(found))
+
+    async def _take(self, rows: Sequence[NewRecordRow]) -> Taken:
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            known = await tx.record.known({each.receipt for each in rows})
+        wanted = [each for each in rows if not _says_nothing_new(known.get(each.receipt), each)]
+        taken = Taken(rows=len(rows))
+        states = {receipt: row.state for receipt, row in known.items()}
+        if wanted:
+            kept = await self._store.write(lambda tx: tx.record.keep(wanted, now=now))
+            states |= {row.receipt: row.state for row, _ in kept}
+            await self._note_other_amounts(kept, wanted, taken, now)
+            new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
+            taken.fresh = len(new)
+            if new:
+                states |= await self._place(list(new.values()))
+        taken.matched = sum(state in SETTLED for state in states.values())
+        taken.open = sum(state is RowState.OPEN for state in states.values())
+        return taken
+
+    async def _note_other_amounts(
+        self,
+        kept: Sequence[tuple[RecordRow, bool]],
+        new: Sequence[NewRecordRow],
+        taken: Taken,
+        now: datetime,
+    ) -> None:
+        """The books said another amount for this receipt before: that, nobody may overlook."""
+        odd = [
+            OpenDifference(
+                id=0,
+                kind=OpenKind.AMOUNT_DIFFERS,
+                receipt=row.receipt,
+                payment_id=row.payment_id,
+                theirs_cents=said.amount_cents,
+                ours_cents=row.amount_cents,
+                at=row.at,
+                found_at=now,
+            )
+            for (row, differs), said in zip(kept, new, strict=True)
+            if differs
+        ]
+        taken.differs = len(odd)
+        if odd:
+            await self._note(odd)
+
+    async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
+        """Place rows and write down where; payments before the reversals that take them back."""
+        states: dict[str, RowState] = {}
+        for kind in (RowKind.PAID, RowKind.REVERSAL):
+            batch = [row for row in rows if row.kind is kind]
+            if not batch:
+                continue
+            async with self._store.read() as tx:
+                holders = await tx.evidence.receipt_holders([row.receipt for row in batch])
+            # Together: what they tell shares commits.
+            places = await asyncio.gather(
+                *(self._place_one(row, holders.get(row.receipt)) for row in batch)
+            )
+            pairs = [(row, place) for row, place in zip(batch, places, strict=True) if place]
+            await self._store.write(partial(self._write_down, pairs=pairs))
+            states |= {row.receipt: place.state for row, place in pairs}
+        return states
+
+    async def _place_one(self, row: RecordRow, holder: str | None) -> Placed | None:
+        try:
+            return await self.placing.place(row, holder)
+        except NotKept:
+            return None  # it stays new, and the job comes back to it
+
+    async def _write_down(self, tx: Tx, *, pairs: Sequence[tuple[RecordRow, Placed]]) -> None:
+        now = self._clock.now()
+        groups: dict[tuple[RowState, str | None], list[str]] = {}
+        for row, place in pairs:
+            groups.setdefault((place.state, place.payment_id), []).append(row.receipt)
+        for (state, payment_id), receipts in groups.items():
+            await tx.record.place(receipts, state, payment_id)
+        settled = [row.receipt for row, place in pairs if place.state is RowState.MATCHED]
+        keys: list[tuple[OpenKind, str]] = [
+            (kind, receipt) for receipt in settled for kind in BY_ROW
+        ]
+        named = {place.payment_id for _, place in pairs if place.payment_id is not None}
+        keys += [(OpenKind.ONLY_OURS, payment_id) for payment_id in sorted(named)]
+        await tx.record.close(keys, now=now, why="matched")
+        opened = [each for row, place in pairs if (each := difference_of(row, place, now))]
+        await tx.record.open_up(opened)
+        if opened:
+            await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
+
+
+def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
+    """Whether this row is kept already, as it is, from this source or a better one."""
+    if known is None or new.source not in known.sources or known.state is RowState.NEW:
+        return False
+    same = (known.amount_cents, known.kind) == (new.amount_cents, new.kind)
+    return same and bool(known.reference or not new.reference)
+
+
+def _only_ours(payment: Payment, now: datetime) -> OpenDifference:
+    return OpenDifference(
+        id=0,
+        kind=OpenKind.ONLY_OURS,
+        receipt=payment.receipt,
+        payment_id=payment.id,
+        theirs_cents=None,
+        ours_cents=payment.credited_cents,
+        at=payment.paid_at,
+        found_at=now,
+    )
+
+
+def _hour(now: datetime) -> str:
+    return now.strftime("%Y%m%d%H")

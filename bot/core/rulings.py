@@ -1,0 +1,306 @@
+"""
+Rulings: what an operator decides about a difference of the books, with a name and a reason on it.
+
+Above a configured amount a second operator must agree: the first word is kept, and nothing
+happens by it. What is done is done before the agreement is written down, and may be done twice:
+evidence knows itself again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from bot.core.placing import Placed, Placing
+from bot.core.ports import Clock
+from bot.core.references import ByHand
+from bot.core.settle import Settle
+from storage.engine import Store
+from storage.hearing import Admitted, Seen, Unit
+from storage.records import (
+    DecidedByOne,
+    Evidence,
+    Kind,
+    OpenDifference,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowState,
+)
+from storage.tx import Tx
+
+__all__ = ["Deed", "Ruling", "Rulings", "TwoPeople"]
+
+log = logging.getLogger(__name__)
+
+REASON_CHARS_MAX = 500
+PROPOSAL_LIFE = timedelta(hours=72)
+"""After that an operator proposes anew: what was looked up may have changed."""
+
+
+class Ruling(StrEnum):
+    """What became of an operator's decision."""
+
+    DONE = "done"
+    NEEDS_SECOND = "needs-second"  # kept; another operator must want the same
+    ALONE = "alone"  # it needs another operator, and there is none
+    UNKNOWN = "unknown"  # there is no such payment, difference or receipt
+    HELD = "held"  # the receipt is another payment's
+    ALREADY = "already"  # it stands so, or was closed by somebody
+    CANNOT = "cannot"  # not for this kind of difference, or no payment was named
+    OFF = "off"  # not enabled in the configuration
+
+
+class Deed(StrEnum):
+    """What may need a second person."""
+
+    ASSIGN = "assign"
+    REVERSE = "reverse"
+
+
+class TwoPeople:
+    """Whether a decision may be carried out, or waits for a second person."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, above_kes: int, operators: frozenset[int]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._above_kes = above_kes
+        self._operators = operators
+
+    async def agreed(
+        self,
+        deed: Deed,
+        subject: str,
+        argument: str,
+        *,
+        amount_cents: int,
+        by: int,
+        why: str,
+        always: bool = False,
+    ) -> Ruling:
+        """DONE if it may be done now; NEEDS_SECOND if *by* is the first, whose word is now kept."""
+        if amount_cents <= self._above_kes * 100 and not always:
+            return Ruling.DONE
+        if len(self._operators) < 2:
+            return Ruling.ALONE
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> Ruling:
+            since = now - PROPOSAL_LIFE
+            others = [
+                each
+                for each in await tx.record.proposed(deed, subject, argument)
+                if each.at > since
+            ]
+            if any(each.by != by for each in others):
+                return Ruling.DONE
+            if not others:
+                await tx.record.propose(deed, subject, argument, by=by, why=why, at=now)
+            return Ruling.NEEDS_SECOND
+
+        return await self._store.write(run)
+
+    async def done(self, deed: Deed, subject: str, argument: str, *, by: int) -> None:
+        """It was carried out: nothing waits any more."""
+        now = self._clock.now()
+        await self._store.write(lambda tx: tx.record.agree(deed, subject, argument, by=by, at=now))
+
+    async def waiting(self, *, limit: int = 20) -> list[DecidedByOne]:
+        """What waits for a second person, oldest first."""
+        async with self._store.read() as tx:
+            return await tx.record.proposals(limit=limit)
+
+
+class Rulings:
+    """Carries out what operators decide. Who is one, the caller has checked."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settle: Settle,
+        clock: Clock,
+        placing: Placing,
+        two_people: TwoPeople,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._clock = clock
+        self._placing = placing
+        self.two_people = two_people
+        self._wake = wake
+
+    async def assign(
+        self, difference_id: int, *, to: str | None = None, by: int, why: str
+    ) -> Ruling:
+        """
+        Say whose an open difference is: *to* is the payment that it belongs to, or whose intent.
+
+        An unreceipted payment takes it as its own; beside one that has a receipt, a payment by
+        hand is made. AMOUNT_DIFFERS and REVIEW need no *to*: the amount of the books counts, and
+        the waiting payment is credited. Raises NotKept.
+        """
+        async with self._store.read() as tx:
+            open_one = await tx.record.difference(difference_id)
+        if open_one is None or open_one.receipt is None:
+            return Ruling.UNKNOWN if open_one is None else Ruling.CANNOT
+        if open_one.closed_at is not None:
+            return Ruling.ALREADY
+        target = to or open_one.payment_id
+        if target is None or open_one.kind is OpenKind.ONLY_OURS:
+            return Ruling.CANNOT
+        payment, row = await self._look(target, open_one.receipt)
+        if payment is None or row is None:
+            return Ruling.UNKNOWN
+        amount_cents = open_one.theirs_cents or row.amount_cents
+        subject = str(difference_id)
+        agreed = await self.two_people.agreed(
+            Deed.ASSIGN, subject, target, amount_cents=amount_cents, by=by, why=why
+        )
+        if agreed is not Ruling.DONE:
+            return agreed
+        given = await self._give(
+            open_one, replace(row, amount_cents=amount_cents), payment, by, why
+        )
+        if given is None:
+            return Ruling.HELD
+        await self._finish(Deed.ASSIGN, subject, target, by=by)
+        await self._settle_row(open_one.receipt, given, by=by, why=why, kind=open_one.kind)
+        return Ruling.DONE
+
+    async def dismiss(self, difference_id: int, *, by: int, why: str) -> Ruling:
+        """
+        Close a difference without crediting anybody: it is none of ours, or known otherwise.
+
+        Raises NotKept.
+        """
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> Ruling:
+            open_one = await tx.record.difference(difference_id)
+            if open_one is None:
+                return Ruling.UNKNOWN
+            only_ours = open_one.kind is OpenKind.ONLY_OURS
+            about = open_one.payment_id if only_ours else open_one.receipt
+            assert about is not None, "a difference is about a receipt, or about a payment"
+            keys = [(open_one.kind, about)]
+            if not await tx.record.close(keys, now=now, by=by, why=why[:REASON_CHARS_MAX]):
+                return Ruling.ALREADY
+            if open_one.receipt is not None and not only_ours:
+                await tx.record.place([open_one.receipt], RowState.CLOSED, open_one.payment_id)
+            return Ruling.DONE
+
+        return await self._store.write(run)
+
+    async def _give(
+        self, open_one: OpenDifference, row: RecordRow, payment: Payment, by: int, why: str
+    ) -> str | None:
+        """The payment that the money went to; None if another holds the receipt."""
+        match open_one.kind:
+            case OpenKind.REVERSAL:
+                await self._placing.tell_reversed(
+                    payment.id, row.receipt, row.amount_cents, at=row.at
+                )
+                return payment.id
+            case OpenKind.TWICE:
+                holder = open_one.payment_id
+                assert holder is not None, "the payment that has two receipts"
+                await self._placing.disown(row.receipt, holder, by=by)
+                return await self._bear(row, payment, by, outranks=True)
+            case OpenKind.UNMATCHED if payment.receipt is not None:
+                return await self._bear(row, payment, by, outranks=False)
+            case _:
+                ruled = await self._tell_paid(
+                    payment.id, row.receipt, row.amount_cents, row, by=by, why=why
+                )
+                return None if ruled is Ruling.HELD else payment.id
+
+    async def _bear(
+        self, row: RecordRow, payment: Payment, by: int, *, outranks: bool
+    ) -> str | None:
+        owner = ByHand(
+            intent_id=payment.intent_id, subject=payment.subject, amount_kes=payment.amount_kes
+        )
+        born: Placed = await self._placing.bear(row, owner, by=by, outranks=outranks)
+        return born.payment_id
+
+    async def _tell_paid(
+        self,
+        payment_id: str,
+        receipt: str,
+        amount_cents: int,
+        row: RecordRow | None,
+        *,
+        by: int,
+        why: str,
+    ) -> Ruling:
+        now = self._clock.now()
+        held: list[bool] = []
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            held[:] = [seen.receipt_holder not in (None, payment.id)]
+            if held[0]:
+                return Admitted()
+            evidence = Evidence(
+                payment_id=payment_id,
+                kind=Kind.OPERATOR_PAID,
+                at=now,
+                receipt=receipt,
+                amount_cents=amount_cents,
+                paid_at=None if row is None else row.at,
+                digest=sha256(f"operator:{receipt}:{amount_cents}".encode()).hexdigest(),
+                source="operator",
+                body=_reason(why),
+                by=by,
+            )
+            return Admitted(evidence=(evidence,), claims_receipt=receipt)
+
+        unit = Unit(payment_id=payment_id, admit=admit, receipt=receipt)
+        outcome = await self._store.submit(unit, self._settle)
+        log.info("payment.ruled id=%s by=%d fresh=%s", payment_id, by, outcome.fresh)
+        self._wake()
+        if held == [True]:
+            return Ruling.HELD
+        return Ruling.DONE if outcome.fresh else Ruling.ALREADY
+
+    async def _settle_row(
+        self,
+        receipt: str,
+        payment_id: str,
+        *,
+        by: int,
+        why: str,
+        kind: OpenKind = OpenKind.UNMATCHED,
+    ) -> None:
+        """The row of that receipt has its payment, by this person's word."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> None:
+            if await tx.record.get(receipt) is not None:
+                await tx.record.place([receipt], RowState.MATCHED, payment_id)
+            keys = {(kind, receipt), (OpenKind.UNMATCHED, receipt), (OpenKind.REVIEW, receipt)}
+            await tx.record.close(
+                keys, now=now, by=by, why=why[:REASON_CHARS_MAX], given_to=payment_id
+            )
+
+        await self._store.write(run)
+        self._wake()
+
+    async def _finish(self, deed: Deed, subject: str, argument: str, *, by: int) -> None:
+        await self.two_people.done(deed, subject, argument, by=by)
+        self._wake()
+
+    async def _look(self, payment_id: str, receipt: str) -> tuple[Payment | None, RecordRow | None]:
+        async with self._store.read() as tx:
+            return await tx.payments.get(payment_id), await tx.record.get(receipt)
+
+
+def _reason(why: str) -> bytes:
+    return why[:REASON_CHARS_MAX].encode("utf-8", "replace")

@@ -1,0 +1,378 @@
+"""
+Ways: how Safaricom's books come to us by themselves: status questions, the list, words of payments.
+
+A status question is answered later, at an address of its own that only Safaricom was told; the
+list is fetched with a wide overlap, since rows appear in it late; what is posted about payments by
+hand is kept as a claim, and asked about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Literal, Protocol
+
+from bot.core.pace import pace_of
+from bot.core.ports import BackOffice, Clock, Ids
+from bot.core.record import Record
+from bot.core.settle import Settle
+from mpesa.async_results import AsyncResult, TransactionState, read_reversal, read_status
+from mpesa.c2b import C2bPayment
+from mpesa.errors import MpesaError, NoAnswer, NotSent, OutcomeUnknown, Refused
+from mpesa.models import PulledRow, ResultUrls
+from mpesa.org_results import OrgMeaning
+from storage.engine import Store
+from storage.records import (
+    Alarm,
+    AskedLater,
+    NewRecordRow,
+    QuestionKind,
+    RowKind,
+    Source,
+)
+from storage.tx import Tx
+
+__all__ = ["HAND", "RESULT", "TIMEOUT", "VALIDATION", "Answered", "Unread", "Ways", "WaysSettings"]
+
+log = logging.getLogger(__name__)
+
+RESULT, TIMEOUT, HAND, VALIDATION = "result", "timeout", "by-hand", "validation"
+"""The purposes under which the addresses of the record are signed."""
+
+PULL_REACHES = timedelta(hours=48)
+PULL_OVERLAP = timedelta(hours=2)
+PULLED_UNTIL = "pull:until"
+PULL_ROWS_MAX = 200_000
+PULL_EVERY = timedelta(minutes=30)
+PULL_AGAIN_AFTER = timedelta(minutes=5)
+PULLING = "pulling"
+ASK_AFTER_S = (0, 600, 3600, 21_600, 86_400)
+CLAIM_SETTLES_S = 120
+"""The list and the callback come first: a claim by post is asked about only after this."""
+CLAIMS_REACH = timedelta(days=14)
+ASKED_AT_ONCE = 20
+BODIES_MAX = 20
+
+
+class Unread(Protocol):
+    """A body that could not be read. `mpesa.bodies.Unreadable` is one."""
+
+    @property
+    def reason(self) -> str: ...
+
+
+Answered = AsyncResult | Unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaysSettings:
+    """The `[mpesa]` of the configuration, as far as the books are concerned."""
+
+    public_base: str  # https://pay.example.org
+    paid_party: str  # the Paybill or till that is paid
+    initiator: bool = False  # whether status questions can be asked
+    pull: bool = False
+    pull_number: str = ""
+    c2b: Literal["v1", "v2"] | None = None
+    questions_per_minute: float = 5
+
+
+class Ways:
+    """Asks for the books, and hears what is posted about them."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        office: BackOffice,
+        record: Record,
+        settle: Settle,
+        clock: Clock,
+        ids: Ids,
+        settings: WaysSettings,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._office = office
+        self._record = record
+        self._settle = settle
+        self._clock = clock
+        self._ids = ids
+        self._settings = settings
+        self._wake = wake
+        self._pull_not_before = clock.now()
+        self._budget = pace_of(
+            store, clock, "statuses", per_second=settings.questions_per_minute / 60
+        )
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether status questions are configured."""
+        return self._settings.initiator
+
+    def signed(self, purpose: str, what: str, mac: str) -> bool:
+        """Whether *mac* is our signature; in constant time, looking nothing up."""
+        return self._store.crypt.signed(purpose, what, mac)
+
+    def urls(self, question_id: str) -> ResultUrls:
+        """Where the answer to a question, and that there is none, is posted."""
+        base, sign = self._settings.public_base, self._store.crypt.sign
+        return ResultUrls(
+            f"{base}/t/{question_id}.{sign(RESULT, question_id)}",
+            f"{base}/t/{question_id}.{sign(TIMEOUT, question_id)}",
+        )
+
+    def hand_url(self, purpose: str) -> str:
+        """The fixed secret address for payments by hand, or for their validation."""
+        return f"{self._settings.public_base}/b/{self._store.crypt.sign(purpose, purpose)}"
+
+    async def ask(self, receipt: str, *, by: int | None = None) -> bool:
+        """
+        Ask Safaricom about a receipt, now; False if it could not be asked.
+
+        The answer comes by `heard`.
+        """
+        if not self._settings.initiator:
+            return False
+        now = self._clock.now()
+        asked = AskedLater(
+            id=self._ids.new(now),
+            kind=QuestionKind.STATUS,
+            receipt=receipt,
+            payment_id=None,
+            amount_cents=None,
+            by=by,
+            asked_at=now,
+        )
+        # Written first: the answer may come before the reply.
+        await self._store.write(lambda tx: tx.record.ask(asked))
+        try:
+            await self._office.ask_status(receipt, self.urls(asked.id))
+        except (NotSent, Refused) as exc:
+            log.warning("record.not_asked why=%s code=%s", type(exc).__name__, exc.code)
+            return False
+        except OutcomeUnknown:
+            pass  # it may have been heard; asking again is harmless
+        return True
+
+    async def ask_due(self) -> None:
+        """Ask about receipts that people named, and payments that were only posted. A job."""
+        if not self._settings.initiator:
+            return
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            named = await tx.record.unknown_claims(since=now - CLAIMS_REACH, limit=ASKED_AT_ONCE)
+            posted = await tx.record.claimed(
+                limit=ASKED_AT_ONCE, before=now - timedelta(seconds=CLAIM_SETTLES_S)
+            )
+            wanted = [*named, *(row.receipt for row in posted if row.receipt not in named)]
+            due = [each for each in wanted if _due(await tx.record.questions_of(each), now)]
+        turns = await self._budget.take(len(due)) if due else 0
+        for receipt in due[:turns]:
+            await self.ask(receipt)
+
+    async def heard(self, question_id: str, answer: Answered, *, timeout: bool) -> None:
+        """
+        Take in what was posted about a question; returns after COMMIT.
+
+        Raises:
+            NotKept: it could not be kept; answer 503.
+        """
+        asked = await self._store.write(lambda tx: self._count(tx, question_id))
+        if asked is None:
+            return
+        outcome = "timeout" if timeout else "unreadable"
+        if isinstance(answer, AsyncResult) and not timeout:
+            if answer.more_coming:
+                return
+            outcome = answer.result.meaning.value
+            reversal = asked.kind is QuestionKind.REVERSAL
+            row = _went_back(asked, answer) if reversal else self._row(asked, answer)
+            if row is not None:
+                # The books first: if we stop here, Safaricom is asked again.
+                await self._record.take([row])
+            elif answer.result.done and not reversal:
+                outcome = "not-ours"
+            if answer.result.meaning in (OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED):
+                await self._alarm(Alarm.CREDENTIAL)
+        now = self._clock.now()
+        await self._store.write(lambda tx: tx.record.heard(question_id, outcome=outcome, now=now))
+        log.info("record.heard outcome=%s", outcome)
+        self._wake()
+
+    async def posted(self, payment: C2bPayment) -> None:
+        """
+        Keep the word about a payment by hand: a claim, whatever its amount.
+
+        Raises:
+            NotKept: it could not be kept; answer 503.
+        """
+        if payment.short_code != self._settings.paid_party:
+            log.warning("record.other_short_code")
+            return
+        await self._record.claim(
+            NewRecordRow(
+                receipt=payment.receipt,
+                amount_cents=payment.amount_cents,
+                at=payment.paid_at,
+                source=Source.C2B,
+                reference=payment.account_reference,
+                payer=payment.payer,
+            )
+        )
+
+    async def pull_due(self) -> None:
+        """Fetch the list every half hour, one process at a time. A job."""
+        if not self._settings.pull:
+            return
+        now = self._clock.now()
+        last = await self._pulled_until()
+        if (last is not None and now < last + PULL_EVERY) or now < self._pull_not_before:
+            return
+        if not await self._store.presence.try_role(PULLING):
+            return
+        try:
+            # If it fails, Safaricom is left alone for a while.
+            self._pull_not_before = now + PULL_AGAIN_AFTER
+            await self.pull()
+        finally:
+            await self._store.presence.leave_role(PULLING)
+
+    async def pull(self) -> None:
+        """Fetch the list, from two hours before where we were, 48 hours back at most."""
+        now = self._clock.now()
+        if not await self._once("pull", self._register_pull):
+            return
+        last = await self._pulled_until()
+        since = now - PULL_REACHES if last is None else max(last - PULL_OVERLAP, now - PULL_REACHES)
+        offset = 0
+        while offset < PULL_ROWS_MAX:
+            try:
+                page = await self._office.pull(since=since, until=now, offset=offset)
+            except NoAnswer as exc:
+                log.warning("record.not_pulled why=%s", exc)
+                return
+            if page.unreadable:
+                log.error("record.unreadable rows=%d", page.unreadable)
+            await self._record.take([_pulled(row) for row in page.rows])
+            if page.size == 0:
+                break
+            offset += page.size
+        # Only now: a list that we did not get to the end of is fetched again from where we were.
+        written = now.isoformat().encode()
+        await self._store.write(lambda tx: tx.shared.put(PULLED_UNTIL, written))
+        log.info("record.pulled rows=%d", offset)
+
+    async def _pulled_until(self) -> datetime | None:
+        async with self._store.read() as tx:
+            until = await tx.shared.get(PULLED_UNTIL)
+        return None if until is None else datetime.fromisoformat(until.decode())
+
+    async def register(self) -> None:
+        """Say once where payments by hand are told. A job, until it is done."""
+        if self._settings.c2b is not None:
+            await self._once(f"c2b:{self._settings.c2b}", self._register_hand)
+
+    async def _register_hand(self) -> None:
+        assert self._settings.c2b is not None, "only then"
+        await self._office.register_urls(
+            self._settings.c2b,
+            confirmation_url=self.hand_url(HAND),
+            validation_url=self.hand_url(VALIDATION),
+        )
+
+    async def _register_pull(self) -> None:
+        await self._office.register_pull(
+            nominated_number=self._settings.pull_number, callback_url=self.hand_url(HAND)
+        )
+
+    async def _once(self, name: str, register: Callable[[], Awaitable[None]]) -> bool:
+        """Register with this name and address, unless that has been done. True once it is."""
+        address = sha256(f"{name} {self.hand_url(HAND)}".encode()).hexdigest()[:16]
+        key = f"registered:{name}:{address}"
+        async with self._store.read() as tx:
+            if await tx.shared.get(key) is not None:
+                return True
+        try:
+            await register()
+        except MpesaError as exc:
+            log.warning("record.not_registered what=%s why=%s", name, exc)
+            return False
+        await self._store.write(lambda tx: tx.shared.put(key, b"done"))
+        return True
+
+    async def _count(self, tx: Tx, question_id: str) -> AskedLater | None:
+        """The question, if it is one of ours that may still be answered."""
+        asked = await tx.record.question(question_id)
+        if asked is None or asked.bodies >= BODIES_MAX:
+            return None
+        await tx.record.count_body(question_id)
+        return asked
+
+    def _row(self, asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
+        """A row of the books, if the answer names this receipt as money that was paid to us."""
+        status = read_status(answer)
+        if status is None or status.state is not TransactionState.COMPLETED:
+            return None
+        if status.receipt != asked.receipt or not status.amount_cents:
+            return None
+        if not status.paid_to(self._settings.paid_party):
+            return None
+        return NewRecordRow(
+            receipt=asked.receipt,
+            amount_cents=status.amount_cents,
+            at=status.paid_at,
+            source=Source.STATUS,
+            kind=RowKind.PAID,
+            reference=status.account_reference,
+            payer=status.payer,
+        )
+
+    async def _alarm(self, alarm: Alarm) -> None:
+        now = self._clock.now()
+        notices = self._settle.alarm(alarm, None, key=now.strftime("%Y%m%d%H"))
+        await self._store.write(lambda tx: tx.notices.owe(notices, now=now))
+
+
+def _went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
+    """A row of the books, if the answer says that this payment was given back."""
+    reversal = read_reversal(answer)
+    if reversal is None or reversal.receipt is None:
+        return None
+    if reversal.original_receipt not in (None, asked.receipt):
+        return None
+    amount_cents = reversal.amount_cents or asked.amount_cents
+    assert amount_cents is not None, "we said how much is to be given back"
+    return NewRecordRow(
+        receipt=reversal.receipt,
+        amount_cents=amount_cents,
+        at=reversal.reversed_at,
+        source=Source.STATUS,
+        kind=RowKind.REVERSAL,
+        linked=asked.receipt,
+    )
+
+
+def _due(asked: list[AskedLater], now: datetime) -> bool:
+    """Whether a receipt is to be asked about again: less and less often, and then no more."""
+    if not asked:
+        return True
+    if len(asked) >= len(ASK_AFTER_S):
+        return False
+    if asked[0].outcome in (OrgMeaning.DONE, "not-ours"):
+        return False
+    return now >= asked[0].asked_at + timedelta(seconds=ASK_AFTER_S[len(asked)])
+
+
+def _pulled(row: PulledRow) -> NewRecordRow:
+    return NewRecordRow(
+        receipt=row.receipt,
+        amount_cents=row.amount_cents,
+        at=row.paid_at,
+        source=Source.PULL,
+        reference=row.account_reference,
+        payer=row.payer,
+    )

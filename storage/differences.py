@@ -1,0 +1,122 @@
+"""Differences: where Safaricom's books and ours disagree, until a person has closed each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from storage.asked import Asking
+from storage.columns import micros
+from storage.record_tables import OPEN, record_open
+from storage.records import OpenDifference, OpenKind
+from storage.setwise import Many
+
+__all__ = ["Differences"]
+
+_OPEN = Many(
+    {
+        "sqlite": sqlite_insert(record_open)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .inline(),
+        "postgresql": pg_insert(record_open)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .inline(),
+    },
+    [column.name for column in record_open.c if column.name != "id"],
+)
+
+
+class Differences(Asking):
+    """What is open, inside one open transaction."""
+
+    async def open_up(self, new: Sequence[OpenDifference]) -> None:
+        """Note differences; one that is known, open or closed, stays as it is."""
+        rows = [
+            {
+                "key": _key(each),
+                "kind": each.kind.value,
+                "receipt": each.receipt,
+                "payment_id": each.payment_id,
+                "theirs_cents": each.theirs_cents,
+                "ours_cents": each.ours_cents,
+                "at": micros(each.at),
+                "found_at": micros(each.found_at),
+                "closed_at": None,
+                "closed_by": None,
+                "given_to": None,
+                "why": None,
+            }
+            for each in new
+        ]
+        if rows:
+            await self._connection.run_sync(_OPEN, rows)
+
+    async def differences(
+        self, *, limit: int, after: int = 0, kind: OpenKind | None = None
+    ) -> list[OpenDifference]:
+        """What is open, oldest first."""
+        query = select(record_open).where(OPEN, record_open.c.id > after)
+        if kind is not None:
+            query = query.where(record_open.c.kind == kind.value)
+        return await self._differences(query.order_by(record_open.c.id).limit(limit))
+
+    async def difference(self, difference_id: int) -> OpenDifference | None:
+        found = await self._differences(
+            select(record_open).where(record_open.c.id == difference_id).with_for_update()
+        )
+        return found[0] if found else None
+
+    async def of_receipt(self, receipt: str) -> list[OpenDifference]:
+        """What is or was open about a receipt."""
+        return await self._differences(select(record_open).where(record_open.c.receipt == receipt))
+
+    async def count_open(self) -> dict[OpenKind, int]:
+        query = select(record_open.c.kind, func.count()).where(OPEN).group_by(record_open.c.kind)
+        return {OpenKind(kind): count for kind, count in await self._connection.execute(query)}
+
+    async def close(
+        self,
+        keys: Collection[tuple[OpenKind, str]],
+        *,
+        now: datetime,
+        by: int | None = None,
+        why: str = "",
+        given_to: str | None = None,
+    ) -> int:
+        """Close differences by kind and receipt (or payment, where it is only ours)."""
+        wanted = [f"{kind}:{about}" for kind, about in keys]
+        if not wanted:
+            return 0
+        closed = await self._connection.execute(
+            update(record_open)
+            .where(record_open.c.key.in_(wanted), OPEN)
+            .values(closed_at=now, closed_by=by, given_to=given_to, why=self._crypt.seal_text(why))
+        )
+        return closed.rowcount
+
+    async def _differences(self, query: Select[Any]) -> list[OpenDifference]:
+        return [
+            OpenDifference(
+                **{
+                    name: row[name]
+                    for name in (
+                        *("id", "receipt", "payment_id", "theirs_cents", "ours_cents", "at"),
+                        *("found_at", "closed_at", "closed_by", "given_to"),
+                    )
+                },
+                kind=OpenKind(row["kind"]),
+                why="" if row["why"] is None else self._crypt.open_text(row["why"]),
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
+
+
+def _key(each: OpenDifference) -> str:
+    about = each.payment_id if each.kind is OpenKind.ONLY_OURS else each.receipt
+    assert about is not None, "a difference is about a receipt, or about a payment"
+    return f"{each.kind}:{about}"

@@ -1,0 +1,242 @@
+"""An hour in which Safaricom tells us nothing, and how each shilling of it is found afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.core.record_desk import Known
+from bot.core.rulings import Ruling
+from bot.core.statements import BadStatement
+from mpesa.simulator import CallbackFault, Endpoint, Fault, ReplyFault
+from storage.records import OpenKind, RowState, Status, Word
+from tests.flows.shop import FAST, Shop, open_shop
+
+NOTHING = Fault(reply=ReplyFault.LOST, callback=CallbackFault.NEVER)
+SILENT = Fault(reply=ReplyFault.HUNG_UP)
+
+
+async def lost_hour(shop: Shop) -> dict[str, int]:
+    """
+    Everybody pays and nobody tells us: pushes, and by hand with every kind of account.
+
+    Returns what each payment that we asked for must come to.
+    """
+    faults = shop.simulator.faults
+    faults.always(Endpoint.PUSH, NOTHING)
+    faults.always(Endpoint.QUERY, SILENT)
+    faults.always(Endpoint.C2B, Fault(callback=CallbackFault.NEVER))
+    expected: dict[str, int] = {}
+    for number in range(1, 9):
+        payment = await shop.ask(number, 100 + number)
+        assert payment.status is Status.UNSURE
+        row = shop.simulator.books.statement()[-1]
+        expected[row.receipt] = (100 + number) * 100
+    for number in range(9, 13):
+        payment = await shop.ask(number, 100 + number)
+        expected[shop.simulator.books.statement()[-1].receipt] = (100 + number) * 100
+        reference = (await shop.by_hand_ref(payment)).lower().replace("-", " ")
+        expected[shop.pay(number, 100 + number, reference).receipt] = (100 + number) * 100
+    shop.pay(20, 777, "rent")
+    shop.pay(21, 778, "")
+    shop.pay(22, 779, "LIPA-ZZZZZ")
+    for _ in range(60):
+        await shop.clock.advance(60)
+        await shop.core.reconcile.run_due()
+        await shop.core.record.ways.ask_due()
+    assert await shop.credited() == {}
+    faults.clear()
+    return expected
+
+
+@pytest.mark.parametrize("c2b", ["off", "v2"])
+async def test_the_list_finds_every_shilling(tmp_path: Path, c2b: str) -> None:
+    async with open_shop(tmp_path, pull=True, pull_number="0722000999", c2b=c2b) as shop:
+        await shop.core.record.ways.register()
+        expected = await lost_hour(shop)
+
+        await shop.core.record.ways.pull_due()
+
+        assert await shop.credited() == expected
+        assert [each.theirs_cents for each in await shop.open()] == [777_00, 778_00, 779_00]
+        await shop.assert_every_shilling_has_a_place()
+
+
+async def test_the_portals_statement_finds_every_shilling(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        expected = await lost_hour(shop)
+
+        found = await shop.core.record.reconcile(shop.exported())
+
+        assert await shop.credited() == expected
+        assert found.open_now == {OpenKind.UNMATCHED: 3}
+        assert not found.clean
+        assert found.paid_cents == shop.simulator.books.total_cents()
+        await shop.assert_every_shilling_has_a_place()
+        again = await shop.core.record.reconcile(shop.exported())
+        assert (again.taken.fresh, again.taken.differs) == (0, 0)
+        assert again.open_now == found.open_now
+        assert await shop.credited() == expected
+
+
+async def test_a_statement_reconciles_to_zero_once_people_have_said_whose_the_rest_is(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        await lost_hour(shop)
+        await shop.core.record.reconcile(shop.exported())
+        payer = await shop.ask(30, 500)
+        rent, *others = await shop.open()
+
+        assert (
+            await shop.core.record.assign(rent.id, to=payer.id, by=900, why="She typed rent")
+            is Ruling.DONE
+        )
+        for each in others:
+            assert await shop.core.record.dismiss(each.id, by=901, why="Shop") is Ruling.DONE
+
+        found = await shop.core.record.reconcile(shop.exported())
+        assert found.clean
+        assert await shop.open() == []
+
+
+async def test_by_status_alone_every_receipt_that_somebody_shows_is_found(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        await lost_hour(shop)
+        record = shop.core.record
+
+        for row in shop.simulator.books.statement():
+            shown = await record.verify(row.receipt, by=900)
+            assert shown.asked
+            await shop.quiet()
+            seen = await record.verify(row.receipt, by=900)
+            assert (seen.known, seen.asked) == (Known.UNMATCHED, False)
+            assert seen.row is not None
+            assert seen.row.amount_cents == row.amount_cents
+            await shop.clock.advance(31)
+
+        # A status names no account: found, and listed, but credited only by a person.
+        assert await shop.credited() == {}
+        await shop.assert_every_shilling_has_a_place()
+
+
+async def test_a_receipt_that_safaricom_does_not_know_is_nobodys(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        assert (await shop.core.record.verify("UKN9ZZZZZZ", by=900)).asked
+        await shop.quiet()
+
+        shown = await shop.core.record.verify("UKN9ZZZZZZ", by=900)
+
+        assert (shown.known, shown.asked) == (Known.UNKNOWN, False)
+        async with shop.store.read() as tx:
+            (asked,) = await tx.record.questions_of("UKN9ZZZZZZ")
+        assert asked.outcome == "not-found"
+
+
+@pytest.mark.parametrize("fault", [CallbackFault.NEVER, CallbackFault.TIMEOUT])
+async def test_an_answer_that_does_not_come_is_asked_for_again(
+    tmp_path: Path, fault: CallbackFault
+) -> None:
+    async with open_shop(tmp_path, c2b="v2") as shop:
+        await shop.core.record.ways.register()
+        payment = await shop.ask(1, 50)
+        reference = await shop.by_hand_ref(payment)
+        shop.simulator.faults.next(Endpoint.STATUS, Fault(callback=fault))
+        receipt = shop.pay(2, 50, reference).receipt
+        await shop.quiet()
+        row = await shop.core.record.rows.get(receipt)
+        assert row is not None
+        assert (row.state, receipt in await shop.credited()) == (RowState.CLAIMED, False)
+
+        for _ in range(30):
+            await shop.clock.advance(60)
+            await shop.core.record.ways.ask_due()
+            await shop.quiet()
+
+        assert (await shop.credited())[receipt] == 50_00
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_a_payment_by_hand_is_credited_once_the_books_agree_with_its_post(
+    tmp_path: Path, version: str
+) -> None:
+    settings = replace(FAST, c2b=version, c2b_tells_pushes=True)
+    async with open_shop(tmp_path, settings=settings, c2b=version) as shop:
+        await shop.core.record.ways.register()
+        pushed = await shop.ask(1, 50)
+        await shop.quiet()
+        assert (await shop.get(pushed.id)).status is Status.PAID
+        by_hand = shop.pay(2, 60, await shop.by_hand_ref(pushed))
+        await shop.quiet()
+        assert by_hand.receipt not in await shop.credited()
+
+        await shop.clock.advance(121)
+        await shop.core.record.ways.ask_due()
+        await shop.quiet()
+
+        statement = {row.receipt: row.amount_cents for row in shop.simulator.books.statement()}
+        assert await shop.credited() == statement
+        assert await shop.open() == []
+        assert (await shop.core.record.reconcile(shop.exported())).clean
+
+
+async def test_a_till_is_reconciled_though_it_names_no_account(tmp_path: Path) -> None:
+    settings = replace(FAST, transaction_type="till", till_number="600777")
+    async with open_shop(tmp_path, settings=settings) as shop:
+        told = await shop.ask(1, 50)
+        await shop.quiet()
+        shop.simulator.faults.always(Endpoint.PUSH, NOTHING)
+        lost = await shop.ask(2, 60)
+
+        found = await shop.core.record.reconcile(shop.exported())
+
+        assert (await shop.get(told.id)).confirmed
+        assert (await shop.get(lost.id)).status is Status.UNSURE
+        assert found.open_now == {OpenKind.UNMATCHED: 1}
+        (difference,) = await shop.open()
+        assert difference.receipt is not None
+        (suggested,) = await shop.core.record.rows.suggestions(difference.receipt)
+        assert (suggested.payment.id, suggested.number_fits) == (lost.id, True)
+        await shop.core.record.assign(difference.id, to=lost.id, by=900, why="fits")
+        assert (await shop.core.record.reconcile(shop.exported())).clean
+
+
+async def test_a_reversal_in_the_portal_and_one_by_us_are_both_in_the_books(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        payments = [await shop.ask(number, 100) for number in (1, 2, 3)]
+        await shop.quiet()
+        in_portal = await shop.get(payments[0].id)
+        assert in_portal.receipt is not None
+        shop.simulator.reverse(in_portal.receipt)
+
+        await shop.core.record.reverse(payments[1].id, by=900, why="twice")
+        assert await shop.core.record.reverse(payments[1].id, by=901, why="twice") is Ruling.DONE
+        await shop.quiet()
+        by_us = await shop.get(payments[1].id)
+        assert (by_us.reversed_cents, Word.REVERSED in by_us.words) == (100_00, True)
+        found = await shop.core.record.reconcile(shop.exported())
+
+        assert found.clean
+        assert (await shop.get(payments[0].id)).reversed_cents == 100_00
+        assert await shop.core.record.rows.net_cents() == shop.simulator.books.total_cents()
+
+
+async def test_another_businesss_statement_is_refused_whole(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.pay(1, 50, "rent")
+        path = shop.exported()
+        path.write_text(path.read_text().replace("Short Code:,174379", "Short Code:,600999"))
+        with pytest.raises(BadStatement, match="600999"):
+            await shop.core.record.reconcile(path)
+        path = shop.exported()
+        path.write_text(path.read_text().replace("Utility Account", "Charges Paid Account"))
+        with pytest.raises(BadStatement, match="Utility Account"):
+            await shop.core.record.reconcile(path)
+
+        assert await shop.open() == []
