@@ -165,7 +165,7 @@ async def test_giving_back_through_safaricom_takes_two_and_is_sent_once(
     office.boss.say(f"/review {CODE}")
     card = await office.said(office.boss.chat, "What was heard")
 
-    office.boss.press(card, "Give it back through M-Pesa")
+    office.boss.press(card, "Give back by M-Pesa")
     sure = await office.said(office.boss.chat, "This moves money")
     office.boss.press(sure, "Yes, give it back")
     await office.said(office.boss.chat, "another operator has to choose the same")
