@@ -8,9 +8,9 @@ from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
 from bot.core.books import PendingItem
 from bot.texts import Texts, clean, kes
-from storage.records import Alarm, PaymentView
+from storage.records import Alarm, Payment, PaymentView
 
-__all__ = ["alarm_card", "pending_card", "short_id"]
+__all__ = ["alarm_card", "payment_facts", "pending_card", "short_id"]
 
 LOOK_FROM = timedelta(minutes=-2)
 LOOK_TILL = timedelta(minutes=15)
@@ -24,20 +24,22 @@ def alarm_card(alarm: Alarm, view: PaymentView | None, paper: Stationery, *, lan
     texts = paper.texts
     lines = [texts.say(language, f"alarm.{alarm}")]
     if view is not None:
-        payment = view.payment
-        lines.append(
-            texts.say(
-                language,
-                "payment.facts",
-                id=short_id(payment.id),
-                amount=kes(payment.amount_kes),
-                phone=payment.phone_mask,
-                account=payment.push_ref,
-                status=payment.status,
-                when=texts.when(language, payment.created_at),
-            )
-        )
+        lines.append(payment_facts(view.payment, paper, language=language))
     return Card(text="\n".join(lines))
+
+
+def payment_facts(payment: Payment, paper: Stationery, *, language: str) -> str:
+    """One payment in one line, for operators; the number masked."""
+    return paper.texts.say(
+        language,
+        "payment.facts",
+        id=short_id(payment.id),
+        amount=kes(payment.amount_kes),
+        phone=payment.phone_mask,
+        account=payment.push_ref,
+        status=payment.status,
+        when=paper.texts.when(language, payment.created_at),
+    )
 
 
 def pending_card(item: PendingItem, paper: Stationery, *, language: str) -> Card:

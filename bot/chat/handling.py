@@ -8,7 +8,7 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import pay, review, start
+from bot.chat import books, pay, review, start
 from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, REVIEW_BUTTONS, command
 from bot.core.buttons import Verdict
@@ -23,6 +23,7 @@ ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_membe
 
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
 OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
+BOOKS_ACTS = frozenset(act.value for act in books.BooksAct)
 GROUPS = (Chat.GROUP, Chat.SUPERGROUP)
 
 
@@ -72,6 +73,8 @@ async def _written(turn: Turn, message: Message) -> None:
     turn.words = text
     if message.contact is not None and turn.private:
         await pay.contact(turn, message.contact)
+    elif message.document is not None and books.is_statement(turn, message.document):
+        await books.dropped(turn, message.document)
     elif text:
         await _words(turn)
     elif turn.private and message.effective_attachment is not None:
@@ -103,6 +106,8 @@ async def _words(turn: Turn) -> None:
             await pay.pasted(turn, draft)
         case DraftKind.REVIEW_CREDIT | DraftKind.REVIEW_REVERSE:
             await review.code_typed(turn, draft)
+        case DraftKind.BOOKS_TO | DraftKind.BOOKS_WHY:
+            await books.typed(turn, draft)
 
 
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
@@ -131,6 +136,8 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     deed = look.shown.deed
     if look.verdict is Verdict.NOT_YOURS:
         return _only_the_owner(turn, deed.owner)
+    if deed.action in BOOKS_ACTS:
+        return await books.pressed(turn, deed)
     if deed.action in PERSON_BUTTONS:
         return await PERSON_BUTTONS[deed.action](turn)
     view = await turn.core.books.view(deed.subject)

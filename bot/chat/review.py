@@ -14,6 +14,7 @@ from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import keyboard
 from bot.chat.parse import Unclear, read_amount
 from bot.core.review import Deciding, Proposal, ReviewItem, Ruling, Verdict
+from bot.core.rulings import Ruling as Ruled
 from bot.texts import money, plain
 from storage.records import (
     Button,
@@ -34,6 +35,8 @@ __all__ = [
     "code_typed",
     "credit",
     "decide",
+    "give_back",
+    "give_back_now",
     "pending",
     "reverse",
     "void",
@@ -51,6 +54,8 @@ class Act(StrEnum):
     ASK = "rv-ask"
     YES = "rv-yes"
     AGREE = "rv-agree"
+    GIVE_BACK = "rv-back"  # through Safaricom, where that is enabled
+    GIVE_BACK_YES = "rv-back-yes"
 
 
 _DRAFT_LIFE = timedelta(minutes=30)
@@ -140,6 +145,8 @@ def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
         acts += [Act.CREDIT, Act.REVERSE] if payment.credited_cents else []
     else:
         acts += [Act.CREDIT, Act.VOID]
+    if payment.credited_cents and turn.core.record.reversals.enabled:
+        acts.append(Act.GIVE_BACK)
     if payment.status is not Status.PAID and payment.checkout_index is not None:
         acts.append(Act.ASK)
     return [_button(turn, payment.id, act) for act in acts]
@@ -236,6 +243,34 @@ async def agree(press: Press) -> Toast:
         press.view.payment.id, by=turn.person.id, key=press.button
     )
     return await _say(press, verdict)
+
+
+async def give_back(press: Press) -> Toast:
+    """Asks once more before money is moved; it takes two operators whatever the amount."""
+    turn, payment = press.turn, press.view.payment
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    text = turn.say(
+        "sure.give-back",
+        id=short_id(payment.id),
+        amount=money(payment.credited_cents or 0),
+        phone=payment.phone_mask,
+    )
+    await turn.answer(text, keyboard([_button(turn, payment.id, Act.GIVE_BACK_YES)]))
+    return Toast()
+
+
+async def give_back_now(press: Press) -> Toast:
+    """The first operator's word, or the second one's, which sends it."""
+    turn = press.turn
+    if not turn.is_operator:
+        return turn.toast("toast.not-yours")
+    ruling = await turn.core.record.reverse(
+        press.view.payment.id, by=turn.person.id, why=plain(turn.say("books.by-button"))
+    )
+    text = turn.say("ruled.sent") if ruling is Ruled.DONE else turn.say(f"ruled.{ruling}")
+    await turn.answer(text)
+    return Toast(plain(text))
 
 
 async def _say(press: Press, verdict: Verdict) -> Toast:

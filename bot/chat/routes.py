@@ -9,7 +9,11 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
+<<<<<<< HEAD
 from bot.chat import health, history, pay, person, privacy, review, start
+=======
+from bot.chat import books, history, pay, person, review, start
+>>>>>>> verify
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
@@ -90,6 +94,8 @@ COMMANDS = (
     Command(name="privacy", handler=privacy.privacy),
     Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
     Command(name="pending", handler=review.pending, operators=True),
+    Command(name="verify", handler=books.verify, operators=True),
+    Command(name="unmatched", handler=books.unmatched, operators=True),
     Command(name="review", handler=review.pending, operators=True),
     Command(name="health", handler=health.health, operators=True),
     Command(name="help", handler=help_, groups=True),
@@ -121,6 +127,8 @@ REVIEW_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] =
         review.Act.ASK.value: (review.ask_again, Rule()),
         review.Act.YES.value: (review.decide, DECIDED_SOON),
         review.Act.AGREE.value: (review.agree, DECIDED_SOON),
+        review.Act.GIVE_BACK.value: (review.give_back, Rule()),
+        review.Act.GIVE_BACK_YES.value: (review.give_back_now, DECIDED_SOON),
     }
 )
 """Buttons about a payment that an operator looks at."""
@@ -148,6 +156,7 @@ BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
         **{action: rule for action, (_, rule) in REVIEW_BUTTONS.items()},
+        **{act.value: DECIDED_SOON for act in books.BooksAct},
         **{action: Rule() for action in PERSON_BUTTONS},
     }
 )

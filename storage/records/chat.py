@@ -172,6 +172,8 @@ class DraftKind(StrEnum):
     PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
     CLAIM = "claim"  # the next message is a pasted M-PESA message
     REVIEW_CREDIT = "review-credit"  # an operator found the money: its code is to come
+    BOOKS_TO = "books-to"  # which payment money in Safaricom's books belongs to
+    BOOKS_WHY = "books-why"  # why it belongs to none
     REVIEW_REVERSE = "review-reverse"  # it went back: the code of that
 
 

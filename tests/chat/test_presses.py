@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import func, select
 
+from bot.chat.books import BooksAct
 from bot.chat.keyboards import Action
 from bot.chat.person import LANGUAGE_BUTTONS
 from bot.chat.review import Act
@@ -77,7 +78,8 @@ def test_every_button_has_its_rule() -> None:
     assert set(PAYMENT_BUTTONS) == {action.value for action in Action}
     assert set(PERSON_BUTTONS) == {"share", "forget", *LANGUAGE_BUTTONS}
     assert set(REVIEW_BUTTONS) == {act.value for act in Act}
-    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *REVIEW_BUTTONS}
+    ours = {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *REVIEW_BUTTONS}
+    assert set(BUTTON_RULES) == {*ours, *(act.value for act in BooksAct)}
     assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {"again", "unseen"}
 
 

@@ -1,0 +1,175 @@
+"""/verify, /unmatched and a dropped statement: what operators read, press and type."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
+from storage.engine import Store
+from storage.records import NewRecordRow, Source
+from tests.chat.test_conversation import Office
+from tests.stores import TestClock
+
+CODE = "UKN6ABCDEF"
+SAMPLES = Path(__file__).parents[1] / "samples" / "portal"
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    made = Office(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+async def came_in(office: Office, *, reference: str = "", amount_kes: int = 50) -> None:
+    """Safaricom's books name a receipt that nothing of ours has."""
+    row = NewRecordRow(
+        receipt=CODE,
+        amount_cents=amount_kes * 100,
+        at=office.clock.now() + timedelta(seconds=20),
+        source=Source.PULL,
+        reference=reference,
+        payer="0712***678",
+    )
+    await office.core.record.rows.take([row])
+
+
+async def test_a_code_that_is_ours_is_named_with_its_payment(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt=CODE)
+    await office.said(office.jane.chat, "✅")
+
+    office.boss.say(f"/verify {CODE.lower()}")
+
+    found = await office.said(office.boss.chat, "is ours")
+    assert "0712***678" in found.text
+    assert "PAY-" in found.text
+    assert "✅" not in found.text
+
+
+async def test_a_code_that_nobody_knows_is_asked_about_and_hands_nothing_over(
+    office: Office,
+) -> None:
+    office.boss.say(f"/verify {CODE}")
+
+    found = await office.said(office.boss.chat, "I do not know")
+    assert "I have asked Safaricom" in found.text
+
+    office.clock.advance(60)
+    await came_in(office, reference="CHARCOAL")
+    office.boss.press(found, "Look again")
+    known = await office.said(office.boss.chat, "is in Safaricom’s books", after=found)
+    assert "CHARCOAL" in known.text
+
+
+async def test_money_that_nobody_knows_for_whom_is_given_to_a_payment_once(
+    office: Office,
+) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await came_in(office)
+    office.boss.say("/unmatched")
+    shown = await office.said(office.boss.chat, "KES 50 came in under")
+
+    office.boss.press(shown, "KES 50 · 0712***678")
+    sure = await office.said(office.boss.chat, "Give it to this payment?")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "Done, and written down with your name")
+    paid = await office.said(office.jane.chat, "✅")
+    assert CODE in paid.text
+
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "That was decided already")
+    office.boss.say("/unmatched")
+    await office.said(office.boss.chat, "Nothing is open between")
+
+
+async def test_another_payment_is_named_by_its_account(office: Office) -> None:
+    await office.pay(office.jane, "/pay 70 0712345678")
+    await came_in(office)
+    shown = await listed(office)
+
+    office.boss.press(shown, "Another payment")
+    await office.said(office.boss.chat, "Which payment?")
+    office.boss.say("nonsense")
+    await office.said(office.boss.chat, "I find no payment for NONSENSE")
+    office.boss.say(office.daraja.pushes[-1].reference)
+
+    sure = await office.said(office.boss.chat, "Give it to this payment?")
+    office.boss.press(sure, "Yes, that is so")
+    paid = await office.said(office.jane.chat, "✅")
+    assert "KES 20 is missing" in paid.text
+
+
+async def test_what_is_none_of_ours_is_closed_with_a_reason(office: Office) -> None:
+    await came_in(office)
+    shown = await listed(office)
+
+    office.boss.press(shown, "None of ours")
+    await office.said(office.boss.chat, "Why is it none of ours?")
+    office.boss.say("rent of the neighbour")
+
+    await office.said(office.boss.chat, "written down with your name")
+    office.boss.say("/unmatched")
+    await office.said(office.boss.chat, "Nothing is open between")
+
+
+async def listed(office: Office) -> Message:
+    office.boss.say("/unmatched")
+    return await office.said(office.boss.chat, "came in under")
+
+
+async def test_a_statement_that_is_dropped_is_compared_and_twice_changes_nothing(
+    office: Office,
+) -> None:
+    content = (SAMPLES / "paybill.csv").read_bytes().replace(b"600999", b"600000")
+    office.boss.send_file("Statement.csv", content, content_type="text/csv")
+    first = await office.said(office.boss.chat, "only Safaricom’s:")
+    assert "/unmatched shows each of them" in first.text
+    assert "; 0 were new to me" not in first.text
+
+    office.boss.send_file("Statement.csv", content, content_type="text/csv")
+    again = await office.said(office.boss.chat, "only Safaricom’s:", after=first)
+
+    assert "; 0 were new to me" in again.text
+    assert again.text.split("\n")[1:] == first.text.split("\n")[1:]
+
+
+async def test_a_file_that_is_no_statement_is_refused_kindly(office: Office) -> None:
+    office.boss.send_file("holiday.csv", b"sun,sea\n1,2\n", content_type="text/csv")
+
+    await office.said(office.boss.chat, "I cannot read this as a statement")
+
+
+async def test_others_drop_their_files_in_vain(office: Office) -> None:
+    office.jane.send_file("Statement.csv", b"Receipt No.\n", content_type="text/csv")
+
+    await office.said(office.jane.chat, "/help")
+    assert not [each for each in office.jane.chat.from_bot if "statement" in each.text]
+    office.jane.say(f"/verify {CODE}")
+    await office.said(office.jane.chat, "I do not know that command")
+
+
+async def test_giving_back_through_safaricom_takes_two_and_is_sent_once(
+    office: Office, api: BotApi
+) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt=CODE)
+    await office.said(office.jane.chat, "✅")
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "What was heard")
+
+    office.boss.press(card, "Give back by M-Pesa")
+    sure = await office.said(office.boss.chat, "This moves money")
+    office.boss.press(sure, "Yes, give it back")
+    await office.said(office.boss.chat, "another operator has to choose the same")
+
+    payment = await office.core.books.by_receipt(CODE)
+    assert payment is not None
+    assert payment.payment.reversed_cents == 0
