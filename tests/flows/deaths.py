@@ -73,7 +73,7 @@ AT_START = {
     "notices are due again",
     "updates are free again",
 }
-HALF_DONE = Death("after", "a push is begun", 2)
+HALF_DONE = Death("after", "a push is begun")
 """What leaves payments asked for, updates taken and notices on their way for the next start."""
 
 

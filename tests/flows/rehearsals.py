@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 STEP_S = 2.0
-STEPS_IN_TROUBLE = 12
+STEPS_IN_TROUBLE = 8
 STEPS_MAX = 400
 LONG_AFTER = 60  # steps; then time moves faster: leases and late checks
 LONG_STEP_S = 20.0

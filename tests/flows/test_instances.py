@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mpesa.simulator import Simulator
+from storage.presence import SILENT_S
 from tests.flows.instances import fresh_database, open_instances, pause
 from tests.flows.words import latest
 from tests.flows.world import open_world
@@ -46,7 +47,7 @@ async def test_two_bots_share_the_work_through_a_kill_and_a_stop(
     assert broken == []
     assert chaos.done == {"kill": 1, "stop": 1}
     gaps = dict(instances.taken_over_s)
-    assert gaps["kill"] < 10  # a kill closes the session; a stop is found out about
+    assert gaps["kill"] < SILENT_S  # a kill closes the session; a stop is found out about
     assert gaps["stop"] < 30
 
 

@@ -96,7 +96,7 @@ async def test_an_undecided_payment_reaches_the_operators_with_what_to_look_up(
     tmp_path: Path,
 ) -> None:
     settings = replace(QUICK, prompt_lifetime_s=3600)
-    async with open_world(tmp_path, settings=settings, checks="[1, 2, 3]") as world:
+    async with open_world(tmp_path, settings=settings, checks="[1, 5, 10]") as world:
         world.simulator.phone(world.phone(1)).behave(Behaviour.IGNORE)
         person = world.person(1, language="sw")
         person.say(f"/pay 50 {world.typed(1)}")

@@ -48,7 +48,7 @@ class Fate:
 
 
 def _tests(name: str, *paths: str) -> Proof:
-    words = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths)
+    words = ("-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *paths)
     return Proof(name, words)
 
 

@@ -73,7 +73,8 @@ def _lives() -> bool:
 
 
 def _tests() -> bool:
-    quiet = ("-x", "-q", "-p", "no:cacheprovider", "-k", "not every_set and not silent")
+    # In this very process: in another the mutant would not be there.
+    quiet = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "not every_set and not silent")
     return pytest.main([*quiet, *(str(ROOT / each) for each in TESTS)]) == pytest.ExitCode.OK
 
 
