@@ -9,11 +9,7 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-<<<<<<< HEAD
-from bot.chat import health, history, pay, person, privacy, review, start
-=======
-from bot.chat import books, history, pay, person, review, start
->>>>>>> verify
+from bot.chat import books, health, history, pay, person, privacy, review, start
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule

@@ -194,7 +194,13 @@ class InlineTransport(Transport):
         return await self._exchange("token", work, None)
 
     async def post(
-        self, path: str, body: bytes, *, authorization: str, deadline: Deadline | None = None
+        self,
+        path: str,
+        body: bytes,
+        *,
+        authorization: str,
+        deadline: Deadline | None = None,
+        bytes_max: int = 0,
     ) -> Reply:
         incoming = Incoming(authorization, "application/json", body)
         ends = self._safaricom.endpoints
