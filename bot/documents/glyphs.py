@@ -38,7 +38,7 @@ PAGES: Final = "\x01\x01\x01\x01"
 """Stands for the number of pages, of four digits at most, until it is known. No text of a
 person's can hold it."""
 
-_PUNCTUATION: Final = frozenset("–—‘’“”…•→−≈ẽỹ×·")
+_PUNCTUATION: Final = frozenset("–—‘’“”…•→−≈×·")
 
 UNKNOWN: Final = "\ufffd"
 """Shown where no font has the letter: the reader sees that something stood there."""

@@ -58,7 +58,7 @@ def as_csv(path: Path, row: Entry, audience: Audience = Audience.KEEPERS) -> str
     return path.read_bytes().decode("utf-8-sig")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @example("x;=1+1")
 @example("\u200b=1")
 @example('x;"=1')
@@ -77,7 +77,7 @@ def test_no_text_is_a_formula_however_the_file_is_cut(path: Path, text: str) -> 
             assert [each for each in formulas if not _is_number(each)] == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(NASTY)
 def test_rfc_4180_gives_back_one_row_of_as_many_cells(path: Path, text: str) -> None:
     written = as_csv(path, nasty(text))
@@ -89,7 +89,7 @@ def test_rfc_4180_gives_back_one_row_of_as_many_cells(path: Path, text: str) -> 
     assert row[4] == "500.00"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(NASTY, min_size=1, max_size=5))
 def test_a_workbook_holds_text_and_nothing_that_is_worked_out(path: Path, texts: list[str]) -> None:
     book = Workbook(path)

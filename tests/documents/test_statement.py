@@ -46,7 +46,7 @@ def read_csv(path: Path) -> list[list[str]]:
 
 
 async def test_csv_and_xlsx_hold_the_same_rows_and_come_to_the_same(tmp_path: Path) -> None:
-    rows = list(entries(1500))
+    rows = list(entries(1100))
     net = sum(each.amount_cents for each in rows)
 
     one = await statement_csv(tmp_path / "a.csv", STATEMENT, stream(rows), words())
@@ -60,7 +60,7 @@ async def test_csv_and_xlsx_hold_the_same_rows_and_come_to_the_same(tmp_path: Pa
     written = read_csv(tmp_path / "a.csv")
     again = sheet_of(tmp_path / "a.xlsx", "Contributions")
     assert written[0] == again[0]
-    assert len(written) == len(again) == 1501
+    assert len(written) == len(again) == 1101
     for row, line, cells in zip(rows, written[1:], again[1:], strict=True):
         assert Decimal(line[4]) * 100 == row.amount_cents
         assert Decimal(str(cells[4])) * 100 == row.amount_cents
@@ -233,7 +233,7 @@ async def test_a_paper_that_lacks_rows_is_not_left_behind(
     tmp_path: Path, make: type, error: BaseException
 ) -> None:
     with pytest.raises(type(error)):
-        await make(tmp_path / "a", STATEMENT, breaking(2500, error), words())
+        await make(tmp_path / "a", STATEMENT, breaking(1100, error), words())
 
     assert os.listdir(tmp_path) == []
 
@@ -249,7 +249,7 @@ async def test_the_loop_goes_on_while_a_paper_is_made(tmp_path: Path) -> None:
 
     counting = asyncio.create_task(count())
     path = tmp_path / "a.pdf"
-    await statement_pdf(path, GROUP, stream(entries(30)), words())
+    await statement_pdf(path, GROUP, stream(entries(5)), words())
     counting.cancel()
 
     assert turns > 100
