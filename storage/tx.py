@@ -7,13 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.buttons import Buttons
 from storage.crypt import Crypt
 from storage.drafts import Drafts
+from storage.drives import Drives
 from storage.evidence import EvidenceBook
+from storage.gifts import Gifts
 from storage.inbox import Inbox
 from storage.leases import Holder, Leases
 from storage.lines import Lines
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
+from storage.pledges import Pledges
 from storage.shared import Shared
 from storage.touched import Touched
 
@@ -35,3 +38,6 @@ class Tx:
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
         self.touched = Touched(connection)
+        self.drives = Drives(connection, crypt)
+        self.gifts = Gifts(connection, crypt)
+        self.pledges = Pledges(connection, crypt)

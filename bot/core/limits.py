@@ -36,6 +36,8 @@ class RefusalReason(StrEnum):
     LINE_BUSY = "line-busy"
     SAME_AMOUNT = "same-amount"
     STRANGERS_LIMIT = "strangers-limit"
+    DRIVE_PAUSED = "drive-paused"
+    DRIVE_CLOSED = "drive-closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
