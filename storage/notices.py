@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,12 +27,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
+from storage.notice_words import pack, unpack
 from storage.records import (
     NOBODY,
     Alarm,
-    Button,
-    Deed,
-    Keyboard,
     NewNotice,
     Notice,
     NoticeKind,
@@ -119,7 +115,7 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "chat_id": chat_id,
         "payment_id": new.payment_id,
         "alarm": None if new.alarm is None else new.alarm.value,
-        "body": None if new.reply is None else crypt.seal_text(_pack(new.reply)),
+        "body": None if new.reply is None else crypt.seal_text(pack(new.reply)),
         "message_id": None,
         "wanted": 1,
         "told": 0,
@@ -153,27 +149,6 @@ def _put_off(now: datetime) -> ColumnElement[bool]:
         notices.c.state == literal_column("'due'"),
         notices.c.due_at > now,
     )
-
-
-def _pack(reply: Reply) -> str:
-    return json.dumps(asdict(reply), ensure_ascii=False)
-
-
-def _unpack(text: str) -> Reply:
-    raw: dict[str, Any] = json.loads(text)
-    keyboard = raw.pop("keyboard")
-    if keyboard is not None:
-        keyboard["rows"] = tuple(
-            tuple(_unpack_button(button) for button in row) for row in keyboard["rows"]
-        )
-        keyboard["other_keys"] = tuple(keyboard["other_keys"])
-        keyboard = Keyboard(**keyboard)
-    return Reply(**raw, keyboard=keyboard)
-
-
-def _unpack_button(raw: dict[str, Any]) -> Button:
-    does = raw.pop("does", None)
-    return Button(**raw, does=None if does is None else Deed(**does))
 
 
 class Notices:
@@ -396,6 +371,6 @@ class Notices:
         if body is None:
             return None
         try:
-            return _unpack(self._crypt.open_text(body))
+            return unpack(self._crypt.open_text(body))
         except (WrongKey, ValueError, LookupError, TypeError):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from storage.documents import Document
 from storage.records.chat import (
     Button,
     Closing,
@@ -61,6 +62,7 @@ __all__ = [
     "Button",
     "Closing",
     "Deed",
+    "Document",
     "Draft",
     "DraftKind",
     "Drive",
