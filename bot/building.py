@@ -12,9 +12,8 @@ from bot.core.ask import Asking, AskSettings, Guard
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.core import Core
-from bot.core.drive_news import DriveNews
 from bot.core.drives import Drives
-from bot.core.giving import Giving, guard_gift
+from bot.core.giving import guard_gift
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -69,8 +68,7 @@ def build_core(parts: Parts) -> Core:
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
     asking = _asking(parts, sending, guards={IntentKind.GIFT: guard_gift})
-    giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
-    news = DriveNews(clock)
+    drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     return Core(
         asking=asking,
         sending=sending,
@@ -82,9 +80,8 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
-        touched=_touched(parts, looks={"d": news.look}),
-        drives=Drives(store=store, clock=clock, ids=parts.ids, giving=giving, news=news, wake=wake),
-        giving=giving,
+        touched=_touched(parts, looks={"d": drives.look}),
+        drives=drives,
         collector=collector_of(parts.config),
         clock=clock,
         operators=parts.operators,

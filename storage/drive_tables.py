@@ -92,7 +92,7 @@ gifts = Table(
     Column("anonymous", Boolean, nullable=False),
     Column("hide_amount", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Index("gifts_of_giver", "drive_id", "giver_id", "created_at"),
+    Index("gifts_of_giver", "giver_id", "drive_id", "created_at"),
 )
 
 drive_entries = Table(

@@ -17,6 +17,7 @@ from storage.drive_tables import (
     drive_edits,
     drive_entries,
     drives,
+    gifts,
     treasurers,
 )
 from storage.records import (
@@ -83,6 +84,12 @@ class Drives:
                 treasurers.c.state == TreasurerState.ACCEPTED.value,
             )
         )
+        return await self._many(query.order_by(drives.c.opened_at.desc()).limit(limit))
+
+    async def of_giver(self, person_id: int, *, limit: int = 10) -> list[Drive]:
+        """The drives, not closed, that somebody has given to or began to, newest first."""
+        given = select(gifts.c.drive_id).where(gifts.c.giver_id == person_id)
+        query = select(drives).where(drives.c.id.in_(given), AT_WORK)
         return await self._many(query.order_by(drives.c.opened_at.desc()).limit(limit))
 
     async def closing(self, *, now: datetime, limit: int) -> list[Drive]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     literal_column,
     not_,
     or_,
@@ -36,7 +37,7 @@ from storage.records import (
     NoticeKind,
     Reply,
 )
-from storage.schema import intents, micros, notices, payments
+from storage.schema import Instant, intents, micros, notices, payments
 from storage.setwise import Among, Many
 
 __all__ = ["Notices", "owe_notices"]
@@ -244,7 +245,9 @@ class Notices:
             "told": notice.wanted,
             "state": case((newer, "due"), else_="told"),
             # Told: when. Newer already: at once, unless that was put off.
-            "due_at": case((and_(newer, notices.c.due_at > now), notices.c.due_at), else_=now),
+            "due_at": case(
+                (and_(newer, notices.c.due_at > now), notices.c.due_at), else_=literal(now, Instant)
+            ),
             "lease_until": None,
             "tries": 0,
             "resent": False,

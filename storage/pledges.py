@@ -78,6 +78,11 @@ class Pledges:
         )
         return await self._many(query)
 
+    async def any_due(self, *, now: datetime) -> bool:
+        """Whether `due` might find something; a look that takes no lock."""
+        query = select(pledges.c.id).where(pledges.c.remind_at <= now).limit(1)
+        return (await self._connection.execute(query)).first() is not None
+
     async def change(self, pledge_id: str, **values: Any) -> None:
         """Set fields of a pledge, as `Pledge` has them."""
         if "state" in values:

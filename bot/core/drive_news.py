@@ -87,17 +87,6 @@ class DriveNews:
         assert again is not None, "it was there a moment ago"
         await self.card(tx, again, now)
 
-    async def invitations(self, tx: Tx, drive: Drive, now: datetime) -> None:
-        """Ask those who were named whether they will look after the drive."""
-        await tx.notices.owe(
-            [
-                self._news(drive, f"invite:{each.at.timestamp():.0f}", each.person_id)
-                for each in await tx.drives.treasurers(drive.id)
-                if each.state is TreasurerState.INVITED
-            ],
-            now=now,
-        )
-
     async def to_treasurers(
         self, tx: Tx, drive: Drive, topic: str, now: datetime, *, but: int | None = None
     ) -> None:
@@ -132,6 +121,12 @@ class DriveNews:
     ) -> None:
         for payment in late:
             await self.to_treasurers(tx, drive, f"late:{payment.id}", now)
+
+    async def to_person(
+        self, tx: Tx, drive: Drive, topic: str, person_id: int, now: datetime
+    ) -> None:
+        """One new message to somebody, in private."""
+        await tx.notices.owe([self._news(drive, topic, person_id)], now=now)
 
     def _news(
         self,

@@ -7,19 +7,22 @@ in a field. A gift is an ordinary payment whose subject is the drive.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from bot.core.ask import Asked
+from bot.core.ask import Asked, Asking
 from bot.core.drive_news import DriveNews
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.giving import GiveRequest, Giving
 from bot.core.limits import Refusal
 from bot.core.people import close
+from bot.core.pledging import Pledging
 from bot.core.ports import Clock, Ids
+from bot.core.treasurers import Treasurers
+from bot.core.treasury import Treasury
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.records import (
@@ -27,6 +30,7 @@ from storage.records import (
     Drive,
     DriveKind,
     DriveStatus,
+    GiftRow,
     Shows,
     Totals,
     Treasurer,
@@ -59,7 +63,6 @@ class NewDrive:
     opened_by: int
     opener_name: str
     open_key: str  # the same key twice is one drive
-    invited: tuple[tuple[int, str], ...] = ()  # further treasurers: Telegram user id and name
 
 
 class Drives:
@@ -71,16 +74,19 @@ class Drives:
         store: Store,
         clock: Clock,
         ids: Ids,
-        giving: Giving,
-        news: DriveNews,
+        asking: Asking,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._giving = giving
-        self._news = news
         self._wake = wake
+        self._news = news = DriveNews(clock)
+        self.look = news.look
+        self.giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
+        self.treasury = Treasury(store=store, clock=clock, news=news, wake=wake)
+        self.treasurers = Treasurers(store=store, clock=clock, news=news, wake=wake)
+        self.pledging = Pledging(store=store, clock=clock, ids=ids, news=news, wake=wake)
 
     async def open(self, new: NewDrive, closing: Closing) -> Drive:
         """The drive and its card, in the commit that ends the update; known by its key."""
@@ -117,21 +123,17 @@ class Drives:
             open_key=new.open_key,
         )
         await tx.drives.add(drive)
-        people = [(new.opened_by, new.opener_name), *new.invited]
-        for person_id, name in dict(reversed(people)).items():
-            own = person_id == new.opened_by
-            state = TreasurerState.ACCEPTED if own else TreasurerState.INVITED
-            treasurer = Treasurer(
+        await tx.drives.invite(
+            Treasurer(
                 drive_id=drive.id,
-                person_id=person_id,
-                name=name,
-                state=state,
+                person_id=new.opened_by,
+                name=new.opener_name,
+                state=TreasurerState.ACCEPTED,
                 by=new.opened_by,
                 at=now,
             )
-            await tx.drives.invite(treasurer)
+        )
         await self._news.card(tx, drive, now)
-        await self._news.invitations(tx, drive, now)
         return drive
 
     async def _reference(self, tx: Tx, label: str) -> str:
@@ -164,6 +166,14 @@ class Drives:
     async def of_treasurer(self, person_id: int) -> list[Drive]:
         async with self._store.read() as tx:
             return await tx.drives.of_treasurer(person_id)
+
+    async def known_to(self, person_id: int) -> list[Drive]:
+        """The drives, not closed, that somebody looks after or has given to."""
+        async with self._store.read() as tx:
+            own = await tx.drives.of_treasurer(person_id)
+            given = await tx.drives.of_giver(person_id)
+        found = {each.id: each for each in (*own, *given)}
+        return [each for each in found.values() if each.status is not DriveStatus.CLOSED]
 
     async def totals(self, drive_id: str) -> Totals:
         async with self._store.read() as tx:
@@ -215,9 +225,19 @@ class Drives:
             drive = await tx.drives.get(drive_id)
             return [] if drive is None else await _listed(tx, drive, limit=limit)
 
+    async def thanked(self, drive_id: str, *, thanks: int) -> list[GiftRow]:
+        """Whom one grouped thanks names."""
+        async with self._store.read() as tx:
+            return await tx.gifts.thanked(drive_id, thanks=thanks)
+
+    async def among(self, payment_ids: Sequence[str]) -> list[GiftRow]:
+        """These gifts, if they are credited."""
+        async with self._store.read() as tx:
+            return await tx.gifts.among(payment_ids)
+
     async def give(self, request: GiveRequest) -> Asked | Refusal:
         """See `Giving.give`."""
-        return await self._giving.give(request)
+        return await self.giving.give(request)
 
     async def moved(self, tx: Tx, *, old_chat_id: int, new_chat_id: int) -> None:
         """A group became a supergroup: its drives go along, and show their cards there."""

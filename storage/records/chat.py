@@ -66,7 +66,7 @@ class ShownButton:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
     """
-    One button under a message: exactly one of `does`, `url` and `copy` is set.
+    One button under a message: exactly one of `does`, `url`, `copy` and `share` is set.
 
     When its message is sent, what it does is written down and `data` takes its place.
     """
@@ -76,6 +76,7 @@ class Button:
     data: str | None = None
     url: str | None = None
     copy: str | None = None
+    share: str | None = None  # what is asked of us inline, in a chat that is chosen then
     style: str | None = None  # "primary" | "success" | "danger"
 
 
@@ -173,7 +174,7 @@ class DraftKind(StrEnum):
     PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
     CLAIM = "claim"  # the next message is a pasted M-PESA message
     NEW_DRIVE = "new-drive"  # a drive is being described, step by step
-    GIVE_PHONE = "give-phone"  # a gift, whose phone is not known
+    GIVE = "give"  # a gift, of which something is not known yet
     DRIVE_WORDS = "drive-words"  # a sentence about a drive: an amount, a name, a reason
 
 

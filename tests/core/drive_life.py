@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bot.core.ask import Asked
-from bot.core.drive_news import DriveNews
 from bot.core.drives import Drives, GiveRequest, NewDrive
 from bot.core.giving import Giving, guard_gift
+from bot.core.pledging import Pledging
 from bot.core.ports import Ids
 from bot.core.touched import TouchedSubjects
+from bot.core.treasury import Treasury
 from storage.records import Closing, Drive, IntentKind, Notice, Payment
+from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 
@@ -32,7 +34,6 @@ class DriveLife:
 
     desk: Desk
     drives: Drives
-    giving: Giving
     touched: TouchedSubjects
 
     new = NewDrive(
@@ -55,6 +56,18 @@ class DriveLife:
         language="en",
         ask_key="u:1",
     )
+
+    @property
+    def giving(self) -> Giving:
+        return self.drives.giving
+
+    @property
+    def treasury(self) -> Treasury:
+        return self.drives.treasury
+
+    @property
+    def pledging(self) -> Pledging:
+        return self.drives.pledging
 
     async def open(self, **changes: Any) -> Drive:
         return await self.drives.open(replace(self.new, **changes), Closing())
@@ -88,12 +101,11 @@ class DriveLife:
             for notice in found:
                 if notice.chat_id == chat_id:
                     told.append(notice)
-                await self.desk.store.write(
-                    lambda tx, notice=notice: tx.notices.told(
-                        notice, message_id=1, now=self.desk.clock.now()
-                    )
-                )
+                await self.desk.store.write(partial(self._told, notice=notice))
         return told
+
+    async def _told(self, tx: Tx, *, notice: Notice) -> None:
+        await tx.notices.told(notice, message_id=1, now=self.desk.clock.now())
 
     async def _claim(self) -> list[Notice]:
         now = self.desk.clock.now()
@@ -104,26 +116,18 @@ class DriveLife:
 
 
 @pytest.fixture
-async def drives(desk: Desk) -> AsyncIterator[DriveLife]:
+async def drives(desk: Desk) -> DriveLife:
     desk.asking._guards = {IntentKind.GIFT: guard_gift}
-    news = DriveNews(desk.clock)
 
     def wake() -> None:
         """Nobody sleeps in these tests."""
 
-    giving = Giving(store=desk.store, clock=desk.clock, asking=desk.asking, wake=wake)
-    yield DriveLife(
-        desk=desk,
-        drives=Drives(
-            store=desk.store,
-            clock=desk.clock,
-            ids=Ids(random.Random(5).randbytes),
-            giving=giving,
-            news=news,
-            wake=wake,
-        ),
-        giving=giving,
-        touched=TouchedSubjects(
-            store=desk.store, clock=desk.clock, looks={"d": news.look}, wake=wake
-        ),
+    made = Drives(
+        store=desk.store,
+        clock=desk.clock,
+        ids=Ids(random.Random(5).randbytes),
+        asking=desk.asking,
+        wake=wake,
     )
+    touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={"d": made.look}, wake=wake)
+    return DriveLife(desk=desk, drives=made, touched=touched)

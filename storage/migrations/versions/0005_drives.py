@@ -96,7 +96,7 @@ def _treasurers_and_gifts() -> None:
         sa.ForeignKeyConstraint(["drive_id"], ["drives.id"], name="gifts_drive"),
         sa.PrimaryKeyConstraint("intent_id"),
     )
-    _index("gifts_of_giver", "gifts", ["drive_id", "giver_id", "created_at"])
+    _index("gifts_of_giver", "gifts", ["giver_id", "drive_id", "created_at"])
 
 
 def _journal() -> None:
