@@ -331,6 +331,11 @@ class Notices:
         query = select(notices.c.id).where(notices.c.key == key)
         return (await self._connection.execute(query)).first() is not None
 
+    async def owes(self, key: str) -> bool:
+        """Whether a notice of this key is neither told nor dead."""
+        query = select(notices.c.id).where(notices.c.key == key, notices.c.state.in_(_OWED))
+        return (await self._connection.execute(query)).first() is not None
+
     async def waiting(self, chat_id: int) -> int:
         """How many messages wait to be told to a chat."""
         query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(_OWED))

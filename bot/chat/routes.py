@@ -8,8 +8,9 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import history, operator, pay, person, start
+from bot.chat import drives, giving, history, operator, pay, person, pledging, start, treasury
 from bot.chat.context import Press, Toast, Turn
+from bot.chat.drive_routes import DRIVE_RULES
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
 from bot.texts import Texts
@@ -80,6 +81,11 @@ async def help_(turn: Turn) -> None:
 
 COMMANDS = (
     Command(name="pay", handler=pay.pay, groups=True),
+    Command(name="give", handler=giving.give, groups=True),
+    Command(name="drive", handler=drives.drive, groups=True),
+    Command(name="pledge", handler=pledging.pledge, groups=True),
+    Command(name="newdrive", handler=drives.newdrive, groups=True),
+    Command(name="closedrive", handler=treasury.close_drive, groups=True, in_menu=False),
     Command(name="status", handler=history.status, groups=True),
     Command(name="history", handler=history.history),
     Command(name="receipt", handler=history.receipt),
@@ -122,6 +128,7 @@ BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
         **{action: Rule() for action in PERSON_BUTTONS},
+        **DRIVE_RULES,
     }
 )
 """The rule of every button there is."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from bot.core.ask import Asked, Asking
-from bot.core.drive_news import DriveNews
+from bot.core.drive_news import DriveNews, card_key
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.giving import GiveRequest, Giving
@@ -239,18 +239,15 @@ class Drives:
         """See `Giving.give`."""
         return await self.giving.give(request)
 
-    async def moved(self, tx: Tx, *, old_chat_id: int, new_chat_id: int) -> None:
-        """A group became a supergroup: its drives go along, and show their cards there."""
-        for drive_id in await tx.drives.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id):
-            await tx.touched.touch(f"d:{drive_id}")
-
     async def came_back(self, chat_id: int, closing: Closing) -> bool:
         """We were put into a group again: the cards of its drives are posted anew."""
 
         async def run(tx: Tx) -> bool:
             found = await tx.drives.of_chat(chat_id)
             for drive in found:
-                await self._news.post_again(tx, drive, self._clock.now())
+                # Still owed: the same news was told to us before, and is about to be carried out.
+                if not await tx.notices.owes(card_key(drive)):
+                    await self._news.post_again(tx, drive, self._clock.now())
             await close(tx, closing, self._clock)
             return bool(found)
 

@@ -10,6 +10,7 @@ import pytest
 from bot.core.ask import Asked
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.limits import Refusal, RefusalReason
+from bot.core.post import Post
 from storage.records import (
     NOBODY,
     Closing,
@@ -324,11 +325,8 @@ async def test_a_group_that_moves_takes_its_drives_along(drives: DriveLife) -> N
     drive = await drives.open()
     await drives.owed(GROUP)
 
-    async def move(tx):  # type: ignore[no-untyped-def]  # the annotation is a line longer
-        await tx.notices.migrate(old_chat_id=GROUP, new_chat_id=-1007)
-        await drives.drives.moved(tx, old_chat_id=GROUP, new_chat_id=-1007)
-
-    await drives.desk.store.write(move)
+    post = Post(store=drives.desk.store, clock=drives.desk.clock)
+    await post.migrated(old_chat_id=GROUP, new_chat_id=-1007)
     await drives.touched.run_due()
     drives.desk.clock.advance(4)
 
