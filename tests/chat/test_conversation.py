@@ -17,6 +17,8 @@ from bot.core.ask import Asking, AskSettings
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.core import Core
+from bot.core.drives import Drives
+from bot.core.giving import guard_gift
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -38,7 +40,7 @@ from mpesa.models import Accepted, Push, QueryAnswer, StkCallback
 from mpesa.results import look_up
 from storage.engine import Store
 from storage.errors import StoreBusy
-from storage.records import PaymentView
+from storage.records import IntentKind, PaymentView
 from tests.stores import TestClock
 
 OPERATOR = 900
@@ -115,17 +117,20 @@ class Office:
             background=self._background,
             wake=wake,
         )
-        return Core(
-            asking=Asking(
-                store=store,
-                clock=clock,
-                ids=Ids(os.urandom),
-                settings=AskSettings(
-                    confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
-                ),
-                start=sending.start,
-                wake=wake,
+        asking = Asking(
+            store=store,
+            clock=clock,
+            ids=Ids(os.urandom),
+            settings=AskSettings(
+                confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
             ),
+            start=sending.start,
+            wake=wake,
+            guards={IntentKind.GIFT: guard_gift},
+        )
+        drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
+        return Core(
+            asking=asking,
             sending=sending,
             hear=Hear(
                 store=store, settle=settle, clock=clock, unconfirmed_total_kes=10**6, wake=wake
@@ -144,7 +149,8 @@ class Office:
             inbox=Inbox(store=store, clock=clock, wake=wake),
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
-            touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
+            touched=TouchedSubjects(store=store, clock=clock, looks={"d": drives.look}, wake=wake),
+            drives=drives,
             collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
             clock=clock,
             operators=frozenset({OPERATOR}),

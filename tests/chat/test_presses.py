@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import func, select
 
+from bot.chat.drive_routes import DRIVE_BUTTONS
 from bot.chat.keyboards import Action
 from bot.chat.person import LANGUAGE_BUTTONS
 from bot.chat.routes import BUTTON_RULES, PAYMENT_BUTTONS, PERSON_BUTTONS
@@ -75,7 +76,7 @@ async def put_off(office: Office) -> bool:
 def test_every_button_has_its_rule() -> None:
     assert set(PAYMENT_BUTTONS) == {action.value for action in Action}
     assert set(PERSON_BUTTONS) == {"share", "forget", *LANGUAGE_BUTTONS}
-    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS}
+    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *DRIVE_BUTTONS}
     assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {"again", "unseen"}
 
 
