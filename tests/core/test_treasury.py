@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bot.core.drive_acts import Actor, Answer
 from storage.drive_tables import drive_edits, drive_entries
@@ -87,7 +88,7 @@ async def test_cash_and_corrections_are_lines_that_nobody_can_rewrite(drives: Dr
         await tx.drives._connection.execute(delete(drive_entries))
 
     for deed in (rewrite, erase):
-        with pytest.raises(StoreFailed):
+        with pytest.raises((StoreFailed, IntegrityError)):
             await drives.desk.store.write(deed)
     assert (await drives.drives.totals(drive.id)).cash_cents == 30_000
 
@@ -107,7 +108,7 @@ async def test_every_change_leaves_a_trail_that_nobody_can_erase(drives: DriveLi
     async def erase(tx: Tx) -> None:
         await tx.drives._connection.execute(delete(drive_edits))
 
-    with pytest.raises(StoreFailed):
+    with pytest.raises((StoreFailed, IntegrityError)):
         await drives.desk.store.write(erase)
 
 
@@ -264,10 +265,8 @@ async def test_whole_numbers_are_for_treasurers_and_every_look_is_kept(drives: D
 
     assert statement is not None
     assert list(statement.phones.values()) == ["254712000001"]
-    assert [(each.name, each.cents) for each in statement.lines] == [
-        ("Jane", 50_000),
-        ("Kamau", 50_000),
-    ]
+    listed = {(each.name, each.cents) for each in statement.lines}
+    assert listed == {("Jane", 50_000), ("Kamau", 50_000)}
     async with drives.desk.store.read() as tx:
         seen = (await tx.drives._connection.execute(select(looks))).all()
     assert [(each.by, each.payment_id, each.what) for each in seen] == [
