@@ -30,7 +30,7 @@ BOT = Path(__file__).parents[2] / "bot"
 
 HOSTILE = "<b>&\"'</i>{amount}\u202e\u200b\n<script>"
 SAME_IN_ALL_LANGUAGES = {
-    *("payment.facts", "kind.paybill", "kind.till", "note"),
+    *("payment.facts", "kind.paybill", "kind.till", "note", "paper.method.mpesa"),
     *("drive.line", "drive.line.hidden", "drive.trail.line"),
 }
 LINES_MAX = 10
@@ -47,9 +47,10 @@ def template(language: str, key: str) -> str:
 
 
 def all_blanks() -> frozenset[str]:
-    parts = (BOT / "locales" / "en").glob("*.po")
-    source = "".join(part.read_text("utf-8") for part in parts)
-    return frozenset(re.findall(r"\{([a-z_]+)\}", source))
+    files = sorted((BOT / "locales").rglob("*.po"))
+    return frozenset(
+        name for each in files for name in re.findall(r"\{([a-z_]+)\}", each.read_text("utf-8"))
+    )
 
 
 ALL_BLANKS = all_blanks()
