@@ -185,7 +185,6 @@ def _load() -> Texts:
 
 
 def _read(language: str) -> Catalog:
-<<<<<<< HEAD
     """All files of one language as one catalogue; no sentence may stand in two of them."""
     whole = Catalog(locale=language)
     folder = files("bot") / "locales" / language
@@ -198,18 +197,6 @@ def _read(language: str) -> Catalog:
                     raise BadCatalogue(f"{language}: {message.id} stands in two files")
                 if message.id:
                     whole[message.id] = message
-=======
-    """`<language>.po` and every `<language>/*.po`: one catalogue, each sentence in one place."""
-    folder = files("bot") / "locales"
-    parts = sorted((folder / language).iterdir(), key=lambda each: each.name)
-    whole = Catalog(locale=language)
-    for part in (folder / f"{language}.po", *parts):
-        with part.open("rb") as file:
-            for message in read_po(file, locale=language, abort_invalid=True):
-                if message.id and message.id in whole:
-                    raise BadCatalogue(f"{language}: {message.id!r} stands in two files")
-                whole[message.id] = message
->>>>>>> documents
     return whole
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.drive_tables import REVERSED, drive_entries, drive_thanked, gifts
 from storage.payment_rows import read_payment
-from storage.records import EntryKind, Gift, GiftRow, Payment, Totals, Word
+from storage.records import UNDECIDED, EntryKind, Gift, GiftRow, Payment, Totals, Word
 from storage.schema import intents, payments
 
 __all__ = ["Gifts"]
@@ -183,6 +183,14 @@ class Gifts:
             .limit(limit)
         )
         rows = (await self._connection.execute(query)).mappings()
+        return [read_payment(row) for row in rows]
+
+    async def undecided(self, drive_id: str) -> list[Payment]:
+        """Attempts at gifts of which nobody can say yet whether money moved, oldest first."""
+        query = select(payments).where(
+            payments.c.subject == f"d:{drive_id}", payments.c.status.in_(UNDECIDED)
+        )
+        rows = (await self._connection.execute(query.order_by(payments.c.created_at))).mappings()
         return [read_payment(row) for row in rows]
 
     async def thank(self, drive_id: str, payment_ids: Sequence[str], *, thanks: int) -> None:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from bot.chat.context import Toast, Turn
+import logging
+
+from telegram.error import BadRequest, TelegramError
+
+from bot.chat.context import COURTESY_S, DeedPress, Toast, Turn
 from bot.texts import plain
 from storage.records import Button, Closing, Keyboard, Reply
 
-__all__ = ["aside", "aside_reply", "button", "door", "invite", "leads_in_private"]
+log = logging.getLogger(__name__)
+
+TOO_OLD = "query is too old"
+
+__all__ = [
+    "answered_in_time",
+    "aside",
+    "aside_reply",
+    "button",
+    "door",
+    "invite",
+    "leads_in_private",
+]
 
 INVITED_FOR_S = 600
 """A group is told no more often than that that one may come to the private chat."""
@@ -58,3 +74,20 @@ async def invite(turn: Turn, text: str, payload: str, *, once_as: str) -> None:
         once_as=f"invite:{turn.chat_id}:{once_as}:{window}",
     )
     await turn.core.post.say(once)
+
+
+async def answered_in_time(press: DeedPress, text: str) -> bool:
+    """
+    Answer the press before anything is sent: False if Telegram says that it is an old one.
+
+    It dates no press, and brings those that were made while we were away.
+    """
+    try:
+        await press.turn.desk.bot.answer_callback_query(
+            press.query_id, text, read_timeout=COURTESY_S
+        )
+    except BadRequest as exc:
+        return TOO_OLD not in exc.message.lower()
+    except TelegramError as exc:
+        log.info("press.not_answered why=%s", exc.message)
+    return True

@@ -33,6 +33,7 @@ __all__ = [
     "last_day",
     "link_of",
     "list_text",
+    "manage_key",
     "offered",
     "plain_list",
     "sheet",
@@ -205,6 +206,13 @@ def plain_list(view: CardView, gifts: Sequence[ShownGift], paper: Stationery, la
     link = link_of(drive, paper)
     foot.append(plain(say(language, "drive.plain.link", link=link)).replace("\u2060", ""))
     return "\n".join([*lines, *_fitting(numbered[::-1], TEXT_CHARS_MAX - 500)[::-1], *foot])
+
+
+def manage_key(drive_id: str, paper: Stationery, language: str) -> Keyboard:
+    """The door to what treasurers do."""
+    label = plain(paper.texts.say(language, "drive.button.manage"))
+    does = Deed(action="d.manage", subject=drive_id)
+    return Keyboard(rows=((Button(label=label, does=does),),))
 
 
 def thanks_text(drive: Drive, gifts: Sequence[ShownGift], count: int, paper: Stationery) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from bot.chat.context import language_of
-from bot.chat.drive_cards import card, closed_text, offered, thanks_text
+from bot.chat.drive_cards import card, closed_text, manage_key, offered, thanks_text
+from bot.chat.drive_papers import closing_paper
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.core.drive_views import CardView, shown
@@ -25,7 +26,7 @@ from storage.records import (
     Status,
 )
 
-__all__ = ["dressed", "make", "manage_key"]
+__all__ = ["dressed", "make"]
 
 Maker = Callable[[Core, Stationery, Notice, CardView, list[str]], Awaitable[Reply | None]]
 DAY = timedelta(days=1)
@@ -72,6 +73,22 @@ async def _closed(
         chat_id=notice.chat_id,
         thread_id=view.drive.thread_id,
         text=closed_text(view, paper),
+    )
+
+
+async def _statement(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    """A message of its own: the totals do not wait for a paper."""
+    drive = view.drive
+    statement = await core.drives.treasury.public_statement(drive.id)
+    assert statement is not None, "the drive is there"
+    return Reply(
+        chat_id=notice.chat_id,
+        thread_id=drive.thread_id,
+        text=paper.texts.say(drive.language, "drive.statement", title=drive.title),
+        document=await closing_paper(statement, paper, core.clock.now()),
+        quiet=True,
     )
 
 
@@ -179,19 +196,13 @@ MAKERS: dict[str, Maker] = {
     "card": _card,
     "thanks": _thanks,
     "closed": _closed,
+    "statement": _statement,
     "late": _late,
     "join": _join,
     "joined": _joined,
     "left": _left,
     "pledge": _pledge,
 }
-
-
-def manage_key(drive_id: str, paper: Stationery, language: str) -> Keyboard:
-    """The door to what treasurers do."""
-    label = plain(paper.texts.say(language, "drive.button.manage"))
-    does = Deed(action="d.manage", subject=drive_id)
-    return Keyboard(rows=((Button(label=label, does=does),),))
 
 
 async def dressed(core: Core, paper: Stationery, view: PaymentView, reply: Reply) -> Reply:

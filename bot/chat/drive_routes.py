@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
-from bot.chat import drive_wizard, drives, giving, pledging, treasurers, treasury
+from bot.chat import drive_papers, drive_wizard, drives, giving, pledging, treasurers, treasury
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.core.buttons import Rule
 from storage.records import Draft
@@ -30,6 +30,9 @@ DRIVE_BUTTONS: Mapping[str, Handler] = MappingProxyType(
         "d.set": treasury.set_field,
         "d.people": treasury.people,
         **dict.fromkeys(("d.keep", "d.return"), treasury.decided),
+        "d.export": drive_papers.which,
+        "d.file": drive_papers.exported,
+        "d.qr": drive_papers.code_sent,
         "d.leave": treasurers.left,
         "d.offer": treasurers.offered,
         **dict.fromkeys(("d.agree", "d.refuse"), treasurers.agreed),

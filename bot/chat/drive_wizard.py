@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.chat.asides import aside_reply, button, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
-from bot.chat.drive_letters import manage_key
+from bot.chat.drive_cards import manage_key
 from bot.chat.drive_words import NONE, kind_of, last_day, target, title
 from bot.core.drives import NewDrive
 from bot.texts import clean, kes, plain

@@ -10,8 +10,7 @@ from telegram import Message
 from bot.chat import drive_wizard
 from bot.chat.asides import aside, aside_reply, door, leads_in_private
 from bot.chat.context import DeedPress, Desk, Toast, Turn, language_of
-from bot.chat.drive_cards import link_of, list_text, plain_list
-from bot.chat.drive_letters import manage_key
+from bot.chat.drive_cards import link_of, list_text, manage_key, plain_list
 from bot.chat.drive_words import kind_of, new_drive
 from bot.core.drives import NewDrive
 from bot.texts import clean, plain
@@ -161,8 +160,10 @@ async def shared(press: DeedPress) -> Toast:
     if turn.paper.inline:
         label = plain(turn.say("drive.share.button"))
         keys.append((Button(label=label, share=f"d_{view.drive.code}"),))
+    label = plain(turn.say("drive.button.qr"))
+    keys.append((Button(label=label, does=Deed(action="d.qr", subject=view.drive.id)),))
     text = f"{head}\n<pre>{escape(body, quote=False)}</pre>"
-    reply = aside_reply(turn, text, Keyboard(rows=tuple(keys)) if keys else None)
+    reply = aside_reply(turn, text, Keyboard(rows=tuple(keys)))
     await turn.core.post.say(turn.closing(reply))
     return Toast() if turn.private else turn.toast("drive.share.private")
 

@@ -11,10 +11,10 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from telegram.error import BadRequest, TelegramError
+from telegram.error import TelegramError
 
 from bot.chat.answers import refusal_text, unclear_text
-from bot.chat.asides import aside, aside_reply, door, invite, leads_in_private
+from bot.chat.asides import answered_in_time, aside, aside_reply, door, invite, leads_in_private
 from bot.chat.context import COURTESY_S, DeedPress, Toast, Turn
 from bot.chat.drive_cards import offered, sheet
 from bot.chat.give_words import NAME_CHARS_MAX, Wish, give_words
@@ -55,7 +55,6 @@ log = logging.getLogger(__name__)
 DRAFT_LIFE = timedelta(minutes=30)
 FRESH_FOR = timedelta(minutes=15)
 """Nobody expects a prompt for what they wrote longer ago, while we were away."""
-TOO_OLD = "query is too old"
 CODE_CHARS = 12
 RESUME = "give"
 """The payload of the link that goes on with a gift in private."""
@@ -119,7 +118,7 @@ async def give_pressed(press: DeedPress) -> Toast:
         await _go_on(turn, wish, resumed=False)
         return Toast()
     words = turn.toast("give.toast", phone=mask(phone), amount=kes(amount))
-    if not await _answered_in_time(press, words.text):
+    if not await answered_in_time(press, words.text):
         await _ask_again(turn, drive, amount)
         return Toast(given=True)
     await _go_on(turn, wish, resumed=False)
@@ -362,23 +361,6 @@ async def _unclear(turn: Turn, unclear: Unclear) -> None:
         await _privately(turn, turn.say("give.usage", command=command))
         return
     await _privately(turn, unclear_text(unclear, turn.language, turn.paper.texts, pay=command))
-
-
-async def _answered_in_time(press: DeedPress, text: str) -> bool:
-    """
-    Answer the press before anything is sent: False if Telegram says that it is an old one.
-
-    It dates no press, and brings those that were made while we were away.
-    """
-    try:
-        await press.turn.desk.bot.answer_callback_query(
-            press.query_id, text, read_timeout=COURTESY_S
-        )
-    except BadRequest as exc:
-        return TOO_OLD not in exc.message.lower()
-    except TelegramError as exc:
-        log.info("press.not_answered why=%s", exc.message)
-    return True
 
 
 async def _ask_again(turn: Turn, drive: Drive, amount_kes: int) -> None:

@@ -8,7 +8,18 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import drives, giving, history, operator, pay, person, pledging, start, treasury
+from bot.chat import (
+    drive_papers,
+    drives,
+    giving,
+    history,
+    operator,
+    pay,
+    person,
+    pledging,
+    start,
+    treasury,
+)
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.drive_routes import DRIVE_RULES
 from bot.chat.keyboards import Action
@@ -86,6 +97,7 @@ COMMANDS = (
     Command(name="pledge", handler=pledging.pledge, groups=True),
     Command(name="newdrive", handler=drives.newdrive, groups=True),
     Command(name="closedrive", handler=treasury.close_drive, groups=True, in_menu=False),
+    Command(name="export", handler=drive_papers.export, groups=True, in_menu=False),
     Command(name="status", handler=history.status, groups=True),
     Command(name="history", handler=history.history),
     Command(name="receipt", handler=history.receipt),

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from bot.chat.asides import aside_reply, door, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
-from bot.chat.drive_letters import manage_key
+from bot.chat.drive_cards import manage_key
 from bot.chat.drive_words import NONE, amount_and_words, last_day, signed_and_words, target, title
 from bot.core.drive_acts import Actor, Answer
 from bot.texts import clean, kes, money, plain

@@ -7,14 +7,14 @@ who, when and why. Every change to the drive itself leaves a trail that anybody 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from bot.core.drive_acts import Actor, Answer, DriveActs
 from bot.core.drive_news import came_after_closing
-from bot.core.drive_views import ShownGift, merged, shown
+from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
 from storage.records import (
     Closing,
@@ -24,9 +24,10 @@ from storage.records import (
     Entry,
     EntryKind,
     GiftRow,
+    Payment,
     Pledge,
+    Shows,
     Totals,
-    Treasurer,
 )
 from storage.tx import Tx
 
@@ -44,10 +45,10 @@ class Statement:
     drive: Drive
     totals: Totals
     rows: list[GiftRow]  # oldest first
-    lines: list[ShownGift]  # the same, as a list shows them
+    people: int
     phones: dict[int, str] = field(repr=False)  # line id -> 2547…
     pledges: list[Pledge]
-    treasurers: list[Treasurer]
+    undecided: list[Payment]  # nobody can say yet whether this money moved
 
 
 class Treasury(DriveActs):
@@ -207,26 +208,26 @@ class Treasury(DriveActs):
             drive = await tx.drives.get(drive_id)
             if drive is None or not (by.operator or await is_treasurer(tx, drive_id, by.id)):
                 return None
-            gifts = await tx.gifts.newest(drive.id, limit=None, oldest=True)
-            rows = merged(gifts, await tx.drives.entries(drive.id))[::-1]
-            line_ids = sorted({each.line_id for each in gifts if each.line_id is not None})
+            statement = await _statement(tx, drive)
+            rows = [each for each in statement.rows if each.payment_id is not None]
+            line_ids = sorted({each.line_id for each in rows if each.line_id is not None})
             await tx.payments.looked(
                 by=by.id,
-                payment_ids=[each.payment_id for each in gifts if each.payment_id is not None],
+                payment_ids=[each.payment_id for each in rows if each.payment_id is not None],
                 what="drive-statement",
                 at=self._clock.now(),
             )
-            return Statement(
-                drive=drive,
-                totals=await tx.gifts.totals(drive.id),
-                rows=rows,
-                lines=shown(rows, drive.shows, treasurer=True),
-                phones={each: await tx.lines.phone(each) for each in line_ids},
-                pledges=await tx.pledges.of_drive(drive.id),
-                treasurers=await tx.drives.treasurers(drive.id),
+            return replace(
+                statement, phones={each: await tx.lines.phone(each) for each in line_ids}
             )
 
         return await self._store.write(run)
+
+    async def public_statement(self, drive_id: str) -> Statement | None:
+        """The same without whole numbers, for a paper that hides what the drive hides."""
+        async with self._store.read() as tx:
+            drive = await tx.drives.get(drive_id)
+            return None if drive is None else await _statement(tx, drive)
 
     async def _to_status(self, tx: Tx, drive: Drive, by: Actor, status: DriveStatus) -> None:
         now = self._clock.now()
@@ -238,7 +239,25 @@ class Treasury(DriveActs):
         await tx.drives.change(drive.id, **values)
         await self._note(tx, drive, by, "status", drive.status, status)
         if status is DriveStatus.CLOSED:
-            await self._news.to_group(tx, drive, f"closed:{int(now.timestamp())}", now)
+            moment = int(now.timestamp())
+            await self._news.to_group(tx, drive, f"closed:{moment}", now)
+            if drive.shows is not Shows.TOTALS:
+                await self._news.to_group(tx, drive, f"statement:{moment}", now)
+
+
+async def _statement(tx: Tx, drive: Drive) -> Statement:
+    gifts = await tx.gifts.newest(drive.id, limit=None, oldest=True)
+    rows = merged(gifts, await tx.drives.entries(drive.id))[::-1]
+    totals = await tx.gifts.totals(drive.id)
+    return Statement(
+        drive=drive,
+        totals=totals,
+        people=await tx.gifts.givers(drive.id) + totals.cash_gifts,
+        rows=rows,
+        phones={},
+        pledges=await tx.pledges.of_drive(drive.id),
+        undecided=await tx.gifts.undecided(drive.id),
+    )
 
 
 def _said(value: Any) -> str:

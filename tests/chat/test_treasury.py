@@ -35,11 +35,11 @@ def harambee(office: Office, api: BotApi) -> Harambee:
     return Harambee(office, api)
 
 
-async def panel(harambee: Harambee) -> Message:
-    """What Mary can do with her drive."""
+async def panel(harambee: Harambee, after: Message | None = None) -> Message:
+    """What Mary can do with her drive, as it stands now."""
     welcome = await harambee.office.said(harambee.mary.chat, "you are its treasurer")
     harambee.mary.press(welcome, "Manage")
-    return await harambee.office.said(harambee.mary.chat, "Only treasurers can press")
+    return await harambee.office.said(harambee.mary.chat, "Only treasurers can press", after=after)
 
 
 async def test_cash_and_a_correction_are_in_the_list_with_their_author(harambee: Harambee) -> None:
@@ -77,7 +77,7 @@ async def test_a_drive_is_paused_goes_on_and_is_closed_with_its_totals(harambee:
     await harambee.api.wait_for(lambda: "Paused by a treasurer" in card.text)
     assert card.labels == ["📋 Full list", "↗️ Share"]
 
-    keys = await panel(harambee)
+    keys = await panel(harambee, after=keys)
     mary.press(keys, "Go on")
     await harambee.look(10)
     await harambee.api.wait_for(lambda: "KES 500" in card.labels)
@@ -89,6 +89,7 @@ async def test_a_drive_is_paused_goes_on_and_is_closed_with_its_totals(harambee:
     mary.press(sure, "Yes, close it")
 
     closed = await office.said(harambee.group, "is closed")
+    await harambee.api.wait_for(lambda: harambee.group.last.file is not None, 60)
     assert closed.text == (
         "🏁 Mama Akinyi hospital bill is closed. KES 500 from 1 person "
         "(M-Pesa KES 500 · cash KES 0). Thank you!"
@@ -164,6 +165,48 @@ async def test_a_pledge_is_made_and_taken_back_in_private(harambee: Harambee) ->
     assert "Jane" not in card.text
 
 
+async def test_the_books_come_to_the_treasurer_alone_in_three_formats(harambee: Harambee) -> None:
+    office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    await harambee.paid()
+    await office.said(jane.chat, "✅")
+    jane.say("/export")
+    await office.said(jane.chat, "You look after no drive")
+
+    mary.say("/export@lipa_demo_bot", chat=harambee.group)
+    formats = await office.said(mary.chat, "How would you like it")
+    for label in ("CSV", "XLSX", "PDF"):
+        mary.press(formats, label)
+    await harambee.api.wait_for(
+        lambda: sum(m.file is not None for m in mary.chat.messages) == 3, 60
+    )
+
+    files = [m.file for m in mary.chat.messages if m.file is not None]
+    assert [each.name for each in files] == ["AKINYI.csv", "AKINYI.xlsx", "AKINYI.pdf"]
+    table = files[0].content.decode("utf-8-sig")
+    assert "UKN4ABCDE7" in table
+    assert "0712345678" in table.replace(" ", "").replace("+254", "0").replace("254712", "0712")
+    assert files[1].content.startswith(b"PK")
+    assert files[2].content.startswith(b"%PDF")
+    assert [m for m in harambee.group.messages if m.file is not None] == []
+
+
+async def test_the_link_is_also_a_code_to_be_scanned(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    jane.press(card, "Share")
+    shared = await office.said(jane.chat, "For WhatsApp")
+    jane.press(shared, "QR code")
+
+    code = await office.said(jane.chat, "Scan to give")
+    assert code.file is not None
+    assert code.file.content.startswith(b"\x89PNG")
+
+
 async def everything(office: Office) -> list[object]:
     """All that a press about a drive could change."""
     found: list[object] = []
@@ -191,7 +234,7 @@ async def shown(office: Office, person: Person, deed: Deed, message: Message) ->
     return press
 
 
-ANYBODYS = {"d.give", "d.pledge", "d.list", "d.share", "d.offer"}
+ANYBODYS = {"d.give", "d.pledge", "d.list", "d.share", "d.qr", "d.offer"}
 """Whoever presses does it for themselves."""
 OWNED = {
     *("d.chosen", "p.day", "g.named", "g.unnamed", "g.hide", "g.show", "g.behalf"),

@@ -161,7 +161,7 @@ async def test_closing_posts_what_it_came_to_once(drives: DriveLife) -> None:
     drives.desk.clock.advance(10)
     topics = [each.topic.partition(":")[0] for each in await drives.owed(GROUP)]
 
-    assert topics == ["closed"]
+    assert topics == ["closed", "statement"]
     await drives.touched.run_due()
     drives.desk.clock.advance(10)
     assert [each.topic for each in await drives.owed(GROUP)] == ["card"]
@@ -265,7 +265,7 @@ async def test_whole_numbers_are_for_treasurers_and_every_look_is_kept(drives: D
 
     assert statement is not None
     assert list(statement.phones.values()) == ["254712000001"]
-    listed = {(each.name, each.cents) for each in statement.lines}
+    listed = {(each.name, each.cents) for each in statement.rows}
     assert listed == {("Jane", 50_000), ("Kamau", 50_000)}
     async with drives.desk.store.read() as tx:
         seen = (await tx.drives._connection.execute(select(looks))).all()
