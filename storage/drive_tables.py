@@ -173,6 +173,8 @@ Index(
 Index(
     "payments_reversed_of_subject",
     payments.c.subject,
+    payments.c.status,
+    payments.c.words,  # or SQLite would not know that it needs nothing but the index
     payments.c.credited_cents,
     sqlite_where=REVERSED,
     postgresql_where=REVERSED,

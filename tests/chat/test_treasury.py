@@ -69,7 +69,7 @@ async def test_a_drive_is_paused_goes_on_and_is_closed_with_its_totals(harambee:
     await harambee.jane_gave_her_number()
     card = await harambee.opened()
     keys = await panel(harambee)
-    mary.press(keys, "Pause")
+    await office.answered(mary.press(keys, "Pause"))
     await office.said(mary.chat, "Done.")
     stopped = jane.press(card, "KES 500")
     assert "paused" in await office.answered(stopped)
@@ -78,7 +78,7 @@ async def test_a_drive_is_paused_goes_on_and_is_closed_with_its_totals(harambee:
     assert card.labels == ["📋 Full list", "↗️ Share"]
 
     keys = await panel(harambee, after=keys)
-    mary.press(keys, "Go on")
+    await office.answered(mary.press(keys, "Go on"))
     await harambee.look(10)
     await harambee.api.wait_for(lambda: "KES 500" in card.labels)
     jane.press(card, "KES 500")
@@ -116,7 +116,7 @@ async def test_title_target_day_and_privacy_can_be_changed_for_all_to_see(
     await office.said(mary.chat, "What is the target")
     mary.say("80,000")
     await harambee.api.wait_for(lambda: sum("Changed." in t for t in mary.chat.texts) == 2)
-    mary.press(edits, "Totals only")
+    await office.answered(mary.press(edits, "Totals only"))
     await harambee.api.wait_for(lambda: sum("Changed." in t for t in mary.chat.texts) == 3)
     await harambee.look(10)
 
@@ -140,7 +140,7 @@ async def test_a_second_treasurer_is_let_in_by_the_first(harambee: Harambee) -> 
     offer = await office.said(jane.chat, "Will you look after")
     jane.press(offer, "Yes, I will")
     question = await office.said(mary.chat, "Jane offers to look after")
-    mary.press(question, "Let them in")
+    await office.answered(mary.press(question, "Let them in"))
 
     await office.said(jane.chat, "You look after Mama Akinyi hospital bill now")
     await harambee.look(10)

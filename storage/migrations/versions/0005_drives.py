@@ -24,7 +24,7 @@ def upgrade() -> None:
     _index(
         "payments_reversed_of_subject",
         "payments",
-        ["subject", "credited_cents"],
+        ["subject", "status", "words", "credited_cents"],
         f"{credited} AND words LIKE '%reversed%'",
     )
     _append_only()
