@@ -219,6 +219,8 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="ask about silent payments", every_s=1, run=core.reconcile.run_due),
         Job(name="find what was left half asked", every_s=5, run=core.sending.sweep),
         Job(name="look at what payments have touched", every_s=1, run=core.touched.run_due),
+        Job(name="close drives whose time is over", every_s=30, run=core.drives.treasury.close_due),
+        Job(name="remind of pledges", every_s=60, run=core.drives.pledging.run_due),
         Job(
             name="take over from the dead",
             every_s=2,

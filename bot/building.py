@@ -11,7 +11,10 @@ from bot.core import ports
 from bot.core.ask import Asking, AskSettings, Guard
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.by_hand import by_hand_of_drives
 from bot.core.core import Core
+from bot.core.drives import Drives
+from bot.core.giving import guard_gift
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -35,11 +38,12 @@ from bot.machine import health_of, privacy_of
 from storage.engine import Store
 from storage.records import IntentKind
 
-__all__ = ["FINDERS", "Parts", "build_core", "collector_of"]
+__all__ = ["Parts", "build_core", "collector_of", "finders_of"]
 
 
-FINDERS: tuple[FindByHand, ...] = (by_hand_of_intents,)
-"""Who knows a by-hand reference; drives and invoices add theirs."""
+def finders_of(ids: Ids, clock: ports.Clock) -> tuple[FindByHand, ...]:
+    """Who knows a by-hand reference."""
+    return (by_hand_of_intents, by_hand_of_drives(ids, clock))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,10 @@ def build_core(parts: Parts) -> Core:
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
     books = Books(store=store, clock=clock, limits=parts.limits)
+    asking = _asking(parts, sending, guards={IntentKind.GIFT: guard_gift})
+    drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     return Core(
-        asking=_asking(parts, sending, guards={}),
+        asking=asking,
         sending=sending,
         hear=_hear(parts),
         reconcile=_reconcile(parts),
@@ -94,8 +100,9 @@ def build_core(parts: Parts) -> Core:
         privacy=privacy_of(parts.config, store, clock=clock, wake=wake),
         health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
-        touched=_touched(parts, looks={}),
         record=_record(parts),
+        touched=_touched(parts, looks={"d": drives.look}),
+        drives=drives,
         collector=collector_of(parts.config),
         clock=clock,
         operators=parts.operators,
@@ -169,7 +176,7 @@ def _record(parts: Parts) -> RecordDesk:
         settle=parts.settle,
         clock=clock,
         ids=parts.ids,
-        finders=FINDERS,
+        finders=finders_of(parts.ids, clock),
         confirm_above_kes=config.security.confirm_above_kes,
     )
     rows = Record(store=store, settle=parts.settle, clock=clock, placing=placing, wake=parts.wake)

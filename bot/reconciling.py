@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.building import FINDERS, collector_of
+from bot.building import collector_of, finders_of
 from bot.clock import SystemClock
 from bot.config import Config
 from bot.core.placing import Placing
@@ -61,12 +61,13 @@ async def reconcile(config: Config, path: Path, progress: Progress) -> Reconcile
 
 def _record(config: Config, store: Store) -> Record:
     clock, settle = SystemClock(), Settle(operators=sorted(config.telegram.operators))
+    ids = Ids(os.urandom)
     placing = Placing(
         store=store,
         settle=settle,
         clock=clock,
-        ids=Ids(os.urandom),
-        finders=FINDERS,
+        ids=ids,
+        finders=finders_of(ids, clock),
         confirm_above_kes=config.security.confirm_above_kes,
     )
     return Record(store=store, settle=settle, clock=clock, placing=placing, wake=lambda: None)

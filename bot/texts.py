@@ -112,6 +112,10 @@ class Texts:
         """`23 Nov 2026 21:05`, East Africa Time."""
         return _format(at, "d MMM y HH:mm", language)
 
+    def day(self, language: str, at: datetime) -> str:
+        """`Fri 27 Nov`, in East Africa."""
+        return _format(at, "EEE d MMM", language)
+
     def until(self, language: str, at: datetime, *, now: datetime) -> str:
         """
         A time to come: `21:05`, `21:05 tomorrow`, or with its date.

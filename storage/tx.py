@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.buttons import Buttons
 from storage.crypt import Crypt
 from storage.drafts import Drafts
+from storage.drives import Drives
 from storage.evidence import EvidenceBook
+from storage.gifts import Gifts
 from storage.health import HealthBook
 from storage.inbox import Inbox
 from storage.leases import Holder, Leases
@@ -15,6 +17,7 @@ from storage.lines import Lines
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
+from storage.pledges import Pledges
 from storage.privacy import PrivacyBook
 from storage.record import Record
 from storage.shared import Shared
@@ -41,3 +44,6 @@ class Tx:
         self.touched = Touched(connection)
         self.health = HealthBook(connection)
         self.privacy = PrivacyBook(connection, crypt)
+        self.drives = Drives(connection, crypt)
+        self.gifts = Gifts(connection, crypt)
+        self.pledges = Pledges(connection, crypt)

@@ -131,6 +131,7 @@ class ChatSide:
             texts=self._texts,
             collector=self._core.collector,
             username=bot.username,
+            inline=bool(bot.bot.supports_inline_queries),
         )
         self._route(Desk(self._core, paper, bot, self._app.create_task))
         await self._patiently("replay", self._queue.replay)

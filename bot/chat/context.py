@@ -9,12 +9,13 @@ from typing import Any
 from telegram import Chat, MaybeInaccessibleMessage, Message, Update
 from telegram.ext import ExtBot
 
+from bot.chat.admins import Admins
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, plain
-from storage.records import Closing, Keyboard, PaymentView, Person, Reply
+from storage.records import Closing, Deed, Keyboard, PaymentView, Person, Reply
 
-__all__ = ["COURTESY_S", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
+__all__ = ["COURTESY_S", "DeedPress", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
 
 COURTESY_S = 5.0
 """How long a call may take that is good to have and no more."""
@@ -29,6 +30,7 @@ class Desk:
     bot: ExtBot[None]
     beside: Callable[[Coroutine[Any, Any, None]], object]
     """Starts a call to Telegram that the chat, and its place among others, need not wait for."""
+    admins: Admins = field(default_factory=Admins)
 
     @property
     def texts(self) -> Texts:
@@ -41,6 +43,8 @@ class Toast:
 
     text: str = ""  # plain; Telegram takes at most 200 characters
     alert: bool = False  # a window to be closed, for what must be read
+    url: str | None = None  # a link to our own private chat, opened at once
+    given: bool = False  # the press was answered already
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +130,16 @@ class Press:
     view: PaymentView
     button: str  # what takes it, where it may have one effect only
     argument: str = ""  # what else the button carries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeedPress:
+    """A press of a button about a drive, by somebody whom the button itself does not refuse."""
+
+    turn: Turn
+    deed: Deed
+    button: str
+    query_id: str
 
 
 def language_of(chosen: str | None, telegram_language: str | None) -> str:

@@ -8,8 +8,9 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import books, pay, review, start
-from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
+from bot.chat import books, drive_wizard, drives, giving, pay, review, start
+from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
+from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
 from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, REVIEW_BUTTONS, command
 from bot.core.buttons import Verdict
 from bot.texts import plain
@@ -108,6 +109,12 @@ async def _words(turn: Turn) -> None:
             await review.code_typed(turn, draft)
         case DraftKind.BOOKS_TO | DraftKind.BOOKS_WHY:
             await books.typed(turn, draft)
+        case DraftKind.GIVE:
+            await giving.written(turn, draft)
+        case DraftKind.NEW_DRIVE:
+            await drive_wizard.written(turn, draft)
+        case DraftKind.DRIVE_WORDS:
+            await words_written(turn, draft)
 
 
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
@@ -140,6 +147,9 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
         return await books.pressed(turn, deed)
     if deed.action in PERSON_BUTTONS:
         return await PERSON_BUTTONS[deed.action](turn)
+    if deed.action in DRIVE_BUTTONS:
+        pressed = DeedPress(turn=turn, deed=deed, button=look.shown.data, query_id=query.id)
+        return await DRIVE_BUTTONS[deed.action](pressed)
     view = await turn.core.books.view(deed.subject)
     found = PAYMENT_BUTTONS.get(deed.action) or REVIEW_BUTTONS.get(deed.action)
     if view is None or found is None:
@@ -159,9 +169,15 @@ def _only_the_owner(turn: Turn, owner: int | None) -> Toast:
 
 
 async def _answer(desk: Desk, query: CallbackQuery, toast: Toast) -> None:
+    if toast.given:
+        return
     try:
         await desk.bot.answer_callback_query(
-            query.id, toast.text or None, show_alert=toast.alert, read_timeout=COURTESY_S
+            query.id,
+            toast.text or None,
+            show_alert=toast.alert,
+            url=toast.url,
+            read_timeout=COURTESY_S,
         )
     except TelegramError as exc:
         # Too old (after a restart), or the network: what was pressed for is committed.
@@ -187,6 +203,12 @@ async def _anonymous(desk: Desk, update: Update, message: Message) -> None:
     """
     found = COMMAND.fullmatch(message.text or "")
     named = None if found is None else found["bot"]
+    if (
+        found is not None
+        and found["name"].lower() == "newdrive"
+        and await _as_the_group(desk, update, message, found["words"] or "")
+    ):
+        return
     replies: tuple[Reply, ...] = ()
     if named is not None and named.lower() == desk.paper.username.lower():
         text = desk.texts.say(language_of(None, None), "anonymous")
@@ -200,6 +222,14 @@ async def _anonymous(desk: Desk, update: Update, message: Message) -> None:
             ),
         )
     await desk.core.post.say(Closing(update_id=update.update_id, replies=replies))
+
+
+async def _as_the_group(desk: Desk, update: Update, message: Message, words: str) -> bool:
+    """An admin who hides behind the group may ask for a drive; another's channel may not."""
+    sender = message.sender_chat
+    if sender is None or sender.id != message.chat.id:
+        return False
+    return await drives.ask_an_admin(desk, update.update_id, message, words)
 
 
 def _ignored(desk: Desk, update: Update) -> bool:

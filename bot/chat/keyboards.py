@@ -44,6 +44,7 @@ class Stationery:
     texts: Texts
     collector: Collector
     username: str  # the bot's, without the @
+    inline: bool = False  # it may be asked in any chat
 
 
 def action_buttons(

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from bot.chat import drive_letters
 from bot.chat.cards import alarm_card, ring_card, status_card
 from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
 from bot.chat.routes import BUTTON_RULES
 from bot.core.core import Core
-from storage.records import Notice, NoticeKind, PaymentView, Reply
+from storage.records import IntentKind, Notice, NoticeKind, PaymentView, Reply
 
 __all__ = ["Letters", "MakeAbout"]
 
@@ -27,7 +28,7 @@ class Letters:
 
     core: Core
     paper: Stationery
-    about: Mapping[str, MakeAbout] = field(default_factory=dict)
+    about: Mapping[str, MakeAbout] = field(default_factory=lambda: {"d": drive_letters.make})
     """By what stands before the colon of a subject."""
 
     async def make(self, notice: Notice) -> Reply | None:
@@ -47,7 +48,7 @@ class Letters:
                 return None if said is None else replace(said, chat_id=notice.chat_id)
             case NoticeKind.STATUS | NoticeKind.RING:
                 view = await self._view(notice)
-                return None if view is None else self._about(notice, view)
+                return None if view is None else await self._of_payment(notice, view)
             case NoticeKind.ALARM:
                 if notice.alarm is None:
                     return None
@@ -64,6 +65,12 @@ class Letters:
         if notice.payment_id is None:
             return None
         return await self.core.books.view(notice.payment_id)
+
+    async def _of_payment(self, notice: Notice, view: PaymentView) -> Reply:
+        reply = self._about(notice, view)
+        if view.intent.kind is not IntentKind.GIFT or notice.kind is not NoticeKind.STATUS:
+            return reply
+        return await drive_letters.dressed(self.core, self.paper, view, reply)
 
     def _about(self, notice: Notice, view: PaymentView) -> Reply:
         make = status_card if notice.kind is NoticeKind.STATUS else ring_card

@@ -12,6 +12,7 @@ from telegram.error import TelegramError
 
 from bot.chat.cards import by_hand_card, check_answer, refusal_text, unclear_text, why
 from bot.chat.context import COURTESY_S, Press, Toast, Turn
+from bot.chat.giving import phone_shared
 from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
 from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
@@ -103,6 +104,11 @@ async def contact(turn: Turn, shared: Contact) -> None:
         return
     thanks = turn.say("phone.remembered", phone=mask(phone))
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    if draft is not None and draft.kind is DraftKind.GIVE:
+        # A crash between the two replays the update, and remembering twice is once.
+        await turn.core.people.remember_phone(turn.person.id, phone, Closing())
+        await phone_shared(turn, draft, phone)
+        return
     if draft is None or draft.kind is not DraftKind.PAY_PHONE:
         closing = turn.closing(turn.reply(thanks, NO_KEYS))
         await turn.core.people.remember_phone(turn.person.id, phone, closing)

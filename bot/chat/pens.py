@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.chat.keyboards import Action, Stationery, action_buttons, keyboard
 from bot.texts import clean, kes
-from storage.records import Keyboard, Payment, PaymentView
+from storage.records import IntentKind, Keyboard, Payment, PaymentView
 
 __all__ = ["Card", "Pen"]
 
@@ -57,5 +57,7 @@ class Pen:
 
     def note(self) -> str:
         """What the payment is for, or nothing."""
+        if self.view.intent.kind is IntentKind.GIFT:
+            return ""  # what it is for stands below, with how the group sees it
         note = clean(self.view.intent.note)
         return self.say("note", note=note) if note else ""

@@ -9,8 +9,23 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import books, health, history, pay, person, privacy, review, start
+from bot.chat import (
+    books,
+    drive_papers,
+    drives,
+    giving,
+    health,
+    history,
+    pay,
+    person,
+    pledging,
+    privacy,
+    review,
+    start,
+    treasury,
+)
 from bot.chat.context import Press, Toast, Turn
+from bot.chat.drive_routes import DRIVE_RULES
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
 from bot.texts import Texts
@@ -82,6 +97,12 @@ async def help_(turn: Turn) -> None:
 
 COMMANDS = (
     Command(name="pay", handler=pay.pay, groups=True),
+    Command(name="give", handler=giving.give, groups=True),
+    Command(name="drive", handler=drives.drive, groups=True),
+    Command(name="pledge", handler=pledging.pledge, groups=True),
+    Command(name="newdrive", handler=drives.newdrive, groups=True),
+    Command(name="closedrive", handler=treasury.close_drive, groups=True, in_menu=False),
+    Command(name="export", handler=drive_papers.export, groups=True, in_menu=False),
     Command(name="status", handler=history.status, groups=True),
     Command(name="history", handler=history.history),
     Command(name="receipt", handler=history.receipt),
@@ -154,6 +175,7 @@ BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
         **{action: rule for action, (_, rule) in REVIEW_BUTTONS.items()},
         **{act.value: DECIDED_SOON for act in books.BooksAct},
         **{action: Rule() for action in PERSON_BUTTONS},
+        **DRIVE_RULES,
     }
 )
 """The rule of every button there is."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bot.chat.cards import practice_line
 from bot.chat.context import Turn
+from bot.chat.drive_routes import start_payload
 from bot.chat.person import phone
-from storage.records import Keyboard
+from storage.records import Closing, Keyboard
 
 __all__ = ["SHARE_PHONE", "cancel", "joined", "start", "unknown"]
 
@@ -17,8 +18,11 @@ async def start(turn: Turn) -> None:
     """Greets. A link's payload that we do not know is met like none: it may be an old one."""
     if turn.private:
         await turn.core.post.returned(turn.chat_id)
-    if turn.words.strip() == SHARE_PHONE and turn.private:
+    payload = turn.words.strip()
+    if payload == SHARE_PHONE and turn.private:
         await phone(turn)
+        return
+    if turn.private and payload and await start_payload(turn, payload):
         return
     lines = [
         turn.say(
@@ -53,7 +57,8 @@ async def unknown(turn: Turn, *, command: bool) -> None:
 
 
 async def joined(turn: Turn) -> None:
-    """We were added to a group: how to pay here, in one short message."""
+    """We were added to a group: how to pay here, and the cards of drives that were open."""
+    await turn.core.drives.came_back(turn.chat_id, Closing())
     await turn.answer(
         turn.say("start.group", pay=turn.command("pay"), collector=turn.core.collector.name)
     )

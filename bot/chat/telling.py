@@ -19,7 +19,7 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, TimedOut
+from telegram.error import BadRequest, TelegramError, TimedOut
 from telegram.ext import ExtBot
 
 from bot.texts import plain
@@ -98,7 +98,17 @@ async def send(bot: ExtBot[None], reply: Reply) -> int:
                 raise
             manner = other
         else:
+            if reply.pin:
+                await _pin(bot, message)
             return message.message_id
+
+
+async def _pin(bot: ExtBot[None], message: Message) -> None:
+    """Keep it at the top of the chat, if we may; without, it is there all the same."""
+    try:
+        await bot.pin_chat_message(message.chat_id, message.message_id, disable_notification=True)
+    except TelegramError as exc:
+        log.info("message.not_pinned why=%s", exc.message)
 
 
 async def edit(bot: ExtBot[None], reply: Reply, message_id: int) -> None:
@@ -201,6 +211,7 @@ def _button(button: Button) -> InlineKeyboardButton:
         button.label,
         callback_data=button.data,
         url=button.url,
+        switch_inline_query=button.share,
         copy_text=None if button.copy is None else CopyTextButton(button.copy),
         style=button.style,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.core.ask import Asking
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.drives import Drives
 from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
@@ -43,6 +44,7 @@ class Core:
     health: Health
     privacy: Privacy
     record: RecordDesk
+    drives: Drives
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -37,6 +37,8 @@ class RefusalReason(StrEnum):
     SAME_AMOUNT = "same-amount"
     STRANGERS_LIMIT = "strangers-limit"
     RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
+    DRIVE_PAUSED = "drive-paused"
+    DRIVE_CLOSED = "drive-closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

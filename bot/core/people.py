@@ -89,6 +89,11 @@ class People:
 
         return await self._store.write(run)
 
+    async def known(self, person_id: int) -> Person | None:
+        """Somebody who has spoken to us."""
+        async with self._store.read() as tx:
+            return await tx.people.get(person_id)
+
     async def choose_language(self, person_id: int, language: str, closing: Closing) -> None:
         async def run(tx: Tx) -> None:
             await tx.people.set_language(person_id, language)

@@ -124,6 +124,8 @@ class Post:
         async def run(tx: Tx) -> None:
             await tx.notices.migrate(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
             await tx.buttons.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
+            for drive_id in await tx.drives.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id):
+                await tx.touched.touch(f"d:{drive_id}")
 
         await self._store.write(run)
         self.wake.set()

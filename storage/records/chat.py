@@ -66,7 +66,7 @@ class ShownButton:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
     """
-    One button under a message: exactly one of `does`, `url` and `copy` is set.
+    One button under a message: exactly one of `does`, `url`, `copy` and `share` is set.
 
     When its message is sent, what it does is written down and `data` takes its place.
     """
@@ -76,6 +76,7 @@ class Button:
     data: str | None = None
     url: str | None = None
     copy: str | None = None
+    share: str | None = None  # what is asked of us inline, in a chat that is chosen then
     style: str | None = None  # "primary" | "success" | "danger"
 
 
@@ -105,6 +106,7 @@ class Reply:
     keyboard: Keyboard | None = None
     quiet: bool = False
     document: Document | None = None
+    pin: bool = False  # where we may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,9 @@ class DraftKind(StrEnum):
     BOOKS_TO = "books-to"  # which payment money in Safaricom's books belongs to
     BOOKS_WHY = "books-why"  # why it belongs to none
     REVIEW_REVERSE = "review-reverse"  # it went back: the code of that
+    NEW_DRIVE = "new-drive"  # a drive is being described, step by step
+    GIVE = "give"  # a gift, of which something is not known yet
+    DRIVE_WORDS = "drive-words"  # a sentence about a drive: an amount, a name, a reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import click
 
 from tests.bench.bars import Bar
 from tests.bench.callbacks import callbacks
+from tests.bench.drives import drives
 from tests.bench.papers import papers
 from tests.bench.pushes import pushes
 from tests.bench.starts import starts
@@ -27,7 +28,7 @@ from tests.bench.sweeps import sweeps
 )
 @click.option(
     "--only",
-    type=click.Choice(["callbacks", "pushes", "sweeps", "papers", "starts"]),
+    type=click.Choice(["callbacks", "pushes", "sweeps", "drives", "papers", "starts"]),
     multiple=True,
     help="Measure this alone (may be given several times).",
 )
@@ -38,6 +39,7 @@ def main(seconds: float, only: tuple[str, ...]) -> None:
         "callbacks": lambda: callbacks(seconds),
         "pushes": pushes,
         "sweeps": sweeps,
+        "drives": drives,
         "papers": papers,
         "starts": starts,
     }

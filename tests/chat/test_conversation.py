@@ -20,6 +20,8 @@ from bot.core.ask import Asking, AskSettings
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.core import Core
+from bot.core.drives import Drives
+from bot.core.giving import guard_gift
 from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
@@ -44,7 +46,7 @@ from mpesa.models import Accepted, Push, QueryAnswer, StkCallback
 from mpesa.results import look_up
 from storage.engine import Store
 from storage.errors import StoreBusy
-from storage.records import PaymentView
+from storage.records import IntentKind, PaymentView
 from tests.desk import a_desk
 from tests.stores import TestClock
 
@@ -134,17 +136,20 @@ class Office:
             background=self._background,
             wake=wake,
         )
-        return Core(
-            asking=Asking(
-                store=store,
-                clock=clock,
-                ids=Ids(os.urandom),
-                settings=AskSettings(
-                    confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
-                ),
-                start=sending.start,
-                wake=wake,
+        asking = Asking(
+            store=store,
+            clock=clock,
+            ids=Ids(os.urandom),
+            settings=AskSettings(
+                confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
             ),
+            start=sending.start,
+            wake=wake,
+            guards={IntentKind.GIFT: guard_gift},
+        )
+        drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
+        return Core(
+            asking=asking,
             sending=sending,
             hear=Hear(
                 store=store, settle=settle, clock=clock, unconfirmed_total_kes=10**6, wake=wake
@@ -173,7 +178,6 @@ class Office:
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
             record=a_desk(store, clock, wake=wake),
-            touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
             privacy=Privacy(store=store, clock=clock, settings=PrivacySettings(), wake=wake),
             health=Health(
                 store=store,
@@ -185,6 +189,8 @@ class Office:
                 timer_s=map(float, itertools.count()).__next__,
                 wake=wake,
             ),
+            touched=TouchedSubjects(store=store, clock=clock, looks={"d": drives.look}, wake=wake),
+            drives=drives,
             collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
             clock=clock,
             operators=self.operators,

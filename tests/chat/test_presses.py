@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.chat.books import BooksAct
+from bot.chat.drive_routes import DRIVE_BUTTONS
 from bot.chat.keyboards import Action
 from bot.chat.person import LANGUAGE_BUTTONS
 from bot.chat.review import Act
@@ -78,7 +79,7 @@ def test_every_button_has_its_rule() -> None:
     assert set(PAYMENT_BUTTONS) == {action.value for action in Action}
     assert set(PERSON_BUTTONS) == {"share", "forget", *LANGUAGE_BUTTONS}
     assert set(REVIEW_BUTTONS) == {act.value for act in Act}
-    ours = {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *REVIEW_BUTTONS}
+    ours = {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *REVIEW_BUTTONS, *DRIVE_BUTTONS}
     assert set(BUTTON_RULES) == {*ours, *(act.value for act in BooksAct)}
     assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {"again", "unseen"}
 

@@ -13,11 +13,13 @@ from sqlalchemy import Engine, event, text
 from storage.engine import Store
 from storage.records import Kind, Status
 from storage.tx import Tx
+from tests.bench.drives import DRIVE_ID
 from tests.bench.rows import fill
 from tests.fakes import fact, told, unit_of
 from tests.stores import NOON
 
 STORED = 20_000
+GIFTS = 500
 BY_INDEX = "SCAN payments USING INDEX payments_unconfirmed"
 LATER = NOON + timedelta(days=1)
 
@@ -83,6 +85,36 @@ async def test_a_sweep_reads_its_index_and_not_the_table(
     assert selects
     for each in selects:
         assert index in await plan(full, each)
+
+
+async def test_a_drives_total_and_newest_names_are_read_from_their_indexes(full: Store) -> None:
+    own = text(
+        "UPDATE payments SET decided_at = begun_at, subject = CASE WHEN id <= :last"
+        " THEN 'd:' || :drive ELSE 'd:another' END"
+    )
+    subject = {"drive": DRIVE_ID, "last": f"{GIFTS:032x}"}
+    await full.write(lambda tx: tx.payments._connection.execute(own, subject))
+    await full.write(lambda tx: tx.payments._connection.execute(text("ANALYZE")))
+    with overheard() as heard:
+        async with full.read() as tx:
+            totals = await tx.gifts.totals(DRIVE_ID)
+            newest = await tx.gifts.newest(DRIVE_ID, limit=5)
+
+    assert totals.mpesa_cents == GIFTS * 5000
+    assert len(newest) == 5
+    credited, back, journal, names = [
+        await plan(full, each) for each in heard if each[0].startswith("SELECT")
+    ]
+    assert "payments_of_subject" in credited
+    assert "payments_reversed_of_subject" in back
+    assert "drive_entries_of_drive" in journal or "Seq Scan on drive_entries" in journal
+    assert "payments_newest_of_subject" in names
+    for each in (credited, back, names):
+        assert "Seq Scan on payments" not in each
+    for each in (credited, names):
+        assert "TEMP B-TREE FOR ORDER BY" not in each or "RIGHT PART" in each
+    if full.exclusive:
+        assert "COVERING INDEX payments_of_subject" in credited
 
 
 async def test_a_callback_reads_by_key_and_index_only(full: Store) -> None:

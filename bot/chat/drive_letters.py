@@ -1,0 +1,271 @@
+"""Drive letters: what a drive owes to its group and its treasurers, made when its turn comes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from bot.chat.context import language_of
+from bot.chat.drive_cards import card, closed_text, manage_key, offered, thanks_text
+from bot.chat.drive_papers import closing_paper
+from bot.chat.keyboards import Stationery
+from bot.core.core import Core
+from bot.core.drive_views import CardView, shown
+from bot.texts import kes, money, plain
+from storage.records import (
+    Button,
+    Deed,
+    DriveStatus,
+    Gift,
+    Keyboard,
+    Notice,
+    PaymentView,
+    Person,
+    Reply,
+    Shows,
+    Status,
+)
+
+__all__ = ["dressed", "make"]
+
+Maker = Callable[[Core, Stationery, Notice, CardView, list[str]], Awaitable[Reply | None]]
+DAY = timedelta(days=1)
+
+
+async def make(core: Core, paper: Stationery, notice: Notice) -> Reply | None:
+    """The CARD or NEWS of a drive; None where there is nothing to make it from."""
+    view = await core.drives.card_view((notice.subject or "").removeprefix("d:"))
+    what, *details = notice.topic.split(":")
+    maker = MAKERS.get(what)
+    return (
+        None if view is None or maker is None else await maker(core, paper, notice, view, details)
+    )
+
+
+async def _card(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    made = card(view, paper)
+    return Reply(
+        chat_id=notice.chat_id,
+        thread_id=view.drive.thread_id,
+        text=made.text,
+        keyboard=made.keyboard,
+        pin=True,
+    )
+
+
+async def _thanks(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    drive = view.drive
+    rows = await core.drives.thanked(drive.id, thanks=int(details[0]))
+    if not rows:
+        return None
+    text = thanks_text(drive, shown(rows, drive.shows), len(rows), paper)
+    return Reply(chat_id=notice.chat_id, thread_id=drive.thread_id, text=text, quiet=True)
+
+
+async def _closed(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    return Reply(
+        chat_id=notice.chat_id,
+        thread_id=view.drive.thread_id,
+        text=closed_text(view, paper),
+    )
+
+
+async def _statement(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    """A message of its own: the totals do not wait for a paper."""
+    drive = view.drive
+    statement = await core.drives.treasury.public_statement(drive.id)
+    assert statement is not None, "the drive is there"
+    return Reply(
+        chat_id=notice.chat_id,
+        thread_id=drive.thread_id,
+        text=paper.texts.say(drive.language, "drive.statement", title=drive.title),
+        document=await closing_paper(statement, paper, core.clock.now()),
+        quiet=True,
+    )
+
+
+async def _late(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    drive, payment_id = view.drive, details[0]
+    found = await core.drives.among([payment_id])
+    if not found:
+        return None
+    language = await _language(core, notice.chat_id)
+    [gift] = shown(found, Shows.ALL, treasurer=True)
+    text = paper.texts.say(
+        language,
+        "late.asks",
+        amount=money(gift.cents or 0),
+        name=gift.name or gift.phone_mask,
+        title=drive.title,
+    )
+    keys = tuple(
+        Button(
+            label=plain(paper.texts.say(language, f"late.button.{what}")),
+            does=Deed(
+                action=f"d.{what}", subject=drive.id, argument=payment_id, owner=notice.chat_id
+            ),
+        )
+        for what in ("keep", "return")
+    )
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=(keys,)))
+
+
+async def _join(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    drive, person_id = view.drive, int(details[0])
+    name = await core.drives.treasurers.name_of(drive.id, person_id)
+    language = await _language(core, notice.chat_id)
+    keys = tuple(
+        Button(
+            label=plain(paper.texts.say(language, f"treasurer.button.{what}")),
+            does=Deed(
+                action=f"d.{what}",
+                subject=drive.id,
+                argument=str(person_id),
+                owner=notice.chat_id,
+            ),
+        )
+        for what in ("agree", "refuse")
+    )
+    text = paper.texts.say(language, "treasurer.asks", name=name, title=drive.title)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=(keys,)))
+
+
+async def _joined(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    language = await _language(core, notice.chat_id)
+    text = paper.texts.say(language, "treasurer.joined", title=view.drive.title)
+    keys = manage_key(view.drive.id, paper, language)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
+
+
+async def _left(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    language = await _language(core, notice.chat_id)
+    name = await core.drives.treasurers.name_of(view.drive.id, int(details[0]))
+    text = paper.texts.say(language, "treasurer.left", name=name, title=view.drive.title)
+    keys = manage_key(view.drive.id, paper, language)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
+
+
+async def _pledge(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    pledge = await core.drives.pledging.get(details[0])
+    if pledge is None:
+        return None
+    language, drive = await _language(core, notice.chat_id), view.drive
+    now = core.clock.now()
+    when = "due-today"
+    if now < pledge.due_at:
+        when = "due-soon"
+    elif now >= pledge.due_at + DAY:
+        when = "was-due"
+    text = paper.texts.say(
+        language,
+        f"pledge.{when}",
+        amount=kes(pledge.amount_kes),
+        title=drive.title,
+        **({} if when == "due-today" else {"day": paper.texts.day(language, pledge.due_at)}),
+    )
+
+    def key(what: str) -> Button:
+        label = plain(paper.texts.say(language, f"pledge.button.{what}"))
+        does = Deed(action=f"p.{what}", subject=pledge.id, owner=pledge.person_id)
+        return Button(label=label, does=does)
+
+    [pay, *_] = offered(drive, paper, language, pledge.amount_kes)
+    rows = (pay, (key("tomorrow"), key("stop")))
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=rows))
+
+
+MAKERS: dict[str, Maker] = {
+    "card": _card,
+    "thanks": _thanks,
+    "closed": _closed,
+    "statement": _statement,
+    "late": _late,
+    "join": _join,
+    "joined": _joined,
+    "left": _left,
+    "pledge": _pledge,
+}
+
+
+async def dressed(core: Core, paper: Stationery, view: PaymentView, reply: Reply) -> Reply:
+    """The status of a gift: for which drive, how the group sees it, and how to change that."""
+    gift = await core.drives.giving.gift(view.intent.id)
+    if gift is None or not view.intent.private:
+        return reply
+    drive = await core.drives.get(gift.drive_id)
+    assert drive is not None, "a gift is to a drive"
+    language, say = view.intent.language, paper.texts.say
+    lines = [reply.text, _seen(view, gift, drive.title, drive.shows, paper)]
+    payment = view.payment
+    if (
+        payment.status is Status.PAID
+        and drive.status is DriveStatus.CLOSED
+        and drive.closed_at is not None
+        and payment.decided_at is not None
+        and payment.decided_at > drive.closed_at
+    ):
+        lines.append(say(language, "gift.after-closing"))
+    rows = () if reply.keyboard is None else reply.keyboard.rows
+    if drive.shows is not Shows.TOTALS and not payment.superseded:
+        rows = (*rows, *_gift_keys(gift, drive.shows, paper, language))
+    return Reply(
+        chat_id=reply.chat_id,
+        thread_id=reply.thread_id,
+        reply_to=reply.reply_to,
+        text="\n".join(lines),
+        keyboard=Keyboard(rows=rows),
+    )
+
+
+def _seen(view: PaymentView, gift: Gift, title: str, shows: Shows, paper: Stationery) -> str:
+    language, say = view.intent.language, paper.texts.say
+    if shows is Shows.TOTALS:
+        return say(language, "gift.seen-nothing", title=title)
+    name = gift.on_behalf or gift.name
+    if gift.anonymous:
+        name = plain(say(language, "drive.well-wisher"))
+    if gift.hide_amount or shows is Shows.NAMES:
+        return say(language, "gift.seen-hidden", title=title, name=name)
+    cents = view.payment.credited_cents
+    amount = kes(view.payment.amount_kes) if cents is None else money(cents)
+    return say(language, "gift.seen", title=title, name=name, amount=amount)
+
+
+def _gift_keys(
+    gift: Gift, shows: Shows, paper: Stationery, language: str
+) -> tuple[tuple[Button, ...], ...]:
+    whats = ["named" if gift.anonymous else "unnamed"]
+    if shows is Shows.ALL:
+        whats.append("show" if gift.hide_amount else "hide")
+
+    def key(what: str) -> Button:
+        label = plain(paper.texts.say(language, f"gift.button.{what}"))
+        does = Deed(action=f"g.{what}", subject=gift.intent_id, owner=gift.giver_id)
+        return Button(label=label, does=does)
+
+    return (tuple(key(what) for what in whats), (key("behalf"),))
+
+
+async def _language(core: Core, person_id: int) -> str:
+    person: Person | None = await core.people.known(person_id)
+    if person is None:
+        return language_of(None, None)
+    return language_of(person.language, person.telegram_language)

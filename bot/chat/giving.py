@@ -1,0 +1,378 @@
+"""
+Giving: `/give`, the buttons of a drive's card, and what is still to be asked, in private.
+
+The group sees a drive's card and its thanks. How a gift goes, and that it failed, is told to the
+giver alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+from telegram.error import TelegramError
+
+from bot.chat.answers import refusal_text, unclear_text
+from bot.chat.asides import answered_in_time, aside, aside_reply, door, invite, leads_in_private
+from bot.chat.context import COURTESY_S, DeedPress, Toast, Turn
+from bot.chat.drive_cards import offered, sheet
+from bot.chat.give_words import NAME_CHARS_MAX, Wish, give_words
+from bot.chat.keyboards import share_number
+from bot.chat.parse import Unclear, read_amount
+from bot.core.ask import Asked, Refusal
+from bot.core.drives import GiveRequest
+from bot.core.phones import BadPhone, mask, read_phone
+from bot.texts import clean, kes
+from storage.records import (
+    Button,
+    Closing,
+    Deed,
+    Draft,
+    DraftKind,
+    Drive,
+    DriveStatus,
+    Keyboard,
+    Reply,
+)
+
+__all__ = [
+    "FRESH_FOR",
+    "RESUME",
+    "behalf_written",
+    "chosen",
+    "give",
+    "give_pressed",
+    "opened",
+    "phone_shared",
+    "resumed",
+    "show_pressed",
+    "written",
+]
+
+log = logging.getLogger(__name__)
+
+DRAFT_LIFE = timedelta(minutes=30)
+FRESH_FOR = timedelta(minutes=15)
+"""Nobody expects a prompt for what they wrote longer ago, while we were away."""
+CODE_CHARS = 12
+RESUME = "give"
+"""The payload of the link that goes on with a gift in private."""
+
+
+async def give(turn: Turn) -> None:
+    """`/give <amount> [phone] [from somebody]`: to the open drive of this chat."""
+    if turn.edited:
+        return
+    found = give_words(turn.words)
+    if isinstance(found, Unclear):
+        await _unclear(turn, found)
+        return
+    words, on_behalf, anonymous = found
+    assert turn.message is not None, "a command is a message"
+    if turn.message.date + FRESH_FOR < turn.core.clock.now():
+        when = turn.paper.texts.when(turn.language, turn.message.date)
+        await _privately(turn, turn.say("give.too-old", when=when))
+        return
+    phone = None
+    if words.phone_text is not None:
+        if not turn.private and turn.message_id is not None:
+            turn.desk.beside(_hide_number(turn, turn.message_id))
+        try:
+            phone = read_phone(words.phone_text)
+        except BadPhone as exc:
+            await _privately(turn, turn.say(f"phone-problem.{exc.reason}"))
+            return
+    wish = Wish(
+        key=f"m:{turn.chat_id}:{turn.message_id}",
+        chat_id=None if turn.private else turn.chat_id,
+        amount_kes=words.amount_kes,
+        phone=phone,
+        on_behalf=on_behalf,
+        anonymous=anonymous,
+    )
+    await _go_on(turn, wish, resumed=False)
+
+
+async def give_pressed(press: DeedPress) -> Toast:
+    """A button with an amount, or "other": on the card, or in private."""
+    turn, drive = press.turn, await press.turn.core.drives.get(press.deed.subject)
+    if drive is None:
+        return turn.toast("toast.old")
+    if drive.status is not DriveStatus.OPEN:
+        closed = drive.status is DriveStatus.CLOSED
+        return turn.toast(f"refusal.drive-{'closed' if closed else 'paused'}", alert=True)
+    argument = press.deed.argument
+    amount = int(argument.rstrip("a")) if argument else None
+    wish = Wish(
+        key=f"u:{turn.update_id}",
+        drive_id=drive.id,
+        amount_kes=amount,
+        anonymous=True if argument.endswith("a") else None,
+    )
+    phone = turn.person.phone
+    if not turn.private and (not turn.person.reachable or amount is None or phone is None):
+        ending = "" if amount is None else f"_{amount}"
+        return door(turn, f"d_{drive.code}{ending}")
+    if amount is None or phone is None:
+        await _go_on(turn, wish, resumed=False)
+        return Toast()
+    words = turn.toast("give.toast", phone=mask(phone), amount=kes(amount))
+    if not await answered_in_time(press, words.text):
+        await _ask_again(turn, drive, amount)
+        return Toast(given=True)
+    await _go_on(turn, wish, resumed=False)
+    return Toast(given=True)
+
+
+async def opened(turn: Turn, payload: str) -> None:
+    """A link of a drive, opened in private: `d_<code>` or `d_<code>_<amount>`."""
+    after = payload.removeprefix("d_")
+    # A code may hold an underscore itself; it is as long as every other.
+    code, amount = after[:CODE_CHARS], after[CODE_CHARS:].lstrip("_")
+    drive = await turn.core.drives.by_code(code)
+    view = None if drive is None else await turn.core.drives.card_view(drive.id)
+    if view is None:
+        await turn.answer(turn.say("give.old-link"))
+        return
+    wanted = read_amount(amount) if amount.isdecimal() else None
+    amount_kes = wanted if isinstance(wanted, int) else None
+    made = sheet(view, turn.paper, language=turn.language, amount_kes=amount_kes)
+    await turn.answer(made.text, made.keyboard)
+
+
+async def resumed(turn: Turn) -> None:
+    """The link that goes on in private with a gift that was begun in a group."""
+    draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    if draft is None or draft.kind is not DraftKind.GIVE:
+        await turn.answer(turn.say("give.none-known"))
+        return
+    await _go_on(turn, Wish.unpacked(draft.data), resumed=True)
+
+
+async def written(turn: Turn, draft: Draft) -> None:
+    """The answer to "how much?" or "which number?"."""
+    wish = Wish.unpacked(draft.data)
+    if wish.amount_kes is None:
+        amount = read_amount(turn.words)
+        if isinstance(amount, Unclear):
+            await _unclear(turn, amount)
+            return
+        await _go_on(turn, replace(wish, amount_kes=amount), resumed=True)
+        return
+    try:
+        phone = read_phone(turn.words)
+    except BadPhone as exc:
+        await turn.answer(turn.say(f"phone-problem.{exc.reason}"))
+        return
+    await _go_on(turn, replace(wish, phone=phone), resumed=True)
+
+
+async def phone_shared(turn: Turn, draft: Draft, phone: str) -> None:
+    """The answer to "which number?", by Telegram's own button."""
+    await _go_on(turn, replace(Wish.unpacked(draft.data), phone=phone), resumed=True)
+
+
+async def chosen(press: DeedPress) -> Toast:
+    """The answer to "which drive?"."""
+    turn = press.turn
+    draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    if draft is None or draft.kind is not DraftKind.GIVE:
+        return turn.toast("toast.old")
+    wish = replace(Wish.unpacked(draft.data), drive_id=press.deed.subject)
+    await _go_on(turn, wish, resumed=True)
+    return Toast()
+
+
+async def show_pressed(press: DeedPress) -> Toast:
+    """Below the status of a gift: how the group sees it from now on."""
+    turn, what = press.turn, press.deed.action.removeprefix("g.")
+    intent_id = press.deed.subject
+    if what == "behalf":
+        draft = Draft(
+            chat_id=turn.chat_id,
+            person_id=turn.person.id,
+            kind=DraftKind.DRIVE_WORDS,
+            data=f"behalf {intent_id}",
+            expires_at=turn.core.clock.now() + DRAFT_LIFE,
+        )
+        question = turn.reply(turn.say("gift.behalf-who"), Keyboard(force_reply="Shosh"))
+        await turn.core.people.keep_draft(draft, turn.closing(question))
+        return Toast()
+    changed = await turn.core.drives.giving.show_gift(
+        intent_id,
+        by=turn.person.id,
+        closing=turn.closing(),
+        anonymous={"unnamed": True, "named": False}.get(what),
+        hide_amount={"hide": True, "show": False}.get(what),
+    )
+    if changed is None:
+        turn.closed = False
+        return turn.toast("gift.not-yours", alert=True)
+    return turn.toast("gift.changed")
+
+
+async def behalf_written(turn: Turn, intent_id: str) -> None:
+    """The answer to "from whom is it?"."""
+    name = clean(turn.words, limit=NAME_CHARS_MAX)
+    changed = await turn.core.drives.giving.show_gift(
+        intent_id, by=turn.person.id, closing=Closing(), on_behalf=name
+    )
+    text = turn.say("gift.not-yours" if changed is None else "gift.changed")
+    closing = turn.closing(turn.reply(text))
+    await turn.core.people.drop_draft(
+        chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
+    )
+
+
+async def _go_on(turn: Turn, wish: Wish, *, resumed: bool) -> None:
+    """Ask for what is missing, in private; with nothing missing, send the prompt."""
+    drives = await _candidates(turn, wish)
+    if len(drives) == 1:
+        wish = replace(wish, drive_id=drives[0].id)
+    elif not drives:
+        newdrive = turn.command("newdrive")
+        key = "give.none-known" if turn.private else "give.no-drive"
+        values = {} if turn.private else {"command": newdrive}
+        await _privately(turn, turn.say(key, **values), payload=RESUME)
+        return
+    if wish.phone is None:
+        wish = replace(wish, phone=turn.person.phone)
+    if wish.drive_id is None or wish.amount_kes is None or wish.phone is None:
+        await _ask(turn, wish, drives)
+        return
+    await _send(turn, wish, drives[0], resumed=resumed)
+
+
+async def _candidates(turn: Turn, wish: Wish) -> list[Drive]:
+    """Which drives may be meant: those of the chat, in a topic those of the topic first."""
+    drives = turn.core.drives
+    if wish.drive_id is not None:
+        found = await drives.get(wish.drive_id)
+        return [] if found is None else [found]
+    if wish.chat_id is None:
+        return await drives.known_to(turn.person.id)
+    of_chat = await drives.in_chat(wish.chat_id)
+    here = [each for each in of_chat if turn.thread_id and each.thread_id == turn.thread_id]
+    return here or of_chat
+
+
+async def _ask(turn: Turn, wish: Wish, drives: list[Drive]) -> None:
+    """The next question; kept, so that it can be answered after a restart."""
+    draft = Draft(
+        chat_id=turn.person.id,
+        person_id=turn.person.id,
+        kind=DraftKind.GIVE,
+        data=wish.packed(),
+        expires_at=turn.core.clock.now() + DRAFT_LIFE,
+    )
+    if not leads_in_private(turn):
+        await turn.core.people.keep_draft(draft, Closing())
+        one = drives[0].title if len(drives) == 1 else None
+        text = turn.say("give.invite-any") if one is None else turn.say("give.invite", title=one)
+        await invite(turn, text, RESUME, once_as="give")
+        return
+    question = aside_reply(turn, *_question(turn, wish, drives))
+    await turn.core.people.keep_draft(draft, turn.closing(question))
+
+
+def _question(turn: Turn, wish: Wish, drives: list[Drive]) -> tuple[str, Keyboard | None]:
+    if wish.drive_id is None:
+        keys = tuple(
+            (
+                Button(
+                    label=clean(each.title, limit=NAME_CHARS_MAX),
+                    does=Deed(action="d.chosen", subject=each.id, owner=turn.person.id),
+                ),
+            )
+            for each in drives
+        )
+        return turn.say("give.which"), Keyboard(rows=keys)
+    title = drives[0].title
+    if wish.amount_kes is None:
+        return turn.say("give.how-much", title=title), Keyboard(force_reply="500")
+    text = turn.say("give.which-phone", amount=kes(wish.amount_kes), title=title)
+    return text, share_number(turn.paper.texts, turn.language)
+
+
+async def _send(turn: Turn, wish: Wish, drive: Drive, *, resumed: bool) -> None:
+    """
+    The prompt. It is committed before the draft is dropped and the update done: a crash between
+    the two replays the update, and the key of the wish finds the same gift.
+    """
+    assert wish.amount_kes is not None, "nothing is missing"
+    assert wish.phone is not None, "nothing is missing"
+    person = turn.person
+    answer = await turn.core.drives.give(
+        GiveRequest(
+            drive_id=drive.id,
+            giver_id=person.id,
+            chat_id=person.id,
+            name=clean(person.first_name, limit=NAME_CHARS_MAX),
+            amount_kes=wish.amount_kes,
+            phone=wish.phone,
+            language=turn.language,
+            ask_key=wish.key,
+            on_behalf=wish.on_behalf,
+            anonymous=wish.anonymous,
+        )
+    )
+    said = _said(turn, answer, wish, resumed=resumed)
+    replies = [said] if said is not None and leads_in_private(turn) else []
+    if not leads_in_private(turn):
+        text = turn.say("give.invite", title=drive.title)
+        await invite(turn, text, f"d_{drive.code}", once_as="give")
+        return
+    closing = turn.closing(*replies)
+    if resumed:
+        await turn.core.people.drop_draft(chat_id=person.id, person_id=person.id, closing=closing)
+    else:
+        await turn.core.post.say(closing)
+
+
+def _said(turn: Turn, answer: Asked | Refusal, wish: Wish, *, resumed: bool) -> Reply | None:
+    """What is said beside the status message that follows a gift; it takes the keyboard away."""
+    keys = Keyboard(remove=True) if resumed else None
+    assert wish.phone is not None, "nothing is missing"
+    if isinstance(answer, Refusal):
+        now = turn.core.clock.now()
+        text = refusal_text(answer, turn.language, turn.paper.texts, now=now)
+        return aside_reply(turn, text, keys)
+    if resumed:
+        return aside_reply(turn, turn.say("phone.used", phone=mask(wish.phone)), keys)
+    if answer.again and answer.payment.amount_kes != wish.amount_kes:
+        amount = kes(answer.payment.amount_kes)
+        shown = answer.payment.phone_mask
+        return aside_reply(turn, turn.say("give.asked-before", amount=amount, phone=shown))
+    return None
+
+
+async def _privately(turn: Turn, text: str, *, payload: str = RESUME) -> None:
+    """Told to the one who wrote, alone; where we cannot, the group is not told instead."""
+    if leads_in_private(turn):
+        await aside(turn, text)
+        return
+    await invite(turn, turn.say("give.invite-any"), payload, once_as="give")
+
+
+async def _unclear(turn: Turn, unclear: Unclear) -> None:
+    command = turn.command("give") if turn.private else f"/give@{turn.username}"
+    if unclear.key == "unclear.empty":
+        await _privately(turn, turn.say("give.usage", command=command))
+        return
+    await _privately(turn, unclear_text(unclear, turn.language, turn.paper.texts, pay=command))
+
+
+async def _ask_again(turn: Turn, drive: Drive, amount_kes: int) -> None:
+    """Pressed too long ago: offer the same with a fresh button, in private."""
+    text = turn.say("give.stale", amount=kes(amount_kes), title=drive.title)
+    rows = tuple(offered(drive, turn.paper, turn.language, amount_kes))
+    await aside(turn, text, Keyboard(rows=rows))
+
+
+async def _hide_number(turn: Turn, message_id: int) -> None:
+    """Take a typed number out of a group, if we may; the gift is on its way either way."""
+    try:
+        await turn.desk.bot.delete_message(turn.chat_id, message_id, read_timeout=COURTESY_S)
+    except TelegramError as exc:
+        log.info("give.number_not_hidden why=%s", exc.message)

@@ -1,0 +1,353 @@
+"""
+Treasury: what those who look after a drive press and write, in private.
+
+Every press asks the core anew whether it may: a button that somebody else presses, or a treasurer
+who has stepped down, changes nothing and is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+from bot.chat.asides import aside_reply, door, leads_in_private
+from bot.chat.context import DeedPress, Toast, Turn
+from bot.chat.drive_cards import manage_key
+from bot.chat.drive_words import NONE, amount_and_words, last_day, signed_and_words, target, title
+from bot.core.drive_acts import Actor, Answer
+from bot.texts import clean, kes, money, plain
+from storage.records import (
+    Button,
+    Closing,
+    Deed,
+    Draft,
+    DraftKind,
+    Drive,
+    DriveKind,
+    DriveStatus,
+    Keyboard,
+    Shows,
+)
+
+__all__ = [
+    "WORDS",
+    "actor",
+    "ask_words",
+    "close_drive",
+    "decided",
+    "edit",
+    "manage",
+    "people",
+    "refusing",
+    "set_field",
+    "set_status",
+    "sure",
+]
+
+LIFE = timedelta(minutes=30)
+NAME_CHARS_MAX = 40
+DAY = timedelta(days=1)
+TO_STATUS: Mapping[str, DriveStatus] = MappingProxyType(
+    {
+        "d.pause": DriveStatus.PAUSED,
+        "d.resume": DriveStatus.OPEN,
+        "d.closeyes": DriveStatus.CLOSED,
+    }
+)
+
+
+def actor(turn: Turn) -> Actor:
+    """Who presses or writes."""
+    name = clean(turn.person.first_name, limit=NAME_CHARS_MAX)
+    return Actor(id=turn.person.id, name=name, operator=turn.is_operator)
+
+
+def refusing(turn: Turn, answer: Answer) -> Toast:
+    """Nothing was changed, and why."""
+    return turn.toast(f"manage.{answer}", alert=answer is not Answer.ALREADY)
+
+
+async def close_drive(turn: Turn) -> None:
+    """`/closedrive`: asks whoever looks after a drive of this chat whether they are sure."""
+    found = await turn.core.drives.of_treasurer(turn.person.id)
+    open_ones = [each for each in found if each.status is not DriveStatus.CLOSED]
+    if not turn.private:
+        open_ones = [each for each in open_ones if each.chat_id == turn.chat_id]
+    if not open_ones:
+        key = "manage.not-yours" if found or not turn.private else "manage.none"
+        values = {} if key == "manage.not-yours" else {"command": f"/newdrive@{turn.username}"}
+        await turn.answer(turn.say(key, **values))
+        return
+    replies = [aside_reply(turn, *_sure(turn, each)) for each in open_ones]
+    await turn.core.post.say(turn.closing(*replies))
+
+
+async def manage(press: DeedPress) -> Toast:
+    """What can be done with a drive."""
+    turn, drive = press.turn, await _theirs(press)
+    if drive is None:
+        return refusing(turn, Answer.NOT_YOURS)
+    if not leads_in_private(turn):
+        return door(turn, f"d_{drive.code}")
+    totals = await turn.core.drives.totals(drive.id)
+    text = turn.say(
+        "manage.title",
+        title=drive.title,
+        mpesa=money(totals.mpesa_cents),
+        cash=money(totals.cash_cents),
+    )
+    status_key = {
+        DriveStatus.OPEN: ("pause", "manage.button.pause"),
+        DriveStatus.PAUSED: ("resume", "manage.button.resume"),
+        DriveStatus.CLOSED: ("resume", "manage.button.reopen"),
+    }[drive.status]
+    rows: list[tuple[Button, ...]] = [
+        (_key(turn, drive, "cash"), _key(turn, drive, "correct")),
+        (_key(turn, drive, *status_key), _key(turn, drive, "extend")),
+        (_key(turn, drive, "edit"), _key(turn, drive, "people")),
+        (_key(turn, drive, "export"), _key(turn, drive, "close")),
+    ]
+    if drive.status is DriveStatus.CLOSED:
+        rows[-1] = (_key(turn, drive, "export"),)
+    reply = aside_reply(turn, text, Keyboard(rows=tuple(rows)))
+    await turn.core.post.say(turn.closing(reply))
+    return Toast()
+
+
+async def ask_words(press: DeedPress) -> Toast:
+    """A button that needs a sentence: cash, a correction, the last day, a title, a target."""
+    turn, drive = press.turn, await _theirs(press)
+    if drive is None:
+        return refusing(turn, Answer.NOT_YOURS)
+    what = press.deed.action.removeprefix("d.")
+    question, example = QUESTIONS[what]
+    draft = Draft(
+        chat_id=turn.person.id,
+        person_id=turn.person.id,
+        kind=DraftKind.DRIVE_WORDS,
+        data=f"{what} {drive.id}",
+        expires_at=turn.core.clock.now() + LIFE,
+    )
+    reply = aside_reply(turn, turn.say(question), Keyboard(force_reply=example))
+    await turn.core.people.keep_draft(draft, turn.closing(reply))
+    return Toast()
+
+
+async def set_status(press: DeedPress) -> Toast:
+    """Pause, go on, close for good, open again."""
+    turn = press.turn
+    status = TO_STATUS[press.deed.action]
+    closing = turn.closing(turn.reply(turn.say("manage.done")))
+    answer = await turn.core.drives.treasury.set_status(
+        press.deed.subject, actor(turn), status, closing
+    )
+    return _outcome(turn, answer)
+
+
+async def sure(press: DeedPress) -> Toast:
+    """Closing posts the totals: asked twice."""
+    turn, drive = press.turn, await _theirs(press)
+    if drive is None:
+        return refusing(turn, Answer.NOT_YOURS)
+    reply = aside_reply(turn, *_sure(turn, drive))
+    await turn.core.post.say(turn.closing(reply))
+    return Toast()
+
+
+async def edit(press: DeedPress) -> Toast:
+    """What of a drive can be changed."""
+    turn, drive = press.turn, await _theirs(press)
+    if drive is None:
+        return refusing(turn, Answer.NOT_YOURS)
+
+    def choice(label: str, field: str, value: str) -> Button:
+        does = Deed(action="d.set", subject=drive.id, argument=f"{field}:{value}")
+        return Button(label=plain(turn.say(f"manage.button.{label}")), does=does)
+
+    rows = (
+        (_key(turn, drive, "title"), _key(turn, drive, "target")),
+        *((choice(f"see-{each}", "shows", each.value),) for each in Shows),
+        tuple(choice(each.value, "kind", each.value) for each in DriveKind),
+    )
+    text = turn.say("manage.edit", title=drive.title)
+    await turn.core.post.say(turn.closing(aside_reply(turn, text, Keyboard(rows=rows))))
+    return Toast()
+
+
+async def set_field(press: DeedPress) -> Toast:
+    """Another privacy, another kind."""
+    turn = press.turn
+    field, _, word = press.deed.argument.partition(":")
+    value = Shows(word) if field == "shows" else DriveKind(word)
+    closing = turn.closing(turn.reply(turn.say("manage.changed")))
+    answer = await turn.core.drives.treasury.change(
+        press.deed.subject, actor(turn), what=field, value=value, told=word, closing=closing
+    )
+    return _outcome(turn, answer)
+
+
+async def people(press: DeedPress) -> Toast:
+    """Who looks after it, how to let somebody in, and how to step down."""
+    turn, drive = press.turn, await _theirs(press)
+    if drive is None:
+        return refusing(turn, Answer.NOT_YOURS)
+    names = ", ".join(each.name for each in await turn.core.drives.treasurers.of(drive.id))
+    link = turn.link(f"t_{drive.code}")
+    text = turn.say("manage.people", title=drive.title, names=names, link=link)
+    keys = Keyboard(rows=((_key(turn, drive, "leave"),),))
+    reply = aside_reply(turn, text.replace("\u2060", ""), keys)
+    await turn.core.post.say(turn.closing(reply))
+    return Toast()
+
+
+async def decided(press: DeedPress) -> Toast:
+    """A gift that came after closing: it stays, or was handed back."""
+    turn, keep = press.turn, press.deed.action == "d.keep"
+    words = turn.say("late.kept" if keep else "late.returned")
+    answer = await turn.core.drives.treasury.decide_late(
+        press.deed.subject,
+        actor(turn),
+        payment_id=press.deed.argument,
+        keep=keep,
+        closing=turn.closing(turn.reply(words)),
+    )
+    return _outcome(turn, answer)
+
+
+async def _cash(turn: Turn, drive_id: str) -> None:
+    found = amount_and_words(turn.words)
+    if found is None:
+        await turn.answer(turn.say("manage.cash-unclear"))
+        return
+    amount_kes, name = found
+    name = clean(name, limit=NAME_CHARS_MAX)
+    answer = await turn.core.drives.treasury.cash(
+        drive_id,
+        actor(turn),
+        amount_kes=amount_kes,
+        name=name,
+        key=f"w:{turn.update_id}",
+        closing=Closing(),
+    )
+    await _end(turn, answer, turn.say("manage.cash-kept", amount=kes(amount_kes), name=name))
+
+
+async def _correct(turn: Turn, drive_id: str) -> None:
+    found = signed_and_words(turn.words)
+    if found is None:
+        await turn.answer(turn.say("manage.correct-unclear"))
+        return
+    change_kes, reason = found
+    answer = await turn.core.drives.treasury.correct(
+        drive_id,
+        actor(turn),
+        change_kes=change_kes,
+        reason=reason,
+        key=f"w:{turn.update_id}",
+        closing=Closing(),
+    )
+    amount = kes(change_kes).replace("-", "−")
+    await _end(turn, answer, turn.say("manage.correct-kept", amount=amount, reason=reason))
+
+
+async def _extend(turn: Turn, drive_id: str) -> None:
+    none = turn.words.strip().lower() in NONE
+    over = None if none else last_day(turn.words, now=turn.core.clock.now())
+    if over is None and not none:
+        await turn.answer(turn.say("day.unclear"))
+        return
+    told = "" if over is None else (over - DAY / 2).date().isoformat()
+    await _change(turn, drive_id, "closes_at", over, told)
+
+
+async def _title(turn: Turn, drive_id: str) -> None:
+    named = title(turn.words)
+    if named is None:
+        await turn.answer(turn.say("manage.title-unclear"))
+        return
+    await _change(turn, drive_id, "title", named, named)
+
+
+async def _target(turn: Turn, drive_id: str) -> None:
+    none = turn.words.strip().lower() in NONE
+    amount = None if none else target(turn.words)
+    if amount is None and not none:
+        await turn.answer(turn.say("manage.target-unclear"))
+        return
+    await _change(turn, drive_id, "target_kes", amount, "" if amount is None else str(amount))
+
+
+async def _change(turn: Turn, drive_id: str, what: str, value: object, told: str) -> None:
+    answer = await turn.core.drives.treasury.change(
+        drive_id, actor(turn), what=what, value=value, told=told, closing=Closing()
+    )
+    await _end(turn, answer, turn.say("manage.changed"))
+
+
+WORDS: Mapping[str, Callable[[Turn, str], Awaitable[None]]] = MappingProxyType(
+    {
+        "cash": _cash,
+        "correct": _correct,
+        "extend": _extend,
+        "title": _title,
+        "target": _target,
+    }
+)
+"""What a sentence about a drive was asked for, and who reads it."""
+
+QUESTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "cash": ("manage.cash-what", "500 Mzee Kamau"),
+        "correct": ("manage.correct-what", "-500"),
+        "extend": ("manage.extend-when", "27/11"),
+        "title": ("manage.title-what", ""),
+        "target": ("manage.target-what", "50000"),
+    }
+)
+
+
+async def _end(turn: Turn, answer: Answer, done: str) -> None:
+    """Say what became of it. What was written has its key: a crash before this writes no twin."""
+    text = done if answer is Answer.DONE else turn.say(f"manage.{answer}")
+    drive_id = await _drafted(turn)
+    keys = None
+    if answer is Answer.DONE and drive_id is not None:
+        keys = manage_key(drive_id, turn.paper, turn.language)
+    closing = turn.closing(turn.reply(text, keys))
+    await turn.core.people.drop_draft(
+        chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
+    )
+
+
+async def _drafted(turn: Turn) -> str | None:
+    draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    return None if draft is None else draft.data.partition(" ")[2]
+
+
+def _outcome(turn: Turn, answer: Answer) -> Toast:
+    if answer is Answer.DONE:
+        return turn.toast("manage.done")
+    turn.closed = False
+    return refusing(turn, answer)
+
+
+async def _theirs(press: DeedPress) -> Drive | None:
+    """The drive, if whoever presses looks after it, or runs the bot."""
+    turn, drives = press.turn, press.turn.core.drives
+    drive = await drives.get(press.deed.subject)
+    if drive is None:
+        return None
+    if turn.is_operator or await drives.treasury.is_treasurer(drive.id, turn.person.id):
+        return drive
+    return None
+
+
+def _sure(turn: Turn, drive: Drive) -> tuple[str, Keyboard]:
+    yes = _key(turn, drive, "closeyes", "manage.button.close-yes")
+    return turn.say("manage.sure", title=drive.title), Keyboard(rows=((yes,),))
+
+
+def _key(turn: Turn, drive: Drive, what: str, label: str | None = None) -> Button:
+    text = plain(turn.say(label or f"manage.button.{what}"))
+    return Button(label=text, does=Deed(action=f"d.{what}", subject=drive.id))

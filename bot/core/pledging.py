@@ -1,0 +1,199 @@
+"""
+Pledging: promises to give by a day, and at most three private reminders of each.
+
+Nobody is ever named to the group for not having given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, time, timedelta, timezone
+
+from bot.core.drive_news import DriveNews
+from bot.core.drive_views import takes_gifts
+from bot.core.people import close
+from bot.core.ports import Clock, Ids
+from storage.engine import Store
+from storage.records import Closing, Pledge, PledgeState
+from storage.tx import Tx
+
+__all__ = ["REMINDERS_MAX", "Pledging", "day_start", "next_reminder", "polite"]
+
+NAIROBI = timezone(timedelta(hours=3))
+REMINDERS_MAX = 3
+BEFORE_AND_AFTER = timedelta(days=3)
+IN_THE_MORNING = time(9)
+FROM, UNTIL = time(8), time(20)
+SUNDAY = 6
+AFTER_CHURCH = time(14)
+AT_ONCE = 50
+
+
+class Pledging:
+    """Promises, kept and reminded of."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        news: DriveNews,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._news = news
+        self._wake = wake
+
+    async def promise(
+        self,
+        drive_id: str,
+        *,
+        person_id: int,
+        name: str,
+        amount_kes: int,
+        due_at: datetime,
+        key: str,
+        closing: Closing,
+    ) -> Pledge | None:
+        """A promise; the same key twice is one. None where the drive takes no more gifts."""
+
+        async def run(tx: Tx) -> Pledge | None:
+            known = await tx.pledges.by_key(key)
+            drive = await tx.drives.lock(drive_id)
+            now = self._clock.now()
+            if known is None and (drive is None or not takes_gifts(drive, now)):
+                return None
+            made = known or Pledge(
+                id=self._ids.new(now),
+                drive_id=drive_id,
+                person_id=person_id,
+                name=name,
+                amount_kes=amount_kes,
+                due_at=due_at,
+                state=PledgeState.OPEN,
+                created_at=now,
+                remind_at=next_reminder(due_at, now=now),
+                key=key,
+            )
+            if known is None:
+                await tx.pledges.add(made)
+                await tx.touched.touch(f"d:{drive_id}")
+            await close(tx, closing, self._clock)
+            return made
+
+        made = await self._store.write(run)
+        self._wake()
+        return made
+
+    async def get(self, pledge_id: str) -> Pledge | None:
+        async with self._store.read() as tx:
+            return await tx.pledges.get(pledge_id)
+
+    async def of_drive(self, drive_id: str) -> list[Pledge]:
+        async with self._store.read() as tx:
+            return await tx.pledges.of_drive(drive_id)
+
+    async def stop_reminders(self, pledge_id: str, *, by: int, closing: Closing) -> bool:
+        """Remind of it no more; it stays a promise. False if it is not theirs."""
+        return await self._change(pledge_id, by, closing, remind_at=None)
+
+    async def withdraw(self, pledge_id: str, *, by: int, closing: Closing) -> bool:
+        """It is a promise no more. False if it is not theirs."""
+        return await self._change(
+            pledge_id, by, closing, remind_at=None, state=PledgeState.WITHDRAWN
+        )
+
+    async def remind_tomorrow(self, pledge_id: str, *, by: int, closing: Closing) -> bool:
+        """Remind of it tomorrow, if there may be one more. False if it is not theirs."""
+        tomorrow = day_start(self._clock.now()) + timedelta(days=1)
+        return await self._change(pledge_id, by, closing, remind_at=polite(_morning(tomorrow)))
+
+    async def _change(self, pledge_id: str, by: int, closing: Closing, **values: object) -> bool:
+        async def run(tx: Tx) -> bool:
+            known = await tx.pledges.get(pledge_id)
+            if known is None or known.person_id != by:
+                return False
+            if known.reminded >= REMINDERS_MAX:
+                values["remind_at"] = None
+            await tx.pledges.change(pledge_id, **values)
+            await tx.touched.touch(f"d:{known.drive_id}")
+            await close(tx, closing, self._clock)
+            return True
+
+        changed = await self._store.write(run)
+        self._wake()
+        return changed
+
+    async def run_due(self) -> None:
+        """Remind those who are to be reminded now, and nobody at night."""
+        now = self._clock.now()
+        if polite(now) != now:
+            return
+
+        async def run(tx: Tx) -> int:
+            due = await tx.pledges.due(now=now, limit=AT_ONCE)
+            for pledge in due:
+                await self._remind(tx, pledge, now)
+            return len(due)
+
+        async with self._store.read() as tx:
+            if not await tx.pledges.any_due(now=now):
+                return
+        if await self._store.write(run):
+            self._wake()
+
+    async def _remind(self, tx: Tx, pledge: Pledge, now: datetime) -> None:
+        drive = await tx.drives.get(pledge.drive_id)
+        assert drive is not None, "a pledge is for a drive"
+        given = await tx.gifts.of_giver(drive.id, pledge.person_id, since=pledge.created_at)
+        if given >= pledge.amount_kes * 100:
+            await tx.pledges.change(pledge.id, state=PledgeState.KEPT, remind_at=None)
+            await tx.touched.touch(drive.subject)
+            return
+        if not takes_gifts(drive, now) or pledge.reminded >= REMINDERS_MAX:
+            await tx.pledges.change(pledge.id, remind_at=None)
+            return
+        number = pledge.reminded + 1
+        more = number < REMINDERS_MAX
+        await tx.pledges.change(
+            pledge.id,
+            reminded=number,
+            remind_at=next_reminder(pledge.due_at, now=now) if more else None,
+        )
+        topic = f"pledge:{pledge.id}:{number}"
+        await self._news.to_person(tx, drive, topic, pledge.person_id, now)
+
+
+def day_start(at: datetime) -> datetime:
+    """The first instant of that day in Nairobi."""
+    local = at.astimezone(NAIROBI)
+    return datetime.combine(local.date(), time(), NAIROBI).astimezone(at.tzinfo)
+
+
+def next_reminder(due_at: datetime, *, now: datetime) -> datetime | None:
+    """Three days before, on the day, three days after: whichever is still to come."""
+    mornings = (
+        polite(_morning(day))
+        for day in (due_at - BEFORE_AND_AFTER, due_at, due_at + BEFORE_AND_AFTER)
+    )
+    return next((each for each in mornings if each > now), None)
+
+
+def polite(at: datetime) -> datetime:
+    """The first instant from then on at which one may write: by day, and not on Sunday morning."""
+    local = at.astimezone(NAIROBI)
+    if local.timetz().replace(tzinfo=None) >= UNTIL:
+        local = datetime.combine(local.date() + timedelta(days=1), IN_THE_MORNING, NAIROBI)
+    elif local.timetz().replace(tzinfo=None) < FROM:
+        local = datetime.combine(local.date(), IN_THE_MORNING, NAIROBI)
+    if local.weekday() == SUNDAY and local.time() < AFTER_CHURCH:
+        local = datetime.combine(local.date(), AFTER_CHURCH, NAIROBI)
+    return local.astimezone(at.tzinfo)
+
+
+def _morning(day: datetime) -> datetime:
+    local = day.astimezone(NAIROBI)
+    return datetime.combine(local.date(), IN_THE_MORNING, NAIROBI).astimezone(day.tzinfo)

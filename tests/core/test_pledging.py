@@ -1,0 +1,137 @@
+"""Promises and their reminders, on both engines: politely, three at most, and to nobody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.core.pledging import day_start, next_reminder, polite
+from storage.records import Closing, Drive, Pledge, PledgeState
+from tests.core.drive_life import GROUP, DriveLife, drives
+
+__all__ = ["drives"]
+
+DAY = timedelta(days=1)
+
+
+def eat(day: int, hour: int, minute: int = 0) -> datetime:
+    """An instant of November 2026, by the clock in Nairobi."""
+    return datetime(2026, 11, day, hour, minute, tzinfo=UTC) - timedelta(hours=3)
+
+
+@pytest.mark.parametrize(
+    ("at", "when"),
+    [
+        (eat(23, 7, 59), eat(23, 9)),
+        (eat(23, 8), eat(23, 8)),
+        (eat(23, 19, 59), eat(23, 19, 59)),
+        (eat(23, 20), eat(24, 9)),
+        (eat(28, 21), eat(29, 14)),
+        (eat(29, 9), eat(29, 14)),
+        (eat(29, 15), eat(29, 15)),
+    ],
+)
+def test_one_writes_by_day_and_not_on_sunday_morning(at: datetime, when: datetime) -> None:
+    assert polite(at) == when
+
+
+def test_reminders_come_before_on_and_after_the_day() -> None:
+    due = eat(27, 0)
+    first = next_reminder(due, now=eat(20, 12))
+    assert first == eat(24, 9)
+    assert next_reminder(due, now=eat(24, 9)) == eat(27, 9)
+    assert next_reminder(due, now=eat(27, 9)) == eat(30, 9)
+    assert next_reminder(due, now=eat(30, 9)) is None
+
+
+async def promise(life: DriveLife, drive: Drive, *, days: int = 4, key: str = "b:1") -> Pledge:
+    made = await life.pledging.promise(
+        drive.id,
+        person_id=1005,
+        name="Jane",
+        amount_kes=1000,
+        due_at=day_start(life.desk.clock.now()) + days * DAY,
+        key=key,
+        closing=Closing(),
+    )
+    assert made is not None
+    return made
+
+
+async def reminded(life: DriveLife, *, days: int) -> list[str]:
+    """What Jane is told in private while the days go by, hour by hour."""
+    told: list[str] = []
+    for _ in range(24 * days):
+        life.desk.clock.advance(3600)
+        await life.pledging.run_due()
+        await life.pledging.run_due()
+        told += [each.topic for each in await life.owed(1005)]
+    return told
+
+
+async def test_a_promise_is_kept_once_and_reminded_of_three_times(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    assert (await promise(drives, drive)).id == pledge.id
+
+    told = await reminded(drives, days=12)
+
+    assert told == [f"pledge:{pledge.id}:{number}" for number in (1, 2, 3)]
+    assert [each.topic for each in await drives.owed(GROUP)] in ([], ["card"])
+
+
+async def test_who_has_given_is_reminded_of_nothing(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await drives.paid(drive, 1, amount_kes=1000)
+    await drives.owed(1005)
+
+    told = await reminded(drives, days=12)
+
+    assert [topic for topic in told if topic.startswith("pledge")] == []
+    after = await drives.pledging.get(pledge.id)
+    assert after is not None
+    assert after.state is PledgeState.KEPT
+
+
+async def test_who_says_stop_is_reminded_no_more(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    assert not await drives.pledging.stop_reminders(pledge.id, by=1006, closing=Closing())
+    assert await drives.pledging.stop_reminders(pledge.id, by=1005, closing=Closing())
+
+    assert await reminded(drives, days=8) == []
+
+
+async def test_tomorrow_is_one_of_the_three(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    told: list[str] = []
+    for _ in range(14):
+        told += await reminded(drives, days=1)
+        if told:
+            await drives.pledging.remind_tomorrow(pledge.id, by=1005, closing=Closing())
+
+    assert len(told) == 3
+
+
+async def test_a_closed_drive_reminds_nobody_and_takes_no_promise(drives: DriveLife) -> None:
+    from storage.records import DriveStatus
+
+    drive = await drives.open()
+    await promise(drives, drive)
+    await drives.desk.store.write(lambda tx: tx.drives.change(drive.id, status=DriveStatus.CLOSED))
+
+    assert await reminded(drives, days=8) == []
+    refused = await drives.pledging.promise(
+        drive.id,
+        person_id=1005,
+        name="Jane",
+        amount_kes=5,
+        due_at=drives.desk.clock.now(),
+        key="b:2",
+        closing=Closing(),
+    )
+    assert refused is None

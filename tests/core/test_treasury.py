@@ -1,0 +1,274 @@
+"""What treasurers may do in the core, on both engines; and what nobody else may."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.core.drive_acts import Actor, Answer
+from storage.drive_tables import drive_edits, drive_entries
+from storage.errors import StoreFailed
+from storage.records import Closing, Drive, DriveStatus, EntryKind, Payment, TreasurerState
+from storage.schema import looks
+from storage.tx import Tx
+from tests.core.bodies import success
+from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
+
+__all__ = ["drives"]
+
+MARY = Actor(id=OPENER, name="Mary")
+STRANGER = Actor(id=5555, name="Stranger")
+OPERATOR = Actor(id=900, name="Amina", operator=True)
+
+Act = Callable[[DriveLife, Drive, Actor], Awaitable[Answer]]
+
+
+async def cash(life: DriveLife, drive: Drive, by: Actor) -> Answer:
+    return await life.treasury.cash(
+        drive.id, by, amount_kes=500, name="Kamau", key="w:1", closing=Closing()
+    )
+
+
+async def correct(life: DriveLife, drive: Drive, by: Actor) -> Answer:
+    return await life.treasury.correct(
+        drive.id, by, change_kes=-200, reason="counted twice", key="w:2", closing=Closing()
+    )
+
+
+async def rename(life: DriveLife, drive: Drive, by: Actor) -> Answer:
+    return await life.treasury.change(
+        drive.id, by, what="title", value="Akinyi", told="Akinyi", closing=Closing()
+    )
+
+
+async def pause(life: DriveLife, drive: Drive, by: Actor) -> Answer:
+    return await life.treasury.set_status(drive.id, by, DriveStatus.PAUSED, Closing())
+
+
+async def close(life: DriveLife, drive: Drive, by: Actor) -> Answer:
+    return await life.treasury.set_status(drive.id, by, DriveStatus.CLOSED, Closing())
+
+
+@pytest.mark.parametrize("act", [cash, correct, rename, pause, close])
+async def test_nobody_but_a_treasurer_or_an_operator_changes_anything(
+    drives: DriveLife, act: Act
+) -> None:
+    drive = await drives.open()
+
+    assert await act(drives, drive, STRANGER) is Answer.NOT_YOURS
+    assert await drives.drives.get(drive.id) == drive
+    assert (await drives.drives.totals(drive.id)).cents == 0
+    assert await drives.treasury.trail(drive.id) == []
+
+    assert await act(drives, drive, OPERATOR) is Answer.DONE
+
+
+async def test_cash_and_corrections_are_lines_that_nobody_can_rewrite(drives: DriveLife) -> None:
+    drive = await drives.open()
+    await cash(drives, drive, MARY)
+    await cash(drives, drive, MARY)
+    await correct(drives, drive, MARY)
+
+    totals = await drives.drives.totals(drive.id)
+    assert (totals.cash_cents, totals.cash_gifts) == (30_000, 1)
+    entries = await drives.treasury.entries(drive.id)
+    assert [(each.kind, each.cents, each.by_name, each.reason) for each in entries] == [
+        (EntryKind.CASH, 50_000, "Mary", ""),
+        (EntryKind.CORRECTION, -20_000, "Mary", "counted twice"),
+    ]
+
+    async def rewrite(tx: Tx) -> None:
+        await tx.drives._connection.execute(update(drive_entries).values(cents=1))
+
+    async def erase(tx: Tx) -> None:
+        await tx.drives._connection.execute(delete(drive_entries))
+
+    for deed in (rewrite, erase):
+        with pytest.raises((StoreFailed, IntegrityError)):
+            await drives.desk.store.write(deed)
+    assert (await drives.drives.totals(drive.id)).cash_cents == 30_000
+
+
+async def test_every_change_leaves_a_trail_that_nobody_can_erase(drives: DriveLife) -> None:
+    drive = await drives.open()
+    assert await rename(drives, drive, MARY) is Answer.DONE
+    assert await rename(drives, drive, MARY) is Answer.ALREADY
+    await pause(drives, drive, MARY)
+
+    trail = await drives.treasury.trail(drive.id)
+    assert [(each.what, each.before, each.after, each.by_name) for each in trail] == [
+        ("title", "Mama Akinyi hospital bill", "Akinyi", "Mary"),
+        ("status", "open", "paused", "Mary"),
+    ]
+
+    async def erase(tx: Tx) -> None:
+        await tx.drives._connection.execute(delete(drive_edits))
+
+    with pytest.raises((StoreFailed, IntegrityError)):
+        await drives.desk.store.write(erase)
+
+
+async def late_gift(drives: DriveLife, drive: Drive) -> Payment:
+    late = await drives.give(drive, 1)
+    drives.desk.clock.advance(1)
+    await close(drives, drive, MARY)
+    drives.desk.clock.advance(60)
+    await drives.desk.post(late, success(1, amount=500, receipt="UKN0000001"))
+    await drives.touched.run_due()
+    return late
+
+
+@pytest.mark.parametrize(("keep", "left"), [(True, 50_000), (False, 0)])
+async def test_a_gift_after_closing_is_kept_or_handed_back_once(
+    drives: DriveLife, *, keep: bool, left: int
+) -> None:
+    drive = await drives.open()
+    late = await late_gift(drives, drive)
+
+    async def decide(by: Actor, *, keep: bool) -> Answer:
+        return await drives.treasury.decide_late(
+            drive.id, by, payment_id=late.id, keep=keep, closing=Closing()
+        )
+
+    assert await decide(STRANGER, keep=keep) is Answer.NOT_YOURS
+    assert await decide(MARY, keep=keep) is Answer.DONE
+    assert await decide(MARY, keep=not keep) is Answer.ALREADY
+    assert (await drives.drives.totals(drive.id)).cents == left
+
+
+async def test_a_gift_in_time_is_nobodys_to_hand_back(drives: DriveLife) -> None:
+    drive = await drives.open()
+    payment = await drives.paid(drive, 1)
+
+    answer = await drives.treasury.decide_late(
+        drive.id, MARY, payment_id=payment.id, keep=False, closing=Closing()
+    )
+
+    assert answer is Answer.ALREADY
+    assert (await drives.drives.totals(drive.id)).cents == 50_000
+
+
+async def test_closing_posts_what_it_came_to_once(drives: DriveLife) -> None:
+    drive = await drives.open()
+    await drives.owed(GROUP)
+
+    assert await close(drives, drive, MARY) is Answer.DONE
+    assert await close(drives, drive, MARY) is Answer.ALREADY
+    drives.desk.clock.advance(10)
+    topics = [each.topic.partition(":")[0] for each in await drives.owed(GROUP)]
+
+    assert topics == ["closed", "statement"]
+    await drives.touched.run_due()
+    drives.desk.clock.advance(10)
+    assert [each.topic for each in await drives.owed(GROUP)] == ["card"]
+
+
+async def test_a_drive_whose_time_is_over_is_closed_by_itself(drives: DriveLife) -> None:
+    drive = await drives.open(closes_at=drives.desk.clock.now() + timedelta(hours=1))
+    await drives.treasury.close_due()
+    assert await drives.drives.in_chat(GROUP) == [drive]
+
+    drives.desk.clock.advance(3600)
+    await drives.treasury.close_due()
+    await drives.treasury.close_due()
+
+    after = await drives.drives.get(drive.id)
+    assert after is not None
+    assert (after.status, after.closed_at) == (DriveStatus.CLOSED, drives.desk.clock.now())
+    assert [each.by for each in await drives.treasury.trail(drive.id)] == [0]
+
+
+async def test_a_drive_that_is_opened_again_takes_gifts_and_stays_open(drives: DriveLife) -> None:
+    drive = await drives.open(closes_at=drives.desk.clock.now() + timedelta(hours=1))
+    drives.desk.clock.advance(3600)
+    await drives.treasury.close_due()
+    answer = await drives.treasury.set_status(drive.id, MARY, DriveStatus.OPEN, Closing())
+    assert answer is Answer.DONE
+    await drives.treasury.close_due()
+
+    await drives.paid(drive, 1)
+
+    assert (await drives.drives.totals(drive.id)).cents == 50_000
+
+
+ALI = Actor(id=1002, name="Ali")
+
+
+async def test_a_treasurer_is_let_in_by_another_and_may_then_act(drives: DriveLife) -> None:
+    drive = await drives.open()
+    treasurers = drives.drives.treasurers
+    assert await treasurers.ask_to_join(drive.id, ALI, Closing()) is Answer.DONE
+    assert await treasurers.ask_to_join(drive.id, ALI, Closing()) is Answer.ALREADY
+    assert await cash(drives, drive, ALI) is Answer.NOT_YOURS
+    alone = await treasurers.agree(drive.id, ALI, person_id=ALI.id, yes=True, closing=Closing())
+    assert alone is Answer.NOT_YOURS
+    topics = [each.topic.partition(":")[0] for each in await drives.owed(OPENER)]
+    assert topics == ["join"]
+
+    let_in = await treasurers.agree(drive.id, MARY, person_id=ALI.id, yes=True, closing=Closing())
+
+    assert let_in is Answer.DONE
+    assert await cash(drives, drive, ALI) is Answer.DONE
+    again = await treasurers.agree(drive.id, MARY, person_id=ALI.id, yes=True, closing=Closing())
+    assert again is Answer.ALREADY
+
+
+async def test_three_treasurers_are_as_many_as_may_be(drives: DriveLife) -> None:
+    drive = await drives.open()
+    answers = []
+    for number in range(1002, 1005):
+        who = Actor(id=number, name=str(number))
+        await drives.drives.treasurers.ask_to_join(drive.id, who, Closing())
+        answers.append(
+            await drives.drives.treasurers.agree(
+                drive.id, MARY, person_id=number, yes=True, closing=Closing()
+            )
+        )
+
+    assert answers == [Answer.DONE, Answer.DONE, Answer.FULL]
+
+
+async def test_who_steps_down_is_replaced_by_the_others(drives: DriveLife) -> None:
+    drive = await drives.open()
+    treasurers = drives.drives.treasurers
+    assert await treasurers.leave(drive.id, MARY, Closing()) is Answer.LAST
+    await treasurers.ask_to_join(drive.id, ALI, Closing())
+    await treasurers.agree(drive.id, MARY, person_id=ALI.id, yes=True, closing=Closing())
+    await drives.owed(ALI.id)
+
+    assert await treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    assert await cash(drives, drive, MARY) is Answer.NOT_YOURS
+    assert [each.topic.partition(":")[0] for each in await drives.owed(ALI.id)] == ["left"]
+    await treasurers.ask_to_join(drive.id, MARY, Closing())
+    back = await treasurers.agree(drive.id, ALI, person_id=OPENER, yes=True, closing=Closing())
+    assert back is Answer.DONE
+    async with drives.desk.store.read() as tx:
+        states = [each.state for each in await tx.drives.treasurers(drive.id)]
+    assert states == [TreasurerState.ACCEPTED] * 2
+
+
+async def test_whole_numbers_are_for_treasurers_and_every_look_is_kept(drives: DriveLife) -> None:
+    drive = await drives.open()
+    payment = await drives.paid(drive, 1, anonymous=True, hide_amount=True)
+    await cash(drives, drive, MARY)
+
+    assert await drives.treasury.statement(drive.id, STRANGER) is None
+    async with drives.desk.store.read() as tx:
+        seen = (await tx.drives._connection.execute(select(looks))).all()
+    assert seen == []
+
+    statement = await drives.treasury.statement(drive.id, MARY)
+
+    assert statement is not None
+    assert list(statement.phones.values()) == ["254712000001"]
+    listed = {(each.name, each.cents) for each in statement.rows}
+    assert listed == {("Jane", 50_000), ("Kamau", 50_000)}
+    async with drives.desk.store.read() as tx:
+        seen = (await tx.drives._connection.execute(select(looks))).all()
+    assert [(each.by, each.payment_id, each.what) for each in seen] == [
+        (OPENER, payment.id, "drive-statement")
+    ]
