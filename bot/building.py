@@ -9,16 +9,23 @@ from typing import Any
 from bot.config import Config
 from bot.core import ports
 from bot.core.ask import Asking, AskSettings, Guard
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_acts import Acts
+from bot.core.invoice_news import InvoiceNews
+from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
 from bot.core.limits import LimitSettings
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
@@ -65,8 +72,14 @@ def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
+    asking = _asking(parts, sending, guards={IntentKind.INSTALMENT: guard_instalment})
+    collectors = {"": collector_of(parts.config)}
+    merchants = Merchants(
+        store=store, clock=clock, operators=parts.operators, collectors=collectors, wake=wake
+    )
+    acts = Acts(store=store, clock=clock, wake=wake)
     return Core(
-        asking=_asking(parts, sending, guards={}),
+        asking=asking,
         sending=sending,
         hear=_hear(parts),
         reconcile=_reconcile(parts),
@@ -76,8 +89,19 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
-        touched=_touched(parts, looks={}),
-        collector=collector_of(parts.config),
+        touched=_touched(parts, looks={"i": InvoiceNews(clock=clock).look}),
+        merchants=merchants,
+        invoices=Invoices(
+            store=store,
+            clock=clock,
+            asking=asking,
+            collectors=collectors,
+            wake=wake,
+        ),
+        billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
+        cash_book=CashBook(acts=acts),
+        receipts=Receipts(store=store, collectors=collectors),
+        collector=collectors[""],
         clock=clock,
         operators=parts.operators,
     )

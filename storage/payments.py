@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.invoice_tables import invoices
 from storage.leases import Holder
 from storage.payment_rows import FIELDS, read_payment, row_of
 from storage.records import (
@@ -207,7 +208,9 @@ class Payments:
         """Whether a push or by-hand reference is in use already."""
         query = select(payments.c.id).where(payments.c.push_ref == reference)
         other = select(intents.c.id).where(intents.c.by_hand_ref == reference)
-        return (await self._connection.execute(query.union_all(other))).first() is not None
+        third = select(invoices.c.id).where(invoices.c.by_hand_ref == reference)
+        found = await self._connection.execute(query.union_all(other, third))
+        return found.first() is not None
 
     async def looked(self, *, by: int, payment_ids: Sequence[str], what: str, at: datetime) -> None:
         """Somebody was shown whole numbers; keep who, of which payments, and when."""

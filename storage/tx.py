@@ -9,8 +9,10 @@ from storage.crypt import Crypt
 from storage.drafts import Drafts
 from storage.evidence import EvidenceBook
 from storage.inbox import Inbox
+from storage.invoices import Invoices
 from storage.leases import Holder, Leases
 from storage.lines import Lines
+from storage.merchants import Merchants
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
@@ -35,3 +37,5 @@ class Tx:
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
         self.touched = Touched(connection)
+        self.merchants = Merchants(connection, crypt)
+        self.invoices = Invoices(connection, crypt)

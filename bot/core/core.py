@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.core.ask import Asking
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.cash_book import CashBook
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoices import Invoices
 from bot.core.lead import Lead
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
@@ -35,6 +40,11 @@ class Core:
     lead: Lead  # who polls Telegram
     buttons: Buttons
     touched: TouchedSubjects
+    merchants: Merchants
+    invoices: Invoices
+    billing: Billing
+    cash_book: CashBook
+    receipts: Receipts
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -36,6 +36,11 @@ class RefusalReason(StrEnum):
     LINE_BUSY = "line-busy"
     SAME_AMOUNT = "same-amount"
     STRANGERS_LIMIT = "strangers-limit"
+    INVOICE_GONE = "invoice-gone"  # there is no such invoice
+    INVOICE_CLOSED = "invoice-closed"  # the merchant took it back, or wrote it off
+    INVOICE_PAID = "invoice-paid"
+    INVOICE_WAITING = "invoice-waiting"  # a payment of all that is left is being made sure of
+    INVOICE_LESS_LEFT = "invoice-less-left"  # less is left than is offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
