@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ from storage.records import (
     Alarm,
     Button,
     Deed,
+    Document,
     Keyboard,
     NewNotice,
     Notice,
@@ -144,11 +145,17 @@ def _still_held(notice: Notice) -> ColumnElement[bool]:
 
 
 def _pack(reply: Reply) -> str:
-    return json.dumps(asdict(reply), ensure_ascii=False)
+    raw = asdict(replace(reply, document=None))
+    # Left out where there is none, so that an instance of the version before can read it too.
+    del raw["document"]
+    if reply.document is not None:
+        raw["document"] = reply.document.packed()
+    return json.dumps(raw, ensure_ascii=False)
 
 
 def _unpack(text: str) -> Reply:
     raw: dict[str, Any] = json.loads(text)
+    document = raw.pop("document", None)
     keyboard = raw.pop("keyboard")
     if keyboard is not None:
         keyboard["rows"] = tuple(
@@ -156,7 +163,11 @@ def _unpack(text: str) -> Reply:
         )
         keyboard["other_keys"] = tuple(keyboard["other_keys"])
         keyboard = Keyboard(**keyboard)
-    return Reply(**raw, keyboard=keyboard)
+    return Reply(
+        **raw,
+        keyboard=keyboard,
+        document=None if document is None else Document.unpacked(document),
+    )
 
 
 def _unpack_button(raw: dict[str, Any]) -> Button:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from storage.documents import Document
 from storage.records.payments import Alarm
 
 __all__ = [
     "Button",
     "Closing",
     "Deed",
+    "Document",
     "Draft",
     "DraftKind",
     "InboxItem",
@@ -91,7 +93,11 @@ class Keyboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A message we owe a chat: HTML text, already in the reader's language."""
+    """
+    A message we owe a chat: HTML text, already in the reader's language.
+
+    With a document the text is its caption: what goes beyond 1024 characters is cut off.
+    """
 
     chat_id: int
     text: str
@@ -99,6 +105,7 @@ class Reply:
     reply_to: int | None = None
     keyboard: Keyboard | None = None
     quiet: bool = False
+    document: Document | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
