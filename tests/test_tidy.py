@@ -46,6 +46,10 @@ TABLE = {
         "bot.core bot.texts bot.documents mpesa.callbacks mpesa.errors storage.records", "aiohttp"
     ),
     "bot/web/telegram.py": may("bot.core bot.web", "aiohttp telegram"),
+    "bot/documents": may(
+        "bot.texts storage.records",
+        "PIL babel fontTools fpdf markupsafe matplotlib segno xlsxwriter",
+    ),
     "bot/playground": may("bot.app mpesa.simulator", "aiohttp jinja2 markupsafe"),
     "bot/__init__.py": may(),
     "bot/__main__.py": may("bot.cli"),
