@@ -210,6 +210,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="ask about silent payments", every_s=1, run=core.reconcile.run_due),
         Job(name="find what was left half asked", every_s=5, run=core.sending.sweep),
         Job(name="look at what payments have touched", every_s=1, run=core.touched.run_due),
+        Job(name="remind of invoices, and sum the day up", every_s=5, run=core.reminders.run_due),
         Job(
             name="take over from the dead",
             every_s=2,

@@ -20,6 +20,7 @@ from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
 from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
+from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
 from bot.core.merchants import Merchants
 from bot.core.people import People
@@ -27,6 +28,7 @@ from bot.core.ports import Collector, Ids
 from bot.core.post import Post
 from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.reminders import Reminders
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import Look, TouchedSubjects
@@ -100,7 +102,13 @@ def build_core(parts: Parts) -> Core:
         ),
         billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
         cash_book=CashBook(acts=acts),
-        receipts=Receipts(store=store, collectors=collectors),
+        ledgers=Ledgers(store=store, clock=clock, operators=parts.operators),
+        reminders=Reminders(store=store, clock=clock, wake=wake),
+        receipts=Receipts(
+            store=store,
+            collectors=collectors,
+            public_url=parts.config.webhook.public_url.rstrip("/"),
+        ),
         collector=collectors[""],
         clock=clock,
         operators=parts.operators,

@@ -32,14 +32,23 @@ from storage.records import (
 )
 from storage.schema import payments
 
-__all__ = ["REVERSED", "Invoices", "bill_of", "paid_cents", "written_bill"]
+__all__ = [
+    "REVERSED",
+    "SUBJECT",
+    "WITH_BILL",
+    "Invoices",
+    "bill_of",
+    "paid_cents",
+    "read_invoice",
+    "written_bill",
+]
 
 REVERSED = payments.c.words.contains(Word.REVERSED.value)
 """The money of a payment went back: it is paid, and adds nothing."""
 
-_SUBJECT = literal("i:", String) + invoices.c.id
+SUBJECT = literal("i:", String) + invoices.c.id
 _WAITING = (Status.CONFIRMING, Status.REVIEW)
-_WITH_BILL = select(invoices, bills.c.body).join(
+WITH_BILL = select(invoices, bills.c.body).join(
     bills, and_(bills.c.invoice_id == invoices.c.id, bills.c.revision == invoices.c.revision)
 )
 
@@ -48,7 +57,7 @@ def paid_cents() -> ColumnElement[int]:
     """What has come for the invoice of the row, in cents: M-Pesa net of reversals, and entries."""
     mpesa = (
         select(func.coalesce(func.sum(payments.c.credited_cents), 0))
-        .where(payments.c.subject == _SUBJECT, payments.c.status == Status.PAID, ~REVERSED)
+        .where(payments.c.subject == SUBJECT, payments.c.status == Status.PAID, ~REVERSED)
         .correlate(invoices)
         .scalar_subquery()
     )
@@ -117,7 +126,7 @@ class Invoices:
         await self.change(invoice_id, etims=self._crypt.seal_text(json.dumps(asdict(etims))))
 
     async def get(self, invoice_id: str) -> Invoice | None:
-        return await self._one(_WITH_BILL.where(invoices.c.id == invoice_id))
+        return await self._one(WITH_BILL.where(invoices.c.id == invoice_id))
 
     async def lock(self, invoice_id: str) -> Invoice | None:
         """The invoice, its row locked until the transaction ends."""
@@ -127,17 +136,17 @@ class Invoices:
         return await self.get(invoice_id)
 
     async def by_code(self, code: str) -> Invoice | None:
-        return await self._one(_WITH_BILL.where(invoices.c.code == code))
+        return await self._one(WITH_BILL.where(invoices.c.code == code))
 
     async def by_key(self, issue_key: str) -> Invoice | None:
-        return await self._one(_WITH_BILL.where(invoices.c.issue_key == issue_key))
+        return await self._one(WITH_BILL.where(invoices.c.issue_key == issue_key))
 
     async def by_hand_ref(self, reference: str) -> Invoice | None:
-        return await self._one(_WITH_BILL.where(invoices.c.by_hand_ref == reference))
+        return await self._one(WITH_BILL.where(invoices.c.by_hand_ref == reference))
 
     async def of_merchant(self, merchant_id: int, *, number: int) -> Invoice | None:
         return await self._one(
-            _WITH_BILL.where(invoices.c.merchant_id == merchant_id, invoices.c.number == number)
+            WITH_BILL.where(invoices.c.merchant_id == merchant_id, invoices.c.number == number)
         )
 
     async def revisions(self, invoice_id: str) -> list[tuple[int, Bill, int, datetime]]:
@@ -273,25 +282,30 @@ class Invoices:
             .with_for_update(skip_locked=True)
         )
         found = list((await self._connection.execute(ids)).scalars())
-        return await self._many(_WITH_BILL.where(invoices.c.id.in_(found)))
+        return await self._many(WITH_BILL.where(invoices.c.id.in_(found)))
 
     async def _one(self, query: Select[Any]) -> Invoice | None:
         row = (await self._connection.execute(query)).mappings().first()
-        return None if row is None else self._read(row)
+        return None if row is None else read_invoice(row, self._crypt)
 
     async def _many(self, query: Select[Any]) -> list[Invoice]:
-        return [self._read(row) for row in (await self._connection.execute(query)).mappings()]
+        return [
+            read_invoice(row, self._crypt)
+            for row in (await self._connection.execute(query)).mappings()
+        ]
 
-    def _read(self, row: Any) -> Invoice:
-        values = {column.name: row[column.name] for column in invoices.c}
-        etims = values["etims"]
-        values |= {
-            "decided": Decided(values["decided"]),
-            "due_on": date.fromordinal(values["due_on"]),
-            "etims": None if etims is None else Etims(**json.loads(self._crypt.open_text(etims))),
-            "bill": bill_of(self._crypt.open_text(row["body"])),
-        }
-        return Invoice(**values)
+
+def read_invoice(row: Any, crypt: Crypt) -> Invoice:
+    """A row of `WITH_BILL`."""
+    values = {column.name: row[column.name] for column in invoices.c}
+    etims = values["etims"]
+    values |= {
+        "decided": Decided(values["decided"]),
+        "due_on": date.fromordinal(values["due_on"]),
+        "etims": None if etims is None else Etims(**json.loads(crypt.open_text(etims))),
+        "bill": bill_of(crypt.open_text(row["body"])),
+    }
+    return Invoice(**values)
 
 
 def written_bill(bill: Bill) -> str:

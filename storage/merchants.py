@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
@@ -73,15 +73,16 @@ class Merchants:
             update(merchants).where(merchants.c.id == merchant_id).values(**values)
         )
 
+    async def any_due(self, *, now: datetime) -> bool:
+        """Whether `to_summarise` would find somebody."""
+        query = select(merchants.c.id).where(*_due(now)).limit(1)
+        return (await self._connection.execute(query)).first() is not None
+
     async def to_summarise(self, *, now: datetime, limit: int) -> list[Merchant]:
         """Those whose summary of the day is due, or who have none planned."""
         query = (
             select(*_ALL_BUT_LOGO)
-            .where(
-                merchants.c.revoked_at.is_(None),
-                merchants.c.summary,
-                or_(merchants.c.summary_at.is_(None), merchants.c.summary_at <= now),
-            )
+            .where(*_due(now))
             .order_by(merchants.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -102,3 +103,11 @@ class Merchants:
             "kra_pin": None if pin is None else self._crypt.open_text(pin),
         }
         return Merchant(**{**row, **opened})
+
+
+def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        merchants.c.revoked_at.is_(None),
+        merchants.c.summary,
+        or_(merchants.c.summary_at.is_(None), merchants.c.summary_at <= now),
+    )

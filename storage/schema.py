@@ -88,10 +88,13 @@ people = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),  # Telegram's user id
     Column("first_name", LargeBinary, nullable=False),  # sealed
+    Column("username_index", String(32)),
+    Column("username", LargeBinary),  # sealed
     Column("language", String(8)),
     Column("telegram_language", String(16)),
     Column("line_id", ForeignKey("lines.id", name="people_line")),
     Column("reachable", Boolean, nullable=False),
+    Index("people_by_username", "username_index"),
 )
 
 intents = Table(

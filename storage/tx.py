@@ -9,6 +9,7 @@ from storage.crypt import Crypt
 from storage.drafts import Drafts
 from storage.evidence import EvidenceBook
 from storage.inbox import Inbox
+from storage.invoice_lists import InvoiceLists
 from storage.invoices import Invoices
 from storage.leases import Holder, Leases
 from storage.lines import Lines
@@ -16,6 +17,7 @@ from storage.merchants import Merchants
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
+from storage.reminders import Reminders
 from storage.shared import Shared
 from storage.touched import Touched
 
@@ -39,3 +41,5 @@ class Tx:
         self.touched = Touched(connection)
         self.merchants = Merchants(connection, crypt)
         self.invoices = Invoices(connection, crypt)
+        self.invoice_lists = InvoiceLists(connection, crypt)
+        self.reminders = Reminders(connection)

@@ -308,6 +308,7 @@ def _credited_cents(payment: Payment) -> int:
 
 def _copy_receipt(pen: Pen) -> Keyboard | None:
     receipt = pen.payment.receipt
-    if receipt is None or not pen.private:
+    if not pen.private:
         return None
-    return keyboard([copy_button(receipt)])
+    copy = [] if receipt is None else [copy_button(receipt)]
+    return keyboard([*copy, *action_buttons([Action.PAPER], pen.view, pen.paper)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from telegram import Chat, MaybeInaccessibleMessage, Message, Update
@@ -12,9 +12,9 @@ from telegram.ext import ExtBot
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, plain
-from storage.records import Closing, Keyboard, PaymentView, Person, Reply
+from storage.records import Closing, Deed, Keyboard, NewNotice, PaymentView, Person, Reply
 
-__all__ = ["COURTESY_S", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
+__all__ = ["COURTESY_S", "DeedPress", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
 
 COURTESY_S = 5.0
 """How long a call may take that is good to have and no more."""
@@ -113,6 +113,14 @@ class Turn:
         self.closed = True
         return Closing(update_id=self.update_id, replies=replies)
 
+    def closing_with(self, *notices: NewNotice) -> Closing:
+        """The end of this update, with messages that are made when their turn comes."""
+        return replace(self.closing(), notices=notices)
+
+    def answered(self, *replies: Reply) -> Closing:
+        """The end of this update and of the question that it answers."""
+        return replace(self.closing(*replies), answers=(self.chat_id, self.person.id))
+
     async def answer(self, text: str, keyboard: Keyboard | None = None) -> None:
         """Say one thing, and that was all."""
         await self.core.post.say(self.closing(self.reply(text, keyboard)))
@@ -125,6 +133,15 @@ class Press:
     turn: Turn
     view: PaymentView
     button: str  # what takes it, where it may have one effect only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeedPress:
+    """A press of a button about something else, an invoice say, by somebody who may."""
+
+    turn: Turn
+    deed: Deed
+    button: str
 
 
 def language_of(chosen: str | None, telegram_language: str | None) -> str:
@@ -145,6 +162,7 @@ async def open_turn(desk: Desk, update: Update) -> Turn | None:
         user_id=user.id,
         first_name=user.first_name,
         telegram_language=user.language_code,
+        username=user.username,
         private=private and not _is_leaving(update),
     )
     message = _message(update)

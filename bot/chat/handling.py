@@ -8,9 +8,9 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import pay, start
-from bot.chat.context import COURTESY_S, Desk, Press, Toast, Turn, language_of, open_turn
-from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
+from bot.chat import bills, invoice_edits, merchant, pay, start
+from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
+from bot.chat.routes import DEED_BUTTONS, PAYMENT_BUTTONS, PERSON_BUTTONS, command
 from bot.core.buttons import Verdict
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
@@ -74,6 +74,8 @@ async def _written(turn: Turn, message: Message) -> None:
         await pay.contact(turn, message.contact)
     elif text:
         await _words(turn)
+    elif turn.private and message.photo and await merchant.photo(turn, message):
+        return
     elif turn.private and message.effective_attachment is not None:
         await start.unknown(turn, command=False)
 
@@ -101,6 +103,12 @@ async def _words(turn: Turn) -> None:
             await pay.phone_typed(turn, draft)
         case DraftKind.CLAIM:
             await pay.pasted(turn, draft)
+        case DraftKind.INVOICE:
+            await invoice_edits.typed(turn, draft)
+        case DraftKind.BILL:
+            await bills.typed(turn, draft)
+        case DraftKind.MERCHANT:
+            await merchant.typed(turn, draft)
 
 
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
@@ -131,11 +139,14 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
         return _only_the_owner(turn, deed.owner)
     if deed.action in PERSON_BUTTONS:
         return await PERSON_BUTTONS[deed.action](turn)
+    if deed.action in DEED_BUTTONS:
+        handler, _ = DEED_BUTTONS[deed.action]
+        return await handler(DeedPress(turn=turn, deed=deed, button=look.shown.data))
     view = await turn.core.books.view(deed.subject)
     if view is None or deed.action not in PAYMENT_BUTTONS:
         return turn.toast("toast.old")
-    handler, _ = PAYMENT_BUTTONS[deed.action]
-    return await handler(Press(turn=turn, view=view, button=look.shown.data))
+    about_payment, _ = PAYMENT_BUTTONS[deed.action]
+    return await about_payment(Press(turn=turn, view=view, button=look.shown.data))
 
 
 def _only_the_owner(turn: Turn, owner: int | None) -> Toast:

@@ -31,6 +31,7 @@ class Action(StrEnum):
     CHECK = "check"  # ask Safaricom now
     BYHAND = "byhand"  # how to pay without a prompt
     CLAIM = "claim"  # "I have paid": paste the M-PESA message
+    PAPER = "paper"  # the receipt as a PDF
     WHY = "why"  # groups: tell the one who asked, alone, why it was not paid
 
 

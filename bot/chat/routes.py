@@ -8,8 +8,19 @@ from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
-from bot.chat import history, operator, pay, person, start
-from bot.chat.context import Press, Toast, Turn
+from bot.chat import (
+    bills,
+    history,
+    invoice_edits,
+    invoices,
+    ledgers,
+    merchant,
+    operator,
+    pay,
+    person,
+    start,
+)
+from bot.chat.context import DeedPress, Press, Toast, Turn
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
 from bot.texts import Texts
@@ -17,6 +28,7 @@ from bot.texts import Texts
 __all__ = [
     "BUTTON_RULES",
     "COMMANDS",
+    "DEED_BUTTONS",
     "PAYMENT_BUTTONS",
     "PERSON_BUTTONS",
     "Command",
@@ -31,6 +43,7 @@ class Place(StrEnum):
 
     PRIVATE = "private"
     GROUP = "group"
+    MERCHANT = "merchant"  # the private chat of somebody who may issue invoices
     OPERATOR = "operator"  # the private chat of somebody who runs the bot
 
 
@@ -42,6 +55,7 @@ class Command:
     handler: Callable[[Turn], Awaitable[None]]
     groups: bool = False  # works in groups; elsewhere it would tell others too much
     operators: bool = False  # for operators; to others it does not exist
+    merchants: bool = False  # for those who may issue invoices; named to nobody else
     in_menu: bool = True
 
     def offered_in(self, place: Place) -> bool:
@@ -50,6 +64,8 @@ class Command:
             case Place.GROUP:
                 return self.groups and not self.operators
             case Place.PRIVATE:
+                return not self.operators and not self.merchants
+            case Place.MERCHANT:
                 return not self.operators
             case Place.OPERATOR:
                 return True
@@ -72,6 +88,8 @@ async def help_(turn: Turn) -> None:
     place = Place.GROUP
     if turn.private:
         place = Place.OPERATOR if turn.is_operator else Place.PRIVATE
+        if not turn.is_operator and await turn.core.merchants.get(turn.person.id) is not None:
+            place = Place.MERCHANT
     collector = turn.core.collector.name
     await turn.answer(
         help_text(turn.paper.texts, turn.language, place, collector=collector, typed=turn.command)
@@ -87,6 +105,11 @@ COMMANDS = (
     Command(name="language", handler=person.language, groups=True),
     Command(name="privacy", handler=person.privacy),
     Command(name="cancel", handler=start.cancel, groups=True, in_menu=False),
+    Command(name="invoice", handler=invoices.invoice, merchants=True),
+    Command(name="invoices", handler=ledgers.invoices, merchants=True),
+    Command(name="today", handler=ledgers.today, merchants=True),
+    Command(name="merchant", handler=merchant.profile, merchants=True),
+    Command(name="appoint", handler=merchant.appoint, groups=True, operators=True),
     Command(name="pending", handler=operator.pending, operators=True),
     Command(name="help", handler=help_, groups=True),
     Command(name="start", handler=start.start, groups=True, in_menu=False),
@@ -102,9 +125,43 @@ PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] 
         Action.BYHAND.value: (pay.by_hand, Rule()),
         Action.CLAIM.value: (pay.claim, Rule()),
         Action.WHY.value: (pay.why_not, Rule()),
+        Action.PAPER.value: (pay.paper, Rule()),
     }
 )
 """Buttons about a payment: what a press does, and how often and how late it may."""
+
+DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]] = MappingProxyType(
+    {
+        "inv-issue": (invoices.issue, Rule()),
+        "inv-show": (invoices.show, Rule()),
+        "inv-ask": (invoices.ask, Rule()),
+        "inv-edit": (invoices.edit, Rule()),
+        "inv-items": (invoices.items, Rule()),
+        "inv-close": (invoices.close, Rule()),
+        "inv-close-as": (invoices.close_as, Rule()),
+        "inv-reopen": (invoices.reopen, Rule()),
+        "inv-excess": (invoices.excess, Rule(once=True)),
+        "inv-uncash": (invoices.uncash, Rule()),
+        "inv-pdf": (invoices.pdf, Rule()),
+        "inv-due": (invoice_edits.choose_due, Rule()),
+        "inv-vat": (invoice_edits.choose_vat, Rule()),
+        "inv-cash": (invoice_edits.cash_all, Rule()),
+        "inv-remind": (ledgers.remind, Rule()),
+        "inv-list": (ledgers.page, Rule()),
+        "bill-pay": (bills.pay, Rule()),
+        "bill-part": (bills.part, Rule()),
+        "bill-part-of": (bills.part_of, Rule()),
+        "bill-pdf": (bills.pdf, Rule()),
+        "bill-question": (bills.question, Rule()),
+        "bill-not-mine": (bills.not_mine, Rule()),
+        "mer-revoke": (merchant.revoke, Rule()),
+        "mer-appoint": (merchant.appoint_back, Rule()),
+        "mer-account": (merchant.account, Rule()),
+        "mer-ask": (merchant.ask, Rule()),
+        "mer-set": (merchant.choose, Rule()),
+    }
+)
+"""Buttons about invoices and merchants. What may not be done twice finds that out in its commit."""
 
 PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
     {
@@ -121,6 +178,7 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
 BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
+        **{action: rule for action, (_, rule) in DEED_BUTTONS.items()},
         **{action: Rule() for action in PERSON_BUTTONS},
     }
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bot.chat import bills
 from bot.chat.cards import practice_line
 from bot.chat.context import Turn
+from bot.chat.pay import INVOICE_LINK
 from bot.chat.person import phone
 from storage.records import Keyboard
 
@@ -19,6 +21,10 @@ async def start(turn: Turn) -> None:
         await turn.core.post.returned(turn.chat_id)
     if turn.words.strip() == SHARE_PHONE and turn.private:
         await phone(turn)
+        return
+    payload = turn.words.strip()
+    if payload.startswith(INVOICE_LINK) and turn.private:
+        await bills.open_link(turn, payload.removeprefix(INVOICE_LINK))
         return
     lines = [
         turn.say(

@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from bot.core.bills import SHILLING, amounts_of
 from bot.core.eat import at_eat
 from bot.core.invoice_acts import Acts, Done, No, enter
+from bot.core.invoice_news import card
 from bot.core.invoices import InvoiceView, view_of
 from bot.core.merchants import Merchants
+from bot.core.people import close
 from bot.core.ports import Clock, Ids
 from storage.engine import Store
 from storage.errors import NotKept
@@ -27,6 +29,7 @@ from storage.records import (
     EntryKind,
     Etims,
     Invoice,
+    InvoiceEntry,
 )
 from storage.tx import Tx
 
@@ -217,6 +220,38 @@ class Billing:
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)
+
+    async def show(self, invoice_id: str, *, by: int, closing: Closing) -> InvoiceView | None:
+        """One's own invoice as the newest message of the chat."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> InvoiceView | None:
+            invoice = await tx.invoices.get(invoice_id)
+            if invoice is None or invoice.merchant_id != by:
+                return None
+            shown = card(invoice, by, "merchant")
+            await tx.notices.owe([shown], now=now)
+            await tx.notices.send_anew(shown.key, now=now)
+            await close(tx, closing, self._clock)
+            return await view_of(tx, invoice)
+
+        view = await self._store.write(run)
+        self._acts.wake()
+        return view
+
+    async def entries(self, invoice_id: str, *kinds: EntryKind, by: int) -> list[InvoiceEntry]:
+        """What was done about one's own invoice; of cash, what still counts."""
+        async with self._store.read() as tx:
+            invoice = await tx.invoices.get(invoice_id)
+            if invoice is None or invoice.merchant_id != by:
+                return []
+            found = await tx.invoices.entries(invoice_id)
+        undone = {each.key for each in found if each.kind is EntryKind.CASH_UNDONE}
+        return [
+            each
+            for each in found
+            if each.kind in kinds and f"{EntryKind.CASH_UNDONE}:{each.id}" not in undone
+        ]
 
     async def view(self, invoice_id: str, *, by: int) -> InvoiceView | None:
         """One's own invoice."""

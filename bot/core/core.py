@@ -13,12 +13,14 @@ from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.invoices import Invoices
 from bot.core.lead import Lead
+from bot.core.ledgers import Ledgers
 from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
 from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile
+from bot.core.reminders import Reminders
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
 
@@ -45,6 +47,8 @@ class Core:
     billing: Billing
     cash_book: CashBook
     receipts: Receipts
+    ledgers: Ledgers
+    reminders: Reminders
     collector: Collector
     clock: Clock
     operators: frozenset[int]

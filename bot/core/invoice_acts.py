@@ -54,7 +54,7 @@ class Acts:
     def __init__(self, *, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
         self._store = store
         self._clock = clock
-        self._wake = wake
+        self.wake = wake
 
     async def do(
         self,
@@ -89,7 +89,7 @@ class Acts:
 
     async def write(self, run: Callable[[Tx], Awaitable[Done | No]]) -> Done | No:
         answer = await self._store.write(run)
-        self._wake()
+        self.wake()
         return answer
 
 

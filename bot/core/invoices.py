@@ -35,6 +35,7 @@ from storage.records import (
 from storage.tx import Tx
 
 __all__ = [
+    "InvoiceNewsView",
     "InvoicePage",
     "InvoiceView",
     "Invoices",
@@ -79,6 +80,16 @@ class InvoiceView:
     def ask_kes(self) -> int:
         """What a prompt for all of it asks for, in whole shillings; 0: it takes no payment."""
         return ask_kes(self.left_cents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceNewsView:
+    """An invoice with the one thing that a piece of news is about."""
+
+    view: InvoiceView
+    payment: Payment | None = None
+    entry: InvoiceEntry | None = None
+    name: str = ""  # who paid, asked or said so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +148,30 @@ class Invoices:
         async with self._store.read() as tx:
             invoice = await self._found(tx, code)
             return None if invoice is None else await view_of(tx, invoice)
+
+    async def news_view(self, invoice_id: str, topic: str) -> InvoiceNewsView | None:
+        """The invoice as it is now, with what *topic* names: a payment, or an entry."""
+        kind, _, detail = topic.partition(":")
+        async with self._store.read() as tx:
+            invoice = await tx.invoices.get(invoice_id)
+            if invoice is None:
+                return None
+            payment, entry, who = None, None, NOBODY
+            if kind in ("paid", "reversed"):
+                payment = await tx.payments.get(detail)
+                if payment is not None:
+                    who = (await tx.payments.intent(payment.intent_id)).asked_by
+            elif kind in (EntryKind.CASH, EntryKind.QUESTION, EntryKind.NOT_MINE):
+                found = await tx.invoices.entries(invoice_id, EntryKind(kind))
+                entry = next((each for each in found if str(each.id) == detail), None)
+                who = NOBODY if entry is None else entry.by
+            person = None if who == NOBODY else await tx.people.get(who)
+            return InvoiceNewsView(
+                view=await view_of(tx, invoice),
+                payment=payment,
+                entry=entry,
+                name="" if person is None else person.first_name,
+            )
 
     async def page_view(self, code: str) -> InvoicePage | None:
         """The same for the public page, with the money that came and how to pay by hand."""

@@ -69,6 +69,11 @@ class Merchants:
         async with self._store.read() as tx:
             return await self.within(tx, person_id)
 
+    async def all(self) -> list[Merchant]:
+        """Everybody who was appointed and not revoked, the first one first."""
+        async with self._store.read() as tx:
+            return await tx.merchants.all()
+
     async def within(self, tx: Tx, person_id: int) -> Merchant | None:
         """The same inside a transaction; an operator without a profile yet has a fresh one."""
         known = await tx.merchants.get(person_id)

@@ -47,8 +47,11 @@ class ReceiptView:
 class Receipts:
     """Makes codes of receipts, and knows them again."""
 
-    def __init__(self, *, store: Store, collectors: Mapping[str, Collector]) -> None:
+    def __init__(
+        self, *, store: Store, collectors: Mapping[str, Collector], public_url: str
+    ) -> None:
         self._store = store
+        self._public_url = public_url
         self._collectors = collectors
 
     def code(self, payment_id: str) -> str:
@@ -56,6 +59,10 @@ class Receipts:
         mac = self._store.crypt.sign(PURPOSE, payment_id)
         raw = bytes.fromhex(payment_id) + bytes.fromhex(mac)
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    def page_url(self, payment_id: str) -> str:
+        """The address of the page that says whether the paper is true."""
+        return f"{self._public_url}/r/{self.code(payment_id)}"
 
     async def by_code(self, code: str) -> ReceiptView | None:
         """The payment, if the code is ours and the payment is paid today; else None."""

@@ -25,6 +25,7 @@ from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
 from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
+from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
 from bot.core.merchants import Merchants
 from bot.core.people import People
@@ -32,6 +33,7 @@ from bot.core.ports import Collector, Ids
 from bot.core.post import Post
 from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.reminders import Reminders
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from bot.core.touched import TouchedSubjects
@@ -108,7 +110,11 @@ def invoicing(
             store=store, clock=clock, ids=Ids(os.urandom), merchants=merchants, acts=acts
         ),
         "cash_book": CashBook(acts=acts),
-        "receipts": Receipts(store=store, collectors=collectors),
+        "ledgers": Ledgers(store=store, clock=clock, operators=frozenset({OPERATOR})),
+        "reminders": Reminders(store=store, clock=clock, wake=wake),
+        "receipts": Receipts(
+            store=store, collectors=collectors, public_url="https://pay.example.org"
+        ),
     }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from bot.chat.keyboards import Action
 from bot.chat.person import LANGUAGE_BUTTONS
-from bot.chat.routes import BUTTON_RULES, PAYMENT_BUTTONS, PERSON_BUTTONS
+from bot.chat.routes import BUTTON_RULES, DEED_BUTTONS, PAYMENT_BUTTONS, PERSON_BUTTONS
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
@@ -75,8 +75,12 @@ async def put_off(office: Office) -> bool:
 def test_every_button_has_its_rule() -> None:
     assert set(PAYMENT_BUTTONS) == {action.value for action in Action}
     assert set(PERSON_BUTTONS) == {"share", "forget", *LANGUAGE_BUTTONS}
-    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS}
-    assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {"again", "unseen"}
+    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *DEED_BUTTONS}
+    assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {
+        "again",
+        "unseen",
+        "inv-excess",
+    }
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def make_shop(desk: Desk, *, seed: int = 11) -> Shop:
             acts=acts,
         ),
         cash_book=CashBook(acts=acts),
-        receipts=Receipts(store=store, collectors=COLLECTORS),
+        receipts=Receipts(store=store, collectors=COLLECTORS, public_url="https://pay.example.org"),
         touched=TouchedSubjects(
             store=store, clock=clock, looks={"i": InvoiceNews(clock=clock).look}, wake=wake
         ),

@@ -16,6 +16,9 @@ def upgrade() -> None:
     op.add_column(
         "payments", sa.Column("account", sa.String(length=32), nullable=False, server_default="")
     )
+    op.add_column("people", sa.Column("username_index", sa.String(length=32), nullable=True))
+    op.add_column("people", sa.Column("username", sa.LargeBinary(), nullable=True))
+    op.create_index("people_by_username", "people", ["username_index"])
     _merchants()
     _invoices()
     _bills()
