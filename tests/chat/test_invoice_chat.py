@@ -195,11 +195,12 @@ async def test_items_are_added_changed_and_taken_out(office: Office, njeri: Pers
     assert "KES 1,651" in card.text
 
     changes = ((2, "3 x 75.50 sacks", "KES 1,726.50"), (3, "-", "Peter · KES 1,500\n"))
+    lines: Message | None = None
     for count, answer, shown in changes:
-        press = njeri.press(card, "✏️ Edit")
-        menu = await office.said(njeri.chat, "What shall change")
+        njeri.press(card, "✏️ Edit")
+        menu = await office.said(njeri.chat, "What shall change", after=lines)
         njeri.press(menu, "🛒 Items")
-        lines = await office.said(njeri.chat, "Which line of")
+        lines = await office.said(njeri.chat, "Which line of", after=lines)
         await office.answered(njeri.press(lines, f"2. {count} × sacks"))
         await office.handled()
         njeri.say(answer)
