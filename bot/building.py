@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.config import Config
+from bot.config_keys import Mpesa, MpesaAccount
 from bot.core import ports
 from bot.core.ask import Asking, AskSettings, Guard
 from bot.core.billing import Billing
@@ -35,7 +36,7 @@ from bot.core.touched import Look, TouchedSubjects
 from storage.engine import Store
 from storage.records import IntentKind
 
-__all__ = ["Parts", "build_core", "collector_of"]
+__all__ = ["Parts", "build_core", "collector_of", "collectors_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Parts:
     config: Config
     store: Store
     daraja: ports.Daraja
+    accounts: Mapping[str, ports.Daraja] = field(default_factory=dict)  # besides the first
     background: Callable[[Coroutine[Any, Any, None]], None]
     settle: Settle
     post: Post
@@ -75,7 +77,7 @@ def build_core(parts: Parts) -> Core:
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
     asking = _asking(parts, sending, guards={IntentKind.INSTALMENT: guard_instalment})
-    collectors = {"": collector_of(parts.config)}
+    collectors = collectors_of(parts.config)
     merchants = Merchants(
         store=store, clock=clock, operators=parts.operators, collectors=collectors, wake=wake
     )
@@ -120,6 +122,7 @@ def _sending(parts: Parts) -> Sending:
     return Sending(
         store=parts.store,
         daraja=parts.daraja,
+        accounts=parts.accounts,
         settle=parts.settle,
         clock=parts.clock,
         settings=SendSettings(
@@ -164,6 +167,7 @@ def _reconcile(parts: Parts) -> Reconcile:
     return Reconcile(
         store=parts.store,
         daraja=parts.daraja,
+        accounts=parts.accounts,
         settle=parts.settle,
         clock=parts.clock,
         settings=ReconcileSettings(
@@ -178,14 +182,23 @@ def _touched(parts: Parts, *, looks: Mapping[str, Look]) -> TouchedSubjects:
     return TouchedSubjects(store=parts.store, clock=parts.clock, looks=looks, wake=parts.wake)
 
 
+def collectors_of(config: Config) -> dict[str, Collector]:
+    """Who is paid on each account, as the chat names them; "" is the first one."""
+    others = {each.name: _collector(each, config) for each in config.mpesa.accounts}
+    return {"": collector_of(config), **others}
+
+
 def collector_of(config: Config) -> Collector:
-    """Who is paid, as the chat names them."""
-    mpesa = config.mpesa
-    till = mpesa.transaction_type == "till"
-    number = mpesa.till_number if till and mpesa.till_number else mpesa.shortcode
+    """Who is paid where nothing else was chosen."""
+    return _collector(config.mpesa, config)
+
+
+def _collector(account: Mpesa | MpesaAccount, config: Config) -> Collector:
+    till = account.transaction_type == "till"
+    number = account.till_number if till and account.till_number else account.shortcode
     return Collector(
-        name=mpesa.business_name or f"{'Till' if till else 'Paybill'} {number}",
-        kind=mpesa.transaction_type,
+        name=account.business_name or f"{'Till' if till else 'Paybill'} {number}",
+        kind=account.transaction_type,
         number=number,
         practice=not config.takes_real_money,
     )

@@ -132,6 +132,7 @@ class ChatSide:
         paper = Stationery(
             texts=self._texts,
             collector=self._core.collector,
+            collectors=self._core.invoices.collectors,
             username=bot.username,
         )
         self._route(Desk(self._core, paper, bot, self._app.create_task))

@@ -140,7 +140,7 @@ class Invoices:
         self._store = store
         self._clock = clock
         self._asking = asking
-        self._collectors = collectors  # by account; "" is [mpesa]
+        self.collectors = collectors  # by account; "" is [mpesa]
         self._wake = wake
 
     async def by_code(self, code: str) -> InvoiceView | None:
@@ -328,7 +328,7 @@ class Invoices:
 
     def collector(self, account: str) -> Collector:
         """Who is paid on this account; one that the configuration lost is the first one's."""
-        return self._collectors.get(account, self._collectors[""])
+        return self.collectors.get(account, self.collectors[""])
 
 
 async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> RefusalReason | None:

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from bot.core.accounts import Accounts
 from bot.core.ask import Asked
 from bot.core.bills import Standing
 from bot.core.invoice_acts import Done, No
@@ -16,7 +17,7 @@ from bot.core.limits import Refusal, RefusalReason
 from bot.core.merchants import Appointed
 from storage.records import Bill, BillItem, Closing, Etims, Status
 from tests.core.bodies import failure
-from tests.core.conftest import Desk
+from tests.core.conftest import Desk, ScriptedDaraja
 from tests.core.shop import DUE, NJERI, OPERATOR, Shop, a_bill, make_shop
 
 OTHER = 2002
@@ -404,3 +405,34 @@ async def test_a_due_day_moves_with_a_revision(shop: Shop) -> None:
 
     assert isinstance(done, Done)
     assert done.view.invoice.due_on == DUE
+
+
+async def test_a_payment_goes_through_the_account_that_it_was_stamped_with(
+    desk: Desk, shop: Shop
+) -> None:
+    branch = ScriptedDaraja()
+    desk.sending._accounts = Accounts(desk.daraja, {"branch": branch})
+    desk.reconcile._accounts = Accounts(desk.daraja, {"branch": branch})
+    await shop.merchants.change(NJERI, closing=Closing(), account="branch")
+    view = await shop.issue()
+    await shop.merchants.change(NJERI, closing=Closing(), account="")
+
+    asked = await shop.pay(view)
+
+    assert isinstance(asked, Asked)
+    assert (asked.payment.account, len(branch.pushes), desk.daraja.pushes) == ("branch", 1, [])
+    desk.clock.advance(30)
+    await desk.reconcile.run_due()
+    assert (len(branch.queries), desk.daraja.queries) == (1, [])
+    again = await shop.issue()
+    assert again.invoice.account == ""
+
+
+async def test_an_account_that_is_gone_sends_nothing_and_says_so(desk: Desk, shop: Shop) -> None:
+    await shop.merchants.change(NJERI, closing=Closing(), account="sold")
+
+    asked = await shop.pay(await shop.issue())
+
+    assert isinstance(asked, Asked)
+    assert desk.daraja.pushes == []
+    assert (await desk.get(asked.payment.id)).status is Status.VOID
