@@ -32,6 +32,7 @@ from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.reminders import Reminders
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statements import Statements
 from bot.core.touched import Look, TouchedSubjects
 from storage.engine import Store
 from storage.records import IntentKind
@@ -106,6 +107,7 @@ def build_core(parts: Parts) -> Core:
         cash_book=CashBook(acts=acts),
         ledgers=Ledgers(store=store, clock=clock, operators=parts.operators),
         reminders=Reminders(store=store, clock=clock, wake=wake),
+        statements=Statements(store=store),
         receipts=Receipts(
             store=store,
             collectors=collectors,

@@ -19,6 +19,7 @@ from storage.payments import Payments
 from storage.people import People
 from storage.reminders import Reminders
 from storage.shared import Shared
+from storage.statements import Statements
 from storage.touched import Touched
 
 __all__ = ["Tx"]
@@ -43,3 +44,4 @@ class Tx:
         self.invoices = Invoices(connection, crypt)
         self.invoice_lists = InvoiceLists(connection, crypt)
         self.reminders = Reminders(connection)
+        self.statements = Statements(connection, crypt)

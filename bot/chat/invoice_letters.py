@@ -9,6 +9,7 @@ from bot.chat.invoice_cards import Quill, customer_card, merchant_card
 from bot.chat.invoice_papers import invoice_paper
 from bot.chat.keyboards import Stationery, keyboard
 from bot.chat.ledger_words import day_text
+from bot.chat.reports import report_picture
 from bot.core.core import Core
 from bot.core.eat import day_of
 from bot.core.invoices import InvoiceNewsView
@@ -49,15 +50,15 @@ async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply 
 
 
 async def about_merchant(core: Core, paper: Stationery, notice: Notice) -> Reply | None:
-    """The summary of a day."""
-    _, _, day = notice.topic.partition(":")
+    """The summary of a day, or a picture of many."""
+    kind, _, day = notice.topic.partition(":")
     merchant = await core.merchants.get(notice.chat_id)
     if merchant is None or not day:
         return None
     language = await _language(core, paper.texts, notice.chat_id, merchant.language)
+    if kind == "report":
+        return await report_picture(core, paper.texts, language, notice, title=merchant.name)
     shown = await core.ledgers.day(notice.chat_id, day=date.fromordinal(int(day)))
-    if not (shown.takings.paid or shown.takings.cash_cents or shown.open_count):
-        return None
     text = day_text(shown, paper.texts, language, today=day_of(core.clock.now()))
     return Reply(chat_id=notice.chat_id, text=text)
 

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from bot.chat.parse import Unclear
 
-__all__ = ["read_day"]
+__all__ = ["MONTH", "dated", "read_day"]
 
 AHEAD_DAYS_MAX = 2 * 366
 LONG_PAST_DAYS = 60
@@ -50,7 +50,7 @@ _MONTHS = (
     ("december", "dec", "des", "desemba"),
 )
 _WEEKDAY = {name: number for number, names in enumerate(_WEEKDAYS) for name in names}
-_MONTH = {name: number for number, names in enumerate(_MONTHS, 1) for name in names}
+MONTH = {name: number for number, names in enumerate(_MONTHS, 1) for name in names}
 
 _IN = re.compile(
     r"(?:in|after|baada ya|ndani ya)\s+(?:(?P<unit_first>siku|wiki|miezi|mwezi)\s+)?"
@@ -68,7 +68,7 @@ _MONTH_DAY = re.compile(r"([a-z]+)\s+(\d{1,2})(?:st|nd|rd|th)?(?:\s+(\d{4}))?")
 def read_day(text: str, *, today: date) -> date | Unclear:
     """The day that is meant, from *today* on and at most two years ahead."""
     words = " ".join(text.lower().replace(",", " ").split()).strip(" .!")
-    day = _relative(words, today) or _weekday(words, today) or _dated(words, today)
+    day = _relative(words, today) or _weekday(words, today) or dated(words, today)
     if day is None:
         return Unclear("unclear.day", {"text": text.strip()})
     if day < today:
@@ -111,7 +111,8 @@ def _weekday(words: str, today: date) -> date | None:
     return today + timedelta(days=ahead)
 
 
-def _dated(words: str, today: date) -> date | None:
+def dated(words: str, today: date) -> date | None:
+    """A date in lower case, like `30 nov`, `30/11` or `2026-11-30`; None for anything else."""
     if (iso := _ISO.fullmatch(words)) is not None:
         return _date(int(iso[1]), int(iso[2]), int(iso[3]))
     bare = re.sub(r"^(?:on|tarehe)\s+", "", words)
@@ -120,10 +121,10 @@ def _dated(words: str, today: date) -> date | None:
     day = month = year = None
     if (numbers := _NUMBERS.fullmatch(bare)) is not None:
         day, month, year = numbers[1], int(numbers[2]), numbers[3]
-    elif (named := _DAY_MONTH.fullmatch(bare)) is not None and named[2] in _MONTH:
-        day, month, year = named[1], _MONTH[named[2]], named[3]
-    elif (named := _MONTH_DAY.fullmatch(bare)) is not None and named[1] in _MONTH:
-        day, month, year = named[2], _MONTH[named[1]], named[3]
+    elif (named := _DAY_MONTH.fullmatch(bare)) is not None and named[2] in MONTH:
+        day, month, year = named[1], MONTH[named[2]], named[3]
+    elif (named := _MONTH_DAY.fullmatch(bare)) is not None and named[1] in MONTH:
+        day, month, year = named[2], MONTH[named[1]], named[3]
     if day is None or month is None:
         return None
     if year is not None:

@@ -19,6 +19,7 @@ from bot.chat import (
     pay,
     person,
     start,
+    statements,
 )
 from bot.chat.context import DeedPress, Press, Toast, Turn
 from bot.chat.keyboards import Action
@@ -101,6 +102,7 @@ COMMANDS = (
     Command(name="status", handler=history.status, groups=True),
     Command(name="history", handler=history.history),
     Command(name="receipt", handler=history.receipt),
+    Command(name="statement", handler=statements.statement),
     Command(name="phone", handler=person.phone),
     Command(name="language", handler=person.language, groups=True),
     Command(name="privacy", handler=person.privacy),
@@ -108,6 +110,7 @@ COMMANDS = (
     Command(name="invoice", handler=invoices.invoice, merchants=True),
     Command(name="invoices", handler=ledgers.invoices, merchants=True),
     Command(name="today", handler=ledgers.today, merchants=True),
+    Command(name="report", handler=statements.report, merchants=True),
     Command(name="merchant", handler=merchant.profile, merchants=True),
     Command(name="appoint", handler=merchant.appoint, groups=True, operators=True),
     Command(name="pending", handler=operator.pending, operators=True),
@@ -154,6 +157,7 @@ DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]]
         "bill-pdf": (bills.pdf, Rule()),
         "bill-question": (bills.question, Rule()),
         "bill-not-mine": (bills.not_mine, Rule()),
+        "statement": (statements.make, Rule()),
         "mer-revoke": (merchant.revoke, Rule()),
         "mer-appoint": (merchant.appoint_back, Rule()),
         "mer-account": (merchant.account, Rule()),

@@ -22,6 +22,7 @@ from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile
 from bot.core.reminders import Reminders
 from bot.core.send import Sending
+from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 
 __all__ = ["Core"]
@@ -49,6 +50,7 @@ class Core:
     receipts: Receipts
     ledgers: Ledgers
     reminders: Reminders
+    statements: Statements
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -36,6 +36,7 @@ from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.reminders import Reminders
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 from bot.playground.botapi import TOKEN, BotApi
 from bot.playground.chats import Chat, Message
@@ -112,6 +113,7 @@ def invoicing(
         "cash_book": CashBook(acts=acts),
         "ledgers": Ledgers(store=store, clock=clock, operators=frozenset({OPERATOR})),
         "reminders": Reminders(store=store, clock=clock, wake=wake),
+        "statements": Statements(store=store),
         "receipts": Receipts(
             store=store, collectors=collectors, public_url="https://pay.example.org"
         ),
