@@ -22,6 +22,7 @@ from bot.building import Parts, build_core
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
+from bot.config_keys import Mpesa, MpesaAccount
 from bot.config_record import initiator_of
 from bot.core.core import Core
 from bot.core.ports import Ids
@@ -97,13 +98,14 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             store = await stack.enter_async_context(_open_store(config))
         post = Post(store=store, clock=SystemClock())
         settle = Settle(operators=sorted(config.telegram.operators))
-        daraja = await stack.enter_async_context(_open_daraja(config, store, settle, post))
+        daraja, accounts = await _open_darajas(stack, config, store, settle, post)
         background = Background()
         core = build_core(
             Parts(
                 config=config,
                 store=store,
                 daraja=daraja,
+                accounts=accounts,
                 background=background.start,
                 settle=settle,
                 post=post,
@@ -147,19 +149,35 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         yield ready
 
 
+async def _open_darajas(
+    stack: AsyncExitStack, config: Config, store: Store, settle: Settle, post: Post
+) -> tuple[client.Daraja, dict[str, client.Daraja]]:
+    """The first account's, and the others' by name: each with its own keys and token."""
+
+    async def opened(account: Mpesa | MpesaAccount) -> client.Daraja:
+        return await stack.enter_async_context(_open_daraja(config, account, store, settle, post))
+
+    others = {each.name: await opened(each) for each in config.mpesa.accounts}
+    return await opened(config.mpesa), others
+
+
 def _open_daraja(
-    config: Config, store: Store, settle: Settle, post: Post
+    config: Config,
+    account: Mpesa | MpesaAccount,
+    store: Store,
+    settle: Settle,
+    post: Post,
 ) -> AbstractAsyncContextManager[client.Daraja]:
-    mpesa, clock = config.mpesa, SystemClock()
+    base_url, clock = config.mpesa.base_url, SystemClock()
     return open_daraja(
-        base_url=mpesa.base_url,
-        consumer_key=mpesa.consumer_key,
-        consumer_secret=mpesa.consumer_secret,
+        base_url=base_url,
+        consumer_key=account.consumer_key,
+        consumer_secret=account.consumer_secret,
         account=Account(
-            shortcode=mpesa.shortcode,
-            passkey=mpesa.passkey,
-            transaction_type=mpesa.transaction_type,
-            till_number=mpesa.till_number,
+            shortcode=account.shortcode,
+            passkey=account.passkey,
+            transaction_type=account.transaction_type,
+            till_number=account.till_number,
         ),
         now=clock.now,
         shelf=SharedToken(
@@ -167,7 +185,7 @@ def _open_daraja(
             settle=settle,
             clock=clock,
             wake=post.wake.set,
-            account=f"{mpesa.base_url} {mpesa.consumer_key.get_secret_value()}",
+            account=f"{base_url} {account.consumer_key.get_secret_value()}",
         ),
         initiator=initiator_of(config),
     )
@@ -221,6 +239,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="look at what payments have touched", every_s=1, run=core.touched.run_due),
         Job(name="close drives whose time is over", every_s=30, run=core.drives.treasury.close_due),
         Job(name="remind of pledges", every_s=60, run=core.drives.pledging.run_due),
+        Job(name="remind of invoices, and sum the day up", every_s=5, run=core.reminders.run_due),
         Job(
             name="take over from the dead",
             every_s=2,

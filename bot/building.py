@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.config import Config
+from bot.config_keys import Mpesa, MpesaAccount
 from bot.core import ports
 from bot.core.ask import Asking, AskSettings, Guard
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.by_hand import by_hand_of_drives
+from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.drives import Drives
 from bot.core.giving import guard_gift
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_acts import Acts
+from bot.core.invoice_news import InvoiceNews
+from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
+from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.placing import Placing
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.record import Record
 from bot.core.record_desk import RecordDesk
 from bot.core.references import FindByHand, by_hand_of_intents
+from bot.core.reminders import Reminders
 from bot.core.reversals import Reversals
 from bot.core.review import Review
 from bot.core.rulings import Rulings, TwoPeople
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statements import Statements
 from bot.core.touched import Look, TouchedSubjects
 from bot.core.ways import Ways, WaysSettings
 from bot.machine import health_of, privacy_of
 from storage.engine import Store
 from storage.records import IntentKind
 
-__all__ = ["Parts", "build_core", "collector_of", "finders_of"]
+__all__ = ["Parts", "build_core", "collector_of", "collectors_of", "finders_of"]
 
 
 def finders_of(ids: Ids, clock: ports.Clock) -> tuple[FindByHand, ...]:
@@ -53,6 +64,7 @@ class Parts:
     config: Config
     store: Store
     daraja: ports.Daraja
+    accounts: Mapping[str, ports.Daraja] = field(default_factory=dict)  # besides the first
     background: Callable[[Coroutine[Any, Any, None]], None]
     settle: Settle
     post: Post
@@ -69,6 +81,10 @@ class Parts:
         return frozenset(self.config.telegram.operators)
 
     @property
+    def public_url(self) -> str:
+        return self.config.webhook.public_url.rstrip("/")
+
+    @property
     def limits(self) -> LimitSettings:
         limits = self.config.limits
         return LimitSettings(
@@ -81,11 +97,18 @@ class Parts:
 
 def build_core(parts: Parts) -> Core:
     """Every service of the core."""
-    store, clock, wake = parts.store, parts.clock, parts.wake
+    store, clock, wake, operators = parts.store, parts.clock, parts.wake, parts.operators
     sending = _sending(parts)
     books = Books(store=store, clock=clock, limits=parts.limits)
-    asking = _asking(parts, sending, guards={IntentKind.GIFT: guard_gift})
+    guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
+    asking = _asking(parts, sending, guards=guards)
     drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
+    collectors = collectors_of(parts.config)
+    merchants = Merchants(
+        store=store, clock=clock, operators=operators, collectors=collectors, wake=wake
+    )
+    acts = Acts(store=store, clock=clock, wake=wake)
+    news = InvoiceNews(clock=clock)
     return Core(
         asking=asking,
         sending=sending,
@@ -101,11 +124,21 @@ def build_core(parts: Parts) -> Core:
         health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         record=_record(parts),
-        touched=_touched(parts, looks={"d": drives.look}),
+        touched=_touched(parts, looks={"d": drives.look, "i": news.look}),
         drives=drives,
-        collector=collector_of(parts.config),
+        merchants=merchants,
+        invoices=Invoices(
+            store=store, clock=clock, asking=asking, collectors=collectors, wake=wake
+        ),
+        billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
+        cash_book=CashBook(acts=acts),
+        ledgers=Ledgers(store=store, clock=clock, operators=operators),
+        reminders=Reminders(store=store, clock=clock, wake=wake),
+        statements=Statements(store=store),
+        receipts=Receipts(store=store, collectors=collectors, public_url=parts.public_url),
+        collector=collectors[""],
         clock=clock,
-        operators=parts.operators,
+        operators=operators,
     )
 
 
@@ -114,10 +147,11 @@ def _sending(parts: Parts) -> Sending:
     return Sending(
         store=parts.store,
         daraja=parts.daraja,
+        accounts=parts.accounts,
         settle=parts.settle,
         clock=parts.clock,
         settings=SendSettings(
-            callback_base=config.webhook.public_url.rstrip("/"),
+            callback_base=parts.public_url,
             first_check_after_s=config.polling.check_after_s[0],
             pushes_per_second=config.limits.pushes_per_second,
         ),
@@ -158,6 +192,7 @@ def _reconcile(parts: Parts) -> Reconcile:
     return Reconcile(
         store=parts.store,
         daraja=parts.daraja,
+        accounts=parts.accounts,
         settle=parts.settle,
         clock=parts.clock,
         settings=ReconcileSettings(
@@ -188,7 +223,7 @@ def _record(parts: Parts) -> RecordDesk:
         clock=clock,
         ids=parts.ids,
         settings=WaysSettings(
-            public_base=config.webhook.public_url.rstrip("/"),
+            public_base=parts.public_url,
             paid_party=collector_of(config).number,
             initiator=mpesa.asks_status,
             pull=mpesa.pull,
@@ -246,14 +281,23 @@ def _touched(parts: Parts, *, looks: Mapping[str, Look]) -> TouchedSubjects:
     return TouchedSubjects(store=parts.store, clock=parts.clock, looks=looks, wake=parts.wake)
 
 
+def collectors_of(config: Config) -> dict[str, Collector]:
+    """Who is paid on each account, as the chat names them; "" is the first one."""
+    others = {each.name: _collector(each, config) for each in config.mpesa.accounts}
+    return {"": collector_of(config), **others}
+
+
 def collector_of(config: Config) -> Collector:
-    """Who is paid, as the chat names them."""
-    mpesa = config.mpesa
-    till = mpesa.transaction_type == "till"
-    number = mpesa.till_number if till and mpesa.till_number else mpesa.shortcode
+    """Who is paid where nothing else was chosen."""
+    return _collector(config.mpesa, config)
+
+
+def _collector(account: Mpesa | MpesaAccount, config: Config) -> Collector:
+    till = account.transaction_type == "till"
+    number = account.till_number if till and account.till_number else account.shortcode
     return Collector(
-        name=mpesa.business_name or f"{'Till' if till else 'Paybill'} {number}",
-        kind=mpesa.transaction_type,
+        name=account.business_name or f"{'Till' if till else 'Paybill'} {number}",
+        kind=account.transaction_type,
         number=number,
         practice=not config.takes_real_money,
     )

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def _is_json(variable: str) -> bool:
 
 def _open_to_others(path: Path, found: Mapping[str, Any], mode: int) -> list[str]:
     """A file with a secret in it is nobody else's business."""
-    if mode & 0o077 == 0 or not any(_secret_values(found)):
+    if mode & 0o077 == 0 or not any(chain(_secret_values(found), _account_secrets(found))):
         return []
     return [f"{path}: holds secrets and others may read it: chmod 600 {path}"]
 
@@ -184,6 +185,16 @@ def _secret_values(found: Mapping[str, Any]) -> Iterator[str]:
         values = found.get(table, {}).get(key) if isinstance(found.get(table), dict) else None
         for value in values if isinstance(values, list) else [values]:
             secret = password_in(value) if key == "url" and isinstance(value, str) else value
+            if isinstance(secret, str) and not is_unset(secret):
+                yield secret
+
+
+def _account_secrets(found: Mapping[str, Any]) -> Iterator[str]:
+    mpesa = found.get("mpesa")
+    accounts = mpesa.get("accounts") if isinstance(mpesa, dict) else None
+    for account in accounts if isinstance(accounts, list) else []:
+        for key in ("consumer_key", "consumer_secret", "passkey"):
+            secret = account.get(key) if isinstance(account, dict) else None
             if isinstance(secret, str) and not is_unset(secret):
                 yield secret
 

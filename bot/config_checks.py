@@ -16,6 +16,7 @@ from mpesa.phones import BadPhone, read_phone
 __all__ = [
     "MAKE_A_KEY",
     "SAFARICOM",
+    "AccountName",
     "CallerNetwork",
     "InitiatorName",
     "KenyanPhone",
@@ -43,6 +44,7 @@ MAKE_A_KEY: Final = "make one with: openssl rand -hex 32"
 # Safaricom refuses callback addresses with these in them, in any case; see Daraja, "CallBackURL".
 REFUSED_WORDS: Final = ("m-pesa", "mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")
 
+_NAME: Final = re.compile(r"[a-z0-9-]{1,32}")
 _TOKEN: Final = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{10,}")
 _PLACEHOLDER: Final = re.compile(r".*(?:…|\.\.\.).*|<.*>|change[ _-]?me", re.IGNORECASE | re.DOTALL)
 
@@ -199,6 +201,12 @@ def _phone(value: str) -> str:
         raise ValueError("must be a Kenyan mobile number, like 0712345678") from None
 
 
+def _account_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError('must be 1 to 32 of a-z, 0-9 and -, like "branch-2"')
+    return value
+
+
 def _line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be one line of plain text")
@@ -211,6 +219,7 @@ LineOfText = Annotated[str, Field(max_length=64), AfterValidator(_line)]
 Shortcode = Annotated[str, AfterValidator(_set), Field(pattern=r"^[0-9]{5,7}$")]
 InitiatorName = Annotated[str, AfterValidator(_set), AfterValidator(_initiator)]
 KenyanPhone = Annotated[str, AfterValidator(_phone)]
+AccountName = Annotated[str, AfterValidator(_account_name)]
 CallerNetwork = Annotated[str, AfterValidator(_caller)]
 ProxyNetwork = Annotated[str, AfterValidator(_network)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from bot.config_checks import (
     SAFARICOM,
+    AccountName,
     CallerNetwork,
     InitiatorName,
     KenyanPhone,
@@ -48,6 +49,7 @@ __all__ = [
     "Limits",
     "Logs",
     "Mpesa",
+    "MpesaAccount",
     "Polling",
     "Privacy",
     "Section",
@@ -86,6 +88,28 @@ class Telegram(Section):
     group_messages_per_minute: Positive = 20
 
 
+class MpesaAccount(Section):
+    """A Daraja app and the Paybill or Till that is paid, besides the first one."""
+
+    name: AccountName
+    consumer_key: Secret
+    consumer_secret: Secret
+    shortcode: Shortcode
+    passkey: Secret
+    transaction_type: Literal["paybill", "till"] = "paybill"
+    till_number: Shortcode | None = None
+    business_name: LineOfText = ""
+
+    @field_validator("till_number")
+    @classmethod
+    def _goes_with_till(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _till_of(value, info.data.get("transaction_type"))
+
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """What of it no log may show."""
+        return self.consumer_key, self.consumer_secret, self.passkey
+
+
 class Mpesa(Section):
     """The Daraja app and the Paybill or Till that is paid."""
 
@@ -104,6 +128,7 @@ class Mpesa(Section):
     pull_number: KenyanPhone | None = None
     c2b: Literal["off", "v1", "v2"] = "off"
     reversals: bool = False
+    accounts: tuple[MpesaAccount, ...] = ()
 
     @property
     def asks_status(self) -> bool:
@@ -113,12 +138,22 @@ class Mpesa(Section):
     @field_validator("till_number")
     @classmethod
     def _goes_with_till(cls, value: str | None, info: ValidationInfo) -> str | None:
-        kind = info.data.get("transaction_type")
-        if kind == "till" and value is None:
-            raise ValueError('is required with transaction_type "till": the till that is paid')
-        if kind == "paybill" and value is not None:
-            raise ValueError('goes with transaction_type "till" only: remove one of the two')
+        return _till_of(value, info.data.get("transaction_type"))
+
+    @field_validator("accounts")
+    @classmethod
+    def _named_once(cls, value: tuple[MpesaAccount, ...]) -> tuple[MpesaAccount, ...]:
+        if len({each.name for each in value}) != len(value):
+            raise ValueError("two of them have the same name: a merchant is given one by name")
         return value
+
+
+def _till_of(value: str | None, kind: str | None) -> str | None:
+    if kind == "till" and value is None:
+        raise ValueError('is required with transaction_type "till": the till that is paid')
+    if kind == "paybill" and value is not None:
+        raise ValueError('goes with transaction_type "till" only: remove one of the two')
+    return value
 
 
 class Webhook(Section):
@@ -245,6 +280,7 @@ class Config(BaseSettings):
             self.mpesa.consumer_secret,
             self.mpesa.passkey,
             *([] if self.mpesa.initiator_password is None else [self.mpesa.initiator_password]),
+            *(secret for each in self.mpesa.accounts for secret in each.secrets()),
             *self.security.previous_keys,
             *([] if self.security.key is None else [self.security.key]),
         ]

@@ -10,10 +10,10 @@ from bot.building import collector_of, finders_of
 from bot.clock import SystemClock
 from bot.config import Config
 from bot.core.placing import Placing
+from bot.core.portal import Progress, Reconciled, reconcile_statement
 from bot.core.ports import Ids
 from bot.core.record import Record
 from bot.core.settle import Settle
-from bot.core.statements import Progress, Reconciled, reconcile_statement
 from mpesa.statement import open_statement
 from storage.engine import Store, open_store
 from storage.errors import InUse

@@ -16,7 +16,7 @@ import string
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations
@@ -24,7 +24,7 @@ from importlib.resources import files
 from io import BytesIO
 from types import MappingProxyType
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -112,9 +112,19 @@ class Texts:
         """`23 Nov 2026 21:05`, East Africa Time."""
         return _format(at, "d MMM y HH:mm", language)
 
-    def day(self, language: str, at: datetime) -> str:
-        """`Fri 27 Nov`, in East Africa."""
-        return _format(at, "EEE d MMM", language)
+    def day(self, language: str, day: date, *, today: date | None = None) -> str:
+        """
+        `Fri 27 Nov`, with its year where that is not the year of *today*.
+
+        An instant is a day of East Africa, and near enough to need no year.
+        """
+        if isinstance(day, datetime):
+            day = today = day.astimezone(EAT).date()
+        pattern = "EEE d MMM" if today is not None and today.year == day.year else "EEE d MMM y"
+        known = _known(language)
+        if known == "sw":  # its short names of weekdays are one or two letters
+            pattern = pattern.replace("EEE", "EEEE")
+        return str(format_date(day, pattern, locale=known))
 
     def until(self, language: str, at: datetime, *, now: datetime) -> str:
         """

@@ -31,6 +31,7 @@ class People:
         return Person(
             id=row["id"],
             first_name=self._crypt.open_text(row["first_name"]),
+            username=None if row["username"] is None else self._crypt.open_text(row["username"]),
             language=row["language"],
             telegram_language=row["telegram_language"],
             line_id=row["line_id"],
@@ -38,10 +39,20 @@ class People:
             reachable=row["reachable"],
         )
 
+    async def by_username(self, username: str) -> Person | None:
+        """Who was last seen under this name; names change hands in Telegram."""
+        indexes = self._crypt.indexes(username.lower())
+        query = select(people.c.id).where(people.c.username_index.in_(indexes))
+        found = (await self._connection.execute(query)).scalars().all()
+        persons = [await self.get(each) for each in found]
+        return persons[0] if len(persons) == 1 else None
+
     async def put(self, person: Person) -> None:
         """Write a person as given, new or known; the phone follows `line_id`."""
         values = {
             "first_name": self._crypt.seal_text(person.first_name),
+            "username_index": self._index(person.username),
+            "username": self._sealed(person.username),
             "language": person.language,
             "telegram_language": person.telegram_language,
             "line_id": person.line_id,
@@ -66,3 +77,9 @@ class People:
             .values(line_id=line_id)
         )
         return changed.rowcount == 1
+
+    def _index(self, username: str | None) -> str | None:
+        return None if username is None else self._crypt.index(username.lower())
+
+    def _sealed(self, username: str | None) -> bytes | None:
+        return None if username is None else self._crypt.seal_text(username)

@@ -88,10 +88,13 @@ people = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),  # Telegram's user id
     Column("first_name", LargeBinary, nullable=False),  # sealed
+    Column("username_index", String(32)),
+    Column("username", LargeBinary),  # sealed
     Column("language", String(8)),
     Column("telegram_language", String(16)),
     Column("line_id", ForeignKey("lines.id", name="people_line")),
     Column("reachable", Boolean, nullable=False),
+    Index("people_by_username", "username_index"),
 )
 
 intents = Table(
@@ -156,6 +159,7 @@ payments = Table(
     Column("superseded", Boolean, nullable=False),
     Column("subject", String(40)),
     Column("reversed_cents", BigInteger, nullable=False, server_default="0"),
+    Column("account", String(32), nullable=False, server_default=""),
     UniqueConstraint("push_ref", name="payments_push_ref_once"),
     UniqueConstraint("ask_key", name="payments_ask_key_once"),
     UniqueConstraint("checkout_index", name="payments_checkout_once"),

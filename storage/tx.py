@@ -12,15 +12,20 @@ from storage.evidence import EvidenceBook
 from storage.gifts import Gifts
 from storage.health import HealthBook
 from storage.inbox import Inbox
+from storage.invoice_lists import InvoiceLists
+from storage.invoices import Invoices
 from storage.leases import Holder, Leases
 from storage.lines import Lines
+from storage.merchants import Merchants
 from storage.notices import Notices
 from storage.payments import Payments
 from storage.people import People
 from storage.pledges import Pledges
 from storage.privacy import PrivacyBook
 from storage.record import Record
+from storage.reminders import Reminders
 from storage.shared import Shared
+from storage.statements import Statements
 from storage.touched import Touched
 
 __all__ = ["Tx"]
@@ -47,3 +52,8 @@ class Tx:
         self.drives = Drives(connection, crypt)
         self.gifts = Gifts(connection, crypt)
         self.pledges = Pledges(connection, crypt)
+        self.merchants = Merchants(connection, crypt)
+        self.invoices = Invoices(connection, crypt)
+        self.invoice_lists = InvoiceLists(connection, crypt)
+        self.reminders = Reminders(connection)
+        self.statements = Statements(connection, crypt)

@@ -462,3 +462,58 @@ def test_a_number_of_the_business_is_written_as_safaricom_wants_it(
     text = 'pull = true\npull_number = "0712 345 678"'
 
     assert load_config(write_config(with_record(text))).mpesa.pull_number == "254712345678"
+
+
+BRANCH = """
+[[mpesa.accounts]]
+name = "branch"
+consumer_key = "branch-key-value"
+consumer_secret = "branch-secret-value"
+shortcode = "600001"
+passkey = "branch-passkey-value"
+"""
+
+
+def test_further_accounts_have_their_own_keys_and_nobody_logs_them(
+    write_config: WriteConfig,
+) -> None:
+    config = load_config(write_config(more=BRANCH))
+
+    [branch] = config.mpesa.accounts
+    assert (branch.name, branch.shortcode) == ("branch", "600001")
+    assert branch.passkey.get_secret_value() == "branch-passkey-value"
+    assert {"branch-key-value", "branch-secret-value", "branch-passkey-value"} <= set(
+        config.secrets()
+    )
+    assert "branch-passkey-value" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        (BRANCH + BRANCH, "mpesa.accounts"),
+        (BRANCH.replace('"branch"', '"The Branch"'), "mpesa.accounts.0.name"),
+        (BRANCH.replace('"600001"', '"6"'), "mpesa.accounts.0.shortcode"),
+        (BRANCH + 'transaction_type = "till"\n', "mpesa.accounts.0.till_number"),
+        (BRANCH + 'colour = "red"\n', "mpesa.accounts.0.colour"),
+    ],
+)
+def test_a_wrong_account_is_refused_by_its_key(
+    write_config: WriteConfig, more: str, key: str
+) -> None:
+    [line] = problems(write_config(more=more))
+
+    assert line.startswith(f"{key}: ")
+
+
+def test_the_secrets_of_an_account_are_nobody_elses_business(write_config: WriteConfig) -> None:
+    path = write_config(
+        ("123456:AbCdEfGhIjKlMnOpQrStUvWxYz012345678", "…"),
+        ("consumer-key-value", "…"),
+        ("consumer-secret-value", "…"),
+        ("passkey-value", "…"),
+        more=BRANCH,
+        mode=0o644,
+    )
+
+    assert any("chmod 600" in line for line in problems(path))

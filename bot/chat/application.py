@@ -29,6 +29,8 @@ from bot.chat.errors import PollingErrors, PollingRequest, failed
 from bot.chat.handling import ALLOWED_UPDATES, carry_out
 from bot.chat.holding import HoldingRequest
 from bot.chat.inbox import InboxQueue, PerChatProcessor
+from bot.chat.invoice_letters import about_invoice, about_merchant
+from bot.chat.invoice_papers import about_payment
 from bot.chat.keyboards import Stationery
 from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
@@ -130,6 +132,7 @@ class ChatSide:
         paper = Stationery(
             texts=self._texts,
             collector=self._core.collector,
+            collectors=self._core.invoices.collectors,
             username=bot.username,
             inline=bool(bot.bot.supports_inline_queries),
         )
@@ -137,7 +140,8 @@ class ChatSide:
         await self._patiently("replay", self._queue.replay)
         looking = asyncio.Event()
         _alongside(stack, self._queue.work(looking), looking)
-        letters = Letters(self._core, paper)
+        about = {"i": about_invoice, "m": about_merchant, "p": about_payment}
+        letters = Letters(self._core, paper, about)
         notifier = Notifier(
             bot=bot, post=self._core.post, clock=self._core.clock, make=letters.make
         )

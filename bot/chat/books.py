@@ -13,9 +13,9 @@ from telegram.error import TelegramError
 
 from bot.chat.alarms import payment_facts
 from bot.chat.context import Toast, Turn
+from bot.core.portal import BadStatement, Reconciled
 from bot.core.record import Suggestion
 from bot.core.record_desk import Known, Verified
-from bot.core.statements import BadStatement, Reconciled
 from bot.texts import clean, money, plain
 from storage.records import (
     Button,
@@ -254,7 +254,7 @@ async def dropped(turn: Turn, document: Document) -> None:
     A crash in between replays it: reading it twice changes nothing.
     """
     if (document.file_size or 0) > FILE_BYTES_MAX:
-        await turn.answer(turn.say("statement.too-large"))
+        await turn.answer(turn.say("portal.too-large"))
         return
     with tempfile.TemporaryDirectory(prefix="lipabot-statement-") as folder:
         suffix = Path(document.file_name or "").suffix.lower()
@@ -263,12 +263,12 @@ async def dropped(turn: Turn, document: Document) -> None:
             file = await turn.desk.bot.get_file(document.file_id)
             await file.download_to_drive(path)
         except TelegramError:
-            await turn.answer(turn.say("statement.not-fetched"))
+            await turn.answer(turn.say("portal.not-fetched"))
             return
         try:
             done = await turn.core.record.reconcile(path)
         except BadStatement as exc:
-            await turn.answer(turn.say("statement.bad", why=str(exc)))
+            await turn.answer(turn.say("portal.bad", why=str(exc)))
             return
     await turn.answer(_came_to(turn, done))
 
@@ -276,7 +276,7 @@ async def dropped(turn: Turn, document: Document) -> None:
 def _came_to(turn: Turn, done: Reconciled) -> str:
     lines = [
         turn.say(
-            "statement.done",
+            "portal.done",
             lines=done.lines,
             payments=done.payments,
             amount=money(done.paid_cents),
@@ -290,9 +290,9 @@ def _came_to(turn: Turn, done: Reconciled) -> str:
     if done.bad_lines:
         first = done.bad[0]
         lines.append(
-            turn.say("statement.bad-lines", count=done.bad_lines, line=first.line, why=first.why)
+            turn.say("portal.bad-lines", count=done.bad_lines, line=first.line, why=first.why)
         )
     if not done.covered:
-        lines.append(turn.say("statement.no-period"))
-    lines.append(turn.say("statement.clean" if done.clean else "statement.look"))
+        lines.append(turn.say("portal.no-period"))
+    lines.append(turn.say("portal.clean" if done.clean else "portal.look"))
     return "\n".join(lines)

@@ -110,7 +110,7 @@ def why(view: PaymentView, paper: Stationery) -> str:
 def by_hand_card(view: PaymentView, paper: Stationery) -> Card:
     """How to pay the same without a prompt, with what must be typed ready to be copied."""
     pen = Pen(view, paper)
-    collector, reference = paper.collector, view.intent.by_hand_ref
+    collector, reference = paper.paid_to(view.payment), view.intent.by_hand_ref
     lines = [
         pen.say(f"by-hand.{collector.kind}", number=collector.number, reference=reference),
         pen.say("by-hand.practice") if collector.practice else "",
@@ -169,7 +169,7 @@ def _waiting(pen: Pen) -> Card:
     if payment.status is Status.UNSURE and not asked:
         return pen.card([pen.say("status.unsure"), _superseded(pen)], actions)
     # Only a Paybill's prompt names an account; a till has none.
-    till = pen.paper.collector.kind == "till"
+    till = pen.paper.paid_to(pen.payment).kind == "till"
     prompted = pen.say("status.prompted-till") if till else pen.say("status.prompted")
     head = pen.say("status.checking") if asked else prompted
     return pen.card([head, pen.note(), _superseded(pen)], actions)
@@ -191,7 +191,9 @@ def _paid(pen: Pen) -> Card:
         lines.append(pen.say(more, arrived=money(credited_cents), difference=difference))
     lines += [_twice(pen), _contradicted(pen), pen.note()]
     if pen.private:
-        lines.append(practice_line(pen.paper.collector, pen.paper.texts, pen.view.intent.language))
+        lines.append(
+            practice_line(pen.paper.paid_to(pen.payment), pen.paper.texts, pen.view.intent.language)
+        )
     text = "\n".join(line for line in lines if line)
     return Card(text=text, keyboard=_copy_receipt(pen))
 
@@ -309,6 +311,7 @@ def _arrived_cents(payment: Payment) -> int:
 
 def _copy_receipt(pen: Pen) -> Keyboard | None:
     receipt = pen.payment.receipt
-    if receipt is None or not pen.private:
+    if not pen.private:
         return None
-    return keyboard([copy_button(receipt)])
+    copy = [] if receipt is None else [copy_button(receipt)]
+    return keyboard([*copy, *action_buttons([Action.PAPER], pen.view, pen.paper)])

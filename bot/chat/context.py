@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from telegram import Chat, MaybeInaccessibleMessage, Message, Update
@@ -13,7 +13,7 @@ from bot.chat.admins import Admins
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, plain
-from storage.records import Closing, Deed, Keyboard, PaymentView, Person, Reply
+from storage.records import Closing, Deed, Keyboard, NewNotice, PaymentView, Person, Reply
 
 __all__ = ["COURTESY_S", "DeedPress", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
 
@@ -117,6 +117,14 @@ class Turn:
         self.closed = True
         return Closing(update_id=self.update_id, replies=replies)
 
+    def closing_with(self, *notices: NewNotice) -> Closing:
+        """The end of this update, with messages that are made when their turn comes."""
+        return replace(self.closing(), notices=notices)
+
+    def answered(self, *replies: Reply) -> Closing:
+        """The end of this update and of the question that it answers."""
+        return replace(self.closing(*replies), answers=(self.chat_id, self.person.id))
+
     async def answer(self, text: str, keyboard: Keyboard | None = None) -> None:
         """Say one thing, and that was all."""
         await self.core.post.say(self.closing(self.reply(text, keyboard)))
@@ -134,7 +142,11 @@ class Press:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeedPress:
-    """A press of a button about a drive, by somebody whom the button itself does not refuse."""
+    """
+    A press of a button about a drive, an invoice or a merchant.
+
+    By somebody whom the button itself does not refuse; the handler knows who else may not.
+    """
 
     turn: Turn
     deed: Deed
@@ -160,6 +172,7 @@ async def open_turn(desk: Desk, update: Update) -> Turn | None:
         user_id=user.id,
         first_name=user.first_name,
         telegram_language=user.language_code,
+        username=user.username,
         private=private and not _is_leaving(update),
     )
     message = _message(update)

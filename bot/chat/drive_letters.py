@@ -265,7 +265,7 @@ def _gift_keys(
 
 
 async def _language(core: Core, person_id: int) -> str:
-    person: Person | None = await core.people.known(person_id)
+    person: Person | None = await core.people.get(person_id)
     if person is None:
         return language_of(None, None)
     return language_of(person.language, person.telegram_language)

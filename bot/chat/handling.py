@@ -8,10 +8,27 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import books, drive_wizard, drives, giving, pay, review, start
+from bot.chat import (
+    bills,
+    books,
+    drive_wizard,
+    drives,
+    giving,
+    invoice_edits,
+    merchant,
+    pay,
+    review,
+    start,
+)
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
-from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, REVIEW_BUTTONS, command
+from bot.chat.routes import (
+    DEED_BUTTONS,
+    PAYMENT_BUTTONS,
+    PERSON_BUTTONS,
+    REVIEW_BUTTONS,
+    command,
+)
 from bot.core.buttons import Verdict
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
@@ -78,6 +95,8 @@ async def _written(turn: Turn, message: Message) -> None:
         await books.dropped(turn, message.document)
     elif text:
         await _words(turn)
+    elif turn.private and message.photo and await merchant.photo(turn, message):
+        return
     elif turn.private and message.effective_attachment is not None:
         await start.unknown(turn, command=False)
 
@@ -115,6 +134,12 @@ async def _words(turn: Turn) -> None:
             await drive_wizard.written(turn, draft)
         case DraftKind.DRIVE_WORDS:
             await words_written(turn, draft)
+        case DraftKind.INVOICE:
+            await invoice_edits.typed(turn, draft)
+        case DraftKind.BILL:
+            await bills.typed(turn, draft)
+        case DraftKind.MERCHANT:
+            await merchant.typed(turn, draft)
 
 
 async def _pressed(desk: Desk, update: Update, query: CallbackQuery) -> None:
@@ -147,9 +172,12 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
         return await books.pressed(turn, deed)
     if deed.action in PERSON_BUTTONS:
         return await PERSON_BUTTONS[deed.action](turn)
+    pressed = DeedPress(turn=turn, deed=deed, button=look.shown.data, query_id=query.id)
     if deed.action in DRIVE_BUTTONS:
-        pressed = DeedPress(turn=turn, deed=deed, button=look.shown.data, query_id=query.id)
         return await DRIVE_BUTTONS[deed.action](pressed)
+    if deed.action in DEED_BUTTONS:
+        about_deed, _ = DEED_BUTTONS[deed.action]
+        return await about_deed(pressed)
     view = await turn.core.books.view(deed.subject)
     found = PAYMENT_BUTTONS.get(deed.action) or REVIEW_BUTTONS.get(deed.action)
     if view is None or found is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.core.ports import Collector
 from bot.texts import Texts, kes, plain
-from storage.records import Button, Deed, Keyboard, PaymentView
+from storage.records import Button, Deed, Keyboard, Payment, PaymentView
 
 __all__ = [
     "Action",
@@ -31,6 +31,7 @@ class Action(StrEnum):
     CHECK = "check"  # ask Safaricom now
     BYHAND = "byhand"  # how to pay without a prompt
     CLAIM = "claim"  # "I have paid": paste the M-PESA message
+    PAPER = "paper"  # the receipt as a PDF
     WHY = "why"  # groups: tell the one who asked, alone, why it was not paid
 
 
@@ -45,6 +46,11 @@ class Stationery:
     collector: Collector
     username: str  # the bot's, without the @
     inline: bool = False  # it may be asked in any chat
+    collectors: Mapping[str, Collector] = field(default_factory=dict)  # of further accounts
+
+    def paid_to(self, payment: Payment) -> Collector:
+        """Who this payment is paid to."""
+        return self.collectors.get(payment.account, self.collector)
 
 
 def action_buttons(
@@ -54,7 +60,7 @@ def action_buttons(
     language = view.intent.language
     values = {
         "amount": kes(view.payment.amount_kes),
-        "kind": plain(paper.texts.say(language, f"kind.{paper.collector.kind}")),
+        "kind": plain(paper.texts.say(language, f"kind.{paper.paid_to(view.payment).kind}")),
     }
     return tuple(
         Button(

@@ -17,10 +17,21 @@ from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
 from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
 from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
+from bot.core.invoices import PayInvoice
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
 from bot.texts import clean, kes, plain
-from storage.records import Button, Closing, Draft, DraftKind, Keyboard, Payment, Status
+from storage.records import (
+    Button,
+    Closing,
+    Draft,
+    DraftKind,
+    Keyboard,
+    NewNotice,
+    NoticeKind,
+    Payment,
+    Status,
+)
 
 __all__ = [
     "FRESH_FOR",
@@ -29,6 +40,7 @@ __all__ = [
     "check",
     "claim",
     "contact",
+    "paper",
     "pasted",
     "pay",
     "phone_typed",
@@ -44,6 +56,9 @@ prompt then."""
 TOAST_CHARS_MAX = 200
 PASTED_CHARS_MAX = 1000
 RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
+
+INVOICE_LINK = "i_"
+"""How the payload of an invoice's link begins, and what a phone is asked for begins alike."""
 
 NO_KEYS = Keyboard(remove=True)
 
@@ -208,6 +223,22 @@ async def claim(press: Press) -> Toast:
     return Toast()
 
 
+async def paper(press: Press) -> Toast:
+    """The receipt as a PDF, made when its turn comes."""
+    turn, payment = press.turn, press.view.payment
+    if payment.status is not Status.PAID:
+        return turn.toast("toast.old")
+    notice = NewNotice(
+        key=f"p:{payment.id}:{turn.update_id}",
+        kind=NoticeKind.NEWS,
+        chat_id=turn.chat_id,
+        subject=f"p:{payment.id}",
+        topic="receipt",
+    )
+    await turn.core.post.say(turn.closing_with(notice))
+    return turn.toast("toast.paper")
+
+
 async def why_not(press: Press) -> Toast:
     """In a group: tells the one who asked, and no one else, why it was not paid."""
     return Toast(why(press.view, press.turn.paper), alert=True)
@@ -244,6 +275,9 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
     the two replays the answer, and the key of the first message finds the same payment.
     """
     assert draft.amount_kes is not None, "the amount was known when the phone was asked for"
+    if draft.data.startswith(INVOICE_LINK):
+        await _resume_invoice(turn, draft, phone, thanks)
+        return
     answer = await turn.core.asking.open(
         AskRequest(
             asked_by=turn.person.id,
@@ -265,6 +299,27 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
         person_id=turn.person.id,
         closing=turn.closing(turn.reply(text, NO_KEYS)),
     )
+
+
+async def _resume_invoice(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
+    """The same for an invoice that somebody is about to pay."""
+    answer = await turn.core.invoices.pay(
+        PayInvoice(
+            code=draft.data.removeprefix(INVOICE_LINK),
+            amount_kes=draft.amount_kes,
+            phone=phone,
+            ask_key=f"i:{turn.chat_id}:{turn.message_id}",
+            language=turn.language,
+            asked_by=turn.person.id,
+            chat_id=turn.chat_id,
+        )
+    )
+    text = thanks
+    if isinstance(answer, Refusal):
+        text = _refused(turn, answer)
+    elif answer is None:
+        text = turn.say("bill.unknown")
+    await turn.core.post.say(turn.answered(turn.reply(text, NO_KEYS)))
 
 
 async def _ask_for_phone(turn: Turn, words: PayWords) -> None:

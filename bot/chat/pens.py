@@ -40,7 +40,7 @@ class Pen:
         values: dict[str, object] = {
             "amount": kes(self.payment.amount_kes),
             "phone": self.payment.phone_mask,
-            "collector": self.paper.collector.name,
+            "collector": self.paper.paid_to(self.payment).name,
             "account": self.payment.push_ref,
             # In a group a bare command may be taken by another bot.
             "pay": "/pay" if self.private else f"/pay@{self.paper.username}",

@@ -10,21 +10,27 @@ from functools import partial
 from types import MappingProxyType
 
 from bot.chat import (
+    bills,
     books,
     drive_papers,
     drives,
     giving,
     health,
     history,
+    invoice_edits,
+    invoices,
+    ledgers,
+    merchant,
     pay,
     person,
     pledging,
     privacy,
     review,
     start,
+    statements,
     treasury,
 )
-from bot.chat.context import Press, Toast, Turn
+from bot.chat.context import DeedPress, Press, Toast, Turn
 from bot.chat.drive_routes import DRIVE_RULES
 from bot.chat.keyboards import Action
 from bot.core.buttons import Rule
@@ -33,6 +39,7 @@ from bot.texts import Texts
 __all__ = [
     "BUTTON_RULES",
     "COMMANDS",
+    "DEED_BUTTONS",
     "PAYMENT_BUTTONS",
     "PERSON_BUTTONS",
     "REVIEW_BUTTONS",
@@ -48,6 +55,7 @@ class Place(StrEnum):
 
     PRIVATE = "private"
     GROUP = "group"
+    MERCHANT = "merchant"  # the private chat of somebody who may issue invoices
     OPERATOR = "operator"  # the private chat of somebody who runs the bot
 
 
@@ -59,6 +67,7 @@ class Command:
     handler: Callable[[Turn], Awaitable[None]]
     groups: bool = False  # works in groups; elsewhere it would tell others too much
     operators: bool = False  # for operators; to others it does not exist
+    merchants: bool = False  # for those who may issue invoices; named to nobody else
     in_menu: bool = True
 
     def offered_in(self, place: Place) -> bool:
@@ -67,6 +76,8 @@ class Command:
             case Place.GROUP:
                 return self.groups and not self.operators
             case Place.PRIVATE:
+                return not self.operators and not self.merchants
+            case Place.MERCHANT:
                 return not self.operators
             case Place.OPERATOR:
                 return True
@@ -89,6 +100,8 @@ async def help_(turn: Turn) -> None:
     place = Place.GROUP
     if turn.private:
         place = Place.OPERATOR if turn.is_operator else Place.PRIVATE
+        if not turn.is_operator and await turn.core.merchants.get(turn.person.id) is not None:
+            place = Place.MERCHANT
     collector = turn.core.collector.name
     await turn.answer(
         help_text(turn.paper.texts, turn.language, place, collector=collector, typed=turn.command)
@@ -106,6 +119,7 @@ COMMANDS = (
     Command(name="status", handler=history.status, groups=True),
     Command(name="history", handler=history.history),
     Command(name="receipt", handler=history.receipt),
+    Command(name="statement", handler=statements.statement),
     Command(name="phone", handler=person.phone),
     Command(name="language", handler=person.language, groups=True),
     Command(name="privacy", handler=privacy.privacy),
@@ -115,6 +129,12 @@ COMMANDS = (
     Command(name="unmatched", handler=books.unmatched, operators=True),
     Command(name="review", handler=review.pending, operators=True),
     Command(name="health", handler=health.health, operators=True),
+    Command(name="invoice", handler=invoices.invoice, merchants=True),
+    Command(name="invoices", handler=ledgers.invoices, merchants=True),
+    Command(name="today", handler=ledgers.today, merchants=True),
+    Command(name="report", handler=statements.report, merchants=True),
+    Command(name="merchant", handler=merchant.profile, merchants=True),
+    Command(name="appoint", handler=merchant.appoint, groups=True, operators=True),
     Command(name="help", handler=help_, groups=True),
     Command(name="start", handler=start.start, groups=True, in_menu=False),
 )
@@ -132,6 +152,7 @@ PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] 
         Action.BYHAND.value: (pay.by_hand, Rule()),
         Action.CLAIM.value: (pay.claim, Rule()),
         Action.WHY.value: (pay.why_not, Rule()),
+        Action.PAPER.value: (pay.paper, Rule()),
     }
 )
 """Buttons about a payment: what a press does, and how often and how late it may."""
@@ -149,6 +170,39 @@ REVIEW_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] =
     }
 )
 """Buttons about a payment that an operator looks at."""
+DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]] = MappingProxyType(
+    {
+        "inv-issue": (invoices.issue, Rule()),
+        "inv-show": (invoices.show, Rule()),
+        "inv-ask": (invoices.ask, Rule()),
+        "inv-edit": (invoices.edit, Rule()),
+        "inv-items": (invoices.items, Rule()),
+        "inv-close": (invoices.close, Rule()),
+        "inv-close-as": (invoices.close_as, Rule()),
+        "inv-reopen": (invoices.reopen, Rule()),
+        "inv-excess": (invoices.excess, Rule(once=True)),
+        "inv-uncash": (invoices.uncash, Rule()),
+        "inv-pdf": (invoices.pdf, Rule()),
+        "inv-due": (invoice_edits.choose_due, Rule()),
+        "inv-vat": (invoice_edits.choose_vat, Rule()),
+        "inv-cash": (invoice_edits.cash_all, Rule()),
+        "inv-remind": (ledgers.remind, Rule()),
+        "inv-list": (ledgers.page, Rule()),
+        "bill-pay": (bills.pay, Rule()),
+        "bill-part": (bills.part, Rule()),
+        "bill-part-of": (bills.part_of, Rule()),
+        "bill-pdf": (bills.pdf, Rule()),
+        "bill-question": (bills.question, Rule()),
+        "bill-not-mine": (bills.not_mine, Rule()),
+        "statement": (statements.make, Rule()),
+        "mer-revoke": (merchant.revoke, Rule()),
+        "mer-appoint": (merchant.appoint_back, Rule()),
+        "mer-account": (merchant.account, Rule()),
+        "mer-ask": (merchant.ask, Rule()),
+        "mer-set": (merchant.choose, Rule()),
+    }
+)
+"""Buttons about invoices and merchants. What may not be done twice finds that out in its commit."""
 
 PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
     {
@@ -174,6 +228,7 @@ BUTTON_RULES: Mapping[str, Rule] = MappingProxyType(
         **{action: rule for action, (_, rule) in PAYMENT_BUTTONS.items()},
         **{action: rule for action, (_, rule) in REVIEW_BUTTONS.items()},
         **{act.value: DECIDED_SOON for act in books.BooksAct},
+        **{action: rule for action, (_, rule) in DEED_BUTTONS.items()},
         **{action: Rule() for action in PERSON_BUTTONS},
         **DRIVE_RULES,
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bot.chat import bills
 from bot.chat.cards import practice_line
 from bot.chat.context import Turn
 from bot.chat.drive_routes import start_payload
+from bot.chat.pay import INVOICE_LINK
 from bot.chat.person import phone
 from storage.records import Closing, Keyboard
 
@@ -23,6 +25,9 @@ async def start(turn: Turn) -> None:
         await phone(turn)
         return
     if turn.private and payload and await start_payload(turn, payload):
+        return
+    if payload.startswith(INVOICE_LINK) and turn.private:
+        await bills.open_link(turn, payload.removeprefix(INVOICE_LINK))
         return
     lines = [
         turn.say(

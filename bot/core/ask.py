@@ -69,6 +69,7 @@ class AskRequest:
     kind: IntentKind = IntentKind.DIRECT
     subject: str | None = None  # what it is for: "d:<drive>", "i:<invoice>"
     label: str = "PAY"  # how the account on the prompt begins; at most six of A–Z 0–9
+    account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
     trusted: bool = False  # may ask any number of other people's phones: a treasurer, say
     also: Callable[[Tx, Intent], Awaitable[None]] | None = None
     """Writes what else is known of a new intent, in the commit that opens it."""
@@ -179,6 +180,7 @@ class Asking:
                 kind=intent.kind,
                 subject=previous.subject,
                 label=previous.push_ref.rpartition("-")[0],
+                account=previous.account,
             )
             answer = await self._open(tx, request, previous=previous)
             if button is not None and isinstance(answer, Refusal):
@@ -243,6 +245,7 @@ class Asking:
             holder=self._store.holder.number,
             lease_until=now + IN_HAND_FOR,
             subject=request.subject,
+            account=request.account,
         )
         await tx.payments.add(payment)
         notices = [replace(status_notice(payment.id), chat_id=request.chat_id)]

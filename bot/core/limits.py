@@ -39,6 +39,11 @@ class RefusalReason(StrEnum):
     RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
     DRIVE_PAUSED = "drive-paused"
     DRIVE_CLOSED = "drive-closed"
+    INVOICE_GONE = "invoice-gone"  # there is no such invoice
+    INVOICE_CLOSED = "invoice-closed"  # the merchant took it back, or wrote it off
+    INVOICE_PAID = "invoice-paid"
+    INVOICE_WAITING = "invoice-waiting"  # a payment of all that is left is being made sure of
+    INVOICE_LESS_LEFT = "invoice-less-left"  # less is left than is offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,11 @@ async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
         origin = closing.once_as or update
         keys = [f"say:{origin}:{place}" for place in range(len(closing.replies))]
         await tx.notices.say(closing.replies, keys=keys, now=now)
+    if closing.answers is not None:
+        chat_id, person_id = closing.answers
+        await tx.drafts.drop(chat_id=chat_id, person_id=person_id)
+    if closing.notices:
+        await tx.notices.owe(closing.notices, now=now)
     if closing.update_id is not None:
         await tx.inbox.done(closing.update_id, at=now)
 
@@ -59,7 +64,13 @@ class People:
         self._wake = wake
 
     async def meet(
-        self, *, user_id: int, first_name: str, telegram_language: str | None, private: bool
+        self,
+        *,
+        user_id: int,
+        first_name: str,
+        telegram_language: str | None,
+        private: bool,
+        username: str | None = None,
     ) -> Person:
         """The person as we know them, written down if that changed."""
         async with self._store.read() as tx:
@@ -67,6 +78,7 @@ class People:
         wanted = replace(
             known or Person(id=user_id),
             first_name=first_name,
+            username=username,
             telegram_language=None if telegram_language is None else telegram_language[:16],
             reachable=private or (known is not None and known.reachable),
         )
@@ -89,7 +101,12 @@ class People:
 
         return await self._store.write(run)
 
-    async def known(self, person_id: int) -> Person | None:
+    async def known_as(self, username: str) -> Person | None:
+        """The person who was last seen with this @name (given without the @)."""
+        async with self._store.read() as tx:
+            return await tx.people.by_username(username)
+
+    async def get(self, person_id: int) -> Person | None:
         """Somebody who has spoken to us."""
         async with self._store.read() as tx:
             return await tx.people.get(person_id)

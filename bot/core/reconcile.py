@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
 from bot.core.about import about
+from bot.core.accounts import Accounts
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.settle import IDS_HELD, Settle, status_notice
@@ -82,13 +83,14 @@ class Reconcile:
         *,
         store: Store,
         daraja: Daraja,
+        accounts: Mapping[str, Daraja] | None = None,
         settle: Settle,
         clock: Clock,
         settings: ReconcileSettings,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
-        self._daraja = daraja
+        self._accounts = Accounts(daraja, accounts)
         self._settle = settle
         self._clock = clock
         self._check_after = [timedelta(seconds=each) for each in settings.check_after_s]
@@ -178,7 +180,7 @@ class Reconcile:
         asked_at = self._clock.now()
         with about(payment.id):
             try:
-                answer = await self._daraja.query(checkout_id)
+                answer = await self._accounts.of(payment.account).query(checkout_id)
             except NoAnswer as exc:
                 await self._unanswered(payment, exc.retry_after_s)
                 return

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from bot.core.about import about
+from bot.core.accounts import Accounts
 from bot.core.ask import IN_HAND_FOR
 from bot.core.hear import ADDRESS
 from bot.core.pace import pace_of
@@ -74,6 +75,7 @@ class Sending:
         *,
         store: Store,
         daraja: Daraja,
+        accounts: Mapping[str, Daraja] | None = None,
         settle: Settle,
         clock: Clock,
         settings: SendSettings,
@@ -81,7 +83,7 @@ class Sending:
         wake: Callable[[], None],
     ) -> None:
         self._store = store
-        self._daraja = daraja
+        self._accounts = Accounts(daraja, accounts)
         self._settle = settle
         self._clock = clock
         self._settings = settings
@@ -111,8 +113,12 @@ class Sending:
         except NotKept:
             return  # as if it could not be begun: `sweep` finds it
         try:
-            await self._token()
-            phone = await self._phone(payment_id)
+            known = await self._account_and_phone(payment_id)
+            if known is None:
+                await self._never_began(payment_id, reason=RESTORED)
+                return
+            account, phone = known
+            await self._token(self._accounts.of(account))
         except NotKept:
             # The books cannot be read. `sweep` sends it while it is young, or says that it did not.
             return
@@ -120,9 +126,6 @@ class Sending:
             if not isinstance(exc, NotSent):
                 log.exception("push.not_begun id=%s", payment_id)
             await self._never_began(payment_id, reason=_why_not_sent(exc))
-            return
-        if phone is None:
-            await self._never_began(payment_id, reason=RESTORED)
             return
         outcome = await self._begin_asking(payment_id)
         if outcome is None or not outcome.fresh or outcome.payment is None:
@@ -133,17 +136,17 @@ class Sending:
             return
         await self._push(payment, phone)
 
-    async def _token(self) -> None:
+    async def _token(self, daraja: Daraja) -> None:
         """Have a token before anything is begun; one retry, for nothing has left yet."""
         try:
-            await self._daraja.ready()
+            await daraja.ready()
         except BadCredentials:
             raise
         except NotSent:
             await self._clock.sleep(RETRY_AFTER_S)
-            await self._daraja.ready()
+            await daraja.ready()
 
-    async def _phone(self, payment_id: str) -> str | None:
+    async def _account_and_phone(self, payment_id: str) -> tuple[str, str] | None:
         """
         Read before anything is begun, so that nothing but the push can fail after it.
 
@@ -154,7 +157,7 @@ class Sending:
                 return None
             payment = await tx.payments.get(payment_id)
             assert payment is not None, "whoever starts it has seen it"
-            return await tx.lines.phone(payment.line_id)
+            return payment.account, await tx.lines.phone(payment.line_id)
 
     async def _never_began(self, payment_id: str, *, reason: str) -> None:
         now = self._clock.now()
@@ -201,7 +204,7 @@ class Sending:
             callback_url=self.callback_url(payment.id),
         )
         try:
-            accepted = await self._push_once(push, begun_at=payment.begun_at)
+            accepted = await self._push_once(push, payment)
         except NotSent as exc:
             await self._record(payment.id, Kind.NOT_SENT, reason=_why_not_sent(exc))
         except Refused as exc:
@@ -221,8 +224,9 @@ class Sending:
         else:
             await self._accepted(payment.id, accepted)
 
-    async def _push_once(self, push: Push, *, begun_at: datetime | None) -> Accepted:
+    async def _push_once(self, push: Push, payment: Payment) -> Accepted:
         """Send; where certainly nothing left, once more while it may still leave."""
+        daraja, begun_at = self._accounts.of(payment.account), payment.begun_at
         assert begun_at is not None, "begun a moment ago"
 
         def left_s() -> float:
@@ -230,14 +234,14 @@ class Sending:
             return LEAVE_WITHIN_S - max(0.0, since_s)  # a clock that was set back gives no time
 
         try:
-            return await self._daraja.push(push, leave_within_s=left_s())
+            return await daraja.push(push, leave_within_s=left_s())
         except BadCredentials:
             raise
         except NotSent:
             if left_s() <= RETRY_AFTER_S:
                 raise
             await self._clock.sleep(RETRY_AFTER_S)
-            return await self._daraja.push(push, leave_within_s=left_s())
+            return await daraja.push(push, leave_within_s=left_s())
 
     async def _accepted(self, payment_id: str, accepted: Accepted) -> None:
         now = self._clock.now()

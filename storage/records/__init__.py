@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from storage.documents import Document
 from storage.records.chat import (
     Button,
     Closing,
     Deed,
+    Document,
     Draft,
     DraftKind,
     InboxItem,
@@ -34,6 +34,19 @@ from storage.records.drives import (
     Totals,
     Treasurer,
     TreasurerState,
+)
+from storage.records.invoices import (
+    Bill,
+    BillItem,
+    Decided,
+    Etims,
+    Invoice,
+    InvoiceEntry,
+    InvoiceEntryKind,
+    InvoiceSums,
+    Merchant,
+    Reminder,
+    VatMode,
 )
 from storage.records.payments import (
     FINAL,
@@ -72,8 +85,11 @@ __all__ = [
     "UNDECIDED",
     "Alarm",
     "AskedLater",
+    "Bill",
+    "BillItem",
     "Button",
     "Closing",
+    "Decided",
     "DecidedByOne",
     "Deed",
     "Document",
@@ -85,16 +101,22 @@ __all__ = [
     "DriveStatus",
     "Entry",
     "EntryKind",
+    "Etims",
     "Evidence",
     "Gift",
     "GiftRow",
     "InboxItem",
     "Intent",
     "IntentKind",
+    "Invoice",
+    "InvoiceEntry",
+    "InvoiceEntryKind",
+    "InvoiceSums",
     "Keyboard",
     "Kind",
     "Line",
     "LineFacts",
+    "Merchant",
     "NewNotice",
     "NewRecordRow",
     "NewUpdate",
@@ -109,6 +131,7 @@ __all__ = [
     "PledgeState",
     "QuestionKind",
     "RecordRow",
+    "Reminder",
     "Reply",
     "RowKind",
     "RowState",
@@ -119,5 +142,6 @@ __all__ = [
     "Totals",
     "Treasurer",
     "TreasurerState",
+    "VatMode",
     "Word",
 ]

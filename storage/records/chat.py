@@ -13,6 +13,7 @@ __all__ = [
     "Button",
     "Closing",
     "Deed",
+    "Document",
     "Draft",
     "DraftKind",
     "InboxItem",
@@ -33,6 +34,7 @@ class Person:
 
     id: int
     first_name: str = ""  # encrypted at rest
+    username: str | None = None  # without the @; encrypted and HMAC-indexed at rest
     language: str | None = None  # chosen with /language
     telegram_language: str | None = None
     line_id: int | None = None
@@ -116,6 +118,8 @@ class Closing:
     update_id: int | None = None  # None: nothing to mark (a test, a job)
     replies: tuple[Reply, ...] = ()
     once_as: str | None = None  # said once under this name, whatever the update
+    notices: tuple[NewNotice, ...] = ()  # owed besides, made when their turn comes
+    answers: tuple[int, int] | None = None  # chat and person whose open question is answered
 
 
 class NoticeKind(StrEnum):
@@ -180,6 +184,9 @@ class DraftKind(StrEnum):
     NEW_DRIVE = "new-drive"  # a drive is being described, step by step
     GIVE = "give"  # a gift, of which something is not known yet
     DRIVE_WORDS = "drive-words"  # a sentence about a drive: an amount, a name, a reason
+    INVOICE = "invoice"  # something about a merchant's invoice: `data` says what
+    BILL = "bill"  # something that a customer says about an invoice
+    MERCHANT = "merchant"  # something about the merchant's own profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,6 +200,7 @@ class Payment:
     superseded: bool = False  # a newer attempt at the same intent exists
     reversed_cents: int = 0  # of what arrived, already taken off credited_cents
     subject: str | None = None  # what it is for: "d:<drive>" or "i:<invoice>"; never changes
+    account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

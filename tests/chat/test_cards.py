@@ -215,7 +215,7 @@ def test_a_paid_message_names_amount_receipt_time_and_who_was_paid() -> None:
         "✅ <b>Paid KES 1,500</b> to Mama Njeri&#39;s &lt;Shop&gt; · <code>UKN4ABCDE7</code>"
         " · 23 Nov 2026 21:06. Asante!"
     )
-    assert actions(Status.PAID) == [f"copy {RECEIPT}"]
+    assert actions(Status.PAID) == [f"copy {RECEIPT}", "paper"]
 
 
 def test_a_paid_message_in_a_group_shows_masks_only() -> None:
@@ -232,7 +232,7 @@ def test_a_receipt_that_is_not_known_yet_is_promised() -> None:
 
     assert "✅" in text
     assert "code to follow" in text
-    assert actions(Status.PAID, receipt=None) == []
+    assert actions(Status.PAID, receipt=None) == ["paper"]
 
 
 def test_another_amount_says_what_arrived_and_the_difference() -> None:
@@ -397,7 +397,7 @@ def test_a_late_last_word_is_short_and_carries_its_code() -> None:
 
     assert "did go through after all" in card.text
     assert RECEIPT in card.text
-    assert pressed(card) == [f"copy {RECEIPT}"]
+    assert pressed(card) == [f"copy {RECEIPT}", "paper"]
 
 
 def test_a_late_no_names_the_reason_in_private_only() -> None:
@@ -482,6 +482,7 @@ def test_every_refusal_has_words(reason: RefusalReason, language: str) -> None:
 
     assert parse_html(text).text
     timeless = reason in (RefusalReason.DECIDED, RefusalReason.AMOUNT, RefusalReason.STALE)
+    timeless |= reason.startswith("invoice-")
     assert ("21:08" in text) is not timeless
 
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -17,24 +17,34 @@ import pytest
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.chat.health import change_text
 from bot.core.ask import Asking, AskSettings
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.drives import Drives
 from bot.core.giving import guard_gift
 from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_acts import Acts
+from bot.core.invoice_news import InvoiceNews
+from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
+from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
 from bot.core.privacy import Privacy, PrivacySettings
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.reminders import Reminders
 from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 from bot.playground.botapi import TOKEN, BotApi
 from bot.playground.chats import Chat, Message
@@ -51,6 +61,7 @@ from tests.desk import a_desk
 from tests.stores import TestClock
 
 OPERATOR = 900
+MAMA_NJERI = Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False)
 LIMITS = LimitSettings()
 
 
@@ -95,6 +106,37 @@ class FailingBooks(Books):
             self.failures -= 1
             raise self.trouble
         return await super().latest(person_id=person_id, chat_id=chat_id, limit=limit)
+
+
+def invoicing(
+    store: Store, clock: TestClock, asking: Asking, wake: Callable[[], None]
+) -> dict[str, Any]:
+    """The services of invoices."""
+    collectors = {"": MAMA_NJERI}
+    acts = Acts(store=store, clock=clock, wake=wake)
+    merchants = Merchants(
+        store=store,
+        clock=clock,
+        operators=frozenset({OPERATOR}),
+        collectors=collectors,
+        wake=wake,
+    )
+    return {
+        "merchants": merchants,
+        "invoices": Invoices(
+            store=store, clock=clock, asking=asking, collectors=collectors, wake=wake
+        ),
+        "billing": Billing(
+            store=store, clock=clock, ids=Ids(os.urandom), merchants=merchants, acts=acts
+        ),
+        "cash_book": CashBook(acts=acts),
+        "ledgers": Ledgers(store=store, clock=clock, operators=frozenset({OPERATOR})),
+        "reminders": Reminders(store=store, clock=clock, wake=wake),
+        "statements": Statements(store=store),
+        "receipts": Receipts(
+            store=store, collectors=collectors, public_url="https://pay.example.org"
+        ),
+    }
 
 
 class Office:
@@ -145,9 +187,10 @@ class Office:
             ),
             start=sending.start,
             wake=wake,
-            guards={IntentKind.GIFT: guard_gift},
+            guards={IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment},
         )
         drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
+        looks = {"d": drives.look, "i": InvoiceNews(clock=clock).look}
         return Core(
             asking=asking,
             sending=sending,
@@ -179,21 +222,25 @@ class Office:
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
             record=a_desk(store, clock, wake=wake),
             privacy=Privacy(store=store, clock=clock, settings=PrivacySettings(), wake=wake),
-            health=Health(
-                store=store,
-                clock=clock,
-                machine=PlentyOfRoom(),
-                operators=[OPERATOR],
-                limits=LIMITS,
-                say=partial(change_text, Texts.load()),
-                timer_s=map(float, itertools.count()).__next__,
-                wake=wake,
-            ),
-            touched=TouchedSubjects(store=store, clock=clock, looks={"d": drives.look}, wake=wake),
+            health=self._health(store, wake),
             drives=drives,
-            collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
+            touched=TouchedSubjects(store=store, clock=clock, looks=looks, wake=wake),
+            **invoicing(store, clock, asking, wake),
+            collector=MAMA_NJERI,
             clock=clock,
             operators=self.operators,
+        )
+
+    def _health(self, store: Store, wake: Callable[[], None]) -> Health:
+        return Health(
+            store=store,
+            clock=self.clock,
+            machine=PlentyOfRoom(),
+            operators=[OPERATOR],
+            limits=LIMITS,
+            say=partial(change_text, Texts.load()),
+            timer_s=map(float, itertools.count()).__next__,
+            wake=wake,
         )
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:

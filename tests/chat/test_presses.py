@@ -13,7 +13,13 @@ from bot.chat.drive_routes import DRIVE_BUTTONS
 from bot.chat.keyboards import Action
 from bot.chat.person import LANGUAGE_BUTTONS
 from bot.chat.review import Act
-from bot.chat.routes import BUTTON_RULES, PAYMENT_BUTTONS, PERSON_BUTTONS, REVIEW_BUTTONS
+from bot.chat.routes import (
+    BUTTON_RULES,
+    DEED_BUTTONS,
+    PAYMENT_BUTTONS,
+    PERSON_BUTTONS,
+    REVIEW_BUTTONS,
+)
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
@@ -82,6 +88,12 @@ def test_every_button_has_its_rule() -> None:
     ours = {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *REVIEW_BUTTONS, *DRIVE_BUTTONS}
     assert set(BUTTON_RULES) == {*ours, *(act.value for act in BooksAct)}
     assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {"again", "unseen"}
+    assert set(BUTTON_RULES) == {*PAYMENT_BUTTONS, *PERSON_BUTTONS, *DEED_BUTTONS}
+    assert {name for name, rule in BUTTON_RULES.items() if rule.once} == {
+        "again",
+        "unseen",
+        "inv-excess",
+    }
 
 
 @pytest.mark.parametrize(

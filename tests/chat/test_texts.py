@@ -32,11 +32,16 @@ HOSTILE = "<b>&\"'</i>{amount}\u202e\u200b\n<script>"
 SAME_IN_ALL_LANGUAGES = {
     *("payment.facts", "kind.paybill", "kind.till", "note", "paper.method.mpesa"),
     *("drive.line", "drive.line.hidden", "drive.trail.line"),
+    *("appoint.line", "invoice.head", "invoice.item", "invoice.items", "list.line"),
 }
 LINES_MAX = 10
 
 # What `Pen.say` fills in by itself.
 PEN_VALUES = {"account", "amount", "collector", "pay", "phone"}
+# What `Quill.say` fills in by itself.
+QUILL_VALUES = {
+    *("label", "customer", "merchant", "total", "paid", "left", "excess", "due", "days"),
+}
 KEY_TAKERS = {"say", "Failure", "Unclear"}
 
 
@@ -113,7 +118,8 @@ def test_every_reason_fits_into_an_alert(key: str, language: str) -> None:
 def test_labels_of_buttons_are_short(language: str) -> None:
     for key in KEYS:
         if key.startswith("button."):
-            assert len(plain(TEXTS.say(language, key, kind="Paybill"))) <= 24, key
+            said = plain(TEXTS.say(language, key, kind="Paybill", amount="KES 2,500"))
+            assert len(said) <= 24, key
 
 
 def test_an_unknown_language_is_answered_in_english() -> None:
@@ -231,6 +237,8 @@ def test_every_sentence_is_given_what_its_blanks_ask_for() -> None:
         given = {each.arg for each in call.keywords}
         if receiver(call) == "pen" or path.name == "pens.py":
             given |= PEN_VALUES
+        if receiver(call) == "quill" or path.name == "invoice_cards.py":
+            given |= QUILL_VALUES
         for key in filter(wanted.fullmatch, KEYS):
             if short := blanks(template("en", key)) - given:
                 lacking.add(f"{path.relative_to(BOT)}:{call.lineno} {key} {sorted(short)}")

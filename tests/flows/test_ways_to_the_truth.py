@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.portal import BadStatement
 from bot.core.record_desk import Known
 from bot.core.rulings import Ruling
-from bot.core.statements import BadStatement
 from mpesa.simulator import CallbackFault, Endpoint, Fault, ReplyFault
 from storage.records import OpenKind, RowState, Status, Word
 from tests.flows.shop import FAST, Shop, open_shop

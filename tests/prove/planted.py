@@ -86,8 +86,8 @@ _SETTLE = (
         "a yes beside a no is written off",
         "I2",
         "bot/core/settle.py",
-        "return (Status.REVIEW if of(*NEGATIVES) else Status.CONFIRMING), positives",
-        "return (Status.DECLINED if of(*NEGATIVES) else Status.CONFIRMING), positives",
+        "return (Status.REVIEW if in_doubt else Status.CONFIRMING), positives",
+        "return (Status.DECLINED if in_doubt else Status.CONFIRMING), positives",
     ),
     _bug(
         "what nobody could say is called failed",
@@ -100,8 +100,8 @@ _SETTLE = (
         "the credit that was listed first counts",
         "I6",
         "bot/core/settle.py",
-        "best = min(credits, key=lambda each: (CREDIT_RANK.index(each.kind), *_age(each)))",
-        "best = credits[0]",
+        "key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),",
+        "key=lambda each: 0,",
     ),
     _bug(
         "an untrusted body says no",
@@ -224,8 +224,8 @@ _PUSH = (
         "a failing server's answer is a refusal",
         "I2",
         "mpesa/wire.py",
-        "if _DECLINED.fullmatch(written) and reply.status < 500:",
-        "if reply.status >= 500 or _DECLINED.fullmatch(written):",
+        "if _DECLINED.fullmatch(written) and reply.status < 500:\n        raise Refused(\n",
+        "if reply.status >= 500 or _DECLINED.fullmatch(written):\n        raise Refused(\n",
     ),
     _bug(
         "the same words twice are two payments",
@@ -428,8 +428,8 @@ _KEPT = (
         "a receipt that was taken in this very commit is free",
         "I4",
         "storage/units.py",
-        "self._receipt_holders[receipt] = unit.payment_id",
-        "self._receipt_holders.pop(receipt, None)",
+        "self._receipt_holders[receipt] = unit.payment_id\n            case.claims",
+        "self._receipt_holders.pop(receipt, None)\n            case.claims",
     ),
     _bug(
         "evidence that moves nothing is not settled",

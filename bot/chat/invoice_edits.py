@@ -1,0 +1,186 @@
+"""Invoice edits: answers to what was asked about an invoice, typed or pressed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from bot.chat.context import DeedPress, Toast, Turn
+from bot.chat.invoices import refused, say_unclear, today_of
+from bot.chat.parse import Unclear, cents_at, visible_words
+from bot.chat.parse_due import read_day
+from bot.chat.parse_invoice import AMOUNT_KES_MAX, item_words
+from bot.core.invoice_acts import Done, No
+from bot.texts import clean, plain
+from storage.records import Bill, BillItem, Closing, Draft, Etims, VatMode
+
+__all__ = ["cash_all", "choose_due", "choose_vat", "typed"]
+
+NOTE_CHARS_MAX = 300
+NAME_CHARS_MAX = 64
+ETIMS_CHARS_MAX = 64
+ITEMS_MAX = 50
+TAKE_OUT = ("-", "–", "—", "remove", "ondoa")
+VAT = re.compile(
+    r"(?P<rate>\d{1,2}(?:\.\d{1,2})?)\s*%?\s*(?P<how>incl\w*|ndani|excl\w*|on top|plus|juu)?",
+    re.IGNORECASE,
+)
+INSIDE = ("incl", "ndani")
+
+Change = Callable[[Bill], Bill]
+
+
+async def typed(turn: Turn, draft: Draft) -> None:
+    """The answer to a question about an invoice."""
+    asked: dict[str, str] = json.loads(draft.data)
+    invoice_id, what = asked["invoice"], asked["what"]
+    match what:
+        case "cash":
+            await _cash(turn, draft, invoice_id)
+        case "etims":
+            number, _, qr_text = turn.words.strip().partition("\n")
+            etims = Etims(
+                number=clean(number, limit=ETIMS_CHARS_MAX), qr_text=qr_text.strip() or None
+            )
+            await _unless_refused(
+                turn,
+                await turn.core.billing.note_etims(
+                    invoice_id, etims=etims, by=turn.person.id, closing=_changed(turn)
+                ),
+            )
+        case _:
+            change = _change(turn, what, asked.get("place", ""))
+            if isinstance(change, Unclear):
+                await say_unclear(turn, change)
+                return
+            await _unless_refused(
+                turn,
+                await turn.core.billing.revise(
+                    invoice_id, change, by=turn.person.id, closing=_changed(turn)
+                ),
+            )
+
+
+async def choose_due(press: DeedPress) -> Toast:
+    """A day was pressed."""
+    due_on = date.fromordinal(int(press.deed.argument))
+    return await _revise(press, lambda bill: replace(bill, due_on=due_on))
+
+
+async def choose_vat(press: DeedPress) -> Toast:
+    """A way of taxing was pressed."""
+    mode, _, rate = press.deed.argument.partition(":")
+    return await _revise(press, lambda bill: replace(bill, vat=VatMode(mode), vat_bp=int(rate)))
+
+
+async def cash_all(press: DeedPress) -> Toast:
+    """All that is left came in cash."""
+    turn = press.turn
+    answer = await turn.core.cash_book.cash(
+        press.deed.subject,
+        cents=int(press.deed.argument),
+        by=turn.person.id,
+        why="",
+        key=f"cash:{turn.chat_id}:{press.button}",
+        closing=_changed(turn),
+    )
+    await _unless_refused(turn, answer)
+    return Toast()
+
+
+async def _revise(press: DeedPress, change: Change) -> Toast:
+    turn = press.turn
+    answer = await turn.core.billing.revise(
+        press.deed.subject, change, by=turn.person.id, closing=_changed(turn)
+    )
+    await _unless_refused(turn, answer)
+    return Toast()
+
+
+async def _cash(turn: Turn, draft: Draft, invoice_id: str) -> None:
+    words = visible_words(turn.words)
+    found = cents_at(words, 0, most_kes=AMOUNT_KES_MAX) if words else None
+    if found is None:
+        await say_unclear(turn, Unclear("unclear.cash", {"text": turn.words}))
+        return
+    cents, end = found
+    if isinstance(cents, Unclear):
+        await say_unclear(turn, cents)
+        return
+    answer = await turn.core.cash_book.cash(
+        invoice_id,
+        cents=cents,
+        by=turn.person.id,
+        why=clean(" ".join(words[end:]), limit=NOTE_CHARS_MAX),
+        key=f"cash:{turn.chat_id}:{turn.message_id}",
+        closing=_changed(turn),
+    )
+    await _unless_refused(turn, answer)
+
+
+def _changed(turn: Turn) -> Closing:
+    """Committed with the change itself: a crash leaves both, or the question and the words."""
+    return turn.answered(turn.reply(turn.say("invoice.changed")))
+
+
+async def _unless_refused(turn: Turn, answer: Done | No) -> None:
+    if isinstance(answer, No):
+        await turn.core.post.say(turn.answered(turn.reply(refused(turn, answer))))
+
+
+def _change(turn: Turn, what: str, place: str) -> Change | Unclear:
+    """What these words change about the bill."""
+    text = turn.words.strip()
+    match what:
+        case "item":
+            return _item(text, place)
+        case "due":
+            day = read_day(text, today=today_of(turn))
+            return day if isinstance(day, Unclear) else lambda bill: replace(bill, due_on=day)
+        case "customer":
+            name = clean(text, limit=NAME_CHARS_MAX)
+            username = name[1:] if name.startswith("@") and " " not in name else None
+            return lambda bill: replace(bill, customer=username or name, username=username)
+        case "note":
+            note = "" if text in TAKE_OUT else clean(text, limit=NOTE_CHARS_MAX)
+            return lambda bill: replace(bill, note=note)
+        case _:
+            return _vat(text)
+
+
+def _item(text: str, place: str) -> Change | Unclear:
+    if place and text.lower() in TAKE_OUT:
+        return lambda bill: replace(bill, items=_without(bill.items, int(place)))
+    words = item_words(text)
+    if isinstance(words, Unclear):
+        return words
+    item = BillItem(
+        what=words.what, quantity_milli=words.quantity_milli, price_cents=words.price_cents
+    )
+    if not place:
+        return lambda bill: replace(bill, items=(*bill.items, item)[:ITEMS_MAX])
+    return lambda bill: replace(bill, items=_in_place(bill.items, int(place), item))
+
+
+def _without(items: tuple[BillItem, ...], place: int) -> tuple[BillItem, ...]:
+    return (*items[:place], *items[place + 1 :])
+
+
+def _in_place(items: tuple[BillItem, ...], place: int, item: BillItem) -> tuple[BillItem, ...]:
+    return (*items[:place], item, *items[place + 1 :])
+
+
+def _vat(text: str) -> Change | Unclear:
+    if text.lower() in ("0", "no", "none", "hakuna", "bila"):
+        return lambda bill: replace(bill, vat=VatMode.NONE, vat_bp=0)
+    found = VAT.fullmatch(text)
+    if found is None:
+        return Unclear("unclear.vat", {"text": plain(text)})
+    rate_bp = int(Decimal(found["rate"]) * 100)
+    how = (found["how"] or "incl").lower()
+    mode = VatMode.INCLUSIVE if how.startswith(INSIDE) else VatMode.EXCLUSIVE
+    return lambda bill: replace(bill, vat=mode, vat_bp=rate_bp)

@@ -1,0 +1,80 @@
+"""Ledger words: lists of invoices, days and debts as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from bot.core.ledgers import Ageing, Day, Listed
+from bot.texts import Texts, money
+
+__all__ = ["ageing_text", "day_text", "list_text"]
+
+
+def day_text(day: Day, texts: Texts, language: str, *, today: date) -> str:
+    """What a day brought and what is still owed."""
+    takings = day.takings
+    lines = [
+        texts.say(
+            language,
+            "day.head",
+            day=texts.day(language, day.day, today=today),
+            sum=money(takings.mpesa_cents + takings.cash_cents),
+        ),
+        texts.say(
+            language,
+            "day.counts",
+            paid=takings.paid,
+            failed=takings.failed,
+            undecided=takings.undecided,
+        ),
+    ]
+    if takings.cash_cents:
+        lines.append(texts.say(language, "day.cash", cash=money(takings.cash_cents)))
+    if day.open_count:
+        lines.append(
+            texts.say(
+                language,
+                "day.open",
+                count=day.open_count,
+                sum=money(day.open_cents),
+                late=day.overdue_count,
+            )
+        )
+    return "\n".join([*lines, *ageing_text(day.ageing, texts, language)])
+
+
+def ageing_text(ageing: Sequence[Ageing], texts: Texts, language: str) -> list[str]:
+    """What is late, a line for each step; nothing where nothing is late."""
+    late = [each for each in ageing if each.label != "0"]
+    return [
+        texts.say(
+            language,
+            "day.ageing",
+            days=each.label,
+            count=each.count,
+            sum=money(each.left_cents),
+        )
+        for each in late
+    ]
+
+
+def list_text(found: Sequence[Listed], texts: Texts, language: str, *, today: date) -> list[str]:
+    """A line for each invoice."""
+    lines = []
+    for each in found:
+        invoice = each.invoice
+        late = (today - invoice.due_on).days
+        key = "list.late" if each.left_cents and late > 0 else "list.line"
+        lines.append(
+            texts.say(
+                language,
+                key,
+                label=invoice.label,
+                customer=invoice.bill.customer,
+                left=money(each.left_cents or invoice.total_cents),
+                due=texts.day(language, invoice.due_on, today=today),
+                days=late,
+            )
+        )
+    return lines

@@ -1,0 +1,95 @@
+"""Ledgers: a merchant's invoices as lists and sums: open, overdue, paid; today; what is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from bot.core.eat import at_eat, day_of
+from bot.core.ports import Clock
+from storage.engine import Store
+from storage.invoice_lists import Ageing, Listed, Takings, Which
+
+__all__ = ["Ageing", "Day", "InvoicePart", "Ledgers", "Listed", "Takings", "Which"]
+
+PAGE = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePart:
+    """One page of a list."""
+
+    found: tuple[Listed, ...]
+    older: int | None  # the number that the next page is below; None: it ends here
+    newer: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What a day brought, and what is still owed at its end."""
+
+    day: date
+    takings: Takings
+    open_count: int
+    open_cents: int
+    overdue_count: int
+    ageing: tuple[Ageing, ...]
+
+
+class Ledgers:
+    """Reads a merchant's books; every look names the merchant."""
+
+    def __init__(self, *, store: Store, clock: Clock, operators: Collection[int]) -> None:
+        self._store = store
+        self._clock = clock
+        self._operators = operators
+
+    async def page(
+        self, merchant_id: int, which: Which, *, below: int | None = None, above: int | None = None
+    ) -> InvoicePart:
+        """Six invoices of a list, the newest first."""
+        today = day_of(self._clock.now())
+        async with self._store.read() as tx:
+            found = await tx.invoice_lists.page(
+                merchant_id, which, today=today, limit=PAGE + 1, below=below, above=above
+            )
+        more = len(found) > PAGE
+        shown = (found[-PAGE:] if above is not None else found[:PAGE]) if more else found
+        has_older = above is not None or more
+        has_newer = below is not None or (above is not None and more)
+        return InvoicePart(
+            found=tuple(shown),
+            older=shown[-1].invoice.number if shown and has_older else None,
+            newer=shown[0].invoice.number if shown and has_newer else None,
+        )
+
+    async def search(self, merchant_id: int, words: str) -> tuple[Listed, ...]:
+        """The newest six that hold the words."""
+        async with self._store.read() as tx:
+            return tuple(await tx.invoice_lists.search(merchant_id, words, limit=PAGE))
+
+    async def owed(self, merchant_id: int) -> tuple[int, int]:
+        """How many invoices are open, and how many cents are left to come for them."""
+        async with self._store.read() as tx:
+            return await tx.invoice_lists.owed(merchant_id)
+
+    async def day(self, merchant_id: int, *, day: date | None = None) -> Day:
+        """A day, today if none is named; an operator's holds what was paid without an invoice."""
+        shown = day or day_of(self._clock.now())
+        since, until = at_eat(shown), at_eat(shown + timedelta(days=1))
+        async with self._store.read() as tx:
+            lists = tx.invoice_lists
+            takings = await lists.takings(
+                merchant_id, since=since, until=until, direct=merchant_id in self._operators
+            )
+            ageing = await lists.ageing(merchant_id, today=shown)
+            count, left = await lists.owed(merchant_id)
+        return Day(
+            day=shown,
+            takings=takings,
+            open_count=count,
+            open_cents=left,
+            overdue_count=sum(each.count for each in ageing if each.label != "0"),
+            ageing=tuple(ageing),
+        )

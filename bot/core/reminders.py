@@ -1,0 +1,169 @@
+"""
+Reminders: a polite word to a customer when the merchant wants it, and to a merchant what is late.
+
+What is due stands in the database, so a process that stops in between forgets nothing and says
+nothing twice. At most three reminders for an invoice, between 08:00 and 20:00 in Nairobi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.core.bills import Standing
+from bot.core.eat import at_eat, day_of, polite
+from bot.core.invoice_news import news
+from bot.core.invoices import InvoiceView, view_of
+from bot.core.people import close
+from bot.core.ports import Clock
+from storage.engine import Store
+from storage.records import Closing, InvoiceEntry, InvoiceEntryKind, NewNotice, NoticeKind
+from storage.tx import Tx
+
+__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders"]
+
+REMINDERS_MAX = 3
+SUMMARY_HOUR = 20
+AT_ONCE = 100
+SNOOZE_DAYS = 3
+PAYABLE = (Standing.OPEN, Standing.PART_PAID)
+
+
+class Reminded(StrEnum):
+    """What came of the wish to remind."""
+
+    SENT = "sent"  # at once, or as soon as it is polite
+    PLANNED = "planned"
+    ENOUGH = "enough"  # three were sent or are planned
+    NOBODY = "nobody"  # nobody opened it yet: there is no chat to write to
+    PAID = "paid"  # or closed: there is nothing to remind of
+    NOT_YOURS = "not-yours"
+
+
+class Remind(StrEnum):
+    """What a merchant wants."""
+
+    NOW = "now"
+    PLAN = "plan"  # three: the day before it is due, that day, and three days after
+    STOP = "stop"  # those that are planned are dropped
+    SNOOZE = "snooze"  # ask me again in three days
+
+
+class Reminders:
+    """Plans reminders and sends those that are due; sums the day up in the evening."""
+
+    def __init__(self, *, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+
+    async def remind(
+        self, invoice_id: str, wanted: Remind, *, by: int, closing: Closing
+    ) -> Reminded:
+        """Do what the merchant wants, and end the update, in one commit."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> Reminded:
+            await close(tx, closing, self._clock)
+            invoice = await tx.invoices.lock(invoice_id)
+            if invoice is None or invoice.merchant_id != by:
+                return Reminded.NOT_YOURS
+            if wanted is Remind.STOP:
+                await tx.reminders.drop(invoice_id)
+                return Reminded.PLANNED
+            view = await view_of(tx, invoice)
+            if view.standing not in PAYABLE:
+                return Reminded.PAID
+            if wanted is Remind.SNOOZE:
+                day = day_of(now) + timedelta(days=SNOOZE_DAYS)
+                await tx.invoices.change(invoice_id, ask_at=at_eat(day, hour=9))
+                return Reminded.PLANNED
+            if invoice.customer_id is None or invoice.customer_id == by:
+                return Reminded.NOBODY
+            times = [now] if wanted is Remind.NOW else _plan(view, now)
+            added = [
+                await tx.reminders.add(invoice_id, due_at=polite(at), most=REMINDERS_MAX)
+                for at in times
+            ]
+            if not any(added):
+                return Reminded.ENOUGH
+            return Reminded.SENT if wanted is Remind.NOW else Reminded.PLANNED
+
+        answer = await self._store.write(run)
+        await self.run_due()
+        return answer
+
+    async def run_due(self) -> None:
+        """Owe the reminders whose time has come, what merchants are to be asked, and the day."""
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            waiting = await tx.reminders.any_due(now=now) or await tx.merchants.any_due(now=now)
+        if not waiting:
+            return
+
+        async def run(tx: Tx) -> None:
+            await self._remind(tx, now)
+            await self._ask(tx, now)
+            await self._summarise(tx, now)
+
+        await self._store.write(run)
+        self._wake()
+
+    async def _remind(self, tx: Tx, now: datetime) -> None:
+        for reminder in await tx.reminders.due(now=now, limit=AT_ONCE):
+            if polite(now) != now:
+                await tx.reminders.put_off(reminder.id, due_at=polite(now))
+                continue
+            await tx.reminders.sent(reminder.id, at=now)
+            invoice = await tx.invoices.get(reminder.invoice_id)
+            if invoice is None or invoice.customer_id is None:
+                continue
+            if (await view_of(tx, invoice)).standing not in PAYABLE:
+                continue
+            topic = f"remind:{reminder.number}"
+            await tx.notices.owe([news(invoice, topic, chat_id=invoice.customer_id)], now=now)
+            await tx.invoices.enter(
+                InvoiceEntry(
+                    invoice_id=invoice.id,
+                    kind=InvoiceEntryKind.REMINDED,
+                    by=invoice.merchant_id,
+                    at=now,
+                    key=f"reminded:{invoice.id}:{reminder.number}",
+                )
+            )
+
+    async def _ask(self, tx: Tx, now: datetime) -> None:
+        """Ask merchants about what is late: once, and again where they said later."""
+        for invoice in await tx.invoices.to_ask_about(now=now, limit=AT_ONCE):
+            await tx.invoices.change(invoice.id, ask_at=None)
+            view = await view_of(tx, invoice)
+            late = view.standing in PAYABLE and invoice.due_on < day_of(now)
+            if late and view.merchant.revoked_at is None:
+                topic = f"late:{day_of(now).toordinal()}"
+                await tx.notices.owe([news(invoice, topic, chat_id=invoice.merchant_id)], now=now)
+
+    async def _summarise(self, tx: Tx, now: datetime) -> None:
+        for merchant in await tx.merchants.to_summarise(now=now, limit=AT_ONCE):
+            today = day_of(now)
+            evening = at_eat(today, hour=SUMMARY_HOUR)
+            if merchant.summary_at is not None:
+                day = day_of(merchant.summary_at)
+                summary = NewNotice(
+                    key=f"m:{merchant.id}:day:{day.toordinal()}",
+                    kind=NoticeKind.NEWS,
+                    chat_id=merchant.id,
+                    subject=f"m:{merchant.id}",
+                    topic=f"day:{day.toordinal()}",
+                )
+                await tx.notices.owe([summary], now=now)
+            following = evening if evening > now else evening + timedelta(days=1)
+            await tx.merchants.change(merchant.id, summary_at=following)
+
+
+def _plan(view: InvoiceView, now: datetime) -> list[datetime]:
+    """The day before it is due, that day, and three days after: those that are still to come."""
+    due_on = view.invoice.due_on
+    days = [due_on - timedelta(days=1), due_on, due_on + timedelta(days=3)]
+    times = [at_eat(day, hour=9) for day in days]
+    return [at for at in times if at > now] or [now]

@@ -1,0 +1,237 @@
+"""Lists and sums over many invoices, always of one merchant; everything is read, nothing stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.invoice_tables import invoice_entries, invoices
+from storage.invoices import REVERSED, SUBJECT, WITH_BILL, paid_cents, read_invoice
+from storage.records import Decided, Invoice, InvoiceEntryKind, Status
+from storage.schema import payments
+
+__all__ = ["Ageing", "InvoiceLists", "Listed", "Takings", "Which"]
+
+SCAN_BATCH = 200
+SCAN_MAX = 5000
+
+# Last days of the steps by which a debt ages; the last step has no end.
+STEPS = (0, 30, 60, 90)
+
+
+class Which(StrEnum):
+    """Which invoices are listed."""
+
+    OPEN = "open"
+    OVERDUE = "overdue"
+    PAID = "paid"
+    CLOSED = "closed"  # void or written off
+    DRAFTS = "drafts"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An invoice in a list, with what came for it."""
+
+    invoice: Invoice
+    paid_cents: int
+
+    @property
+    def left_cents(self) -> int:
+        return max(0, self.invoice.total_cents - self.paid_cents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ageing:
+    """What is owed, by how long it has been due."""
+
+    label: str  # "0", "1-30", "31-60", "61-90", "90+": days
+    count: int
+    left_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takings:
+    """What a stretch of time brought."""
+
+    mpesa_cents: int
+    cash_cents: int
+    paid: int  # payments
+    failed: int
+    undecided: int
+
+
+def _left() -> ColumnElement[int]:
+    return invoices.c.total_cents - paid_cents()
+
+
+class InvoiceLists:
+    """Lists of a merchant's invoices, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self._connection = connection
+        self._crypt = crypt
+
+    async def page(
+        self,
+        merchant_id: int,
+        which: Which,
+        *,
+        today: date,
+        limit: int,
+        below: int | None = None,
+        above: int | None = None,
+    ) -> list[Listed]:
+        """Newest first; those with a number below, or above, the one that stood at the edge."""
+        query = _listed(merchant_id).where(*_conditions(which, today))
+        if below is not None:
+            query = query.where(invoices.c.number < below)
+        if above is not None:
+            query = query.where(invoices.c.number > above)
+        order = invoices.c.number.asc() if above is not None else invoices.c.number.desc()
+        found = await self._many(query.order_by(order, invoices.c.id.desc()).limit(limit))
+        return found[::-1] if above is not None else found
+
+    async def search(self, merchant_id: int, words: str, *, limit: int) -> list[Listed]:
+        """
+        Those whose number, customer, items or note hold the words, newest first.
+
+        What is written on a bill is sealed, so the newest 5,000 are opened and looked through.
+        """
+        wanted = words.casefold().split()
+        found: list[Listed] = []
+        below: tuple[datetime, str] | None = None
+        for _ in range(SCAN_MAX // SCAN_BATCH):
+            query = _listed(merchant_id).order_by(
+                invoices.c.created_at.desc(), invoices.c.id.desc()
+            )
+            if below is not None:
+                at, invoice_id = below
+                query = query.where(
+                    or_(
+                        invoices.c.created_at < at,
+                        and_(invoices.c.created_at == at, invoices.c.id < invoice_id),
+                    )
+                )
+            batch = await self._many(query.limit(SCAN_BATCH))
+            found += [each for each in batch if _holds(each.invoice, wanted)]
+            if len(batch) < SCAN_BATCH or len(found) >= limit:
+                break
+            below = batch[-1].invoice.created_at, batch[-1].invoice.id
+        return found[:limit]
+
+    async def owed(self, merchant_id: int) -> tuple[int, int]:
+        """How many are open, and how much is left to come for them, in cents."""
+        rows = _open(merchant_id).subquery()
+        query = select(func.count(), func.coalesce(func.sum(rows.c.left), 0))
+        count, left = (await self._connection.execute(query.select_from(rows))).one()
+        return int(count), int(left)
+
+    async def ageing(self, merchant_id: int, *, today: date) -> list[Ageing]:
+        """What is owed: not due yet, and by how many days it is late."""
+        rows = _open(merchant_id).subquery()
+        late = today.toordinal() - rows.c.due_on
+        step = case(*((late <= end, number) for number, end in enumerate(STEPS)), else_=len(STEPS))
+        query = (
+            select(step.label("step"), func.count(), func.sum(rows.c.left))
+            .select_from(rows)
+            .group_by(step)
+        )
+        found = {row[0]: row for row in await self._connection.execute(query)}
+        labels = ("0", "1-30", "31-60", "61-90", "90+")
+        return [
+            Ageing(label=label, count=int(found[at][1]), left_cents=int(found[at][2]))
+            for at, label in enumerate(labels)
+            if at in found
+        ]
+
+    async def takings(
+        self, merchant_id: int, *, since: datetime, until: datetime, direct: bool
+    ) -> Takings:
+        """
+        What came from *since* up to *until*, net of reversals.
+
+        With *direct* also what was paid for nothing in particular: it is the operators' own.
+        """
+        at = func.coalesce(payments.c.paid_at, payments.c.decided_at, payments.c.created_at)
+        theirs = payments.c.subject.in_(
+            select(SUBJECT).where(invoices.c.merchant_id == merchant_id)
+        )
+        whose = or_(theirs, payments.c.subject.is_(None)) if direct else theirs
+        paid = payments.c.status == Status.PAID
+        credited = case((and_(paid, ~REVERSED), payments.c.credited_cents), else_=0)
+        failed = payments.c.status.in_((Status.DECLINED, Status.REFUSED, Status.VOID))
+        query = select(
+            func.coalesce(func.sum(credited), 0),
+            func.coalesce(func.sum(case((and_(paid, ~REVERSED), 1), else_=0)), 0),
+            func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((or_(paid, failed), 0), else_=1)), 0),
+        ).where(whose, at >= since, at < until)
+        mpesa, count, failures, undecided = (await self._connection.execute(query)).one()
+        cash = (
+            select(func.coalesce(func.sum(invoice_entries.c.cents), 0))
+            .join(invoices, invoices.c.id == invoice_entries.c.invoice_id)
+            .where(
+                invoices.c.merchant_id == merchant_id,
+                invoice_entries.c.kind.in_(
+                    [InvoiceEntryKind.CASH.value, InvoiceEntryKind.CASH_UNDONE.value]
+                ),
+                invoice_entries.c.at >= since,
+                invoice_entries.c.at < until,
+            )
+        )
+        return Takings(
+            mpesa_cents=int(mpesa),
+            cash_cents=int((await self._connection.execute(cash)).scalar_one()),
+            paid=int(count),
+            failed=int(failures),
+            undecided=int(undecided),
+        )
+
+    async def _many(self, query: Select[Any]) -> list[Listed]:
+        rows = (await self._connection.execute(query)).mappings()
+        return [Listed(read_invoice(row, self._crypt), int(row["came"])) for row in rows]
+
+
+def _listed(merchant_id: int) -> Select[Any]:
+    return WITH_BILL.add_columns(paid_cents().label("came")).where(
+        invoices.c.merchant_id == merchant_id
+    )
+
+
+def _open(merchant_id: int) -> Select[Any]:
+    return select(invoices.c.due_on, _left().label("left")).where(
+        invoices.c.merchant_id == merchant_id,
+        invoices.c.decided == Decided.ISSUED.value,
+        _left() > 0,
+    )
+
+
+def _conditions(which: Which, today: date) -> Sequence[ColumnElement[bool]]:
+    issued = invoices.c.decided == Decided.ISSUED.value
+    match which:
+        case Which.OPEN:
+            return (issued, _left() > 0)
+        case Which.OVERDUE:
+            return (issued, invoices.c.due_on < today.toordinal(), _left() > 0)
+        case Which.PAID:
+            return (issued, _left() <= 0)
+        case Which.CLOSED:
+            closed = (Decided.VOID.value, Decided.WRITTEN_OFF.value)
+            return (invoices.c.decided.in_(closed),)
+        case Which.DRAFTS:
+            return (invoices.c.decided == Decided.DRAFT.value,)
+
+
+def _holds(invoice: Invoice, wanted: Sequence[str]) -> bool:
+    bill = invoice.bill
+    words = [invoice.label, str(invoice.number), bill.customer, bill.username or "", bill.note]
+    text = " ".join([*words, *(each.what for each in bill.items)]).casefold()
+    return all(each in text for each in wanted)

@@ -1,0 +1,88 @@
+"""Reminders: which customers are to be written to about which invoice, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.invoice_tables import TO_REMIND, invoices, reminders
+from storage.records import Decided, Reminder
+
+__all__ = ["Reminders"]
+
+
+class Reminders:
+    """Reminders, inside one open transaction that has the invoice locked where it adds one."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, invoice_id: str, *, due_at: datetime, most: int) -> bool:
+        """Plan one more; False where there are *most* already, or one at that very time."""
+        query = select(func.count(), func.coalesce(func.max(reminders.c.number), 0)).where(
+            reminders.c.invoice_id == invoice_id
+        )
+        count, last = (await self._connection.execute(query)).one()
+        same = select(reminders.c.id).where(
+            reminders.c.invoice_id == invoice_id, reminders.c.due_at == due_at
+        )
+        if count >= most or (await self._connection.execute(same)).first() is not None:
+            return False
+        await self._connection.execute(
+            insert(reminders).values(invoice_id=invoice_id, number=last + 1, due_at=due_at)
+        )
+        return True
+
+    async def drop(self, invoice_id: str) -> int:
+        """Those that were not sent yet are not sent."""
+        gone = await self._connection.execute(
+            delete(reminders).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
+        )
+        return gone.rowcount
+
+    async def planned(self, invoice_id: str) -> int:
+        query = select(func.count()).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
+        return (await self._connection.execute(query)).scalar_one()
+
+    async def any_due(self, *, now: datetime) -> bool:
+        """Whether a reminder is due, or a merchant is to be asked about an invoice."""
+        query = select(reminders.c.id).where(reminders.c.due_at <= now, TO_REMIND).limit(1)
+        if (await self._connection.execute(query)).first() is not None:
+            return True
+        other = (
+            select(invoices.c.id)
+            .where(invoices.c.ask_at <= now, invoices.c.decided == Decided.ISSUED.value)
+            .limit(1)
+        )
+        return (await self._connection.execute(other)).first() is not None
+
+    async def due(self, *, now: datetime, limit: int) -> list[Reminder]:
+        """Those whose time has come, locked: no other process sends them."""
+        query = (
+            select(reminders)
+            .where(reminders.c.due_at <= now, TO_REMIND)
+            .order_by(reminders.c.due_at, reminders.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [
+            Reminder(
+                id=row["id"],
+                invoice_id=row["invoice_id"],
+                number=row["number"],
+                due_at=row["due_at"],
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
+
+    async def sent(self, reminder_id: int, *, at: datetime) -> None:
+        await self._connection.execute(
+            update(reminders).where(reminders.c.id == reminder_id).values(sent_at=at)
+        )
+
+    async def put_off(self, reminder_id: int, *, due_at: datetime) -> None:
+        await self._connection.execute(
+            update(reminders).where(reminders.c.id == reminder_id).values(due_at=due_at)
+        )

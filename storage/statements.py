@@ -1,0 +1,222 @@
+"""Statements: every payment that is money, a page at a time, in the order of their making."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.invoice_tables import bills, invoice_entries, invoices
+from storage.invoices import REVERSED, SUBJECT, bill_of
+from storage.records import InvoiceEntryKind, Status
+from storage.schema import intents, payments
+
+__all__ = ["CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
+
+MOVED = (InvoiceEntryKind.CASH, InvoiceEntryKind.CASH_UNDONE, InvoiceEntryKind.GIVEN_BACK)
+AT = func.coalesce(payments.c.paid_at, payments.c.decided_at, payments.c.created_at)
+DAY_US, EAT_US = 86_400_000_000, 3 * 3600 * 1_000_000
+
+
+class Whose(StrEnum):
+    """Whose money a statement is about."""
+
+    EVERYBODY = "everybody"  # for operators
+    MERCHANT = "merchant"  # what came for their invoices
+    PERSON = "person"  # what this person asked to be paid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a statement holds: whose, and from when up to when (not included)."""
+
+    whose: Whose
+    person_id: int
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRow:
+    """A paid payment, as a statement shows it."""
+
+    id: str
+    at: datetime
+    decided_at: datetime
+    receipt: str
+    phone_mask: str
+    cents: int
+    push_ref: str
+    words: str
+    number: int | None  # of the invoice
+    customer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashRow:
+    """An entry that moved money past M-Pesa."""
+
+    id: int
+    at: datetime
+    kind: InvoiceEntryKind
+    cents: int
+    why: str
+    number: int | None
+
+
+class Statements:
+    """Pages of statements, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self._connection = connection
+        self._crypt = crypt
+
+    async def payments(self, scope: Scope, *, after: str, limit: int) -> list[PaymentRow]:
+        """
+        The next paid payments whose id comes after *after*, by id, which is by time of asking.
+
+        Every id is looked at, for money may come long after it was asked for.
+        """
+        query = (
+            select(
+                payments.c.id,
+                payments.c.paid_at,
+                payments.c.decided_at,
+                payments.c.created_at,
+                payments.c.receipt,
+                payments.c.phone_mask,
+                payments.c.credited_cents,
+                payments.c.push_ref,
+                payments.c.words,
+                invoices.c.id.label("invoice_id"),
+                invoices.c.number,
+                invoices.c.revision,
+            )
+            .outerjoin(invoices, invoices.c.id == func.substr(payments.c.subject, 3))
+            .where(
+                payments.c.id > after,
+                payments.c.status == Status.PAID,
+                scope.since <= AT,
+                scope.until > AT,
+                *_whose(scope),
+            )
+            .order_by(payments.c.id)
+            .limit(limit)
+        )
+        rows = (await self._connection.execute(query)).mappings().all()
+        names = await self._customers({row["invoice_id"] for row in rows} - {None})
+        return [
+            PaymentRow(
+                id=row["id"],
+                at=row["paid_at"] or row["decided_at"] or row["created_at"],
+                decided_at=row["decided_at"] or row["created_at"],
+                receipt=row["receipt"] or "",
+                phone_mask=row["phone_mask"],
+                cents=row["credited_cents"],
+                push_ref=row["push_ref"],
+                words=row["words"],
+                number=row["number"],
+                customer=names.get(row["invoice_id"], ""),
+            )
+            for row in rows
+        ]
+
+    async def cash(self, scope: Scope, *, after: int, limit: int) -> list[CashRow]:
+        """The next entries of a merchant that moved money, by id, which is by time."""
+        query = (
+            select(invoice_entries, invoices.c.number)
+            .join(invoices, invoices.c.id == invoice_entries.c.invoice_id)
+            .where(
+                invoice_entries.c.id > after,
+                invoice_entries.c.kind.in_([each.value for each in MOVED]),
+                invoice_entries.c.at >= scope.since,
+                invoice_entries.c.at < scope.until,
+            )
+            .order_by(invoice_entries.c.id)
+            .limit(limit)
+        )
+        if scope.whose is Whose.PERSON:
+            return []
+        if scope.whose is Whose.MERCHANT:
+            query = query.where(invoices.c.merchant_id == scope.person_id)
+        return [
+            CashRow(
+                id=row["id"],
+                at=row["at"],
+                kind=InvoiceEntryKind(row["kind"]),
+                cents=row["cents"],
+                why=self._crypt.open_text(row["why"]),
+                number=row["number"],
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
+
+    async def by_day(self, scope: Scope) -> list[tuple[int, int]]:
+        """What M-Pesa brought: days since 1970 in East Africa, and cents, net of reversals."""
+        at_us = type_coerce(AT, BigInteger)
+        query = _summed(scope, ((at_us + EAT_US) // DAY_US).label("day"))
+        found = await self._connection.execute(query)
+        return [(int(each[0]), int(each[1])) for each in found]
+
+    async def by_customer(self, scope: Scope) -> list[tuple[str, int]]:
+        """What M-Pesa brought by customer's name; "" for what was paid without an invoice."""
+        query = _summed(scope, func.coalesce(invoices.c.id, "").label("invoice"))
+        found = (await self._connection.execute(query)).all()
+        names = await self._customers({each[0] for each in found} - {""})
+        sums: dict[str, int] = {}
+        for invoice_id, cents in found:
+            name = names.get(invoice_id, "")
+            sums[name] = sums.get(name, 0) + int(cents)
+        return sorted(sums.items(), key=lambda each: -each[1])
+
+    async def _customers(self, ids: set[str]) -> dict[str, str]:
+        """The customer on the newest bill of each of these invoices."""
+        found: dict[str, str] = {}
+        for some in _in_pieces(sorted(ids)):
+            query = (
+                select(bills.c.invoice_id, bills.c.body)
+                .join(
+                    invoices,
+                    and_(
+                        invoices.c.id == bills.c.invoice_id,
+                        invoices.c.revision == bills.c.revision,
+                    ),
+                )
+                .where(invoices.c.id.in_(some))
+            )
+            for row in await self._connection.execute(query):
+                found[row.invoice_id] = bill_of(self._crypt.open_text(row.body)).customer
+        return found
+
+
+def _whose(scope: Scope) -> Sequence[ColumnElement[bool]]:
+    match scope.whose:
+        case Whose.EVERYBODY:
+            return ()
+        case Whose.MERCHANT:
+            theirs = select(SUBJECT).where(invoices.c.merchant_id == scope.person_id)
+            return (payments.c.subject.in_(theirs),)
+        case Whose.PERSON:
+            asked = select(intents.c.id).where(intents.c.asked_by == scope.person_id)
+            return (payments.c.intent_id.in_(asked),)
+
+
+def _summed(scope: Scope, by: Any) -> Select[Any]:
+    paid = and_(payments.c.status == Status.PAID, ~REVERSED)
+    return (
+        select(by, func.sum(payments.c.credited_cents))
+        .select_from(payments)
+        .outerjoin(invoices, invoices.c.id == func.substr(payments.c.subject, 3))
+        .where(paid, scope.since <= AT, scope.until > AT, *_whose(scope))
+        .group_by(by)
+    )
+
+
+def _in_pieces(ids: list[str], size: int = 500) -> list[list[str]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]

@@ -1,0 +1,320 @@
+"""Invoices in the chat: what merchants and customers write and press, through a real core."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
+from bot.playground.people import Person
+from tests.chat.test_conversation import Office, office
+
+__all__ = ["office"]
+
+WORDS = "/invoice 1500 Peter 2 bags charcoal, due Friday"
+
+
+@pytest.fixture
+async def njeri(office: Office, api: BotApi) -> Person:
+    """A merchant whom the operator has appointed."""
+    person = api.person(2001, "Njeri", username="njeri", started=True)
+    person.say("hello")
+    await office.handled()
+    office.boss.say("/appoint @njeri")
+    await office.said(office.boss.chat, "may issue invoices now")
+    await office.said(person.chat, "You may now issue invoices")
+    return person
+
+
+@pytest.fixture
+def peter(api: BotApi) -> Person:
+    return api.person(3001, "Peter", phone="254722000001")
+
+
+async def issued(office: Office, merchant: Person, words: str = WORDS) -> Message:
+    """The card of a fresh invoice."""
+    said = merchant.say(words)
+    return await office.said(merchant.chat, "INV-", after=said)
+
+
+def shows(message: Message, words: str) -> bool:
+    return words in message.text
+
+
+def payload(card: Message) -> str:
+    """What stands after ?start= in the link that the merchant sends."""
+    link = card.button("📤 Send to customer").value
+    return link.partition("start%3D")[2].partition("&")[0]
+
+
+async def opened(office: Office, customer: Person, card: Message) -> Message:
+    """The bill as the customer has it, after opening the link."""
+    said = customer.start(payload(card))
+    return await office.said(customer.chat, "INV-", after=said)
+
+
+async def test_an_invoice_is_one_line_and_its_card(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+
+    assert card.text.splitlines() == [
+        "🧾 INV-0001 · Peter · KES 1,500",
+        "• 2 bags charcoal: KES 1,500",
+        "due Fri 27 Nov · not an eTIMS tax invoice",
+        "⏳ Not paid yet.",
+    ]
+
+
+async def test_a_customer_opens_pays_and_both_sides_are_told(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    assert "Njeri asks for KES 1,500 (INV-0001, due Fri 27 Nov)." in bill.text
+
+    peter.press(bill, "💸 Pay KES 1,500")
+    await office.said(peter.chat, "Which M-Pesa number")
+    peter.share_contact()
+    await office.said(peter.chat, "Check the phone 0722***001")
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+
+    await office.said(peter.chat, "✅")
+    news = await office.said(njeri.chat, "paid by Peter 0722***001")
+    assert "UKN4ABCDE7" in news.text
+    await office.api.wait_for(lambda: "Paid." in card.text and "Paid." in bill.text)
+    with pytest.raises(LookupError):
+        peter.press(bill, "💸 Pay KES 1,500")
+
+
+async def test_an_old_pay_button_pays_nothing(office: Office, njeri: Person, peter: Person) -> None:
+    card = await issued(office, njeri)
+    first = await opened(office, peter, card)
+    second = await opened(office, peter, card)
+    await paid_by_phone(office, peter, second, "💸 Pay KES 1,500")
+    await office.said(njeri.chat, "paid by Peter")
+
+    press = peter.press(first, "💸 Pay KES 1,500")
+
+    assert "paid already" in await office.answered(press)
+    assert len(office.daraja.pushes) == 1
+
+
+async def paid_by_phone(office: Office, who: Person, bill: Message, label: str) -> None:
+    who.press(bill, label)
+    await office.said(who.chat, "Which M-Pesa number")
+    who.share_contact()
+    await office.said(who.chat, "Check the phone")
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+
+
+async def test_a_part_is_paid_and_what_is_left_is_said(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    peter.press(bill, "Pay part")
+    await office.said(peter.chat, "How much of INV-0001")
+    peter.say("500")
+    await office.said(peter.chat, "Which M-Pesa number")
+    peter.share_contact()
+    await office.said(peter.chat, "Check the phone")
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+
+    news = await office.said(njeri.chat, "KES 500 paid by Peter")
+    assert "KES 500 of KES 1,500 paid; KES 1,000 left." in news.text
+    await office.api.wait_for(lambda: "Njeri asks for KES 1,000" in bill.text)
+
+
+async def test_a_question_and_not_mine_reach_the_merchant(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    peter.press(bill, "❓ Question")
+    await office.said(peter.chat, "What shall I ask Njeri")
+    peter.say("Are they <big> bags?")
+    await office.said(peter.chat, "I passed it on")
+    question = await office.said(njeri.chat, "Peter asks about INV-0001")
+    assert "Are they <big> bags?" in question.text
+
+    peter.press(bill, "🚫 Not mine")
+    await office.said(peter.chat, "no more of this one")
+    await office.said(njeri.chat, "not theirs")
+
+
+async def test_cash_is_written_down_and_can_be_taken_back(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "💵 Paid in cash")
+    asked = await office.said(njeri.chat, "How much cash came")
+    njeri.press(asked, "💵 All: KES 1,500")
+    await office.api.wait_for(lambda: "Paid." in card.text)
+
+    njeri.press(card, "✏️ Edit")
+    menu = await office.said(njeri.chat, "What shall change")
+    njeri.press(menu, "✖ KES 1,500 is wrong")
+    await office.api.wait_for(lambda: "Not paid yet" in card.text)
+
+
+@pytest.mark.parametrize(
+    ("button", "answer", "shown"),
+    [
+        ("📅 Due day", "30 Nov", "due Mon 30 Nov"),
+        ("📅 Due day", "kesho", "due Tue 24 Nov"),
+        ("👤 Customer", "Mary W.", "Mary W. · KES 1,500"),
+        ("🗒 Note", "Thank you", "📝 Thank you"),
+        ("🧮 VAT", "16 on top", "plus VAT 16 %: KES 240"),
+        ("🏷 eTIMS number", "KRA-001/77", "eTIMS invoice KRA-001/77"),
+    ],
+)
+async def test_what_was_issued_is_changed_by_a_revision(
+    office: Office, njeri: Person, button: str, answer: str, shown: str
+) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "✏️ Edit")
+    menu = await office.said(njeri.chat, "What shall change")
+    press = njeri.press(menu, button)
+    await office.answered(press)
+    await office.handled()
+    njeri.say(answer)
+    await office.api.wait_for(lambda: shown in card.text)
+
+    assert ("Revision 2" in card.text) is (button != "🏷 eTIMS number")
+
+
+async def test_items_are_added_changed_and_taken_out(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    press = njeri.press(card, "➕ Item")
+    await office.answered(press)
+    await office.handled()
+    njeri.say("2 x 75.50 sacks")
+    await office.api.wait_for(lambda: "2 × sacks @ KES 75.50: KES 151" in card.text)
+    assert "KES 1,651" in card.text
+
+    changes = ((2, "3 x 75.50 sacks", "KES 1,726.50"), (3, "-", "Peter · KES 1,500\n"))
+    lines: Message | None = None
+    for count, answer, shown in changes:
+        njeri.press(card, "✏️ Edit")
+        menu = await office.said(njeri.chat, "What shall change", after=lines)
+        njeri.press(menu, "🛒 Items")
+        lines = await office.said(njeri.chat, "Which line of", after=lines)
+        await office.answered(njeri.press(lines, f"2. {count} × sacks"))
+        await office.handled()
+        njeri.say(answer)
+        await office.api.wait_for(partial(shows, card, shown))
+
+
+async def test_a_draft_is_filled_and_issued(office: Office, njeri: Person) -> None:
+    said = njeri.say("/invoice Peter, due Friday")
+    card = await office.said(njeri.chat, "Draft for Peter", after=said)
+    await office.answered(njeri.press(card, "➕ Item"))
+    await office.handled()
+    njeri.say("charcoal 750")
+    await office.api.wait_for(lambda: "KES 750" in card.text)
+    njeri.press(card, "🧾 Issue it")
+    await office.api.wait_for(lambda: "INV-0001" in card.text)
+
+
+async def test_lists_are_turned_and_searched(office: Office, njeri: Person) -> None:
+    for number in range(8):
+        await issued(office, njeri, f"/invoice {number + 100} Customer{number} tiles")
+    njeri.say("/invoices")
+    first = await office.said(njeri.chat, "Open: 8 invoices")
+    assert [line[:8] for line in first.text.splitlines()[1:]] == [
+        f"INV-000{number}" for number in range(8, 2, -1)
+    ]
+    njeri.press(first, "▶ Older")
+    second = await office.said(njeri.chat, "INV-0001", after=first)
+    assert "INV-0002" in second.text
+    njeri.press(second, "◀ Newer")
+    await office.said(njeri.chat, "INV-0008", after=second)
+    njeri.say("/invoices customer3")
+    found = await office.said(njeri.chat, "🔎")
+    assert "INV-0004" in found.text
+    shown = njeri.press(found, "INV-0004")
+    await office.answered(shown)
+    await office.said(njeri.chat, "Customer3 · KES 103", after=found)
+
+
+async def test_today_says_what_came_and_what_is_owed(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    await issued(office, njeri, "/invoice 700 Mary tiles")
+    bill = await opened(office, peter, card)
+    await paid_by_phone(office, peter, bill, "💸 Pay KES 1,500")
+
+    njeri.say("/today")
+
+    day = await office.said(njeri.chat, "📈")
+    assert "KES 1,500" in day.text
+    assert "1 paid · 0 not paid" in day.text
+    assert "Open: 1 invoices, KES 700" in day.text
+
+
+async def test_nobody_else_issues_or_appoints(office: Office) -> None:
+    office.jane.say(WORDS)
+    await office.said(office.jane.chat, "Only merchants of Mama Njeri")
+    office.jane.say("/appoint @jane")
+    await office.said(office.jane.chat, "I do not know that command")
+
+
+async def test_the_operator_revokes_and_what_was_issued_stays_payable(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    appointed = await office.said(office.boss.chat, "may issue invoices now")
+    office.boss.press(appointed, "✖ Revoke")
+    await office.said(office.boss.chat, "Revoked")
+    njeri.say(WORDS)
+    await office.said(njeri.chat, "Only merchants of")
+
+    bill = await opened(office, peter, card)
+    assert "KES 1,500" in bill.text
+
+
+async def test_papers_come_as_files(office: Office, njeri: Person, peter: Person) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "📄 PDF + QR")
+    paper = await office.said(njeri.chat, "INV-0001 of Njeri")
+    assert paper.file is not None
+    assert paper.file.content.startswith(b"%PDF")
+
+    bill = await opened(office, peter, card)
+    await paid_by_phone(office, peter, bill, "💸 Pay KES 1,500")
+    status = await office.said(peter.chat, "✅")
+    peter.press(status, "🧾 PDF receipt")
+    receipt = await office.said(peter.chat, "Your receipt")
+    assert receipt.file is not None
+    assert receipt.file.content.startswith(b"%PDF")
+
+
+async def test_a_profile_is_what_customers_see(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    njeri.say("/merchant")
+    profile = await office.said(njeri.chat, "Customers see you as Njeri")
+    for button, answer in (("🏪 Name", "Mama Njeri Charcoal"), ("🏷 KRA PIN", "a123456789b")):
+        await office.answered(njeri.press(profile, button))
+        await office.handled()
+        said = njeri.say(answer)
+        await office.said(njeri.chat, "/merchant shows it", after=said)
+    njeri.say("/merchant")
+    changed = await office.said(njeri.chat, "Mama Njeri Charcoal")
+    assert "A123456789B" in changed.text
+
+    bill = await opened(office, peter, await issued(office, njeri))
+    assert "Mama Njeri Charcoal asks for" in bill.text
+
+
+async def test_a_pin_that_is_none_is_asked_for_again(office: Office, njeri: Person) -> None:
+    njeri.say("/merchant")
+    profile = await office.said(njeri.chat, "Customers see you as")
+    await office.answered(njeri.press(profile, "🏷 KRA PIN"))
+    await office.handled()
+    njeri.say("12345")
+
+    await office.said(njeri.chat, "is no KRA PIN")

@@ -1,0 +1,165 @@
+"""Reminders: three at most, never at night, never for what is paid; and the evening's summary."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.core.eat import polite
+from bot.core.reminders import Remind, Reminded, Reminders
+from storage.records import Closing
+from tests.core.conftest import Desk
+from tests.core.shop import NJERI, Shop, make_shop
+
+PETER = 3001
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+async def shop(desk: Desk) -> Shop:
+    made = make_shop(desk)
+    await made.appoint()
+    return made
+
+
+@pytest.fixture
+def reminders(desk: Desk) -> Reminders:
+    return Reminders(store=desk.store, clock=desk.clock, wake=lambda: None)
+
+
+async def an_opened_invoice(shop: Shop) -> str:
+    view = await shop.issue()
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    return view.invoice.id
+
+
+async def wish(reminders: Reminders, invoice_id: str, wanted: Remind) -> Reminded:
+    return await reminders.remind(invoice_id, wanted, by=NJERI, closing=Closing())
+
+
+async def reminded(shop: Shop) -> list[str]:
+    return [each for each in await shop.news(PETER) if each.startswith("remind")]
+
+
+async def test_three_are_sent_and_no_fourth(shop: Shop, reminders: Reminders) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    for _ in range(3):
+        assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+        shop.desk.clock.advance(3600)
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.ENOUGH
+
+    assert await reminded(shop) == ["remind:1", "remind:2", "remind:3"]
+
+
+async def test_nothing_is_sent_at_night(shop: Shop, reminders: Reminders) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    shop.desk.clock.advance(9 * 3600)  # 21:00 in Nairobi
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+    assert await reminded(shop) == []
+
+    shop.desk.clock.advance(11 * 3600 - 1)
+    await reminders.run_due()
+    assert await reminded(shop) == []
+    shop.desk.clock.advance(1)
+    await reminders.run_due()
+    assert await reminded(shop) == ["remind:1"]
+
+
+async def test_a_reminder_that_waited_for_a_stopped_bot_is_not_sent_at_night(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+    shop.desk.clock.advance(3 * DAY_S + 11 * 3600)  # Thursday 23:00: the one of 09:00 is overdue
+    await reminders.run_due()
+    assert await reminded(shop) == []
+
+    shop.desk.clock.advance(10 * 3600)
+    await reminders.run_due()
+    assert await reminded(shop) == ["remind:1", "remind:2"]
+
+
+async def test_what_is_paid_meanwhile_is_not_reminded_of(shop: Shop, reminders: Reminders) -> None:
+    view = await shop.issue()
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    await wish(reminders, view.invoice.id, Remind.PLAN)
+    await shop.paid(view)
+    shop.desk.clock.advance(10 * DAY_S)
+    await reminders.run_due()
+
+    assert await reminded(shop) == []
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.PAID
+
+
+async def test_planned_ones_can_be_dropped(shop: Shop, reminders: Reminders) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    await wish(reminders, invoice_id, Remind.PLAN)
+    await wish(reminders, invoice_id, Remind.STOP)
+    shop.desk.clock.advance(10 * DAY_S)
+    await reminders.run_due()
+
+    assert await reminded(shop) == []
+
+
+async def test_nobody_is_reminded_of_what_nobody_opened_or_anothers(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.NOBODY
+    other = await reminders.remind(view.invoice.id, Remind.NOW, by=PETER, closing=Closing())
+    assert other is Reminded.NOT_YOURS
+
+
+async def test_a_merchant_is_asked_once_about_what_is_late_and_again_after_a_snooze(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+
+    async def asked() -> int:
+        await reminders.run_due()
+        return len([each for each in await shop.news(NJERI) if each.startswith("late")])
+
+    shop.desk.clock.advance(4 * DAY_S)  # Friday noon: due that day, and not late
+    assert await asked() == 0
+    shop.desk.clock.advance(DAY_S)
+    assert (await asked(), await asked()) == (1, 1)
+    await wish(reminders, invoice_id, Remind.SNOOZE)
+    shop.desk.clock.advance(DAY_S)
+    assert await asked() == 1
+    shop.desk.clock.advance(2 * DAY_S)
+    assert await asked() == 2
+
+
+async def test_the_day_is_summed_up_once_every_evening_until_it_is_turned_off(
+    shop: Shop, reminders: Reminders
+) -> None:
+    async def told() -> int:
+        await reminders.run_due()
+        return len([each for each in await shop.news(NJERI) if each.startswith("day:")])
+
+    assert await told() == 0
+    shop.desk.clock.advance(8 * 3600 - 1)
+    assert await told() == 0
+    shop.desk.clock.advance(1)  # 20:00 in Nairobi
+    assert (await told(), await told()) == (1, 1)
+    shop.desk.clock.advance(DAY_S)
+    assert await told() == 2
+    await shop.merchants.change(NJERI, closing=Closing(), summary=False)
+    shop.desk.clock.advance(DAY_S)
+    assert await told() == 2
+
+
+@pytest.mark.parametrize(
+    ("at", "told_at"),
+    [
+        (datetime(2026, 11, 23, 5, 0, tzinfo=UTC), datetime(2026, 11, 23, 5, 0, tzinfo=UTC)),
+        (datetime(2026, 11, 23, 4, 59, tzinfo=UTC), datetime(2026, 11, 23, 5, 0, tzinfo=UTC)),
+        (datetime(2026, 11, 23, 16, 59, tzinfo=UTC), datetime(2026, 11, 23, 16, 59, tzinfo=UTC)),
+        (datetime(2026, 11, 23, 17, 0, tzinfo=UTC), datetime(2026, 11, 24, 5, 0, tzinfo=UTC)),
+        (datetime(2026, 11, 23, 21, 30, tzinfo=UTC), datetime(2026, 11, 24, 5, 0, tzinfo=UTC)),
+    ],
+)
+def test_polite_is_from_eight_to_twenty_in_nairobi(at: datetime, told_at: datetime) -> None:
+    assert polite(at) == told_at
