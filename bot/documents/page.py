@@ -287,11 +287,12 @@ class Page(FPDF):
         ]
         height = max(map(len, shown)) * self.line_mm + 1
         if self.y + height > self.page_break_trigger:
+            self.c_margin = 0.0
             self.add_page(same=True)
             if again:
                 with self.restored():
                     self.head(columns)
-                self.c_margin = CELL_MARGIN_MM
+            self.c_margin = CELL_MARGIN_MM
         x, top = self.l_margin, self.y
         if fill:
             self.set_fill_color(*fill)
