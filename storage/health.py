@@ -133,6 +133,9 @@ class HealthBook:
             .distinct()
             .limit(LINES_MAX)
         )
+        line_ids = sorted((await self._connection.execute(prompted)).scalars())
+        if not line_ids:
+            return 0
         other = payments.alias()
         last_paid = (
             select(func.coalesce(func.max(other.c.begun_at), literal_column("0")))
@@ -142,7 +145,7 @@ class HealthBook:
         paused = (
             select(payments.c.line_id)
             .where(
-                payments.c.line_id.in_(prompted),
+                payments.c.line_id.in_(line_ids),
                 payments.c.begun_at > last_paid,
                 payments.c.status.not_in(NOT_INCOMPLETE),
             )

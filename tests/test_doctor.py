@@ -6,6 +6,8 @@ import asyncio
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ import pytest
 
 from bot.commands.findings import Finding, Patient
 from bot.commands.inside import database, disk
-from bot.commands.outside import outside, push_one_shilling
+from bot.commands.outside import _not_public, outside, push_one_shilling
 from bot.config import Config
 from bot.core.hear import Hear
 from bot.core.settle import Settle
@@ -27,7 +29,7 @@ from mpesa.simulator import Simulator, SimulatorSettings
 from storage.engine import open_store
 from storage.records import Person
 from tests.stores import TestClock
-from tests.test_cli import lipabot
+from tests.test_cli import environment, lipabot
 
 DARAJA = SimulatorSettings()
 OPERATOR = 900
@@ -40,6 +42,7 @@ class Ward:
 
     folder: Path
     api: BotApi
+    safaricom: Simulator
     values: dict[str, dict[str, Any]]
 
     def patient(self, **changes: Any) -> Patient:
@@ -78,7 +81,8 @@ def free_port() -> int:
 @pytest.fixture
 async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
     port = free_port()
-    async with BotApi() as api, Simulator(settings=DARAJA).serving() as daraja_url:
+    safaricom = Simulator(settings=DARAJA)
+    async with BotApi() as api, safaricom.serving() as daraja_url:
         values: dict[str, dict[str, Any]] = {
             "telegram": {"token": TOKEN, "api_url": api.url, "operators": [OPERATOR]},
             "mpesa": {
@@ -95,7 +99,7 @@ async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
         url = str(values["storage"]["url"])
         async with open_store(url, key=KEY, now=TestClock().now) as store:
             await store.write(lambda tx: tx.people.put(Person(id=OPERATOR, reachable=True)))
-        yield Ward(tmp_path, api, values)
+        yield Ward(tmp_path, api, safaricom, values)
 
 
 async def test_a_healthy_set_up_has_nothing_to_mend(ward: Ward) -> None:
@@ -271,8 +275,6 @@ async def test_an_address_that_safaricom_cannot_call_is_found(
     ward.values["webhook"]["public_url"] = url
     patient = ward.patient()
 
-    from bot.commands.outside import _not_public
-
     found = await _not_public(patient.config.webhook.public_url)
 
     assert found is not None
@@ -328,3 +330,37 @@ def test_a_word_that_safaricom_refuses_is_found(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert '✖ webhook.public_url\n    → holds "mpesa": Safaricom refuses' in done.stdout
+
+
+@pytest.mark.parametrize(("answer", "pushes"), [("n", 0), ("y", 1)])
+async def test_a_shilling_is_asked_for_only_after_a_yes(
+    ward: Ward, answer: str, pushes: int
+) -> None:
+    config = str(ward.write())
+    command = [sys.executable, "-m", "bot", "doctor", "--config", config, "--push", "0712345678"]
+
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        cwd=ward.folder,
+        env=environment(),
+        input=f"{answer}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == (1 if answer == "n" else 0), done.stdout + done.stderr
+    assert "Ask 0712345678 for KES 1 now (the sandbox: no money stays)?" in done.stdout
+    assert len(ward.safaricom.pushes) == pushes
+
+
+async def test_a_phone_that_is_none_is_refused_and_nothing_is_sent(ward: Ward) -> None:
+    words = ("doctor", "--config", str(ward.write()), "--push", "12")
+
+    done = await asyncio.to_thread(lipabot, *words, folder=ward.folder)
+
+    assert done.returncode == 2
+    assert "--push" in done.stderr
+    assert ward.safaricom.pushes == []

@@ -55,5 +55,5 @@ async def lift(store: Store) -> datetime | None:
 
     as_of = await store.write(lift_in)
     if as_of is not None:
-        log.warning("restored.lifted as_of=%s", as_of.isoformat())
+        log.info("restored.lifted as_of=%s", as_of.isoformat())
     return as_of

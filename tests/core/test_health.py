@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from bot.core.restored import mark
 from mpesa.errors import BadCredentials
 from storage.engine import Store, open_store
 from storage.health import Waiting
-from storage.records import Closing, NewNotice, NewUpdate, NoticeKind, Person, Reply, Status
+from storage.records import Closing, NewNotice, NewUpdate, Notice, NoticeKind, Person, Reply, Status
+from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk, ScriptedDaraja, make_desk
 from tests.fakes import PHONE
@@ -65,11 +67,12 @@ async def told(store: Store, clock: TestClock) -> list[str]:
             if notice.chat_id == AMINA and notice.kind is NoticeKind.SAY:
                 assert notice.reply is not None
                 words.append(notice.reply.text)
-            told_now = notice
-            await store.write(
-                lambda tx, one=told_now: tx.notices.told(one, message_id=1, now=clock.now())
-            )
+            await store.write(partial(_tell, notice, clock.now()))
     return words
+
+
+async def _tell(notice: Notice, now: datetime, tx: Tx) -> None:
+    await tx.notices.told(notice, message_id=1, now=now)
 
 
 def snapshot(**changes: Any) -> Snapshot:
@@ -103,7 +106,8 @@ def snapshot(**changes: Any) -> Snapshot:
 def since(**seconds: float) -> dict[str, Any]:
     """A snapshot whose one queue has waited so long."""
     [(name, waited_s)] = seconds.items()
-    waiting = replace(snapshot().waiting, **{name: NOON - timedelta(seconds=waited_s)})
+    when: dict[str, Any] = {name: NOON - timedelta(seconds=waited_s)}
+    waiting = replace(snapshot().waiting, **when)
     return {"waiting": waiting}
 
 

@@ -58,6 +58,9 @@ __all__ = ["OPERATOR", "House", "Town", "open_town"]
 QUIET_LOOKS = 4
 LOOK_S = 0.001
 READ_TIMEOUT_S = 1.0  # far longer than an answer takes: who times out sends again
+ASIDE = ("forget what is long done", "keep nothing for too long", "tell operators what changed")
+"""Jobs that look at everything and move no payment: each tick would be mostly theirs."""
+
 OPERATOR = 900
 SETTINGS = SimulatorSettings(answer_after_s=1, callback_after_s=0.5, prompt_lifetime_s=30)
 
@@ -273,7 +276,7 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
     queue = InboxQueue(inbox=core.inbox, clock=clock)
     await queue.replay()
     desk = Desk(core, paper, bot, background.start)
-    jobs = [job for job in jobs_of(core, store) if job.name != "forget what is long done"]
+    jobs = [job for job in jobs_of(core, store) if job.name not in ASIDE]
     house = House(
         town=town,
         store=store,

@@ -130,3 +130,25 @@ async def test_a_callback_reads_by_key_and_index_only(full: Store) -> None:
     for each in plans:
         assert "SCAN payments" not in each.replace(BY_INDEX, "")
         assert "Seq Scan on payments" not in each
+
+
+PARTIAL = ("payments_due", "payments_pending", "payments_unsettled")
+
+
+async def test_a_look_at_how_the_bot_is_reads_no_whole_table(full: Store) -> None:
+    with overheard() as heard:
+        async with full.read() as tx:
+            await tx.health.waiting(now=LATER)
+            await tx.health.recent(since=NOON, limit=50)
+            await tx.health.called([f"{number:032x}" for number in range(3)])
+            await tx.health.lines_paused(since=NOON, incomplete=4)
+
+    selects = [each for each in heard if each[0].startswith("SELECT")]
+    assert len(selects) == 9
+    for each in selects:
+        found = await plan(full, each)
+        for index in PARTIAL:
+            found = found.replace(f"SCAN payments USING INDEX {index}", "")
+            found = found.replace(f"SCAN payments USING COVERING INDEX {index}", "")
+        assert "SCAN payments" not in found, each[0]
+        assert "Seq Scan on payments" not in found, each[0]

@@ -8,7 +8,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, closing
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -21,7 +22,8 @@ from bot.core.replay import replay
 from storage.engine import Store, open_store
 from storage.migrations import HEAD, _config
 from storage.reading import open_reader, version_at
-from storage.records import Status
+from storage.records import Notice, Status
+from storage.tx import Tx
 from tests.fakes import PHONE, add_payment
 from tests.stores import KEY, NOON, TestClock
 
@@ -153,6 +155,10 @@ async def test_nothing_of_it_is_lost_or_unreadable(url: str) -> None:
     assert [item.body for item in waiting] == ['{"update_id": 4711}']
 
 
+async def _tell(notice: Notice, now: datetime, tx: Tx) -> None:
+    await tx.notices.told(notice, message_id=1, now=now)
+
+
 async def test_what_was_owed_is_told(url: str) -> None:
     async with opened(url) as store:
         now = NOON + timedelta(days=1)
@@ -162,9 +168,7 @@ async def test_what_was_owed_is_told(url: str) -> None:
         ):
             for each in found:
                 told.append(each)
-                await store.write(
-                    lambda tx, notice=each: tx.notices.told(notice, message_id=1, now=now)
-                )
+                await store.write(partial(_tell, each, now))
 
     words = {each.reply.text for each in told if each.reply is not None}
     assert "Remembered <b>it</b>" in words
