@@ -24,6 +24,7 @@ SECRETS = {
     "mpesa.consumer_key": '"consumer-key-value"',
     "mpesa.consumer_secret": '"consumer-secret-value"',
     "mpesa.passkey": '"passkey-value"',
+    "mpesa.initiator_password": '"initiator-password-value"',
     "security.key": '"0123456789abcdef0123456789abcdef"',
     "security.previous_keys": '["fedcba9876543210fedcba9876543210"]',
     "storage.url": '"postgresql://me:database-pw@host/db"',

@@ -86,8 +86,8 @@ _SETTLE = (
         "a yes beside a no is written off",
         "I2",
         "bot/core/settle.py",
-        "return (Status.REVIEW if of(*NEGATIVES) else Status.CONFIRMING), positives",
-        "return (Status.DECLINED if of(*NEGATIVES) else Status.CONFIRMING), positives",
+        "return (Status.REVIEW if in_doubt else Status.CONFIRMING), positives",
+        "return (Status.DECLINED if in_doubt else Status.CONFIRMING), positives",
     ),
     _bug(
         "what nobody could say is called failed",
@@ -100,8 +100,8 @@ _SETTLE = (
         "the credit that was listed first counts",
         "I6",
         "bot/core/settle.py",
-        "best = min(credits, key=lambda each: (CREDIT_RANK.index(each.kind), *_age(each)))",
-        "best = credits[0]",
+        "key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),",
+        "key=lambda each: each.receipt in gone,",
     ),
     _bug(
         "an untrusted body says no",
@@ -114,8 +114,8 @@ _SETTLE = (
         "the record's amount is ignored",
         "I10",
         "bot/core/settle.py",
-        "credited_cents = asked_cents if best.amount_cents is None else best.amount_cents",
-        "credited_cents = asked_cents",
+        "arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents",
+        "arrived_cents = asked_cents",
     ),
     _bug(
         "a contradicted credit alarms nobody",
@@ -411,8 +411,8 @@ _HEARD = (
         "a replay looks away from money",
         "I10",
         "bot/core/replay.py",
-        '*("status", "words", "reason", "receipt", "credited_cents"),',
-        '*("status", "words", "reason", "receipt"),',
+        '*("status", "words", "reason", "receipt", "credited_cents", "reversed_cents"),',
+        '*("status", "words", "reason", "receipt", "reversed_cents"),',
     ),
 )
 
@@ -428,8 +428,8 @@ _KEPT = (
         "a receipt that was taken in this very commit is free",
         "I4",
         "storage/units.py",
-        "self._receipt_holders[receipt] = unit.payment_id",
-        "self._receipt_holders.pop(receipt, None)",
+        "self._receipt_holders[receipt] = unit.payment_id\n            case.claims",
+        "self._receipt_holders.pop(receipt, None)\n            case.claims",
     ),
     _bug(
         "evidence that moves nothing is not settled",

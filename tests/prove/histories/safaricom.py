@@ -10,6 +10,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
+from mpesa.bodies import BODY_BYTES_MAX
 from mpesa.errors import Unreachable
 from mpesa.simulator import Behaviour, SimulatorSettings
 from mpesa.simulator.books import Row
@@ -194,7 +195,13 @@ class InlineTransport(Transport):
         return await self._exchange("token", work, None)
 
     async def post(
-        self, path: str, body: bytes, *, authorization: str, deadline: Deadline | None = None
+        self,
+        path: str,
+        body: bytes,
+        *,
+        authorization: str,
+        deadline: Deadline | None = None,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> Reply:
         incoming = Incoming(authorization, "application/json", body)
         ends = self._safaricom.endpoints
