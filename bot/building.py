@@ -224,7 +224,7 @@ def _record(parts: Parts) -> RecordDesk:
         ids=parts.ids,
         settings=WaysSettings(
             public_base=parts.public_url,
-            paid_party=collector_of(config).number,
+            numbers=frozenset({collector_of(config).number, mpesa.shortcode}),
             initiator=mpesa.asks_status,
             pull=mpesa.pull,
             pull_number=mpesa.pull_number or "",

@@ -178,7 +178,7 @@ def decipher_ack(reply: Reply) -> Ack | TokenRefused:
             str(conversation) if _is_id(conversation) else None,
         )
     written = str(code) if isinstance(code, str | int) and not isinstance(code, bool) else ""
-    if _DECLINED.fullmatch(written) and reply.status < 500:
+    if reply.status < 500 and _DECLINED.fullmatch(written):
         raise Refused("Daraja did not accept it.", meaning=Meaning.UNLISTED, code=_code(written))
     raise OutcomeUnknown(f"HTTP {reply.status} that neither accepts nor refuses the request")
 

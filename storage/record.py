@@ -315,15 +315,17 @@ def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple
             False,
         )
     after = replace(before, sources=before.sources | {new.source})
-    if not recorded:
-        return after, False
     if before.recorded:
-        # A row that told no reference may be completed by one that does.
+        # What the books name without its account is completed by whoever tells that.
         told_more = not before.reference and bool(new.reference)
         if told_more and before.state is RowState.OPEN:
             after = replace(after, reference=new.reference, state=RowState.NEW)
+        if not recorded:
+            return after, False
         differs = (before.amount_cents, before.kind) != (new.amount_cents, new.kind)
         return after, differs
+    if not recorded:
+        return after, False
     return (
         replace(
             after,

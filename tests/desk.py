@@ -112,7 +112,7 @@ def a_desk(
         ids=ids,
         settings=WaysSettings(
             public_base="https://pay.example.org",
-            paid_party=PAYBILL,
+            numbers=frozenset({PAYBILL}),
             **{"initiator": True, "questions_per_minute": 600} | settings,
         ),
         wake=wake,

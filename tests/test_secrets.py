@@ -13,9 +13,11 @@ from bot.app import running
 from bot.chat.application import ChatSettings
 from bot.config import Config, ConfigError, load_config
 from bot.config_keys import Section
+from bot.config_record import initiator_of
 from bot.web.telegram import TelegramDoor
 from mpesa.client import open_daraja
 from mpesa.models import Account, Push
+from mpesa.simulator.vault import vault
 from storage.crypt import Crypt
 from tests.stores import NOON
 
@@ -24,6 +26,7 @@ SECRETS = {
     "mpesa.consumer_key": '"consumer-key-value"',
     "mpesa.consumer_secret": '"consumer-secret-value"',
     "mpesa.passkey": '"passkey-value"',
+    "mpesa.initiator_password": '"initiator-password-value"',
     "security.key": '"0123456789abcdef0123456789abcdef"',
     "security.previous_keys": '["fedcba9876543210fedcba9876543210"]',
     "storage.url": '"postgresql://me:database-pw@host/db"',
@@ -68,8 +71,14 @@ def test_one_secret_is_enough_to_refuse_a_file_that_others_may_read(
 
 
 def whole_config(tmp_path: Path) -> Config:
+    certificate = tmp_path / "safaricom.cer"
+    certificate.write_bytes(vault().certificate)
     tables: dict[str, list[str]] = {
-        "mpesa": ['shortcode = "174379"'],
+        "mpesa": [
+            'shortcode = "174379"',
+            'initiator = "testapi"',
+            f'certificate = "{certificate}"',
+        ],
         "webhook": ['public_url = "https://pay.example.org"'],
     }
     for key, value in SECRETS.items():
@@ -97,9 +106,11 @@ async def test_nothing_we_make_of_the_secrets_shows_them(tmp_path: Path) -> None
         consumer_secret=mpesa.consumer_secret,
         account=account,
         now=lambda: NOON,
+        initiator=initiator_of(config),
     ) as daraja:
         made = [
             *(config, config.telegram, mpesa, config.security, account, daraja, crypt),
+            *(daraja.back_office, initiator_of(config)),
             ChatSettings(token=token, webhook_secret=token),
             TelegramDoor(token, take),
             Push("254712345678", 50, "PAY-7K2QX", "Payment", f"https://a.example.org/c/{token}"),

@@ -297,7 +297,8 @@ class Record:
         await tx.record.close(keys, now=now, why="matched")
         opened = [each for row, place in pairs if (each := difference_of(row, place, now))]
         await tx.record.open_up(opened)
-        if opened:
+        # What was open before, and still is, has been told.
+        if any(place.open and row.state is RowState.NEW for row, place in pairs):
             await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
 
 

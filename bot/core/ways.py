@@ -72,7 +72,7 @@ class WaysSettings:
     """The `[mpesa]` of the configuration, as far as the books are concerned."""
 
     public_base: str  # https://pay.example.org
-    paid_party: str  # the Paybill or till that is paid
+    numbers: frozenset[str]  # the Paybill; or the till, and the store that it belongs to
     initiator: bool = False  # whether status questions can be asked
     pull: bool = False
     pull_number: str = ""
@@ -210,7 +210,7 @@ class Ways:
         Raises:
             NotKept: it could not be kept; answer 503.
         """
-        if payment.short_code != self._settings.paid_party:
+        if payment.short_code not in self._settings.numbers:
             log.warning("record.other_short_code")
             return
         await self._record.claim(
@@ -319,7 +319,7 @@ class Ways:
             return None
         if status.receipt != asked.receipt or not status.amount_cents:
             return None
-        if not status.paid_to(self._settings.paid_party):
+        if not any(status.paid_to(number) for number in self._settings.numbers):
             return None
         return NewRecordRow(
             receipt=asked.receipt,

@@ -34,7 +34,7 @@ from storage.tx import Tx
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 from tests.core.test_hear import alarms
-from tests.desk import ScriptedOffice, a_desk
+from tests.desk import OPERATORS, ScriptedOffice, a_desk
 from tests.fakes import PHONE
 from tests.stores import TestClock
 
@@ -396,6 +396,31 @@ async def test_the_books_make_a_claim_good_with_its_reference(
 
     own = await born(desk)
     assert own.credited_cents == 50_00, "the books' amount, not the post's"
+
+
+async def test_a_post_that_comes_after_the_books_still_says_what_it_was_for(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.ask()
+    reference = await by_hand_ref(desk, payment)
+    await record.rows.take([a_row(desk.clock.now(), source=Source.STATUS)])
+    await record.rows.claim(a_row(desk.clock.now(), source=Source.C2B, reference=reference, kes=1))
+
+    await record.rows.place_left()
+
+    assert (await born(desk)).credited_cents == 50_00
+    assert await opens(record) == []
+
+
+async def test_what_stays_open_is_told_once(desk: Desk, record: RecordDesk) -> None:
+    back = a_row(desk.clock.now(), receipt=OTHER, kind=RowKind.REVERSAL, linked=RECEIPT)
+    await record.rows.take([back])
+
+    for _ in range(3):
+        desk.clock.advance(3600)
+        await record.rows.look_again()
+
+    assert (await alarms(desk)).count(Alarm.UNMATCHED) == len(OPERATORS), "each of them once"
 
 
 async def test_claims_are_bounded_and_operators_are_told(desk: Desk, store: Store) -> None:

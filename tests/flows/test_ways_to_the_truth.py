@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -162,7 +163,7 @@ async def test_an_answer_that_does_not_come_is_asked_for_again(
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 async def test_a_payment_by_hand_is_credited_once_the_books_agree_with_its_post(
-    tmp_path: Path, version: str
+    tmp_path: Path, version: Literal["v1", "v2"]
 ) -> None:
     settings = replace(FAST, c2b=version, c2b_tells_pushes=True)
     async with open_shop(tmp_path, settings=settings, c2b=version) as shop:

@@ -101,7 +101,7 @@ _SETTLE = (
         "I6",
         "bot/core/settle.py",
         "key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),",
-        "key=lambda each: 0,",
+        "key=lambda each: each.receipt in gone,",
     ),
     _bug(
         "an untrusted body says no",
@@ -412,7 +412,7 @@ _HEARD = (
         "I10",
         "bot/core/replay.py",
         '*("status", "words", "reason", "receipt", "credited_cents", "reversed_cents"),',
-        '*("status", "words", "reason", "receipt"),',
+        '*("status", "words", "reason", "receipt", "reversed_cents"),',
     ),
 )
 

@@ -10,6 +10,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
+from mpesa.bodies import BODY_BYTES_MAX
 from mpesa.errors import Unreachable
 from mpesa.simulator import Behaviour, SimulatorSettings
 from mpesa.simulator.books import Row
@@ -200,7 +201,7 @@ class InlineTransport(Transport):
         *,
         authorization: str,
         deadline: Deadline | None = None,
-        bytes_max: int = 0,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> Reply:
         incoming = Incoming(authorization, "application/json", body)
         ends = self._safaricom.endpoints
