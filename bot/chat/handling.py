@@ -8,7 +8,7 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import drive_wizard, drives, giving, pay, start
+from bot.chat import drive_wizard, drives, giving, inline, pay, start
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
 from bot.chat.routes import PAYMENT_BUTTONS, PERSON_BUTTONS, command
@@ -20,7 +20,13 @@ __all__ = ["ALLOWED_UPDATES", "carry_out"]
 
 log = logging.getLogger(__name__)
 
-ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+ALLOWED_UPDATES = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "inline_query",
+)
 
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
 OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
@@ -35,6 +41,10 @@ async def carry_out(desk: Desk, update: Update) -> None:
     """
     message = update.message or update.edited_message
     query = update.callback_query
+    if update.inline_query is not None:
+        await inline.answer(desk, update.inline_query)
+        await desk.core.inbox.done(update.update_id)
+        return
     if query is not None:
         await _pressed(desk, update, query)
         return
