@@ -188,7 +188,7 @@ async def _pledge(
         return Button(label=label, does=does)
 
     [pay, *_] = offered(drive, paper, language, pledge.amount_kes)
-    rows = (pay, (key("tomorrow"), key("stop")))
+    rows = (pay, (key("tomorrow"), key("stop")), (key("withdraw"),))
     return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=rows))
 
 

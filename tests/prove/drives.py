@@ -30,10 +30,10 @@ __all__ = ["Judged", "live", "run"]
 GROUP = -100700
 MARY = 2001
 BATCH = 20
-BETWEEN_S = (1, 1, 2)
+BETWEEN_S = (1, 2)
 LIFE_GIFTS = 400
 """So many gifts, and the process is cut off where it stands."""
-UNTIL_DECIDED_S = (20, 60, 130, 130, 300, 600)
+UNTIL_DECIDED_S = (20, 60, 130, 300)
 PAYS = 0.6
 CASH_OF = 50
 REVERSED_OF = 70
@@ -182,7 +182,6 @@ async def _cash(house: House, drive: Drive, batch: range) -> int:
 async def _until_decided(house: House) -> None:
     for seconds in UNTIL_DECIDED_S:
         await house.tick(seconds)
-        await house.tick(5)
 
 
 async def _take_some_back(town: Town, house: House, rng: random.Random, count: int) -> None:
