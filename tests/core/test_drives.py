@@ -240,7 +240,7 @@ async def test_gifts_are_thanked_for_together_every_two_minutes(drives: DriveLif
         await drives.paid(drive, number)
         await drives.touched.run_due()
         clock.advance(20)
-    assert [each.topic for each in await drives.owed(GROUP)] == ["card"]
+    assert [each.topic for each in await drives.owed(GROUP)] == ["card:1"]
 
     clock.advance(60)
     told = await drives.owed(GROUP)
