@@ -481,7 +481,13 @@ def test_every_refusal_has_words(reason: RefusalReason, language: str) -> None:
     text = refusal_text(refusal, language, TEXTS, now=LATER)
 
     assert parse_html(text).text
-    timeless = reason in (RefusalReason.DECIDED, RefusalReason.AMOUNT, RefusalReason.STALE)
+    timeless = reason in (
+        RefusalReason.DECIDED,
+        RefusalReason.AMOUNT,
+        RefusalReason.STALE,
+        RefusalReason.DRIVE_PAUSED,
+        RefusalReason.DRIVE_CLOSED,
+    )
     assert ("21:08" in text) is not timeless
 
 
