@@ -334,6 +334,11 @@ class Notices:
         query = select(notices.c.due_at).where(notices.c.key == key, notices.c.state == "told")
         return (await self._connection.execute(query)).scalar()
 
+    async def made_at(self, key: str) -> datetime | None:
+        """When a notice of this key was first owed."""
+        query = select(notices.c.created_at).where(notices.c.key == key)
+        return (await self._connection.execute(query)).scalar()
+
     async def known(self, key: str) -> bool:
         """Whether a notice of this key was ever owed."""
         query = select(notices.c.id).where(notices.c.key == key)

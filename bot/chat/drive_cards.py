@@ -19,7 +19,6 @@ from storage.records import (
     Deed,
     Drive,
     DriveEdit,
-    DriveKind,
     DriveStatus,
     Keyboard,
     Shows,
@@ -80,8 +79,7 @@ def card(view: CardView, paper: Stationery, *, language: str | None = None) -> C
     if view.more and view.newest:
         lines.append(say(language, "drive.more", count=view.more))
     if not view.totals.gifts and drive.status is DriveStatus.OPEN:
-        quiet = ".funeral" if drive.kind is DriveKind.FUNERAL else ""
-        lines.append(say(language, f"drive.nobody-yet{quiet}"))
+        lines.append(say(language, f"drive.nobody-yet.{drive.kind}"))
     if view.promised[1]:
         lines.append(say(language, "drive.promised", amount=kes(view.promised[1])))
     names = ", ".join(clean(each.name) for each in view.treasurers[:TREASURERS_NAMED])
@@ -90,8 +88,7 @@ def card(view: CardView, paper: Stationery, *, language: str | None = None) -> C
     if drive.status is DriveStatus.PAUSED:
         lines.append(say(language, "drive.paused"))
     if drive.status is DriveStatus.CLOSED:
-        quiet = ".funeral" if drive.kind is DriveKind.FUNERAL else ""
-        lines.append(say(language, f"drive.closed{quiet}"))
+        lines.append(say(language, f"drive.closed.{drive.kind}"))
     return Card(
         text="\n".join(line for line in lines if line), keyboard=_card_keys(drive, paper, language)
     )
@@ -218,31 +215,27 @@ def manage_key(drive_id: str, paper: Stationery, language: str) -> Keyboard:
 def thanks_text(drive: Drive, gifts: Sequence[ShownGift], count: int, paper: Stationery) -> str:
     """One line for all gifts of the last two minutes; no amount where one would be found out."""
     language, say = drive.language, paper.texts.say
-    tone = "pole" if drive.kind is DriveKind.FUNERAL else "thanks"
-    if not gifts:
-        return say(language, f"drive.{tone}.nameless", count=count)
-    named = list(
-        dict.fromkeys(each.name or plain(say(language, "drive.well-wisher")) for each in gifts)
-    )
+    stranger = plain(say(language, "drive.well-wisher"))
+    named = list(dict.fromkeys(each.name or stranger for each in gifts))
     names = ", ".join(clean(each) for each in named[:THANKED_BY_NAME])
     if len(named) > THANKED_BY_NAME:
         more = len(named) - THANKED_BY_NAME
         names = plain(say(language, "drive.and-more", names=names, count=more))
-    number = "one" if len(named) == 1 else "many"
     cents = [each.cents for each in gifts]
-    if None in cents:
-        return say(language, f"drive.{tone}.{number}-quiet", names=names)
+    form = "nameless"
+    if named:
+        form = ("one" if len(named) == 1 else "many") + ("-quiet" if None in cents else "")
     amount = money(sum(each or 0 for each in cents))
-    return say(language, f"drive.{tone}.{number}", names=names, amount=amount)
+    values = {"names": names, "amount": amount, "count": count}
+    return say(language, f"thanks.{drive.kind}.{form}", **values)
 
 
 def closed_text(view: CardView, paper: Stationery) -> str:
     """What it has come to, when it is closed."""
     drive, language = view.drive, view.drive.language
-    quiet = ".funeral" if drive.kind is DriveKind.FUNERAL else ""
     return paper.texts.say(
         language,
-        f"drive.is-closed{quiet}",
+        f"drive.is-closed.{drive.kind}",
         title=drive.title,
         total=money(view.totals.cents),
         people=_people(view, paper, language),
@@ -319,7 +312,7 @@ def _other_and_pledge(drive: Drive, paper: Stationery, language: str) -> tuple[B
 def _reading(drive: Drive, paper: Stationery, language: str) -> tuple[Button, ...]:
     return tuple(
         Button(
-            label=plain(paper.texts.say(language, f"drive.button.{what}")),
+            label=plain(paper.texts.say(language, f"drive.read.{what}")),
             does=Deed(action=f"d.{what}", subject=drive.id),
         )
         for what in ("list", "share")

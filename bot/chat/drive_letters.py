@@ -45,6 +45,11 @@ async def make(core: Core, paper: Stationery, notice: Notice) -> Reply | None:
 async def _card(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
+    drive = view.drive
+    if details and int(details[0]) != drive.card:
+        # Its total would be believed for ever: it says where the one is that is kept up to date.
+        text = paper.texts.say(drive.language, "drive.further-down", title=drive.title)
+        return Reply(chat_id=notice.chat_id, thread_id=drive.thread_id, text=text, quiet=True)
     made = card(view, paper)
     return Reply(
         chat_id=notice.chat_id,
@@ -188,7 +193,7 @@ async def _pledge(
         return Button(label=label, does=does)
 
     [pay, *_] = offered(drive, paper, language, pledge.amount_kes)
-    rows = (pay, (key("tomorrow"), key("stop")))
+    rows = (pay, (key("tomorrow"), key("stop")), (key("withdraw"),))
     return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=rows))
 
 

@@ -188,7 +188,7 @@ async def _post(turn: Turn, plan: Plan) -> Toast:
     await turn.core.people.drop_draft(
         chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
     )
-    return turn.toast("manage.done")
+    return turn.toast("treasury.done")
 
 
 async def _plan(turn: Turn) -> Plan | None:
@@ -247,7 +247,7 @@ def _words(turn: Turn, plan: Plan) -> str:
         return turn.say(f"wizard.{plan.step}")
     until = plan.until
     return turn.say(
-        "wizard.preview",
+        "wizard.preview.text",
         title=plan.title,
         target=plain(turn.say("wizard.no-target"))
         if plan.target_kes is None

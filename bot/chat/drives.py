@@ -96,7 +96,7 @@ async def confirmed(press: DeedPress) -> Toast:
     assert found is not None, "it was read when the button was made"
     target_kes, title = found
     await _open(turn, target_kes, title, key=f"m:{turn.chat_id}:{draft.message_id}")
-    return turn.toast("manage.done")
+    return turn.toast("treasury.done")
 
 
 async def drive(turn: Turn) -> None:

@@ -14,6 +14,7 @@ from bot.chat import (
     drive_wizard,
     drives,
     giving,
+    inline,
     invoice_edits,
     merchant,
     pay,
@@ -37,7 +38,13 @@ __all__ = ["ALLOWED_UPDATES", "carry_out"]
 
 log = logging.getLogger(__name__)
 
-ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+ALLOWED_UPDATES = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "inline_query",
+)
 
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
 OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
@@ -53,6 +60,10 @@ async def carry_out(desk: Desk, update: Update) -> None:
     """
     message = update.message or update.edited_message
     query = update.callback_query
+    if update.inline_query is not None:
+        await inline.answer(desk, update.inline_query)
+        await desk.core.inbox.done(update.update_id)
+        return
     if query is not None:
         await _pressed(desk, update, query)
         return

@@ -39,7 +39,7 @@ async def agreed(press: DeedPress) -> Toast:
         actor(turn),
         person_id=int(press.deed.argument),
         yes=press.deed.action == "d.agree",
-        closing=turn.closing(turn.reply(turn.say("manage.done"))),
+        closing=turn.closing(turn.reply(turn.say("treasury.done"))),
     )
     return _outcome(turn, answer)
 
@@ -54,6 +54,6 @@ async def left(press: DeedPress) -> Toast:
 
 def _outcome(turn: Turn, answer: Answer) -> Toast:
     if answer is Answer.DONE:
-        return turn.toast("manage.done")
+        return turn.toast("treasury.done")
     turn.closed = False
     return refusing(turn, answer)

@@ -65,7 +65,7 @@ def actor(turn: Turn) -> Actor:
 
 def refusing(turn: Turn, answer: Answer) -> Toast:
     """Nothing was changed, and why."""
-    return turn.toast(f"manage.{answer}", alert=answer is not Answer.ALREADY)
+    return turn.toast(f"treasury.{answer}", alert=answer is not Answer.ALREADY)
 
 
 async def close_drive(turn: Turn) -> None:
@@ -75,8 +75,8 @@ async def close_drive(turn: Turn) -> None:
     if not turn.private:
         open_ones = [each for each in open_ones if each.chat_id == turn.chat_id]
     if not open_ones:
-        key = "manage.not-yours" if found or not turn.private else "manage.none"
-        values = {} if key == "manage.not-yours" else {"command": f"/newdrive@{turn.username}"}
+        key = "treasury.not-yours" if found or not turn.private else "manage.none"
+        values = {} if key == "treasury.not-yours" else {"command": f"/newdrive@{turn.username}"}
         await turn.answer(turn.say(key, **values))
         return
     replies = [aside_reply(turn, *_sure(turn, each)) for each in open_ones]
@@ -138,7 +138,7 @@ async def set_status(press: DeedPress) -> Toast:
     """Pause, go on, close for good, open again."""
     turn = press.turn
     status = TO_STATUS[press.deed.action]
-    closing = turn.closing(turn.reply(turn.say("manage.done")))
+    closing = turn.closing(turn.reply(turn.say("treasury.done")))
     answer = await turn.core.drives.treasury.set_status(
         press.deed.subject, actor(turn), status, closing
     )
@@ -309,7 +309,7 @@ QUESTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 async def _end(turn: Turn, answer: Answer, done: str) -> None:
     """Say what became of it. What was written has its key: a crash before this writes no twin."""
-    text = done if answer is Answer.DONE else turn.say(f"manage.{answer}")
+    text = done if answer is Answer.DONE else turn.say(f"treasury.{answer}")
     drive_id = await _drafted(turn)
     keys = None
     if answer is Answer.DONE and drive_id is not None:
@@ -327,7 +327,7 @@ async def _drafted(turn: Turn) -> str | None:
 
 def _outcome(turn: Turn, answer: Answer) -> Toast:
     if answer is Answer.DONE:
-        return turn.toast("manage.done")
+        return turn.toast("treasury.done")
     turn.closed = False
     return refusing(turn, answer)
 

@@ -75,14 +75,16 @@ class DriveNews:
             kind=NoticeKind.CARD,
             chat_id=drive.chat_id,
             subject=drive.subject,
-            topic="card",
+            topic=f"card:{drive.card}",
             not_before=not_before,
         )
         await tx.notices.owe([notice], now=now)
 
     async def post_again(self, tx: Tx, drive: Drive, now: datetime) -> None:
-        """The card as a new message; the old one is edited no more."""
+        """The card as a new message; the old one is edited once more, and points there."""
         await tx.drives.change(drive.id, card=drive.card + 1)
+        if await tx.notices.edited_at(card_key(drive)) is not None:
+            await self.card(tx, drive, now)
         again = await tx.drives.get(drive.id)
         assert again is not None, "it was there a moment ago"
         await self.card(tx, again, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot.core.ask import Asked, Asking
@@ -41,6 +41,8 @@ from storage.tx import Tx
 __all__ = ["Drives", "GiveRequest", "NewDrive"]
 
 CARD_NAMES = 5
+CARD_STAYS_FOR = timedelta(minutes=2)
+"""Whoever asks for the card right after another has asked finds it just above."""
 PAGE_NAMES = 100
 LIST_NAMES = 100
 GIVERS_COUNTED_MAX = 2000
@@ -256,11 +258,14 @@ class Drives:
         return posted
 
     async def post_again(self, drive_id: str, closing: Closing) -> None:
-        """The card as a new message at the end of the chat."""
+        """The card as a new message at the end of the chat, unless it stands there already."""
 
         async def run(tx: Tx) -> None:
             drive = await tx.drives.lock(drive_id)
-            if drive is not None:
+            now = self._clock.now()
+            posted_at = None if drive is None else await tx.notices.made_at(card_key(drive))
+            fresh = posted_at is not None and now - posted_at < CARD_STAYS_FOR
+            if drive is not None and not fresh:
                 await self._news.post_again(tx, drive, self._clock.now())
             await close(tx, closing, self._clock)
 

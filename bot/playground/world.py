@@ -40,6 +40,17 @@ class Press:
 
 
 @dataclass(eq=False)
+class Asked:
+    """What somebody typed after the bot's name in any chat, and what they may choose from."""
+
+    id: str
+    person: User
+    query: str
+    at_s: float
+    results: list[Json] | None = None
+
+
+@dataclass(eq=False)
 class Account(User):
     """A person's own account, as Telegram keeps it: what they allow the bot to do."""
 
@@ -72,6 +83,8 @@ class World:
     accounts: dict[int, Account] = field(default_factory=dict)
     chats: dict[int, Chat] = field(default_factory=dict)
     presses: dict[str, Press] = field(default_factory=dict)
+    inline: bool = True  # @BotFather's /setinline
+    asked: dict[str, Asked] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

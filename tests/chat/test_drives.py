@@ -309,7 +309,9 @@ async def test_a_removed_bot_that_returns_posts_its_cards_anew(harambee: Harambe
         lambda: sum("Treasurers: Mary" in m.text for m in harambee.group.from_bot) == 2
     )
     assert harambee.group.from_bot[-1].id > card.id or "Treasurers" in harambee.group.last.text
-    await office.handled()
+    office.clock.advance(10)
+    office.core.post.wake.set()
+    await harambee.api.wait_for(lambda: "further down" in card.text)
 
 
 async def test_a_closed_topic_moves_the_card_to_the_general_one(
@@ -321,8 +323,38 @@ async def test_a_closed_topic_moves_the_card_to_the_general_one(
     mary.say("/newdrive@lipa_demo_bot 9000 Hospital", chat=forum, thread_id=topic)
     first = await office.said(forum, "Treasurers: Mary")
     forum.topics[topic].closed = True
+    office.clock.advance(300)
     mary.say("/drive@lipa_demo_bot", chat=forum, thread_id=topic)
 
     second = await office.said(forum, "Treasurers: Mary", after=first)
 
     assert (first.thread_id, second.thread_id) == (topic, None)
+    office.clock.advance(10)
+    office.core.post.wake.set()
+    await api.wait_for(lambda: first.text == "⤵️ Hospital: its card is further down.")
+
+
+async def test_a_drive_is_shared_into_any_chat_by_whoever_has_to_do_with_it(
+    harambee: Harambee,
+) -> None:
+    office = harambee.office
+    await harambee.opened()
+    drive = await harambee.drive
+
+    own = harambee.mary.ask_inline("")
+    by_code = office.jane.ask_inline(f"d_{drive.code}")
+    strangers = office.otieno.ask_inline("Akinyi")
+    await harambee.api.wait_for(
+        lambda: None not in (own.results, by_code.results, strangers.results)
+    )
+
+    assert strangers.results == []
+    for results in (own.results, by_code.results):
+        assert results is not None
+        [shared] = results
+        assert "Mama Akinyi hospital bill" in shared["input_message_content"]["message_text"]
+        [[give]] = shared["reply_markup"]["inline_keyboard"]
+        assert give["url"].endswith(f"?start=d_{drive.code}")
+    harambee.mary.press(await office.said(harambee.group, "Treasurers: Mary"), "Share")
+    offered = await office.said(harambee.mary.chat, "For WhatsApp")
+    assert offered.button("Send to a chat").value == f"d_{drive.code}"

@@ -223,6 +223,15 @@ async def test_a_gift_from_the_page_is_owed_no_message_and_counts(drives: DriveL
     assert [each.name for each in view.gifts] == ["Wanjiru"]
 
 
+async def test_those_who_give_on_a_page_are_not_one_person(drives: DriveLife) -> None:
+    drive = await drives.open()
+    limit = drives.desk.asking._settings.limits.strangers_per_person_per_hour
+    for number in range(1, limit + 3):
+        await drives.give(drive, number, giver_id=NOBODY, chat_id=NOBODY)
+
+    assert len(drives.desk.daraja.pushes) == limit + 2
+
+
 async def test_gifts_are_thanked_for_together_every_two_minutes(drives: DriveLife) -> None:
     drive = await drives.open()
     await drives.owed(GROUP)
@@ -231,7 +240,7 @@ async def test_gifts_are_thanked_for_together_every_two_minutes(drives: DriveLif
         await drives.paid(drive, number)
         await drives.touched.run_due()
         clock.advance(20)
-    assert [each.topic for each in await drives.owed(GROUP)] == ["card"]
+    assert [each.topic for each in await drives.owed(GROUP)] == ["card:1"]
 
     clock.advance(60)
     told = await drives.owed(GROUP)

@@ -164,7 +164,7 @@ async def test_closing_posts_what_it_came_to_once(drives: DriveLife) -> None:
     assert topics == ["closed", "statement"]
     await drives.touched.run_due()
     drives.desk.clock.advance(10)
-    assert [each.topic for each in await drives.owed(GROUP)] == ["card"]
+    assert [each.topic for each in await drives.owed(GROUP)] == ["card:1"]
 
 
 async def test_a_drive_whose_time_is_over_is_closed_by_itself(drives: DriveLife) -> None:

@@ -23,6 +23,7 @@ import click
 from tests.prove import (
     calls,
     crashes,
+    drives,
     forgeries,
     fuzz,
     instances,
@@ -55,6 +56,7 @@ PARTS: dict[str, Callable[[Wish], Any]] = {
     "slow": lambda _wish: slow.run(),
     "forgeries": lambda wish: forgeries.run(count=wish.of(100_000), seed=wish.seed),
     "fuzz": lambda wish: fuzz.run(count=wish.of(1_000_000), seed=wish.seed),
+    "drives": lambda wish: drives.run(count=wish.of(10_000, 20), seed=wish.seed),
     "crashes": lambda wish: crashes.run(
         kills=wish.of(1000),
         storage_kills=wish.of(4000),
