@@ -8,7 +8,7 @@ import re
 from telegram import CallbackQuery, Chat, ChatMember, Message, Update
 from telegram.error import TelegramError
 
-from bot.chat import bills, invoice_edits, merchant, pay, start
+from bot.chat import bills, inline, invoice_edits, merchant, pay, start
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.routes import DEED_BUTTONS, PAYMENT_BUTTONS, PERSON_BUTTONS, command
 from bot.core.buttons import Verdict
@@ -19,7 +19,13 @@ __all__ = ["ALLOWED_UPDATES", "carry_out"]
 
 log = logging.getLogger(__name__)
 
-ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+ALLOWED_UPDATES = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "inline_query",
+)
 
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
 OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
@@ -32,6 +38,9 @@ async def carry_out(desk: Desk, update: Update) -> None:
 
     Anything raised leaves it waiting in the inbox: it will be tried again.
     """
+    if update.inline_query is not None:
+        await inline.answer(desk, update.inline_query)
+        return
     message = update.message or update.edited_message
     query = update.callback_query
     if query is not None:

@@ -16,7 +16,7 @@ def get_me(backend: Backend, params: Params) -> Json:
     return backend.world.bot.json() | {
         "can_join_groups": True,
         "can_read_all_group_messages": not backend.world.privacy_mode,
-        "supports_inline_queries": False,
+        "supports_inline_queries": True,
         "can_connect_to_business": False,
         "has_main_web_app": False,
     }

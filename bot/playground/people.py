@@ -9,6 +9,7 @@ from typing import Literal
 from bot.playground.chats import Chat, Message
 from bot.playground.entities import FormattedText, trimmed, with_automatic
 from bot.playground.errors import Json
+from bot.playground.inline import InlineQuestion, ask_inline
 from bot.playground.keyboards import ReplyButton
 from bot.playground.world import Account, Draft, Press, World
 
@@ -114,6 +115,10 @@ class Person(Account):
                 press.opened = button.value
         self.world.changes.notify()
         return press
+
+    def ask_inline(self, query: str = "") -> InlineQuestion:
+        """Type the bot's name and some words in any chat."""
+        return ask_inline(self.world, self, query)
 
     def press_again(self, press: Press) -> None:
         """The same callback query reaches the bot once more (a client that lost the answer)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bot.playground.changes import Changes
 from bot.playground.chats import Chat, Message, StoredFile, Topic, User
@@ -18,6 +19,9 @@ from bot.playground.keyboards import (
     ReplyKeyboard,
 )
 from bot.playground.updates import UpdateQueue
+
+if TYPE_CHECKING:
+    from bot.playground.inline import InlineQuestion
 
 QUERY_LIFETIME_S = 15.0
 
@@ -73,6 +77,7 @@ class World:
     chats: dict[int, Chat] = field(default_factory=dict)
     presses: dict[str, Press] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
+    questions: dict[str, InlineQuestion] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.updates = UpdateQueue(self.changes)

@@ -385,3 +385,35 @@ async def test_a_period_that_cannot_be_read_is_asked_about(office: Office) -> No
     office.jane.say("/statement someday")
 
     await office.said(office.jane.chat, "as a period")
+
+
+async def test_an_invoice_is_put_into_any_chat_by_name(
+    office: Office, njeri: Person, peter: Person, api: BotApi
+) -> None:
+    await issued(office, njeri)
+    await issued(office, njeri, "/invoice 700 Mary tiles")
+    elsewhere = api.group(-7001, "Chama", [njeri, peter])
+
+    every = njeri.ask_inline()
+    await api.wait_for(lambda: every.answered)
+    assert [each.title for each in every.cards] == ["INV-0002 · KES 700", "INV-0001 · KES 1,500"]
+    some = njeri.ask_inline("peter")
+    await api.wait_for(lambda: some.answered)
+    card = some.put("INV-0001 · KES 1,500", elsewhere)
+
+    assert "Njeri asks for KES 1,500" in card.text
+    link = peter.press(card, "💸 Open and pay").opened
+    said = peter.start(link.partition("start=")[2])
+    await office.said(peter.chat, "Njeri asks for KES 1,500", after=said)
+
+
+async def test_inline_mode_shows_nobody_anothers_invoices(
+    office: Office, njeri: Person, api: BotApi
+) -> None:
+    await issued(office, njeri)
+
+    asked = office.jane.ask_inline("peter")
+    await api.wait_for(lambda: asked.answered)
+
+    assert asked.cards == ()
+    assert asked.button is not None
