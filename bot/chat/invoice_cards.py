@@ -59,7 +59,6 @@ class Quill:
             "left": money(self.view.left_cents),
             "excess": money(self.view.excess_cents),
             "due": self.day(invoice.due_on),
-            "days": (self.today - invoice.due_on).days,
         }
         return self.paper.texts.say(self.language, key, **(values | more))
 

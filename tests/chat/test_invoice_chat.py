@@ -232,7 +232,7 @@ async def test_lists_are_turned_and_searched(office: Office, njeri: Person) -> N
     for number in range(8):
         await issued(office, njeri, f"/invoice {number + 100} Customer{number} tiles")
     njeri.say("/invoices")
-    first = await office.said(njeri.chat, "Open: 8 invoices")
+    first = await office.said(njeri.chat, "Open invoices: 8")
     assert [line[:8] for line in first.text.splitlines()[1:]] == [
         f"INV-000{number}" for number in range(8, 2, -1)
     ]
@@ -261,8 +261,8 @@ async def test_today_says_what_came_and_what_is_owed(
 
     day = await office.said(njeri.chat, "📈")
     assert "KES 1,500" in day.text
-    assert "1 paid · 0 not paid" in day.text
-    assert "Open: 1 invoices, KES 700" in day.text
+    assert "Paid: 1 · not paid: 0" in day.text
+    assert "Open invoices: 1, KES 700" in day.text
 
 
 async def test_nobody_else_issues_or_appoints(office: Office) -> None:
