@@ -101,6 +101,7 @@ def build_core(parts: Parts) -> Core:
             clock=clock,
             asking=asking,
             collectors=collectors,
+            public_url=parts.config.webhook.public_url.rstrip("/"),
             wake=wake,
         ),
         billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),

@@ -83,7 +83,7 @@ async def _written(turn: Turn, message: Message) -> None:
         await pay.contact(turn, message.contact)
     elif text:
         await _words(turn)
-    elif turn.private and message.photo and await merchant.photo(turn, message):
+    elif turn.private and await merchant.photo(turn, message):
         return
     elif turn.private and message.effective_attachment is not None:
         await start.unknown(turn, command=False)

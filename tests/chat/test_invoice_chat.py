@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from bot.documents.qr import qr_png
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
@@ -417,3 +419,51 @@ async def test_inline_mode_shows_nobody_anothers_invoices(
 
     assert asked.cards == ()
     assert asked.button is not None
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in folder.iterdir())
+
+
+async def asked_for_a_logo(office: Office, merchant: Person) -> None:
+    merchant.say("/merchant")
+    profile = await office.said(merchant.chat, "Customers see you as")
+    await office.answered(merchant.press(profile, "🖼 Logo"))
+    await office.handled()
+
+
+async def test_a_logo_is_kept_sealed_and_printed(
+    office: Office, njeri: Person, tmp_path: Path
+) -> None:
+    await asked_for_a_logo(office, njeri)
+    logo = qr_png("https://pay.example.org")
+    njeri.send_file("logo.png", logo, content_type="image/png")
+    await office.said(njeri.chat, "/merchant shows it")
+
+    assert await office.core.merchants.logo(njeri.id) == logo
+    assert logo not in everything_in(tmp_path)
+    njeri.press(await issued(office, njeri), "📄 PDF + QR")
+    paper = await made(office, njeri, "INV-0001 of Njeri")
+    assert paper.file is not None
+    assert b"/Image" in paper.file.content
+
+
+@pytest.mark.parametrize("content", [b"MZ is no picture", b"\x89PNG" + bytes(600 * 1024)])
+async def test_a_logo_that_is_none_or_too_large_is_refused(
+    office: Office, njeri: Person, content: bytes
+) -> None:
+    await asked_for_a_logo(office, njeri)
+    njeri.send_file("logo.png", content, content_type="image/png")
+
+    await office.said(njeri.chat, "at most 512 kB")
+    assert await office.core.merchants.logo(njeri.id) is None
+
+
+async def test_who_has_no_telegram_gets_the_address_of_the_page(
+    office: Office, njeri: Person
+) -> None:
+    card = await issued(office, njeri)
+
+    copied = njeri.press(card, "🔗 Copy web link").copied
+
+    assert copied == f"https://pay.example.org/i/{payload(card).removeprefix('i_')}"
