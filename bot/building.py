@@ -128,7 +128,12 @@ def build_core(parts: Parts) -> Core:
         drives=drives,
         merchants=merchants,
         invoices=Invoices(
-            store=store, clock=clock, asking=asking, collectors=collectors, wake=wake
+            store=store,
+            clock=clock,
+            asking=asking,
+            collectors=collectors,
+            public_url=parts.public_url,
+            wake=wake,
         ),
         billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
         cash_book=CashBook(acts=acts),

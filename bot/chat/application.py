@@ -199,7 +199,10 @@ class ChatSide:
 
     async def _keep_menus(self, bot: Bot) -> None:
         for wait_s in MENU_WAITS_S:
-            if await set_menus(bot, self._texts, self._core.operators):
+            operators = self._core.operators
+            merchants = [each.id for each in await self._core.merchants.all()]
+            others = [each for each in merchants if each not in operators]
+            if await set_menus(bot, self._texts, operators, others):
                 return
             await self._core.clock.sleep(wait_s)
 

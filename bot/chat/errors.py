@@ -39,8 +39,8 @@ async def failed(desk: Desk, queue: InboxQueue, update: object, error: Exception
         log.info("update.not_ours id=%s", update_id)
         return
     log.error("update.failed id=%s kind=%s", update_id, type(error).__name__, exc_info=error)
-    if not isinstance(update, Update):
-        return
+    if not isinstance(update, Update) or update.inline_query is not None:
+        return  # what is typed in another chat is not kept: it is typed again
     if isinstance(error, NotKept):
         # Not this update's fault: it is not counted, and waits for as long as it takes.
         queue.again(update, after_s=STORE_DOWN_WAIT_S)

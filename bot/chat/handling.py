@@ -58,12 +58,11 @@ async def carry_out(desk: Desk, update: Update) -> None:
 
     Anything raised leaves it waiting in the inbox: it will be tried again.
     """
-    message = update.message or update.edited_message
-    query = update.callback_query
     if update.inline_query is not None:
         await inline.answer(desk, update.inline_query)
-        await desk.core.inbox.done(update.update_id)
         return
+    message = update.message or update.edited_message
+    query = update.callback_query
     if query is not None:
         await _pressed(desk, update, query)
         return
@@ -106,7 +105,7 @@ async def _written(turn: Turn, message: Message) -> None:
         await books.dropped(turn, message.document)
     elif text:
         await _words(turn)
-    elif turn.private and message.photo and await merchant.photo(turn, message):
+    elif turn.private and await merchant.photo(turn, message):
         return
     elif turn.private and message.effective_attachment is not None:
         await start.unknown(turn, command=False)

@@ -54,8 +54,8 @@ class InboxQueue(asyncio.Queue[object]):
 
     async def put(self, item: object) -> None:
         """Take the update in, with all that come meanwhile; enqueue it if it is ours to do."""
-        if not isinstance(item, Update):
-            await super().put(item)
+        if not isinstance(item, Update) or item.inline_query is not None:
+            await super().put(item)  # a query is typed again sooner than it could be replayed
             return
         self._coming.append(item)
         if self._taking_in is None or self._taking_in.done():
@@ -95,6 +95,9 @@ class InboxQueue(asyncio.Queue[object]):
             update = self._read(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             raise ValueError("the body is no update") from exc
+        if update.inline_query is not None:
+            await super().put(update)
+            return
         await self._take((update, text))
 
     async def replay(self) -> int:

@@ -47,6 +47,7 @@ class Quill:
     language: str
     today: date
     owner: int  # for whom its buttons are
+    page_url: str = ""  # for customers without Telegram
 
     def say(self, key: str, **more: object) -> str:
         invoice, sums = self.view.invoice, self.view.sums
@@ -59,7 +60,6 @@ class Quill:
             "left": money(self.view.left_cents),
             "excess": money(self.view.excess_cents),
             "due": self.day(invoice.due_on),
-            "days": (self.today - invoice.due_on).days,
         }
         return self.paper.texts.say(self.language, key, **(values | more))
 
@@ -162,6 +162,7 @@ def _merchant_buttons(quill: Quill) -> list[Button]:
                 Button(
                     label=plain(quill.say("button.inv-send")), url=_share(quill), style="primary"
                 ),
+                Button(label=plain(quill.say("button.inv-page")), copy=quill.page_url),
                 *late,
                 quill.button("inv-cash", "inv-ask", "cash"),
                 quill.button("inv-item", "inv-ask", "item"),

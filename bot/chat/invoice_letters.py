@@ -34,6 +34,7 @@ async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply 
         language=language,
         today=day_of(core.clock.now()),
         owner=notice.chat_id,
+        page_url=core.invoices.page_url(found.view.invoice.code),
     )
     match topic:
         case "merchant":

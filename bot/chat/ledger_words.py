@@ -64,8 +64,8 @@ def list_text(found: Sequence[Listed], texts: Texts, language: str, *, today: da
     lines = []
     for each in found:
         invoice = each.invoice
-        late = (today - invoice.due_on).days
-        key = "list.late" if each.left_cents and late > 0 else "list.line"
+        late = each.left_cents > 0 and invoice.due_on < today
+        key = "list.late" if late else "list.line"
         lines.append(
             texts.say(
                 language,
@@ -74,7 +74,6 @@ def list_text(found: Sequence[Listed], texts: Texts, language: str, *, today: da
                 customer=invoice.bill.customer,
                 left=money(each.left_cents or invoice.total_cents),
                 due=texts.day(language, invoice.due_on, today=today),
-                days=late,
             )
         )
     return lines

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 CODES: Mapping[str, str | None] = MappingProxyType({"en": None, "sw": "sw"})
 
 
-async def set_menus(bot: ExtBot[None], texts: Texts, operators: Iterable[int]) -> bool:
+async def set_menus(
+    bot: ExtBot[None], texts: Texts, operators: Iterable[int], merchants: Iterable[int] = ()
+) -> bool:
     """
     Bring menus and descriptions up to date, asking first so that a restart is quiet.
 
@@ -40,6 +42,7 @@ async def set_menus(bot: ExtBot[None], texts: Texts, operators: Iterable[int]) -
         (BotCommandScopeAllGroupChats(), Place.GROUP),
     ]
     scopes += [(BotCommandScopeChat(each), Place.OPERATOR) for each in operators]
+    scopes += [(BotCommandScopeChat(each), Place.MERCHANT) for each in merchants]
     for language, code in CODES.items():
         good &= await _describe(bot, texts, language, code)
         for scope, place in scopes:

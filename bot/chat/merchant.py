@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Sequence
 
-from telegram import Message, MessageOriginUser, PhotoSize, User
+from telegram import Document, Message, MessageOriginUser, PhotoSize, User
 from telegram.error import TelegramError
 
 from bot.chat.context import DeedPress, Toast, Turn
@@ -177,12 +178,14 @@ async def typed(turn: Turn, draft: Draft) -> None:
 
 
 async def photo(turn: Turn, message: Message) -> bool:
-    """A picture: the logo, if one was asked for; True if it was."""
+    """A picture, as photo or as file: the logo, if one was asked for; True if it was."""
+    if not message.photo and message.document is None:
+        return False
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
     asked = draft is not None and draft.kind is DraftKind.MERCHANT
     if draft is None or not asked or json.loads(draft.data)["what"] != "logo":
         return False
-    best = _largest(message.photo)
+    best = _largest([*message.photo, *filter(None, (message.document,))])
     if best is None:
         await turn.answer(turn.say("merchant.logo-large", most=LOGO_BYTES_MAX // 1024))
         return True
@@ -200,10 +203,10 @@ async def photo(turn: Turn, message: Message) -> bool:
     return True
 
 
-def _largest(sizes: tuple[PhotoSize, ...]) -> PhotoSize | None:
-    """Telegram offers several: the largest that is small enough."""
-    fitting = [each for each in sizes if (each.file_size or 0) <= LOGO_BYTES_MAX]
-    return max(fitting, key=lambda each: each.width * each.height, default=None)
+def _largest(offered: Sequence[PhotoSize | Document]) -> PhotoSize | Document | None:
+    """Telegram offers a photo in several sizes: the largest that is small enough."""
+    fitting = [each for each in offered if (each.file_size or 0) <= LOGO_BYTES_MAX]
+    return max(fitting, key=lambda each: each.file_size or 0, default=None)
 
 
 async def _meant(turn: Turn) -> tuple[int, str, str] | None:

@@ -21,7 +21,7 @@ _WEEK = {"this week", "week", "wiki hii", "wiki"}
 _YEAR = {"this year", "year", "mwaka huu", "mwaka"}
 _ALL = {"all", "everything", "yote", "zote"}
 _MONTH = re.compile(r"([a-z]+)(?:\s+(20\d\d))?")
-_SPAN = re.compile(r"(?P<since>.+?)\s*(?:-|–|—|\bto\b|\bhadi\b|\buntil\b)\s*(?P<until>.+)")
+_BETWEEN = re.compile(r"-|–|—|\bto\b|\bhadi\b|\buntil\b")
 
 
 def read_period(text: str, *, today: date) -> tuple[date, date] | Unclear:
@@ -68,8 +68,10 @@ def _month(words: str, today: date) -> tuple[date, date] | None:
 def _span(words: str, today: date) -> tuple[date, date] | None:
     if (one := dated(words, today)) is not None:
         return one, one
-    found = _SPAN.fullmatch(words)
-    if found is None:
-        return None
-    since, until = dated(found["since"], today), dated(found["until"], today)
-    return None if since is None or until is None else (since, until)
+    # A dash may also stand inside a date: the one with a date on either side is meant.
+    for between in _BETWEEN.finditer(words):
+        since = dated(words[: between.start()].strip(), today)
+        until = dated(words[between.end() :].strip(), today)
+        if since is not None and until is not None:
+            return since, until
+    return None

@@ -135,9 +135,11 @@ class Invoices:
         clock: Clock,
         asking: Asking,
         collectors: Mapping[str, Collector],
+        public_url: str,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
+        self._public_url = public_url
         self._clock = clock
         self._asking = asking
         self.collectors = collectors  # by account; "" is [mpesa]
@@ -331,6 +333,10 @@ class Invoices:
         view = await self._store.write(run)
         self._wake()
         return view
+
+    def page_url(self, code: str) -> str:
+        """The address of the page for customers without Telegram."""
+        return f"{self._public_url}/i/{code}"
 
     def collector(self, account: str) -> Collector:
         """Who is paid on this account; one that the configuration lost is the first one's."""

@@ -17,6 +17,7 @@ from bot.playground.chats import Chat, User
 from bot.playground.editing import EDITING
 from bot.playground.errors import ApiError, Json, conflict, flood, forbidden
 from bot.playground.faults import Fault, Faults, Trouble
+from bot.playground.inline import INLINE
 from bot.playground.limits import FloodGate, FloodLimits
 from bot.playground.params import MAX_UPLOAD_BYTES, Params, read_params
 from bot.playground.people import Person
@@ -75,7 +76,13 @@ class BotApi:
         self.calls: list[Call] = []
         self.url = ""
         self._runner: web.AppRunner | None = None
-        self._methods: dict[str, Method] = {**SENDING, **EDITING, **ASKING, **PROFILE}
+        self._methods: dict[str, Method] = {
+            **SENDING,
+            **EDITING,
+            **ASKING,
+            **PROFILE,
+            **INLINE,
+        }
 
     @property
     def base_url(self) -> str:

@@ -163,39 +163,6 @@ def answer_callback_query(backend: Backend, params: Params) -> bool:
     return True
 
 
-_RESULTS_MAX = 50
-_RESULT_ID_BYTES_MAX = 64
-
-
-def answer_inline_query(backend: Backend, params: Params) -> bool:
-    """answerInlineQuery with articles: in time, at most 50, each with an id of its own."""
-    asked = backend.world.asked.get(params.text("inline_query_id"))
-    if asked is None or backend.world.clock() - asked.at_s > QUERY_LIFETIME_S:
-        raise bad_request("query is too old and response timeout expired or query ID is invalid")
-    results = params.object("results")
-    if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
-        raise bad_request("can't parse inline query results JSON")
-    if len(results) > _RESULTS_MAX:
-        raise bad_request("RESULTS_TOO_MUCH")
-    for each in results:
-        _check_article(each)
-    if len({each["id"] for each in results}) != len(results):
-        raise bad_request("RESULT_ID_DUPLICATE")
-    asked.results = results
-    backend.world.changes.notify()
-    return True
-
-
-def _check_article(result: Json) -> None:
-    named = str(result.get("id", ""))
-    if not 1 <= len(named.encode()) <= _RESULT_ID_BYTES_MAX:
-        raise bad_request("RESULT_ID_INVALID")
-    content = result.get("input_message_content")
-    words = content.get("message_text") if isinstance(content, dict) else None
-    if result.get("type") != "article" or not result.get("title") or not words:
-        raise bad_request("can't parse inline query result: an article has a title and a text")
-
-
 EDITING: MappingProxyType[str, Method] = MappingProxyType(
     {
         "editmessagetext": edit_message_text,
@@ -206,6 +173,5 @@ EDITING: MappingProxyType[str, Method] = MappingProxyType(
         "pinchatmessage": pin_chat_message,
         "unpinchatmessage": unpin_chat_message,
         "answercallbackquery": answer_callback_query,
-        "answerinlinequery": answer_inline_query,
     }
 )

@@ -9,8 +9,9 @@ from typing import Literal
 from bot.playground.chats import Chat, Message
 from bot.playground.entities import FormattedText, trimmed, with_automatic
 from bot.playground.errors import Json
+from bot.playground.inline import InlineQuestion, ask_inline
 from bot.playground.keyboards import ReplyButton
-from bot.playground.world import Account, Asked, Draft, Press, World
+from bot.playground.world import Account, Draft, Press, World
 
 
 @dataclass(eq=False)
@@ -115,19 +116,13 @@ class Person(Account):
         self.world.changes.notify()
         return press
 
+    def ask_inline(self, query: str = "") -> InlineQuestion:
+        """Type the bot's name and some words in any chat."""
+        return ask_inline(self.world, self, query)
+
     def press_again(self, press: Press) -> None:
         """The same callback query reaches the bot once more (a client that lost the answer)."""
         self.world.updates.add("callback_query", self._query(press))
-
-    def ask_inline(self, query: str) -> Asked:
-        """Type the bot's name and words in any chat; the bot is asked what it offers."""
-        asked = Asked(secrets.token_hex(8), self, query, self.world.clock())
-        self.world.asked[asked.id] = asked
-        self.world.updates.add(
-            "inline_query",
-            {"id": asked.id, "from": self.json(), "query": query, "offset": ""},
-        )
-        return asked
 
     def edit(self, message: Message, text: str) -> Message:
         """Change an own message; the bot gets edited_message."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bot.playground.changes import Changes
 from bot.playground.chats import Chat, Message, StoredFile, Topic, User
@@ -18,6 +19,9 @@ from bot.playground.keyboards import (
     ReplyKeyboard,
 )
 from bot.playground.updates import UpdateQueue
+
+if TYPE_CHECKING:
+    from bot.playground.inline import InlineQuestion
 
 QUERY_LIFETIME_S = 15.0
 
@@ -37,17 +41,6 @@ class Press:
     toast: str = ""
     alert: bool = False
     late: bool = False
-
-
-@dataclass(eq=False)
-class Asked:
-    """What somebody typed after the bot's name in any chat, and what they may choose from."""
-
-    id: str
-    person: User
-    query: str
-    at_s: float
-    results: list[Json] | None = None
 
 
 @dataclass(eq=False)
@@ -84,8 +77,8 @@ class World:
     chats: dict[int, Chat] = field(default_factory=dict)
     presses: dict[str, Press] = field(default_factory=dict)
     inline: bool = True  # @BotFather's /setinline
-    asked: dict[str, Asked] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
+    questions: dict[str, InlineQuestion] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.updates = UpdateQueue(self.changes)

@@ -124,7 +124,12 @@ def invoicing(
     return {
         "merchants": merchants,
         "invoices": Invoices(
-            store=store, clock=clock, asking=asking, collectors=collectors, wake=wake
+            store=store,
+            clock=clock,
+            asking=asking,
+            collectors=collectors,
+            public_url="https://pay.example.org",
+            wake=wake,
         ),
         "billing": Billing(
             store=store, clock=clock, ids=Ids(os.urandom), merchants=merchants, acts=acts

@@ -344,17 +344,13 @@ async def test_a_drive_is_shared_into_any_chat_by_whoever_has_to_do_with_it(
     own = harambee.mary.ask_inline("")
     by_code = office.jane.ask_inline(f"d_{drive.code}")
     strangers = office.otieno.ask_inline("Akinyi")
-    await harambee.api.wait_for(
-        lambda: None not in (own.results, by_code.results, strangers.results)
-    )
+    await harambee.api.wait_for(lambda: all(each.answered for each in (own, by_code, strangers)))
 
-    assert strangers.results == []
-    for results in (own.results, by_code.results):
-        assert results is not None
-        [shared] = results
-        assert "Mama Akinyi hospital bill" in shared["input_message_content"]["message_text"]
-        [[give]] = shared["reply_markup"]["inline_keyboard"]
-        assert give["url"].endswith(f"?start=d_{drive.code}")
+    assert strangers.cards == ()
+    for asked in (own, by_code):
+        [shared] = asked.cards
+        assert "Mama Akinyi hospital bill" in shared.body.text
+        assert f"?start=d_{drive.code}" in shared.markup
     harambee.mary.press(await office.said(harambee.group, "Treasurers: Mary"), "Share")
     offered = await office.said(harambee.mary.chat, "For WhatsApp")
     assert offered.button("Send to a chat").value == f"d_{drive.code}"

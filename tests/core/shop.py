@@ -154,7 +154,12 @@ def make_shop(desk: Desk, *, seed: int = 11) -> Shop:
         desk=desk,
         merchants=merchants,
         invoices=Invoices(
-            store=store, clock=clock, asking=desk.asking, collectors=COLLECTORS, wake=wake
+            store=store,
+            clock=clock,
+            asking=desk.asking,
+            collectors=COLLECTORS,
+            public_url="https://pay.example.org",
+            wake=wake,
         ),
         billing=Billing(
             store=store,

@@ -1,0 +1,200 @@
+"""A merchant's books as lists, sums and statements: theirs alone, net of what went back."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from bot.core.eat import at_eat
+from bot.core.ledgers import Ledgers, Which
+from bot.core.statements import CashRow, PaymentRow, Scope, Statements, Whose
+from storage.records import Bill, BillItem, Closing
+from tests.core.conftest import Desk
+from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, make_shop
+
+AMINA, PETER = 2002, 3001
+TODAY = date(2026, 11, 23)
+EPOCH = date(1970, 1, 1)
+
+
+@pytest.fixture
+async def shop(desk: Desk) -> Shop:
+    made = make_shop(desk)
+    await made.appoint()
+    await made.appoint(AMINA)
+    return made
+
+
+@pytest.fixture
+def ledgers(desk: Desk) -> Ledgers:
+    return Ledgers(store=desk.store, clock=desk.clock, operators={OPERATOR})
+
+
+@pytest.fixture
+def statements(desk: Desk) -> Statements:
+    return Statements(store=desk.store)
+
+
+def scope(whose: Whose, person_id: int = NJERI, *, days: int = 1) -> Scope:
+    since, until = at_eat(TODAY), at_eat(TODAY + timedelta(days=days))
+    return Scope(whose=whose, person_id=person_id, since=since, until=until)
+
+
+def of(kes: int, customer: str = "Peter", *, due_in: int = 4) -> Bill:
+    item = BillItem(what="tiles", price_cents=kes * 100)
+    return a_bill(item, customer=customer, due_on=TODAY + timedelta(days=due_in))
+
+
+async def test_what_is_owed_is_aged_by_how_long_it_has_been_due(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    for due_in in (0, -1, -30, -31, -90, -91, -400):
+        await shop.issue(of(100, due_in=due_in))
+    await shop.issue(of(900), by=AMINA)
+    paid = await shop.issue(of(50, due_in=-10))
+    await shop.paid(paid)
+
+    day = await ledgers.day(NJERI)
+
+    assert [(each.label, each.count, each.left_cents) for each in day.ageing] == [
+        ("0", 1, 10_000),
+        ("1-30", 2, 20_000),
+        ("31-60", 1, 10_000),
+        ("61-90", 1, 10_000),
+        ("90+", 2, 20_000),
+    ]
+    assert (day.open_count, day.open_cents, day.overdue_count) == (7, 70_000, 6)
+
+
+async def test_today_is_from_midnight_in_nairobi_and_net_of_what_went_back(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    first, second = await shop.issue(of(100)), await shop.issue(of(200))
+    await shop.paid(first)
+    gone = await shop.paid(second, phone="254712000002")
+    await shop.reverse(gone)
+    await shop.cash_book.cash(
+        second.invoice.id, cents=2_500, by=NJERI, why="", key="k", closing=Closing()
+    )
+    await shop.paid(await shop.issue(of(999), by=AMINA), phone="254712000003")
+
+    takings = (await ledgers.day(NJERI)).takings
+
+    assert (takings.mpesa_cents, takings.cash_cents, takings.paid) == (10_000, 2_500, 1)
+    yesterday = (await ledgers.day(NJERI, day=TODAY - timedelta(days=1))).takings
+    assert (yesterday.mpesa_cents, yesterday.paid) == (0, 0)
+
+
+async def test_an_operators_day_holds_what_was_paid_without_an_invoice(
+    desk: Desk, shop: Shop, ledgers: Ledgers
+) -> None:
+    direct = await desk.ask()
+    await shop.complete(direct)
+
+    assert (await ledgers.day(OPERATOR)).takings.mpesa_cents == 5_000
+    assert (await ledgers.day(NJERI)).takings.mpesa_cents == 0
+
+
+async def test_lists_hold_what_they_say(shop: Shop, ledgers: Ledgers) -> None:
+    late = await shop.issue(of(100, due_in=-1))
+    paid = await shop.issue(of(200))
+    await shop.paid(paid)
+    void = await shop.issue(of(300))
+    await shop.billing.void(void.invoice.id, by=NJERI, why="", closing=Closing())
+    soon = await shop.issue(of(400))
+    await shop.make(Bill(customer="Mary", due_on=TODAY), draft=True)
+
+    async def listed(which: Which) -> list[int | None]:
+        page = await ledgers.page(NJERI, which)
+        return [each.invoice.number for each in page.found]
+
+    assert await listed(Which.OPEN) == [soon.invoice.number, late.invoice.number]
+    assert await listed(Which.OVERDUE) == [late.invoice.number]
+    assert await listed(Which.PAID) == [paid.invoice.number]
+    assert await listed(Which.CLOSED) == [void.invoice.number]
+    assert await listed(Which.DRAFTS) == [None]
+    assert (await ledgers.page(AMINA, Which.OPEN)).found == ()
+
+
+async def test_a_long_list_is_turned_both_ways_without_gap_or_twin(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    for _ in range(14):
+        await shop.issue(of(10))
+    seen: list[int | None] = []
+    page = await ledgers.page(NJERI, Which.OPEN)
+    while True:
+        seen += [each.invoice.number for each in page.found]
+        if page.older is None:
+            break
+        page = await ledgers.page(NJERI, Which.OPEN, below=page.older)
+    assert seen == list(range(14, 0, -1))
+
+    back = [each.invoice.number for each in page.found]
+    while page.newer is not None:
+        page = await ledgers.page(NJERI, Which.OPEN, above=page.newer)
+        back = [each.invoice.number for each in page.found] + back
+    assert back == seen
+
+
+async def test_what_is_searched_for_is_found_in_ones_own_books(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    await shop.issue(of(10, customer="Wanjikũ"))
+    await shop.issue(of(10, customer="Wanjikũ"), by=AMINA)
+
+    for words in ("wanjikũ", "INV-0001", "tiles 1"):
+        [found] = await ledgers.search(NJERI, words)
+        assert found.invoice.merchant_id == NJERI
+    assert await ledgers.search(NJERI, "nobody") == ()
+
+
+async def test_a_statement_holds_every_shilling_once_and_only_ones_own(
+    desk: Desk, shop: Shop, statements: Statements
+) -> None:
+    mine, theirs = await shop.issue(of(100)), await shop.issue(of(900), by=AMINA)
+    kept = await shop.paid(mine, by=PETER)
+    gone = await shop.paid(theirs, phone="254712000002", by=3002)
+    await shop.reverse(gone)
+    other = await shop.issue(of(50))
+    await shop.cash_book.cash(
+        other.invoice.id, cents=700, by=NJERI, why="his brother", key="k", closing=Closing()
+    )
+
+    async def rows(held: Scope) -> list[PaymentRow | CashRow]:
+        return [each async for each in statements.rows(held)]
+
+    cash, paid = sorted(await rows(scope(Whose.MERCHANT)), key=lambda each: type(each).__name__)
+    assert isinstance(paid, PaymentRow)
+    assert (paid.id, paid.number, paid.customer, paid.cents) == (kept.id, 1, "Peter", 10_000)
+    assert isinstance(cash, CashRow)
+    assert (cash.cents, cash.why) == (700, "his brother")
+    assert [each.id for each in await rows(scope(Whose.PERSON, PETER))] == [kept.id]
+    assert len(await rows(scope(Whose.EVERYBODY, OPERATOR))) == 3
+    late = Scope(
+        whose=Whose.EVERYBODY,
+        person_id=OPERATOR,
+        since=at_eat(TODAY + timedelta(days=1)),
+        until=at_eat(TODAY + timedelta(days=9)),
+    )
+    assert await rows(late) == []
+
+
+async def test_a_picture_is_drawn_from_days_and_customers(
+    shop: Shop, statements: Statements
+) -> None:
+    await shop.paid(await shop.issue(of(100)))
+    await shop.paid(await shop.issue(of(200, customer="Mary")), phone="254712000002")
+    gone = await shop.paid(await shop.issue(of(400)), phone="254712000003")
+    await shop.reverse(gone)
+    shop.desk.clock.advance(12.5 * 3600)  # 00:30 of the next day in Nairobi
+    payment = await shop.paid(await shop.issue(of(50)), phone="254712000004")
+    assert payment.paid_at is not None
+
+    days = await statements.by_day(scope(Whose.MERCHANT, days=2))
+    names = await statements.by_customer(scope(Whose.MERCHANT, days=2))
+
+    assert days == [((TODAY - EPOCH).days, 35_000)]  # the body says when it was paid
+    assert names == [("Mary", 20_000), ("Peter", 15_000)]
+    assert await statements.by_day(scope(Whose.MERCHANT, AMINA, days=2)) == []
