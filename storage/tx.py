@@ -12,6 +12,7 @@ from storage.inbox import Inbox
 from storage.leases import Holder, Leases
 from storage.lines import Lines
 from storage.notices import Notices
+from storage.page_prompts import PagePrompts
 from storage.payments import Payments
 from storage.people import People
 from storage.shared import Shared
@@ -35,3 +36,4 @@ class Tx:
         self.shared = Shared(connection, crypt)
         self.leases = Leases(connection, holder)
         self.touched = Touched(connection)
+        self.page_prompts = PagePrompts(connection, crypt)
