@@ -12,6 +12,9 @@ from bot.core.ask import Asking, AskSettings, Guard
 from bot.core.books import Books
 from bot.core.buttons import Buttons
 from bot.core.core import Core
+from bot.core.drive_news import DriveNews
+from bot.core.drives import Drives
+from bot.core.giving import Giving, guard_gift
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -67,8 +70,11 @@ def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
+    asking = _asking(parts, sending, guards={IntentKind.GIFT: guard_gift})
+    giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
+    news = DriveNews(clock)
     return Core(
-        asking=_asking(parts, sending, guards={}),
+        asking=asking,
         sending=sending,
         hear=_hear(parts),
         reconcile=_reconcile(parts),
@@ -78,7 +84,9 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
-        touched=_touched(parts, looks={}),
+        touched=_touched(parts, looks={"d": news.look}),
+        drives=Drives(store=store, clock=clock, ids=parts.ids, giving=giving, news=news, wake=wake),
+        giving=giving,
         collector=collector_of(parts.config),
         clock=clock,
         operators=parts.operators,

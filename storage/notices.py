@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +15,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    not_,
     or_,
     select,
     update,
@@ -28,12 +27,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
+from storage.notice_words import pack, unpack
 from storage.records import (
     NOBODY,
     Alarm,
-    Button,
-    Deed,
-    Keyboard,
     NewNotice,
     Notice,
     NoticeKind,
@@ -49,6 +46,7 @@ _OWED = ("due", "sending")
 
 # Written out, for the values of a row are all that is bound.
 _EDITED = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.STATUS, NoticeKind.CARD)]
+_PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
 _SENDING = literal_column("'sending'", String)
 _DUE = literal_column("'due'", String)
 _TOLD = literal_column("'told'", String)
@@ -68,7 +66,8 @@ def _owe(make: Callable[..., Any]) -> Any:
             # One being sent right now comes back by itself: `told` sees the newer version.
             "state": case((notices.c.state == _SENDING, _SENDING), else_=_DUE),
             "due_at": case(
-                (notices.c.state == _TOLD, statement.excluded.due_at), else_=notices.c.due_at
+                (notices.c.state.in_([_TOLD, _SENDING]), statement.excluded.due_at),
+                else_=notices.c.due_at,
             ),
         },
     )
@@ -116,7 +115,7 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "chat_id": chat_id,
         "payment_id": new.payment_id,
         "alarm": None if new.alarm is None else new.alarm.value,
-        "body": None if new.reply is None else crypt.seal_text(_pack(new.reply)),
+        "body": None if new.reply is None else crypt.seal_text(pack(new.reply)),
         "message_id": None,
         "wanted": 1,
         "told": 0,
@@ -143,25 +142,13 @@ def _still_held(notice: Notice) -> ColumnElement[bool]:
     )
 
 
-def _pack(reply: Reply) -> str:
-    return json.dumps(asdict(reply), ensure_ascii=False)
-
-
-def _unpack(text: str) -> Reply:
-    raw: dict[str, Any] = json.loads(text)
-    keyboard = raw.pop("keyboard")
-    if keyboard is not None:
-        keyboard["rows"] = tuple(
-            tuple(_unpack_button(button) for button in row) for row in keyboard["rows"]
-        )
-        keyboard["other_keys"] = tuple(keyboard["other_keys"])
-        keyboard = Keyboard(**keyboard)
-    return Reply(**raw, keyboard=keyboard)
-
-
-def _unpack_button(raw: dict[str, Any]) -> Button:
-    does = raw.pop("does", None)
-    return Button(**raw, does=None if does is None else Deed(**does))
+def _put_off(now: datetime) -> ColumnElement[bool]:
+    """Whether its time is yet to come, and nobody in the chat misses it meanwhile."""
+    return and_(
+        notices.c.kind.in_(_PATIENT),
+        notices.c.state == literal_column("'due'"),
+        notices.c.due_at > now,
+    )
 
 
 class Notices:
@@ -197,13 +184,14 @@ class Notices:
         Mark the next due notice of each chat as `sending`, and hand it out.
 
         Only the oldest owed notice of a chat is ever handed out, so a chat reads them in order
-        and a chat that must wait delays nobody else.
+        and a chat that must wait delays nobody else. What was put off on purpose (a card that is
+        edited every few seconds, thanks that are being gathered) lets the others pass.
         """
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         heads = (
             select(func.min(notices.c.id))
-            .where(notices.c.state.in_(_OWED))
+            .where(notices.c.state.in_(_OWED), not_(_put_off(now)))
             .group_by(notices.c.chat_id)
         )
         ready = self._ready(now)
@@ -255,7 +243,8 @@ class Notices:
         values: dict[str, Any] = {
             "told": notice.wanted,
             "state": case((newer, "due"), else_="told"),
-            "due_at": now,
+            # Told: when. Newer already: at once, unless that was put off.
+            "due_at": case((and_(newer, notices.c.due_at > now), notices.c.due_at), else_=now),
             "lease_until": None,
             "tries": 0,
             "resent": False,
@@ -329,6 +318,21 @@ class Notices:
             .values(chat_id=new_chat_id, message_id=None)
         )
 
+    async def edited_at(self, key: str) -> datetime | None:
+        """When a card was last sent or edited; None if that is yet to come."""
+        query = select(notices.c.due_at).where(notices.c.key == key, notices.c.state == "told")
+        return (await self._connection.execute(query)).scalar()
+
+    async def known(self, key: str) -> bool:
+        """Whether a notice of this key was ever owed."""
+        query = select(notices.c.id).where(notices.c.key == key)
+        return (await self._connection.execute(query)).first() is not None
+
+    async def waiting(self, chat_id: int) -> int:
+        """How many messages wait to be told to a chat."""
+        query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(_OWED))
+        return (await self._connection.execute(query)).scalar_one()
+
     async def owed(self) -> int:
         """How many are neither told nor dead."""
         query = select(func.count()).where(notices.c.state.in_(_OWED))
@@ -367,6 +371,6 @@ class Notices:
         if body is None:
             return None
         try:
-            return _unpack(self._crypt.open_text(body))
+            return unpack(self._crypt.open_text(body))
         except (WrongKey, ValueError, LookupError, TypeError):
             return None

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.drive_tables import drives
 from storage.leases import Holder
 from storage.payment_rows import FIELDS, read_payment, row_of
 from storage.records import (
@@ -70,6 +71,11 @@ class Payments:
 
     async def by_ask_key(self, ask_key: str) -> Payment | None:
         return await self._one(select(payments).where(payments.c.ask_key == ask_key))
+
+    async def of_intent(self, intent_id: str) -> list[str]:
+        """The ids of all attempts at an intent, oldest first."""
+        query = select(payments.c.id).where(payments.c.intent_id == intent_id)
+        return list((await self._connection.execute(query.order_by(payments.c.id))).scalars())
 
     async def by_receipt(self, receipt: str) -> Payment | None:
         return await self._one(select(payments).where(payments.c.receipt == receipt))
@@ -207,7 +213,9 @@ class Payments:
         """Whether a push or by-hand reference is in use already."""
         query = select(payments.c.id).where(payments.c.push_ref == reference)
         other = select(intents.c.id).where(intents.c.by_hand_ref == reference)
-        return (await self._connection.execute(query.union_all(other))).first() is not None
+        drive = select(drives.c.id).where(drives.c.reference == reference)
+        taken = query.union_all(other, drive)
+        return (await self._connection.execute(taken)).first() is not None
 
     async def looked(self, *, by: int, payment_ids: Sequence[str], what: str, at: datetime) -> None:
         """Somebody was shown whole numbers; keep who, of which payments, and when."""

@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.buttons import Buttons
 from storage.crypt import Crypt
 from storage.drafts import Drafts
+from storage.drives import Drives
 from storage.evidence import EvidenceBook
+from storage.gifts import Gifts
 from storage.inbox import Inbox
 from storage.leases import Holder, Leases
 from storage.lines import Lines
@@ -15,6 +17,7 @@ from storage.notices import Notices
 from storage.page_prompts import PagePrompts
 from storage.payments import Payments
 from storage.people import People
+from storage.pledges import Pledges
 from storage.shared import Shared
 from storage.touched import Touched
 
@@ -37,3 +40,6 @@ class Tx:
         self.leases = Leases(connection, holder)
         self.touched = Touched(connection)
         self.page_prompts = PagePrompts(connection, crypt)
+        self.drives = Drives(connection, crypt)
+        self.gifts = Gifts(connection, crypt)
+        self.pledges = Pledges(connection, crypt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from telegram import (
     ForceReply,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputFile,
     KeyboardButton,
     Message,
     ReplyKeyboardMarkup,
@@ -17,7 +19,7 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import ParseMode
-from telegram.error import BadRequest
+from telegram.error import BadRequest, TimedOut
 from telegram.ext import ExtBot
 
 from bot.texts import plain
@@ -44,6 +46,12 @@ UNREACHABLE = (
 NO_THREAD = ("message thread not found", "topic_closed", "topic_deleted")
 NO_REPLY = ("message to be replied not found", "message to reply not found", "reply message")
 BAD_HTML = ("can't parse entities",)
+TOO_LONG = ("caption is too long",)
+
+CAPTION_UNITS_MAX = 1024  # UTF-16, as Telegram counts (core.telegram.org/bots/api#senddocument)
+
+UPLOAD_WITHIN_S = 60.0
+"""A document is on its way no longer: with the time to begin that is within the notice's lease."""
 
 InlineMarkup = InlineKeyboardMarkup | None
 Markup = InlineKeyboardMarkup | ReplyKeyboardMarkup | ReplyKeyboardRemove | ForceReply | None
@@ -56,12 +64,16 @@ class _Manner:
     html: bool = True
     thread: bool = True
     reply: bool = True
+    whole: bool = True  # the caption of a document
 
     def without(self, exc: BadRequest) -> _Manner | None:
         """The manner that avoids this refusal, or None if there is no other."""
         if self.html and says(exc, BAD_HTML):
             log.error("message.bad_html why=%s", exc.message)
             return replace(self, html=False)
+        if self.whole and says(exc, TOO_LONG):
+            log.error("message.caption_cut why=%s", exc.message)
+            return replace(self, html=False, whole=False)
         if self.thread and says(exc, NO_THREAD):
             return replace(self, thread=False)
         if self.reply and says(exc, NO_REPLY):
@@ -122,11 +134,28 @@ async def _send(bot: ExtBot[None], reply: Reply, manner: _Manner) -> Message:
     answers = None
     if manner.reply and reply.reply_to is not None:
         answers = ReplyParameters(reply.reply_to, allow_sending_without_reply=True)
+    thread_id = reply.thread_id if manner.thread else None
+    if reply.document is not None:
+        # The timeouts of a connection are for each piece of it: a slow line could go on for ever.
+        try:
+            async with asyncio.timeout(UPLOAD_WITHIN_S):
+                return await bot.send_document(
+                    reply.chat_id,
+                    InputFile(reply.document.content, filename=reply.document.filename),
+                    caption=_text(reply, manner),
+                    parse_mode=_parse_mode(manner),
+                    message_thread_id=thread_id,
+                    reply_parameters=answers,
+                    reply_markup=_markup(reply.keyboard),
+                    disable_notification=reply.quiet,
+                )
+        except TimeoutError:
+            raise TimedOut from None
     return await bot.send_message(
         reply.chat_id,
         _text(reply, manner),
         parse_mode=_parse_mode(manner),
-        message_thread_id=reply.thread_id if manner.thread else None,
+        message_thread_id=thread_id,
         reply_parameters=answers,
         reply_markup=_markup(reply.keyboard),
         disable_notification=reply.quiet,
@@ -134,7 +163,13 @@ async def _send(bot: ExtBot[None], reply: Reply, manner: _Manner) -> Message:
 
 
 def _text(reply: Reply, manner: _Manner) -> str:
-    return reply.text if manner.html else plain(reply.text)
+    text = reply.text if manner.html else plain(reply.text)
+    return text if manner.whole else _cut(text, CAPTION_UNITS_MAX)
+
+
+def _cut(text: str, units: int) -> str:
+    """Its beginning; Telegram counts UTF-16 units, and half of a pair is no character."""
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 
 def _parse_mode(manner: _Manner) -> ParseMode | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from bot.core.ask import Asking
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.drives import Drives
+from bot.core.giving import Giving
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.lead import Lead
@@ -35,6 +37,8 @@ class Core:
     lead: Lead  # who polls Telegram
     buttons: Buttons
     touched: TouchedSubjects
+    drives: Drives
+    giving: Giving
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -57,6 +57,8 @@ class RefusalReason(StrEnum):
     PAGE_ADDRESS = "page-address"  # too many prompts from one address, on all pages together
     PAGE_FULL = "page-full"  # too many prompts on one page, from anywhere
     PAGE_UNKNOWN = "page-unknown"  # a number nobody knows has left a page's prompt unanswered
+    DRIVE_PAUSED = "drive-paused"
+    DRIVE_CLOSED = "drive-closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,10 @@ class Ids:
         """What a person types as the account when paying by hand, e.g. `LIPA-7K2QX`."""
         return f"{label}-{self._letters()}"
 
+    def drive_code(self) -> str:
+        """What a drive's links carry: 72 random bits in 12 characters."""
+        return base64.urlsafe_b64encode(self._random_bytes(9)).decode()
+
     def button(self) -> str:
         """What a press carries: 144 random bits in 24 characters (Telegram allows 64)."""
         return base64.urlsafe_b64encode(self._random_bytes(18)).decode()

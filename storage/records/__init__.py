@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from storage.documents import Document
 from storage.records.chat import (
     Button,
     Closing,
@@ -17,6 +18,22 @@ from storage.records.chat import (
     Person,
     Reply,
     ShownButton,
+)
+from storage.records.drives import (
+    Drive,
+    DriveEdit,
+    DriveKind,
+    DriveStatus,
+    Entry,
+    EntryKind,
+    Gift,
+    GiftRow,
+    Pledge,
+    PledgeState,
+    Shows,
+    Totals,
+    Treasurer,
+    TreasurerState,
 )
 from storage.records.payments import (
     FINAL,
@@ -46,9 +63,18 @@ __all__ = [
     "Button",
     "Closing",
     "Deed",
+    "Document",
     "Draft",
     "DraftKind",
+    "Drive",
+    "DriveEdit",
+    "DriveKind",
+    "DriveStatus",
+    "Entry",
+    "EntryKind",
     "Evidence",
+    "Gift",
+    "GiftRow",
     "InboxItem",
     "Intent",
     "IntentKind",
@@ -64,8 +90,14 @@ __all__ = [
     "Payment",
     "PaymentView",
     "Person",
+    "Pledge",
+    "PledgeState",
     "Reply",
     "ShownButton",
+    "Shows",
     "Status",
+    "Totals",
+    "Treasurer",
+    "TreasurerState",
     "Word",
 ]

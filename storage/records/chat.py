@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from storage.documents import Document
 from storage.records.payments import Alarm
 
 __all__ = [
@@ -91,7 +92,11 @@ class Keyboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A message we owe a chat: HTML text, already in the reader's language."""
+    """
+    A message we owe a chat: HTML text, already in the reader's language.
+
+    With a document the text is its caption: what goes beyond 1024 characters is cut off.
+    """
 
     chat_id: int
     text: str
@@ -99,6 +104,8 @@ class Reply:
     reply_to: int | None = None
     keyboard: Keyboard | None = None
     quiet: bool = False
+    document: Document | None = None
+    pin: bool = False  # where we may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +172,9 @@ class DraftKind(StrEnum):
 
     PAY_PHONE = "pay-phone"  # an amount is known, the phone is not
     CLAIM = "claim"  # the next message is a pasted M-PESA message
+    NEW_DRIVE = "new-drive"  # a drive is being described, step by step
+    GIVE_PHONE = "give-phone"  # a gift, whose phone is not known
+    DRIVE_WORDS = "drive-words"  # a sentence about a drive: an amount, a name, a reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

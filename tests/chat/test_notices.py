@@ -17,6 +17,7 @@ from storage.errors import StoreBusy
 from storage.records import (
     Button,
     Closing,
+    Document,
     Keyboard,
     NewNotice,
     Notice,
@@ -345,3 +346,76 @@ async def test_a_message_is_not_given_up_because_the_store_is_busy(
 
     assert house.seen(1001) == ["one"]
     assert await house.post.owed() == 0
+
+
+CSV = Document(filename="my-data.csv", content=b"day,KES\r\n2026-11-23,50\r\n")
+
+
+async def test_a_document_arrives_whole_with_its_caption_and_its_buttons(
+    house: House, jane: Person
+) -> None:
+    rows = ((Button(label="Open", url="https://example.org"),),)
+    await house.owe(
+        Reply(chat_id=1001, text="<b>Yours</b>", keyboard=Keyboard(rows=rows), document=CSV)
+    )
+
+    await house.notifier.run_due()
+
+    [message] = jane.messages[-1:]
+    assert message.text == "Yours"
+    assert message.labels == ["Open"]
+    assert message.file is not None
+    assert (message.file.name, message.file.content) == (CSV.filename, CSV.content)
+    assert await house.post.owed() == 0
+
+
+async def test_a_document_whose_answer_was_lost_is_sent_again(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    api.faults.drop(method="sendDocument")
+    api.faults.lose_reply(method="sendDocument")
+    await house.owe(Reply(chat_id=1001, text="Yours", document=CSV))
+
+    for _ in range(4):
+        await house.notifier.run_due()
+        house.clock.advance(60)
+
+    files = [message.file for message in jane.messages if message.file is not None]
+    assert [file.content for file in files] == [CSV.content] * 2, "at least once, never less"
+    assert await house.post.owed() == 0
+
+
+async def test_a_document_that_a_stopped_process_had_in_hand_is_sent_by_the_next(
+    house: House, jane: Person
+) -> None:
+    await house.owe(Reply(chat_id=1001, text="Yours", document=CSV))
+    await house.post.due()
+
+    await house.post.start()
+    await house.notifier.run_due()
+
+    assert [m.file.content for m in jane.messages if m.file is not None] == [CSV.content]
+
+
+async def test_a_caption_that_is_too_long_is_cut_and_the_document_arrives(
+    house: House, jane: Person
+) -> None:
+    await house.owe(Reply(chat_id=1001, text="<b>🙏</b> " * 600, document=CSV))
+
+    await house.notifier.run_due()
+
+    [message] = jane.messages[-1:]
+    assert message.file is not None
+    assert message.text.startswith("🙏 🙏")
+    assert len(message.text) > 600
+
+
+async def test_a_closed_topic_takes_no_document_but_its_group_does(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    api.group(-1007001, "Forum", [jane], forum=True)
+    await house.owe(Reply(chat_id=-1007001, text="hello", thread_id=99, document=CSV))
+
+    await house.notifier.run_due()
+
+    assert house.seen(-1007001) == ["hello"]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import select
+
+from storage.documents import DOCUMENT_BYTES_MAX
 from storage.engine import Store
 from storage.records import (
     Alarm,
     Button,
+    Document,
     Keyboard,
     NewNotice,
     Notice,
     NoticeKind,
     Reply,
 )
+from storage.schema import notices
 from storage.tx import Tx
 from tests.fakes import add_payment
 from tests.stores import NOON
@@ -217,3 +225,60 @@ async def test_who_comes_back_is_told_what_payments_came_to(store: Store) -> Non
     await store.write(lambda tx: tx.notices.revive(1001, now=NOON))
 
     assert [notice.kind for notice in await claim(store)] == [NoticeKind.STATUS]
+
+
+REPORT = Document(filename="report.csv", content=b"\xef\xbb\xbfday,KES\r\n" + bytes(range(256)))
+
+
+async def test_a_document_comes_out_as_it_went_in_and_is_forgotten_once_told(store: Store) -> None:
+    reply = Reply(chat_id=1, text="Your <b>report</b>", document=REPORT)
+    await owe(store, NewNotice(key="d", kind=NoticeKind.SAY, chat_id=1, reply=reply))
+
+    [notice] = await claim(store)
+    assert notice.reply == reply
+
+    await tell(store, notice)
+    async with store.read() as tx:
+        assert (await tx.notices._connection.execute(select(notices.c.body))).scalar_one() is None
+
+
+async def test_a_document_is_sealed_and_never_in_a_log_line(store: Store) -> None:
+    secret = b"Jane,0712 345 678,4400"
+    reply = Reply(chat_id=1, text="x", document=Document(filename="a.csv", content=secret))
+    await owe(store, NewNotice(key="d", kind=NoticeKind.SAY, chat_id=1, reply=reply))
+
+    async with store.read() as tx:
+        body = (await tx.notices._connection.execute(select(notices.c.body))).scalar_one()
+
+    assert secret not in body
+    assert b64encode(secret) not in body
+    [notice] = await claim(store)
+    assert "0712" not in repr(notice)
+    assert "0712" not in repr(reply)
+
+
+async def test_words_without_a_document_are_stored_as_the_version_before_reads_them(
+    store: Store,
+) -> None:
+    await owe(store, saying("a", 1))
+
+    async with store.read() as tx:
+        body = (await tx.notices._connection.execute(select(notices.c.body))).scalar_one()
+
+    assert "document" not in json.loads(store.crypt.open_text(body))
+
+
+@pytest.mark.parametrize(
+    ("filename", "content"),
+    [
+        ("", b"x"),
+        ("../etc/passwd", b"x"),
+        ("a\nb.csv", b"x"),
+        ("x" * 65, b"x"),
+        ("a.csv", b""),
+        ("a.csv", bytes(DOCUMENT_BYTES_MAX + 1)),
+    ],
+)
+def test_what_no_chat_could_take_is_no_document(filename: str, content: bytes) -> None:
+    with pytest.raises(ValueError, match="a document has"):
+        Document(filename=filename, content=content)

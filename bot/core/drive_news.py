@@ -1,0 +1,159 @@
+"""Drive news: what a drive owes its chat and its treasurers when something has happened to it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.core.ports import Clock
+from storage.records import (
+    Drive,
+    DriveStatus,
+    NewNotice,
+    NoticeKind,
+    Payment,
+    TreasurerState,
+    Word,
+)
+from storage.tx import Tx
+
+__all__ = ["CARD_EVERY", "CARD_EVERY_WHEN_BUSY", "THANKS_EVERY", "DriveNews", "card_key"]
+
+CARD_EVERY = timedelta(seconds=4)
+CARD_EVERY_WHEN_BUSY = timedelta(seconds=10)
+BUSY_FROM = 3
+"""So many messages waiting for the group, and its card leaves them more room."""
+THANKS_EVERY = timedelta(minutes=2)
+LOOKED_BACK = timedelta(hours=1)
+"""Thanks are a courtesy: a gift that we learned of longer ago is on the card and in the list."""
+AT_ONCE = 1000
+UNNAMED = 0
+"""The number of no thanks: a gift that a question to the treasurers names, or nothing."""
+
+
+def card_key(drive: Drive) -> str:
+    """The notice that is the drive's card; another number is another message."""
+    return f"card:{drive.id}:{drive.card}"
+
+
+class DriveNews:
+    """Owes cards, thanks and questions; in transactions of others."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def look(self, tx: Tx, subject: str) -> None:
+        """Something has happened to this drive: its card, thanks, and what came too late."""
+        drive = await tx.drives.lock(subject.removeprefix("d:"))
+        if drive is None:
+            return
+        now = self._clock.now()
+        await self.card(tx, drive, now)
+        since = max(drive.opened_at, now - LOOKED_BACK)
+        fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
+        late = [each for each in fresh if came_after_closing(drive, each)]
+        await self._ask_treasurers(tx, drive, late, now)
+        if drive.status is DriveStatus.CLOSED:
+            await tx.gifts.thank(drive.id, [each.id for each in fresh], thanks=UNNAMED)
+        else:
+            await self._thank(tx, drive, fresh, now)
+        if len(fresh) == AT_ONCE:
+            await tx.touched.touch(subject)
+
+    async def card(self, tx: Tx, drive: Drive, now: datetime) -> None:
+        """The card anew, as soon as the pace of its edits allows; all that comes until then."""
+        key = card_key(drive)
+        edited_at = await tx.notices.edited_at(key)
+        busy = await tx.notices.waiting(drive.chat_id) >= BUSY_FROM
+        every = CARD_EVERY_WHEN_BUSY if busy else CARD_EVERY
+        if edited_at is not None:
+            not_before = max(now, edited_at + every)
+        else:
+            # Never sent: at once. Being sent right now: what is owed meanwhile waits its turn.
+            not_before = now + every if await tx.notices.known(key) else now
+        notice = NewNotice(
+            key=key,
+            kind=NoticeKind.CARD,
+            chat_id=drive.chat_id,
+            subject=drive.subject,
+            topic="card",
+            not_before=not_before,
+        )
+        await tx.notices.owe([notice], now=now)
+
+    async def post_again(self, tx: Tx, drive: Drive, now: datetime) -> None:
+        """The card as a new message; the old one is edited no more."""
+        await tx.drives.change(drive.id, card=drive.card + 1)
+        again = await tx.drives.get(drive.id)
+        assert again is not None, "it was there a moment ago"
+        await self.card(tx, again, now)
+
+    async def invitations(self, tx: Tx, drive: Drive, now: datetime) -> None:
+        """Ask those who were named whether they will look after the drive."""
+        await tx.notices.owe(
+            [
+                self._news(drive, f"invite:{each.at.timestamp():.0f}", each.person_id)
+                for each in await tx.drives.treasurers(drive.id)
+                if each.state is TreasurerState.INVITED
+            ],
+            now=now,
+        )
+
+    async def to_treasurers(
+        self, tx: Tx, drive: Drive, topic: str, now: datetime, *, but: int | None = None
+    ) -> None:
+        """One new message to each treasurer, in private."""
+        await tx.notices.owe(
+            [
+                self._news(drive, topic, each.person_id)
+                for each in await tx.drives.treasurers(drive.id)
+                if each.state is TreasurerState.ACCEPTED and each.person_id != but
+            ],
+            now=now,
+        )
+
+    async def to_group(self, tx: Tx, drive: Drive, topic: str, now: datetime) -> None:
+        """One new message to the drive's chat."""
+        await tx.notices.owe([self._news(drive, topic, drive.chat_id, where="chat")], now=now)
+
+    async def _thank(self, tx: Tx, drive: Drive, fresh: list[Payment], now: datetime) -> None:
+        kept = [each.id for each in fresh if Word.REVERSED not in each.words]
+        if not kept:
+            return
+        number, due_at = drive.thanks, drive.thanks_due_at
+        if due_at is None or due_at <= now:
+            number, due_at = number + 1, now + THANKS_EVERY
+            await tx.drives.change(drive.id, thanks=number, thanks_due_at=due_at)
+            news = self._news(drive, f"thanks:{number}", drive.chat_id, due_at, where="chat")
+            await tx.notices.owe([news], now=now)
+        await tx.gifts.thank(drive.id, kept, thanks=number)
+
+    async def _ask_treasurers(
+        self, tx: Tx, drive: Drive, late: list[Payment], now: datetime
+    ) -> None:
+        for payment in late:
+            await self.to_treasurers(tx, drive, f"late:{payment.id}", now)
+
+    def _news(
+        self,
+        drive: Drive,
+        topic: str,
+        chat_id: int,
+        not_before: datetime | None = None,
+        *,
+        where: str | None = None,
+    ) -> NewNotice:
+        # Where it goes is no part of a group's key: the group may move and have another id.
+        return NewNotice(
+            key=f"drive:{drive.id}:{topic}:{where or chat_id}",
+            kind=NoticeKind.NEWS,
+            chat_id=chat_id,
+            subject=drive.subject,
+            topic=topic,
+            not_before=not_before,
+        )
+
+
+def came_after_closing(drive: Drive, payment: Payment) -> bool:
+    """Whether its treasurers had closed the drive before they could know of this gift."""
+    closed_at, decided_at = drive.closed_at, payment.decided_at
+    return closed_at is not None and decided_at is not None and decided_at > closed_at

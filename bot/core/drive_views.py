@@ -1,0 +1,124 @@
+"""Drive views: a drive as others may see it, with what its privacy keeps to the treasurers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.records import (
+    Drive,
+    DriveStatus,
+    Entry,
+    EntryKind,
+    GiftRow,
+    Shows,
+    Totals,
+    Treasurer,
+    Word,
+)
+
+__all__ = ["CardView", "PageView", "ShownGift", "merged", "shown", "takes_gifts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownGift:
+    """One line of a drive's list, as the reader may see it."""
+
+    at: datetime
+    name: str | None  # None: somebody who is not named (a well-wisher, or paid by hand)
+    through: str = ""  # who gave in that name, where it was on somebody's behalf
+    cents: int | None  # None: not for this reader
+    cash: bool = False  # written down by a treasurer, not paid through M-Pesa
+    by_name: str = ""  # which treasurer
+    correction: bool = False
+    reason: str = ""
+    returned: bool = False  # taken back by Safaricom, or handed back by a treasurer
+    receipt: str | None = None  # for treasurers only
+    phone_mask: str = ""  # for treasurers only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardView:
+    """What the one message of a drive says."""
+
+    drive: Drive
+    totals: Totals
+    givers: int | None  # None: too many to be counted one by one
+    newest: tuple[ShownGift, ...]
+    more: int  # gifts that are not among the newest
+    treasurers: tuple[Treasurer, ...]  # who accepted
+    promised: tuple[int, int]  # how many open pledges, and their shillings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageView:
+    """What anybody who has the link may see."""
+
+    drive: Drive  # title, kind, language, target, closing, `reference` for paying by hand
+    totals: Totals
+    givers: int | None  # None: too many to be counted one by one
+    gifts: tuple[ShownGift, ...]  # newest first, as the drive's privacy allows
+    more: int  # gifts that are not listed
+    treasurers: tuple[str, ...]  # their names
+    takes_gifts: bool
+
+    @property
+    def percent(self) -> int | None:
+        """Of the target, rounded down; None without one."""
+        target = self.drive.target_kes
+        return None if target is None else max(0, self.totals.cents // target)
+
+
+def takes_gifts(drive: Drive, now: datetime) -> bool:
+    """Whether a prompt may be sent for it."""
+    over = drive.closes_at is not None and drive.closes_at <= now
+    return drive.status is DriveStatus.OPEN and not over
+
+
+def merged(gifts: Iterable[GiftRow], entries: Iterable[Entry]) -> list[GiftRow]:
+    """Gifts and the journal as one list, newest first."""
+    rows = [
+        *gifts,
+        *(
+            GiftRow(at=entry.at, cents=entry.cents, name=entry.name, entry=entry)
+            for entry in entries
+            if entry.kind is not EntryKind.KEPT
+        ),
+    ]
+    return sorted(rows, key=lambda row: row.at, reverse=True)
+
+
+def shown(rows: Iterable[GiftRow], shows: Shows, *, treasurer: bool = False) -> list[ShownGift]:
+    """The list as everybody may see it; to a *treasurer* all, but whole phones."""
+    if shows is Shows.TOTALS and not treasurer:
+        return []
+    amounts = treasurer or shows is Shows.ALL
+    listed = (row for row in rows if treasurer or Word.REVERSED not in row.words)
+    return [_shown(row, amounts=amounts, treasurer=treasurer) for row in listed]
+
+
+def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
+    cents = row.cents if amounts and (treasurer or not row.hide_amount) else None
+    entry = row.entry
+    if entry is not None:
+        return ShownGift(
+            at=row.at,
+            name=row.name or None,
+            cents=cents,
+            cash=True,
+            by_name=entry.by_name,
+            correction=entry.kind is EntryKind.CORRECTION,
+            reason=entry.reason,
+            returned=entry.kind is EntryKind.RETURNED,
+        )
+    hidden = row.anonymous and not treasurer
+    return ShownGift(
+        at=row.at,
+        name=None if hidden else (row.on_behalf or row.name or None),
+        through=row.name if row.on_behalf and not hidden else "",
+        cents=cents,
+        returned=Word.REVERSED in row.words,
+        receipt=row.receipt if treasurer else None,
+        phone_mask=row.phone_mask if treasurer else "",
+    )

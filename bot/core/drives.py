@@ -1,0 +1,265 @@
+"""
+Drives: collections that a group opens, gives to, and watches growing.
+
+What a drive has come to is read from its payments and its journal each time; nothing is counted
+in a field. A gift is an ordinary payment whose subject is the drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from bot.core.ask import Asked
+from bot.core.drive_news import DriveNews
+from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
+from bot.core.drive_words import label_of, typed_reference
+from bot.core.giving import GiveRequest, Giving
+from bot.core.limits import Refusal
+from bot.core.people import close
+from bot.core.ports import Clock, Ids
+from storage.engine import Store
+from storage.errors import NotKept
+from storage.records import (
+    Closing,
+    Drive,
+    DriveKind,
+    DriveStatus,
+    Shows,
+    Totals,
+    Treasurer,
+    TreasurerState,
+)
+from storage.tx import Tx
+
+__all__ = ["Drives", "GiveRequest", "NewDrive"]
+
+CARD_NAMES = 5
+PAGE_NAMES = 100
+LIST_NAMES = 100
+GIVERS_COUNTED_MAX = 2000
+"""Beyond it the card speaks of gifts: to count people reads every gift, to add them up does not."""
+REFERENCE_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDrive:
+    """What a group wants to collect for."""
+
+    title: str  # cleaned, at most 64 characters
+    target_kes: int | None = None
+    closes_at: datetime | None = None
+    shows: Shows = Shows.ALL
+    kind: DriveKind = DriveKind.HARAMBEE
+    chat_id: int
+    thread_id: int | None
+    language: str
+    opened_by: int
+    opener_name: str
+    open_key: str  # the same key twice is one drive
+    invited: tuple[tuple[int, str], ...] = ()  # further treasurers: Telegram user id and name
+
+
+class Drives:
+    """Opens drives, takes gifts, and shows what has come in."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        giving: Giving,
+        news: DriveNews,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._giving = giving
+        self._news = news
+        self._wake = wake
+
+    async def open(self, new: NewDrive, closing: Closing) -> Drive:
+        """The drive and its card, in the commit that ends the update; known by its key."""
+
+        async def run(tx: Tx) -> Drive:
+            known = await tx.drives.by_open_key(new.open_key)
+            drive = known or await self._make(tx, new)
+            await close(tx, closing, self._clock)
+            return drive
+
+        drive = await self._store.write(run)
+        self._wake()
+        return drive
+
+    async def _make(self, tx: Tx, new: NewDrive) -> Drive:
+        now = self._clock.now()
+        label = label_of(new.title)
+        drive = Drive(
+            id=self._ids.new(now),
+            code=self._ids.drive_code(),
+            reference=await self._reference(tx, label),
+            label=label,
+            chat_id=new.chat_id,
+            thread_id=new.thread_id,
+            language=new.language,
+            kind=new.kind,
+            title=new.title,
+            target_kes=new.target_kes,
+            closes_at=new.closes_at,
+            shows=new.shows,
+            status=DriveStatus.OPEN,
+            opened_by=new.opened_by,
+            opened_at=now,
+            open_key=new.open_key,
+        )
+        await tx.drives.add(drive)
+        people = [(new.opened_by, new.opener_name), *new.invited]
+        for person_id, name in dict(reversed(people)).items():
+            own = person_id == new.opened_by
+            state = TreasurerState.ACCEPTED if own else TreasurerState.INVITED
+            treasurer = Treasurer(
+                drive_id=drive.id,
+                person_id=person_id,
+                name=name,
+                state=state,
+                by=new.opened_by,
+                at=now,
+            )
+            await tx.drives.invite(treasurer)
+        await self._news.card(tx, drive, now)
+        await self._news.invitations(tx, drive, now)
+        return drive
+
+    async def _reference(self, tx: Tx, label: str) -> str:
+        make = partial(self._ids.by_hand_reference, label)
+        for _ in range(REFERENCE_TRIES):
+            reference = make()
+            if not await tx.payments.reference_taken(reference):
+                return reference
+        raise NotKept("no free reference was found")
+
+    async def get(self, drive_id: str) -> Drive | None:
+        async with self._store.read() as tx:
+            return await tx.drives.get(drive_id)
+
+    async def by_code(self, code: str) -> Drive | None:
+        """The drive of a link."""
+        async with self._store.read() as tx:
+            return await tx.drives.by_code(code)
+
+    async def by_reference(self, reference: str) -> Drive | None:
+        """The drive that money paid by hand names as its account, however it was typed."""
+        async with self._store.read() as tx:
+            return await tx.drives.by_reference(typed_reference(reference))
+
+    async def in_chat(self, chat_id: int) -> list[Drive]:
+        """The drives of a chat that are not closed, newest first."""
+        async with self._store.read() as tx:
+            return await tx.drives.of_chat(chat_id)
+
+    async def of_treasurer(self, person_id: int) -> list[Drive]:
+        async with self._store.read() as tx:
+            return await tx.drives.of_treasurer(person_id)
+
+    async def totals(self, drive_id: str) -> Totals:
+        async with self._store.read() as tx:
+            return await tx.gifts.totals(drive_id)
+
+    async def card_view(self, drive_id: str) -> CardView | None:
+        """What the card says now."""
+        async with self._store.read() as tx:
+            drive = await tx.drives.get(drive_id)
+            if drive is None:
+                return None
+            totals = await tx.gifts.totals(drive.id)
+            newest = await _listed(tx, drive, limit=CARD_NAMES)
+            found = await tx.drives.treasurers(drive.id)
+            return CardView(
+                drive=drive,
+                totals=totals,
+                givers=await _givers(tx, totals, drive.id),
+                newest=tuple(newest),
+                more=max(0, totals.gifts - len(newest)),
+                treasurers=tuple(each for each in found if each.state is TreasurerState.ACCEPTED),
+                promised=await tx.pledges.promised(drive.id),
+            )
+
+    async def page_view(self, code: str, *, limit: int = PAGE_NAMES) -> PageView | None:
+        """What anybody who has the link may see; None for a link that we never gave out."""
+        async with self._store.read() as tx:
+            drive = await tx.drives.by_code(code)
+            if drive is None:
+                return None
+            totals = await tx.gifts.totals(drive.id)
+            gifts = await _listed(tx, drive, limit=limit)
+            found = await tx.drives.treasurers(drive.id)
+            return PageView(
+                drive=drive,
+                totals=totals,
+                givers=await _givers(tx, totals, drive.id),
+                gifts=tuple(gifts),
+                more=max(0, totals.gifts - len(gifts)),
+                treasurers=tuple(
+                    each.name for each in found if each.state is TreasurerState.ACCEPTED
+                ),
+                takes_gifts=takes_gifts(drive, self._clock.now()),
+            )
+
+    async def full_list(self, drive_id: str, *, limit: int = LIST_NAMES) -> list[ShownGift]:
+        """The newest lines of the list, as everybody may see them."""
+        async with self._store.read() as tx:
+            drive = await tx.drives.get(drive_id)
+            return [] if drive is None else await _listed(tx, drive, limit=limit)
+
+    async def give(self, request: GiveRequest) -> Asked | Refusal:
+        """See `Giving.give`."""
+        return await self._giving.give(request)
+
+    async def moved(self, tx: Tx, *, old_chat_id: int, new_chat_id: int) -> None:
+        """A group became a supergroup: its drives go along, and show their cards there."""
+        for drive_id in await tx.drives.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id):
+            await tx.touched.touch(f"d:{drive_id}")
+
+    async def came_back(self, chat_id: int, closing: Closing) -> bool:
+        """We were put into a group again: the cards of its drives are posted anew."""
+
+        async def run(tx: Tx) -> bool:
+            found = await tx.drives.of_chat(chat_id)
+            for drive in found:
+                await self._news.post_again(tx, drive, self._clock.now())
+            await close(tx, closing, self._clock)
+            return bool(found)
+
+        posted = await self._store.write(run)
+        self._wake()
+        return posted
+
+    async def post_again(self, drive_id: str, closing: Closing) -> None:
+        """The card as a new message at the end of the chat."""
+
+        async def run(tx: Tx) -> None:
+            drive = await tx.drives.lock(drive_id)
+            if drive is not None:
+                await self._news.post_again(tx, drive, self._clock.now())
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self._wake()
+
+
+async def _listed(tx: Tx, drive: Drive, *, limit: int) -> list[ShownGift]:
+    if drive.shows is Shows.TOTALS:
+        return []
+    gifts = await tx.gifts.newest(drive.id, limit=limit)
+    entries = await tx.drives.entries(drive.id, limit=limit)
+    return shown(merged(gifts, entries), drive.shows)[:limit]
+
+
+async def _givers(tx: Tx, totals: Totals, drive_id: str) -> int | None:
+    if totals.mpesa_gifts > GIVERS_COUNTED_MAX:
+        return None
+    return await tx.gifts.givers(drive_id) + totals.cash_gifts

@@ -1,0 +1,245 @@
+"""Gifts: what drives have come to, and who gave; read from payments and the journal, never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.drive_tables import REVERSED, drive_entries, drive_thanked, gifts
+from storage.payment_rows import read_payment
+from storage.records import EntryKind, Gift, GiftRow, Payment, Totals, Word
+from storage.schema import intents, payments
+
+__all__ = ["Gifts"]
+
+# Written out: the indexes over some rows only say it in these words.
+_PAID = payments.c.status == literal_column("'paid'")
+_SUBJECT = payments.c.subject == bindparam("subject")
+
+# Built once: a card is written anew after every gift.
+_CREDITED = select(func.coalesce(func.sum(payments.c.credited_cents), 0), func.count()).where(
+    _SUBJECT, _PAID
+)
+_TAKEN_BACK = select(func.coalesce(func.sum(payments.c.credited_cents), 0), func.count()).where(
+    _SUBJECT, REVERSED
+)
+_JOURNAL = select(
+    func.coalesce(func.sum(drive_entries.c.cents), 0),
+    func.coalesce(func.sum(case((drive_entries.c.kind == EntryKind.CASH.value, 1), else_=0)), 0),
+).where(drive_entries.c.drive_id == bindparam("drive_id"))
+_GIVERS = (
+    select(func.count(func.distinct(func.coalesce(gifts.c.who, payments.c.intent_id))))
+    .select_from(payments)
+    .outerjoin(gifts, gifts.c.intent_id == payments.c.intent_id)
+    .where(_SUBJECT, _PAID)
+)
+_SHOWN = (
+    payments.c.id,
+    payments.c.line_id,
+    payments.c.phone_mask,
+    payments.c.receipt,
+    payments.c.words,
+    payments.c.credited_cents,
+    payments.c.paid_at,
+    payments.c.decided_at,
+    gifts.c.name,
+    gifts.c.on_behalf,
+    gifts.c.anonymous,
+    gifts.c.hide_amount,
+    gifts.c.giver_id,
+)
+_LIST = (
+    select(*_SHOWN)
+    .select_from(payments)
+    .outerjoin(gifts, gifts.c.intent_id == payments.c.intent_id)
+    .where(_SUBJECT, _PAID)
+)
+
+
+class Gifts:
+    """Gifts, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self._connection = connection
+        self._crypt = crypt
+
+    async def add(self, gift: Gift) -> None:
+        await self._connection.execute(
+            insert(gifts).values(
+                intent_id=gift.intent_id,
+                drive_id=gift.drive_id,
+                giver_id=gift.giver_id,
+                who=gift.who,
+                name=self._crypt.seal_text(gift.name),
+                on_behalf=self._crypt.seal_text(gift.on_behalf),
+                anonymous=gift.anonymous,
+                hide_amount=gift.hide_amount,
+                created_at=gift.created_at,
+            )
+        )
+
+    async def get(self, intent_id: str) -> Gift | None:
+        return await self._one(select(gifts).where(gifts.c.intent_id == intent_id))
+
+    async def latest(self, drive_id: str, giver_id: int) -> Gift | None:
+        """How somebody was shown the last time they gave, or began to."""
+        query = select(gifts).where(gifts.c.drive_id == drive_id, gifts.c.giver_id == giver_id)
+        return await self._one(query.order_by(gifts.c.created_at.desc()).limit(1))
+
+    async def change(self, gift: Gift) -> None:
+        """Show a gift otherwise from now on."""
+        await self._connection.execute(
+            update(gifts)
+            .where(gifts.c.intent_id == gift.intent_id)
+            .values(
+                who=gift.who,
+                on_behalf=self._crypt.seal_text(gift.on_behalf),
+                anonymous=gift.anonymous,
+                hide_amount=gift.hide_amount,
+            )
+        )
+
+    async def totals(self, drive_id: str) -> Totals:
+        """What a drive has come to: credits less what was taken back, and the journal."""
+        named = {"subject": f"d:{drive_id}"}
+        execute = self._connection.execute
+        credited, gave = (await execute(_CREDITED, named)).one()
+        back, took = (await execute(_TAKEN_BACK, named)).one()
+        journal, cash = (await execute(_JOURNAL, {"drive_id": drive_id})).one()
+        return Totals(
+            mpesa_cents=int(credited) - int(back),
+            mpesa_gifts=gave - took,
+            cash_cents=int(journal),
+            cash_gifts=int(cash),
+        )
+
+    async def givers(self, drive_id: str) -> int:
+        """How many people gave through M-Pesa; reads every gift, unlike `totals`."""
+        query = await self._connection.execute(_GIVERS, {"subject": f"d:{drive_id}"})
+        return query.scalar_one()
+
+    async def newest(
+        self, drive_id: str, *, limit: int | None, oldest: bool = False
+    ) -> list[GiftRow]:
+        """Credited gifts, those that were decided last first."""
+        order = payments.c.decided_at.asc() if oldest else payments.c.decided_at.desc()
+        query = _LIST.order_by(order, payments.c.id).limit(limit)
+        return await self._rows(query, {"subject": f"d:{drive_id}"})
+
+    async def among(self, payment_ids: Sequence[str]) -> list[GiftRow]:
+        """These credited gifts, in the order in which they were decided."""
+        query = (
+            select(*_SHOWN)
+            .select_from(payments)
+            .outerjoin(gifts, gifts.c.intent_id == payments.c.intent_id)
+            .where(payments.c.id.in_(payment_ids), _PAID)
+        )
+        return await self._rows(query.order_by(payments.c.decided_at, payments.c.id), {})
+
+    async def of_giver(self, drive_id: str, giver_id: int, *, since: datetime) -> int:
+        """What somebody gave to a drive since then, in cents."""
+        query = (
+            select(func.coalesce(func.sum(payments.c.credited_cents), 0))
+            .select_from(gifts)
+            .join(payments, payments.c.intent_id == gifts.c.intent_id)
+            .where(
+                gifts.c.drive_id == drive_id,
+                gifts.c.giver_id == giver_id,
+                gifts.c.created_at >= since,
+                _PAID,
+                payments.c.words.not_like("%reversed%"),
+            )
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def unthanked(self, drive_id: str, *, since: datetime, limit: int) -> list[Payment]:
+        """Gifts credited since then that no thanks, and no question, has named yet."""
+        query = (
+            select(payments)
+            .outerjoin(drive_thanked, drive_thanked.c.payment_id == payments.c.id)
+            .where(
+                payments.c.subject == f"d:{drive_id}",
+                _PAID,
+                payments.c.decided_at >= since,
+                drive_thanked.c.payment_id.is_(None),
+            )
+            .order_by(payments.c.decided_at, payments.c.id)
+            .limit(limit)
+        )
+        rows = (await self._connection.execute(query)).mappings()
+        return [read_payment(row) for row in rows]
+
+    async def thank(self, drive_id: str, payment_ids: Sequence[str], *, thanks: int) -> None:
+        """These are named in that grouped thanks."""
+        if payment_ids:
+            await self._connection.execute(
+                insert(drive_thanked),
+                [
+                    {"payment_id": each, "drive_id": drive_id, "thanks": thanks}
+                    for each in payment_ids
+                ],
+            )
+
+    async def thanked(self, drive_id: str, *, thanks: int) -> list[GiftRow]:
+        """Whom one grouped thanks names, in the order in which they gave."""
+        named = and_(drive_thanked.c.drive_id == drive_id, drive_thanked.c.thanks == thanks)
+        return await self._joined(named)
+
+    async def _joined(self, named: ColumnElement[bool]) -> list[GiftRow]:
+        query = (
+            select(*_SHOWN)
+            .select_from(drive_thanked)
+            .join(payments, payments.c.id == drive_thanked.c.payment_id)
+            .outerjoin(gifts, gifts.c.intent_id == payments.c.intent_id)
+            .where(named, _PAID)
+            .order_by(payments.c.decided_at, payments.c.id)
+        )
+        return await self._rows(query, {})
+
+    async def home(self, intent_id: str) -> int | None:
+        """The chat that is told how a gift goes."""
+        query = select(intents.c.chat_id).where(intents.c.id == intent_id)
+        return (await self._connection.execute(query)).scalar()
+
+    async def _rows(self, query: Select[Any], values: dict[str, Any]) -> list[GiftRow]:
+        return [self._read(row) for row in (await self._connection.execute(query, values))]
+
+    def _read(self, row: Any) -> GiftRow:
+        known = row.name is not None
+        return GiftRow(
+            at=row.paid_at or row.decided_at,
+            cents=row.credited_cents,
+            name=self._crypt.open_text(row.name) if known else "",
+            on_behalf=self._crypt.open_text(row.on_behalf) if known else "",
+            anonymous=bool(row.anonymous),
+            hide_amount=bool(row.hide_amount),
+            giver_id=row.giver_id or 0,
+            payment_id=row.id,
+            line_id=row.line_id,
+            phone_mask=row.phone_mask,
+            receipt=row.receipt,
+            words=frozenset(Word(word) for word in row.words.split()),
+        )
+
+    async def _one(self, query: Select[Any]) -> Gift | None:
+        row = (await self._connection.execute(query)).mappings().first()
+        if row is None:
+            return None
+        sealed = {name: self._crypt.open_text(row[name]) for name in ("name", "on_behalf")}
+        return Gift(**{**row, **sealed})
