@@ -14,12 +14,14 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from ipaddress import ip_network
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from bot.building import Parts, build_core
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
+from bot.chat.parse import read_amount
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
 from bot.core.core import Core
@@ -30,14 +32,17 @@ from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
 from bot.texts import Texts
+from bot.web.pages import Pages
+from bot.web.rendering import Press
 from bot.web.server import build_web, serving
+from bot.web.site import Site
 from bot.web.telegram import TelegramDoor
 from mpesa import client
 from mpesa.client import open_daraja
 from mpesa.models import Account
 from storage.engine import Store, open_store
 
-__all__ = ["Background", "jobs_of", "run", "running"]
+__all__ = ["Background", "jobs_of", "pages_of", "run", "running"]
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +128,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             ready=lambda: ready.is_set() and store.healthy,
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
+            pages=pages_of(config, store, core),
         )
         with _naming("webhook.host, webhook.port"):
             await stack.enter_async_context(
@@ -137,6 +143,22 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             raise ConfigError(str(exc)) from None
         stack.callback(background.last_call)
         yield ready
+
+
+def pages_of(config: Config, store: Store, core: Core) -> Pages:
+    site = Site(
+        press=Press(
+            texts=Texts.load(),
+            collector=core.collector,
+            public_url=config.webhook.public_url.rstrip("/"),
+        ),
+        signer=store.crypt,
+        clock=core.clock,
+        books=core.books,
+        read_amount=read_amount,  # the chat's own: an amount reads the same everywhere
+        trusted_proxies=[ip_network(each, strict=False) for each in config.webhook.trusted_proxies],
+    )
+    return Pages(site=site, drives=core.drives)
 
 
 def _open_daraja(

@@ -42,8 +42,10 @@ TABLE = {
     "storage": may("", "aiosqlite alembic asyncpg cryptography sqlalchemy"),
     "bot/core": may(f"storage {MPESA_VALUES}"),
     "bot/chat": may("bot.core bot.texts bot.documents storage.records", "markupsafe telegram"),
+    # jinja2, markupsafe: the public pages are templates, escaped unless they say otherwise.
     "bot/web": may(
-        "bot.core bot.texts bot.documents mpesa.callbacks mpesa.errors storage.records", "aiohttp"
+        "bot.core bot.texts bot.documents mpesa.callbacks mpesa.errors storage.records",
+        "aiohttp jinja2 markupsafe",
     ),
     "bot/web/telegram.py": may("bot.core bot.web", "aiohttp telegram"),
     "bot/playground": may("bot.app mpesa.simulator", "aiohttp jinja2 markupsafe"),
