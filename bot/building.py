@@ -9,19 +9,26 @@ from typing import Any
 from bot.config import Config
 from bot.core import ports
 from bot.core.ask import Asking, AskSettings, Guard
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.drive_news import DriveNews
 from bot.core.drives import Drives
 from bot.core.giving import Giving, guard_gift
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_acts import Acts
+from bot.core.invoice_news import InvoiceNews
+from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
 from bot.core.limits import LimitSettings
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
@@ -70,9 +77,15 @@ def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake = parts.store, parts.clock, parts.wake
     sending = _sending(parts)
-    asking = _asking(parts, sending, guards={IntentKind.GIFT: guard_gift})
+    guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
+    asking = _asking(parts, sending, guards=guards)
     giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
     news = DriveNews(clock)
+    collectors = {"": collector_of(parts.config)}
+    merchants = Merchants(
+        store=store, clock=clock, operators=parts.operators, collectors=collectors, wake=wake
+    )
+    acts = Acts(store=store, clock=clock, wake=wake)
     return Core(
         asking=asking,
         sending=sending,
@@ -84,10 +97,21 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
-        touched=_touched(parts, looks={"d": news.look}),
+        touched=_touched(parts, looks={"d": news.look, "i": InvoiceNews(clock=clock).look}),
         drives=Drives(store=store, clock=clock, ids=parts.ids, giving=giving, news=news, wake=wake),
         giving=giving,
-        collector=collector_of(parts.config),
+        merchants=merchants,
+        invoices=Invoices(
+            store=store,
+            clock=clock,
+            asking=asking,
+            collectors=collectors,
+            wake=wake,
+        ),
+        billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
+        cash_book=CashBook(acts=acts),
+        receipts=Receipts(store=store, collectors=collectors),
+        collector=collectors[""],
         clock=clock,
         operators=parts.operators,
     )

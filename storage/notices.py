@@ -298,6 +298,14 @@ class Notices:
             .values(state="due", due_at=now, lease_until=None, message_id=None)
         )
 
+    async def send_anew(self, key: str, *, now: datetime) -> None:
+        """The message of this notice has gone out of sight: tell it as a new one, at the end."""
+        await self._connection.execute(
+            update(notices)
+            .where(notices.c.key == key, notices.c.state.in_(("due", "told")))
+            .values(state="due", due_at=now, message_id=None, lease_until=None)
+        )
+
     async def release_all(self, *, now: datetime) -> int:
         """At the start of the only process: whatever was being sent is due again."""
         released = await self._connection.execute(

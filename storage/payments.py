@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.drive_tables import drives
+from storage.invoice_tables import invoices
 from storage.leases import Holder
 from storage.payment_rows import FIELDS, read_payment, row_of
 from storage.records import (
@@ -214,8 +215,9 @@ class Payments:
         query = select(payments.c.id).where(payments.c.push_ref == reference)
         other = select(intents.c.id).where(intents.c.by_hand_ref == reference)
         drive = select(drives.c.id).where(drives.c.reference == reference)
-        taken = query.union_all(other, drive)
-        return (await self._connection.execute(taken)).first() is not None
+        invoice = select(invoices.c.id).where(invoices.c.by_hand_ref == reference)
+        found = await self._connection.execute(query.union_all(other, drive, invoice))
+        return found.first() is not None
 
     async def looked(self, *, by: int, payment_ids: Sequence[str], what: str, at: datetime) -> None:
         """Somebody was shown whole numbers; keep who, of which payments, and when."""

@@ -155,6 +155,7 @@ payments = Table(
     Column("settle_tries", Integer, nullable=False),
     Column("superseded", Boolean, nullable=False),
     Column("subject", String(40)),
+    Column("account", String(32), nullable=False, server_default=""),
     UniqueConstraint("push_ref", name="payments_push_ref_once"),
     UniqueConstraint("ask_key", name="payments_ask_key_once"),
     UniqueConstraint("checkout_index", name="payments_checkout_once"),

@@ -11,8 +11,10 @@ from storage.drives import Drives
 from storage.evidence import EvidenceBook
 from storage.gifts import Gifts
 from storage.inbox import Inbox
+from storage.invoices import Invoices
 from storage.leases import Holder, Leases
 from storage.lines import Lines
+from storage.merchants import Merchants
 from storage.notices import Notices
 from storage.page_prompts import PagePrompts
 from storage.payments import Payments
@@ -43,3 +45,5 @@ class Tx:
         self.drives = Drives(connection, crypt)
         self.gifts = Gifts(connection, crypt)
         self.pledges = Pledges(connection, crypt)
+        self.merchants = Merchants(connection, crypt)
+        self.invoices = Invoices(connection, crypt)

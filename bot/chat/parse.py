@@ -20,7 +20,15 @@ from types import MappingProxyType
 from bot.core.money import AMOUNT_KES_MAX
 from bot.texts import clean, kes
 
-__all__ = ["NOTE_CHARS_MAX", "PayWords", "Unclear", "pay_words", "read_amount"]
+__all__ = [
+    "NOTE_CHARS_MAX",
+    "PayWords",
+    "Unclear",
+    "cents_at",
+    "pay_words",
+    "read_amount",
+    "visible_words",
+]
 
 NOTE_CHARS_MAX = 64
 PHONE_DIGITS_MIN = 9
@@ -63,6 +71,7 @@ _PREFIX = re.compile(rf"{_CURRENCY}\.?", re.IGNORECASE)
 _SUFFIX = re.compile(rf"(?:bob|{_CURRENCY}|/[=\-])\.?", re.IGNORECASE)
 
 _WHOLE = re.compile(r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.0{1,2})?")
+_EXACT = re.compile(r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?")
 _WITH_CENTS = re.compile(r"(?P<whole>0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.[0-9]{1,2}")
 _DOT_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 _THOUSANDS_OF = re.compile(r"[0-9]+(?:\.[0-9]{1,2})?")  # before a k
@@ -86,7 +95,7 @@ def read_amount(text: str) -> int | Unclear:
     Reads `50`, `50/=`, `50/-`, `1,500`, `1.5k`, `2k`, `1500.00`, `KES 50`, `Ksh50`,
     `Ksh. 1,500`, `kshs 20`, `50bob`, `sh 50`. Everything else is Unclear.
     """
-    words = _words(text)
+    words = visible_words(text)
     if not words:
         return Unclear("unclear.no-amount")
     found = _amount_at(words, 0)
@@ -101,7 +110,7 @@ def pay_words(text: str) -> PayWords | Unclear:
 
     The phone may be missing, and may be written with spaces, dashes, brackets and a plus.
     """
-    words = _words(text)
+    words = visible_words(text)
     if not words:
         return Unclear("unclear.empty")
     reading = _phone(words)
@@ -113,6 +122,14 @@ def pay_words(text: str) -> PayWords | Unclear:
         return amount_and_note
     amount_kes, note = amount_and_note
     return PayWords(amount_kes=amount_kes, phone_text=phone_text, note=note)
+
+
+def cents_at(
+    words: Sequence[str], start: int, *, most_kes: int
+) -> tuple[int | Unclear, int] | None:
+    """An amount in cents that begins at this word, and where it ends; None if none does."""
+    found = _amount_at(words, start)
+    return None if found is None else (found.read_cents(most_kes), found.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +166,22 @@ class _Found:
                 return Unclear("unclear.dot", values, (meant,))
         return Unclear("unclear.separator", {"text": self.text})
 
+    def read_cents(self, most_kes: int) -> int | Unclear:
+        """The amount in cents, if it can be only one, for what need not be whole shillings."""
+        number = self.number.rstrip(".,")
+        cents: int | Unclear = 0
+        if not self.sign and self.unit == "k" and _THOUSANDS_OF.fullmatch(number):
+            cents = int(Decimal(number) * 100_000)
+        elif not self.sign and not self.unit and _EXACT.fullmatch(number):
+            cents = int(Decimal(number.replace(",", "")) * 100)
+        else:
+            whole = self.read()
+            cents = whole if isinstance(whole, Unclear) else whole * 100
+        if not isinstance(cents, Unclear) and not 0 < cents <= most_kes * 100:
+            key = "unclear.too-large" if cents else "unclear.zero"
+            return Unclear(key, {"text": self.text, "most": kes(most_kes)})
+        return cents
+
     def _thousands(self, number: str) -> int | Unclear:
         if not _THOUSANDS_OF.fullmatch(number):
             return Unclear("unclear.separator", {"text": self.text})
@@ -176,7 +209,7 @@ def _too_large(text: str) -> Unclear:
     return Unclear("unclear.too-large", {"text": text, "most": kes(AMOUNT_KES_MAX)})
 
 
-def _words(text: str) -> list[str]:
+def visible_words(text: str) -> list[str]:
     """Words in ASCII digits, without marks that cannot be seen."""
     visible = clean(text, limit=len(text) + 1)
     decimals = (unicodedata.decimal(char, None) for char in visible)

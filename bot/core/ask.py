@@ -80,6 +80,7 @@ class AskRequest:
     kind: IntentKind = IntentKind.DIRECT
     subject: str | None = None  # what it is for: "d:<drive>", "i:<invoice>"
     label: str = "PAY"  # how the account on the prompt begins; at most six of A–Z 0–9
+    account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
     trusted: bool = False  # may ask any number of other people's phones: a treasurer, say
     page: PageAsk | None = None  # asked for on a public page, by NOBODY: other limits count
     also: Callable[[Tx, Intent], Awaitable[None]] | None = None
@@ -191,6 +192,7 @@ class Asking:
                 kind=intent.kind,
                 subject=previous.subject,
                 label=previous.push_ref.rpartition("-")[0],
+                account=previous.account,
             )
             answer = await self._open(tx, request, previous=previous)
             if button is not None and isinstance(answer, Refusal):
@@ -236,6 +238,7 @@ class Asking:
             holder=self._store.holder.number,
             lease_until=now + IN_HAND_FOR,
             subject=request.subject,
+            account=request.account,
         )
         await tx.payments.add(payment)
         if request.page is not None:

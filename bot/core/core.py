@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.core.ask import Asking
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.cash_book import CashBook
 from bot.core.drives import Drives
 from bot.core.giving import Giving
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoices import Invoices
 from bot.core.lead import Lead
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Clock, Collector
 from bot.core.post import Post
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile
 from bot.core.send import Sending
 from bot.core.touched import TouchedSubjects
@@ -39,6 +44,11 @@ class Core:
     touched: TouchedSubjects
     drives: Drives
     giving: Giving
+    merchants: Merchants
+    invoices: Invoices
+    billing: Billing
+    cash_book: CashBook
+    receipts: Receipts
     collector: Collector
     clock: Clock
     operators: frozenset[int]

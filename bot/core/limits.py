@@ -59,6 +59,11 @@ class RefusalReason(StrEnum):
     PAGE_UNKNOWN = "page-unknown"  # a number nobody knows has left a page's prompt unanswered
     DRIVE_PAUSED = "drive-paused"
     DRIVE_CLOSED = "drive-closed"
+    INVOICE_GONE = "invoice-gone"  # there is no such invoice
+    INVOICE_CLOSED = "invoice-closed"  # the merchant took it back, or wrote it off
+    INVOICE_PAID = "invoice-paid"
+    INVOICE_WAITING = "invoice-waiting"  # a payment of all that is left is being made sure of
+    INVOICE_LESS_LEFT = "invoice-less-left"  # less is left than is offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

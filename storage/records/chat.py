@@ -13,6 +13,7 @@ __all__ = [
     "Button",
     "Closing",
     "Deed",
+    "Document",
     "Draft",
     "DraftKind",
     "InboxItem",

@@ -194,6 +194,7 @@ class Payment:
     settle_tries: int = 0
     superseded: bool = False  # a newer attempt at the same intent exists
     subject: str | None = None  # what it is for: "d:<drive>" or "i:<invoice>"; never changes
+    account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

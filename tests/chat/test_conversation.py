@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,16 +14,23 @@ import pytest
 
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.core.ask import Asking, AskSettings
+from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
+from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_acts import Acts
+from bot.core.invoice_news import InvoiceNews
+from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
 from bot.core.limits import LimitSettings
+from bot.core.merchants import Merchants
 from bot.core.people import People
 from bot.core.ports import Collector, Ids
 from bot.core.post import Post
+from bot.core.receipts import Receipts
 from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
@@ -38,10 +45,11 @@ from mpesa.models import Accepted, Push, QueryAnswer, StkCallback
 from mpesa.results import look_up
 from storage.engine import Store
 from storage.errors import StoreBusy
-from storage.records import PaymentView
+from storage.records import IntentKind, PaymentView
 from tests.stores import TestClock
 
 OPERATOR = 900
+MAMA_NJERI = Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False)
 LIMITS = LimitSettings()
 
 
@@ -76,6 +84,32 @@ class FailingBooks(Books):
             self.failures -= 1
             raise self.trouble
         return await super().latest(person_id=person_id, chat_id=chat_id, limit=limit)
+
+
+def invoicing(
+    store: Store, clock: TestClock, asking: Asking, wake: Callable[[], None]
+) -> dict[str, Any]:
+    """The services of invoices."""
+    collectors = {"": MAMA_NJERI}
+    acts = Acts(store=store, clock=clock, wake=wake)
+    merchants = Merchants(
+        store=store,
+        clock=clock,
+        operators=frozenset({OPERATOR}),
+        collectors=collectors,
+        wake=wake,
+    )
+    return {
+        "merchants": merchants,
+        "invoices": Invoices(
+            store=store, clock=clock, asking=asking, collectors=collectors, wake=wake
+        ),
+        "billing": Billing(
+            store=store, clock=clock, ids=Ids(os.urandom), merchants=merchants, acts=acts
+        ),
+        "cash_book": CashBook(acts=acts),
+        "receipts": Receipts(store=store, collectors=collectors),
+    }
 
 
 class Office:
@@ -115,17 +149,20 @@ class Office:
             background=self._background,
             wake=wake,
         )
-        return Core(
-            asking=Asking(
-                store=store,
-                clock=clock,
-                ids=Ids(os.urandom),
-                settings=AskSettings(
-                    confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
-                ),
-                start=sending.start,
-                wake=wake,
+        looks = {"i": InvoiceNews(clock=clock).look}
+        asking = Asking(
+            store=store,
+            clock=clock,
+            ids=Ids(os.urandom),
+            settings=AskSettings(
+                confirm_above_kes=5000, limits=LIMITS, operators=frozenset({OPERATOR})
             ),
+            start=sending.start,
+            wake=wake,
+            guards={IntentKind.INSTALMENT: guard_instalment},
+        )
+        return Core(
+            asking=asking,
             sending=sending,
             hear=Hear(
                 store=store, settle=settle, clock=clock, unconfirmed_total_kes=10**6, wake=wake
@@ -144,8 +181,9 @@ class Office:
             inbox=Inbox(store=store, clock=clock, wake=wake),
             lead=Lead(store=store, clock=clock, role="polling"),
             buttons=Buttons(store=store, clock=clock, ids=Ids(os.urandom)),
-            touched=TouchedSubjects(store=store, clock=clock, looks={}, wake=wake),
-            collector=Collector(name="Mama Njeri", kind="paybill", number="600000", practice=False),
+            touched=TouchedSubjects(store=store, clock=clock, looks=looks, wake=wake),
+            **invoicing(store, clock, asking, wake),
+            collector=MAMA_NJERI,
             clock=clock,
             operators=frozenset({OPERATOR}),
         )

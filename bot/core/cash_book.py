@@ -1,0 +1,77 @@
+"""
+Cash book: money that came past M-Pesa, and what was paid too much.
+
+Entries are only ever added: a wrong one is taken back by another, with who and when.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.core.bills import SHILLING
+from bot.core.invoice_acts import Acts, Done, No, enter
+from bot.core.invoices import InvoiceView
+from storage.records import Closing, Decided
+from storage.records.invoices import EntryKind
+from storage.tx import Tx
+
+__all__ = ["CashBook"]
+
+
+class CashBook:
+    """A merchant's entries beside what M-Pesa brought."""
+
+    def __init__(self, *, acts: Acts) -> None:
+        self._acts = acts
+
+    async def cash(
+        self, invoice_id: str, *, cents: int, by: int, why: str, key: str, closing: Closing
+    ) -> Done | No:
+        """Money that came past M-Pesa; *key* makes the same words one entry."""
+
+        async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
+            if view.invoice.decided is not Decided.ISSUED:
+                return No.NOT_OPEN
+            if not view.left_cents:
+                return No.NOTHING_LEFT
+            if cents >= view.left_cents + SHILLING:
+                return No.MORE_THAN_LEFT
+            await enter(tx, view.invoice, EntryKind.CASH, by, now, key, cents=cents, why=why)
+            return None
+
+        return await self._acts.do(invoice_id, by, closing, act, known_key=key)
+
+    async def undo_cash(
+        self, invoice_id: str, *, entry_id: int, by: int, closing: Closing
+    ) -> Done | No:
+        """An entry of cash was wrong: another takes it back."""
+
+        async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
+            entries = await tx.invoices.entries(view.invoice.id, EntryKind.CASH)
+            wrong = next((each for each in entries if each.id == entry_id), None)
+            if wrong is None:
+                return No.NOT_YOURS
+            key = f"cash-undone:{entry_id}"
+            await enter(tx, view.invoice, EntryKind.CASH_UNDONE, by, now, key, cents=-wrong.cents)
+            return None
+
+        return await self._acts.do(invoice_id, by, closing, act)
+
+    async def settle_excess(
+        self, invoice_id: str, *, keep: bool, by: int, button: str | None, closing: Closing
+    ) -> Done | No:
+        """What was paid too much was given back, or stays with the merchant as agreed."""
+
+        async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
+            excess = view.excess_cents
+            if not excess:
+                return No.NO_EXCESS
+            if button is not None and not await tx.buttons.take(button, by=by, now=now):
+                return No.STALE
+            kind = EntryKind.KEPT if keep else EntryKind.GIVEN_BACK
+            moved, named = (0, excess) if keep else (-excess, excess)
+            key = f"{kind}:{view.invoice.id}:{view.sums.paid_cents}:{view.sums.kept_cents}"
+            await enter(tx, view.invoice, kind, by, now, key, cents=moved, about_cents=named)
+            return None
+
+        return await self._acts.do(invoice_id, by, closing, act)

@@ -1,0 +1,121 @@
+"""
+Acts: something a merchant does to an invoice, in one commit with everything that follows from it.
+
+Every act is for the merchant whose invoice it is; to anybody else the invoice does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.core.invoice_news import cards_of
+from bot.core.invoices import InvoiceView, view_of
+from bot.core.people import close
+from bot.core.ports import Clock
+from storage.engine import Store
+from storage.records import Closing, Invoice, InvoiceEntry
+from storage.records.invoices import EntryKind
+from storage.tx import Tx
+
+__all__ = ["Act", "Acts", "Done", "No", "enter"]
+
+
+class No(StrEnum):
+    """Why nothing was done."""
+
+    NOT_A_MERCHANT = "not-a-merchant"
+    NOT_YOURS = "not-yours"  # another's, or none at all: the two look the same
+    EMPTY = "empty"  # an invoice of nothing
+    TOO_LARGE = "too-large"
+    NOT_OPEN = "not-open"  # void, written off, a draft: whatever the act cannot be done to
+    HAS_MONEY = "has-money"  # money came for it, or may have: it cannot be as if it never was
+    NOTHING_LEFT = "nothing-left"
+    MORE_THAN_LEFT = "more-than-left"
+    NO_EXCESS = "no-excess"
+    STALE = "stale"  # the button was used, or is too old
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The invoice as it is now; `again`: these very words had done it before."""
+
+    view: InvoiceView
+    again: bool = False
+
+
+Act = Callable[[Tx, InvoiceView, datetime], Awaitable[No | None]]
+
+
+class Acts:
+    """Carries acts out."""
+
+    def __init__(self, *, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+
+    async def do(
+        self,
+        invoice_id: str,
+        by: int,
+        closing: Closing,
+        act: Act,
+        *,
+        known_key: str | None = None,
+    ) -> Done | No:
+        """Carry *act* out on one's own invoice, locked; owe its cards; end the update."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> Done | No:
+            invoice = await tx.invoices.lock(invoice_id)
+            if invoice is None or invoice.merchant_id != by:
+                return No.NOT_YOURS
+            if known_key is not None and await tx.invoices.entered(known_key):
+                return Done(view=await view_of(tx, invoice), again=True)
+            no = await act(tx, await view_of(tx, invoice), now)
+            return await self.told(tx, invoice_id, closing, now) if no is None else no
+
+        return await self.write(run)
+
+    async def told(self, tx: Tx, invoice_id: str, closing: Closing, now: datetime) -> Done:
+        invoice = await tx.invoices.get(invoice_id)
+        assert invoice is not None, "it was there a moment ago"
+        await tx.notices.owe(await cards_of(tx, invoice), now=now)
+        await tx.touched.touch(invoice.subject)
+        await close(tx, closing, self._clock)
+        return Done(view=await view_of(tx, invoice))
+
+    async def write(self, run: Callable[[Tx], Awaitable[Done | No]]) -> Done | No:
+        answer = await self._store.write(run)
+        self._wake()
+        return answer
+
+
+async def enter(
+    tx: Tx,
+    invoice: Invoice,
+    kind: EntryKind,
+    by: int,
+    now: datetime,
+    key: str,
+    *,
+    cents: int = 0,
+    about_cents: int = 0,
+    why: str = "",
+) -> None:
+    """Add what somebody did to the books of an invoice."""
+    await tx.invoices.enter(
+        InvoiceEntry(
+            invoice_id=invoice.id,
+            kind=kind,
+            cents=cents,
+            about_cents=about_cents,
+            why=why,
+            by=by,
+            at=now,
+            key=key,
+        )
+    )

@@ -1,0 +1,105 @@
+"""
+News of invoices: who is owed which message when something has come for one.
+
+Each message has a key of its own, so looking twice says nothing twice: what was paid is told
+once for each payment, and what was paid too much once for each sum.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.core.bills import SHILLING, excess_cents
+from bot.core.ports import Clock
+from storage.records import (
+    Decided,
+    Invoice,
+    InvoiceEntry,
+    NewNotice,
+    NoticeKind,
+    Payment,
+    Status,
+    Word,
+)
+from storage.records.invoices import EntryKind
+from storage.tx import Tx
+
+__all__ = ["InvoiceNews", "card", "cards_of", "news"]
+
+PAYMENTS_MAX = 500
+
+
+class InvoiceNews:
+    """Looks at an invoice whose money has moved; see `bot/core/touched.py`."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+
+    async def look(self, tx: Tx, subject: str) -> None:
+        """Owe the news of what has come since, and have every card of it told anew."""
+        invoice = await tx.invoices.get(subject.partition(":")[2])
+        if invoice is None:
+            return
+        now = self._clock.now()
+        found = await tx.invoices.payments(invoice.id, limit=PAYMENTS_MAX)
+        owed: list[NewNotice] = []
+        for payment in found:
+            if payment.status is Status.PAID:
+                owed += await self._paid(tx, invoice, payment)
+        for entry in await tx.invoices.entries(invoice.id, EntryKind.CASH):
+            owed += self._cash(invoice, entry)
+        sums = await tx.invoices.sums(invoice.id)
+        if excess_cents(invoice, sums) >= SHILLING:
+            topic = f"overpaid:{sums.paid_cents}"
+            owed.append(news(invoice, topic, chat_id=invoice.merchant_id))
+        await tx.notices.owe([*owed, *await cards_of(tx, invoice)], now=now)
+
+    async def _paid(self, tx: Tx, invoice: Invoice, payment: Payment) -> list[NewNotice]:
+        reversed_ = Word.REVERSED in payment.words
+        topic = f"{'reversed' if reversed_ else 'paid'}:{payment.id}"
+        owed = [news(invoice, topic, chat_id=invoice.merchant_id)]
+        intent = await tx.payments.intent(payment.intent_id)
+        # Whoever asked reads it in the status message of the payment.
+        told = (intent.chat_id, invoice.merchant_id)
+        others = [each for each in await tx.invoices.readers(invoice.id) if each not in told]
+        return [*owed, *(news(invoice, topic, chat_id=each) for each in others)]
+
+    def _cash(self, invoice: Invoice, entry: InvoiceEntry) -> list[NewNotice]:
+        if invoice.customer_id in (None, invoice.merchant_id):
+            return []
+        return [news(invoice, f"cash:{entry.id}", chat_id=invoice.customer_id)]
+
+
+def news(
+    invoice: Invoice, topic: str, *, chat_id: int | None, not_before: datetime | None = None
+) -> NewNotice:
+    """One new message about an invoice, told once under its topic."""
+    return NewNotice(
+        key=f"i:{invoice.id}:{topic}:{chat_id}"[:96],
+        kind=NoticeKind.NEWS,
+        chat_id=chat_id,
+        subject=invoice.subject,
+        topic=topic,
+        not_before=not_before,
+    )
+
+
+async def cards_of(tx: Tx, invoice: Invoice) -> list[NewNotice]:
+    """Every message that shows this invoice, to be told as it stands now."""
+    readers = [] if invoice.decided is Decided.DRAFT else await tx.invoices.readers(invoice.id)
+    others = [reader for reader in readers if reader != invoice.merchant_id]
+    return [
+        card(invoice, invoice.merchant_id, "merchant"),
+        *(card(invoice, reader, "customer") for reader in others),
+    ]
+
+
+def card(invoice: Invoice, chat_id: int, topic: str) -> NewNotice:
+    """The one message of an invoice in a chat, for its merchant or for a customer."""
+    return NewNotice(
+        key=f"i:{invoice.id}:card:{chat_id}",
+        kind=NoticeKind.CARD,
+        chat_id=chat_id,
+        subject=invoice.subject,
+        topic=topic,
+    )

@@ -1,0 +1,342 @@
+"""
+Invoices: issued, revised, paid and closed. What is owed is what was billed less what came.
+
+Whether an invoice is paid is never stored: it is added up from paid payments and entries, in
+the transaction that needs to know. Whoever has the code of an invoice may see and pay it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core.ask import Asked, Asking, AskRequest
+from bot.core.bills import SHILLING, Amounts, Standing, amounts_of, ask_kes, excess_cents, standing
+from bot.core.invoice_news import card, news
+from bot.core.limits import Refusal, RefusalReason
+from bot.core.people import close
+from bot.core.ports import Clock, Collector
+from storage.engine import Store
+from storage.records import (
+    NOBODY,
+    Closing,
+    Decided,
+    IntentKind,
+    Invoice,
+    InvoiceEntry,
+    InvoiceSums,
+    Merchant,
+    Payment,
+    Status,
+    Word,
+)
+from storage.records.invoices import EntryKind
+from storage.tx import Tx
+
+__all__ = [
+    "InvoicePage",
+    "InvoiceView",
+    "Invoices",
+    "PagePayment",
+    "PayInvoice",
+    "guard_instalment",
+    "view_of",
+]
+
+CODE_CHARS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceView:
+    """An invoice with whose it is and what has come for it, as of one instant."""
+
+    invoice: Invoice
+    merchant: Merchant
+    sums: InvoiceSums
+
+    @property
+    def standing(self) -> Standing:
+        return standing(self.invoice, self.sums)
+
+    @property
+    def amounts(self) -> Amounts:
+        return amounts_of(self.invoice.bill)
+
+    @property
+    def left_cents(self) -> int:
+        """What is still to be paid; nothing when void, written off or overpaid."""
+        if self.invoice.decided is not Decided.ISSUED:
+            return 0
+        return max(0, self.invoice.total_cents - self.sums.paid_cents)
+
+    @property
+    def excess_cents(self) -> int:
+        """What was paid too much and neither given back nor agreed to stay."""
+        return excess_cents(self.invoice, self.sums)
+
+    @property
+    def ask_kes(self) -> int:
+        """What a prompt for all of it asks for, in whole shillings; 0: it takes no payment."""
+        return ask_kes(self.left_cents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagePayment:
+    """Money that came, as anybody with the link may see it."""
+
+    amount_cents: int
+    phone_mask: str  # 0712***678
+    at: datetime
+    reversed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePage:
+    """What somebody who has the link may see. Holds no whole number, and no other invoice."""
+
+    view: InvoiceView
+    collector: Collector  # who is paid by hand, with `view.invoice.by_hand_ref` as the account
+    payments: tuple[PagePayment, ...]  # paid ones, the oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayInvoice:
+    """Somebody wants to pay an invoice, or a part of it, from a phone."""
+
+    code: str
+    amount_kes: int | None = None  # None: what is left, as far as one prompt may go
+    phone: str  # 2547…
+    ask_key: str  # the same key twice is one payment
+    language: str
+    asked_by: int = NOBODY
+    chat_id: int = NOBODY
+    update_id: int | None = None
+
+
+class Invoices:
+    """Issues invoices, and has them paid."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        asking: Asking,
+        collectors: Mapping[str, Collector],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._asking = asking
+        self._collectors = collectors  # by account; "" is [mpesa]
+        self._wake = wake
+
+    async def by_code(self, code: str) -> InvoiceView | None:
+        """The issued invoice with this code; None for anything else that was typed."""
+        async with self._store.read() as tx:
+            invoice = await self._found(tx, code)
+            return None if invoice is None else await view_of(tx, invoice)
+
+    async def page_view(self, code: str) -> InvoicePage | None:
+        """The same for the public page, with the money that came and how to pay by hand."""
+        view = await self.by_code(code)
+        if view is None:
+            return None
+        async with self._store.read() as tx:
+            found = await tx.invoices.payments(view.invoice.id)
+        return InvoicePage(
+            view=view,
+            collector=self.collector(view.invoice.account),
+            payments=tuple(_on_page(each) for each in found if each.status is Status.PAID),
+        )
+
+    async def pay(self, request: PayInvoice) -> Asked | Refusal | None:
+        """
+        Put a prompt on the phone; None if there is no such invoice.
+
+        The guard refuses, in the transaction that would open the payment, whatever is no longer
+        owed: an old button, link or page pays nothing twice.
+        """
+        view = await self.by_code(request.code)
+        if view is None:
+            return None
+        invoice = view.invoice
+        # A paid one goes to the guard as well: it is the guard that says why not.
+        amount_kes = request.amount_kes or view.ask_kes or 1
+        return await self._asking.open(
+            AskRequest(
+                asked_by=request.asked_by,
+                chat_id=request.chat_id,
+                thread_id=None,
+                reply_to=None,
+                private=True,
+                language=request.language,
+                amount_kes=amount_kes,
+                phone=request.phone,
+                note=invoice.label,
+                ask_key=request.ask_key,
+                update_id=request.update_id,
+                kind=IntentKind.INSTALMENT,
+                subject=invoice.subject,
+                label=_prompt_label(invoice),
+                account=invoice.account,
+            )
+        )
+
+    async def open(self, code: str, *, person_id: int, closing: Closing) -> InvoiceView | None:
+        """
+        Show the invoice to somebody who came by its link; None if there is none.
+
+        The first one who opens it, and does not say that it is not theirs, is its customer.
+        """
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> InvoiceView | None:
+            found = await self._found(tx, code)
+            if found is None:
+                return None
+            invoice = await tx.invoices.lock(found.id)
+            assert invoice is not None, "found a moment ago"
+            if person_id != invoice.merchant_id:
+                await tx.invoices.opened(invoice.id, person_id, at=now)
+                await tx.invoices.disown(invoice.id, person_id, not_mine=False)
+                if invoice.customer_id is None:
+                    await tx.invoices.change(invoice.id, customer_id=person_id)
+            topic = "merchant" if person_id == invoice.merchant_id else "customer"
+            shown = card(invoice, person_id, topic)
+            await tx.notices.owe([shown], now=now)
+            await tx.notices.send_anew(shown.key, now=now)
+            await close(tx, closing, self._clock)
+            return await view_of(tx, invoice)
+
+        return await self._write(run)
+
+    async def ask_merchant(
+        self, code: str, *, person_id: int, text: str, key: str, closing: Closing
+    ) -> InvoiceView | None:
+        """A question of somebody who has the link reaches the merchant; None: no such invoice."""
+
+        async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
+            await self._say_to_merchant(
+                tx, invoice, EntryKind.QUESTION, person_id, now, key=key, why=text
+            )
+
+        return await self._about(code, closing, act)
+
+    async def not_mine(self, code: str, *, person_id: int, closing: Closing) -> InvoiceView | None:
+        """Somebody who was sent it says that it is not theirs: no more of it, and the merchant
+        is told, once."""
+
+        async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
+            await tx.invoices.disown(invoice.id, person_id, not_mine=True)
+            readers = await tx.invoices.readers(invoice.id)
+            customer = readers[0] if readers else None
+            if invoice.customer_id == person_id:
+                await tx.invoices.change(invoice.id, customer_id=customer)
+            key = f"not-mine:{invoice.id}:{person_id}"
+            await self._say_to_merchant(tx, invoice, EntryKind.NOT_MINE, person_id, now, key=key)
+
+        return await self._about(code, closing, act)
+
+    async def _about(
+        self,
+        code: str,
+        closing: Closing,
+        act: Callable[[Tx, Invoice, datetime], Awaitable[None]],
+    ) -> InvoiceView | None:
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> InvoiceView | None:
+            found = await self._found(tx, code)
+            invoice = None if found is None else await tx.invoices.lock(found.id)
+            if invoice is None:
+                return None
+            await act(tx, invoice, now)
+            await close(tx, closing, self._clock)
+            return await view_of(tx, invoice)
+
+        return await self._write(run)
+
+    async def _say_to_merchant(
+        self,
+        tx: Tx,
+        invoice: Invoice,
+        kind: EntryKind,
+        person_id: int,
+        now: datetime,
+        *,
+        key: str,
+        why: str = "",
+    ) -> None:
+        entry = InvoiceEntry(
+            invoice_id=invoice.id, kind=kind, why=why, by=person_id, at=now, key=key
+        )
+        if await tx.invoices.enter(entry):
+            [*_, newest] = await tx.invoices.entries(invoice.id, kind)
+            topic = f"{kind}:{newest.id}"
+            await tx.notices.owe([news(invoice, topic, chat_id=invoice.merchant_id)], now=now)
+
+    @staticmethod
+    async def _found(tx: Tx, code: str) -> Invoice | None:
+        if not 0 < len(code) <= CODE_CHARS_MAX:
+            return None
+        invoice = await tx.invoices.by_code(code)
+        return None if invoice is None or invoice.decided is Decided.DRAFT else invoice
+
+    async def _write(
+        self, run: Callable[[Tx], Awaitable[InvoiceView | None]]
+    ) -> InvoiceView | None:
+        view = await self._store.write(run)
+        self._wake()
+        return view
+
+    def collector(self, account: str) -> Collector:
+        """Who is paid on this account; one that the configuration lost is the first one's."""
+        return self._collectors.get(account, self._collectors[""])
+
+
+async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> RefusalReason | None:
+    """
+    Whether the invoice still takes this payment; its row stays locked until the commit.
+
+    A payment that comes in at this very moment waits for no lock of ours: two people who pay at
+    once have both paid, and the invoice is then called overpaid.
+    """
+    assert request.subject is not None, "an instalment is of an invoice"
+    invoice = await tx.invoices.lock(request.subject.partition(":")[2])
+    if invoice is None or invoice.decided is Decided.DRAFT:
+        return RefusalReason.INVOICE_GONE
+    if invoice.decided is not Decided.ISSUED:
+        return RefusalReason.INVOICE_CLOSED
+    sums = await tx.invoices.sums(invoice.id)
+    left = invoice.total_cents - sums.paid_cents
+    if left <= 0:
+        return RefusalReason.INVOICE_PAID
+    if left - sums.waiting_cents <= 0:
+        return RefusalReason.INVOICE_WAITING
+    if request.amount_kes * SHILLING >= left + SHILLING:
+        return RefusalReason.INVOICE_LESS_LEFT
+    return None
+
+
+async def view_of(tx: Tx, invoice: Invoice) -> InvoiceView:
+    """The invoice with whose it is and what came for it."""
+    merchant = await tx.merchants.get(invoice.merchant_id)
+    assert merchant is not None, "a merchant is never taken out of the books"
+    return InvoiceView(invoice=invoice, merchant=merchant, sums=await tx.invoices.sums(invoice.id))
+
+
+def _prompt_label(invoice: Invoice) -> str:
+    """How the account on the prompt begins: `INV42`, as far as six characters go."""
+    label = f"INV{invoice.number}"
+    return label if len(label) <= 6 else "INV"
+
+
+def _on_page(payment: Payment) -> PagePayment:
+    return PagePayment(
+        amount_cents=payment.credited_cents or 0,
+        phone_mask=payment.phone_mask,
+        at=payment.paid_at or payment.decided_at or payment.created_at,
+        reversed=Word.REVERSED in payment.words,
+    )
