@@ -155,10 +155,11 @@ def pages_of(config: Config, store: Store, core: Core) -> Pages:
         signer=store.crypt,
         clock=core.clock,
         books=core.books,
+        collector_of=core.invoices.collector,
         read_amount=read_amount,  # the chat's own: an amount reads the same everywhere
         trusted_proxies=[ip_network(each, strict=False) for each in config.webhook.trusted_proxies],
     )
-    return Pages(site=site, drives=core.drives)
+    return Pages(site=site, drives=core.drives, invoices=core.invoices, receipts=core.receipts)
 
 
 def _open_daraja(

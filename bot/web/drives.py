@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from bot.core.ask import Asked, PageAsk
@@ -14,6 +15,9 @@ from bot.web.wishes import Problem, ReadAmount, Typed, Wish, read_amount_field
 from storage.records import NOBODY, DriveKind, DriveStatus, Shows
 
 __all__ = ["DriveNoun", "Drives"]
+
+MOMENT = timedelta(microseconds=1)
+"""A drive closes with the first instant that is too late; its last day is the one before."""
 
 
 class Drives(Protocol):
@@ -52,6 +56,7 @@ class DriveNoun:
             "view": view,
             "state": state,
             "funeral": view.drive.kind is DriveKind.FUNERAL,
+            "last_day": view.drive.closes_at and view.drive.closes_at - MOMENT,
             "list_is_private": view.drive.shows is Shows.TOTALS,
         }
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from bot.web.assets import STATIC, serve_asset
 from bot.web.drives import DriveNoun, Drives
+from bot.web.invoices import InvoiceNoun, Invoices
 from bot.web.progress import Progress
 from bot.web.prompting import PromptPage
+from bot.web.receipts import ReceiptPage, Receipts
 from bot.web.site import Site
 
 __all__ = ["Pages"]
@@ -20,20 +23,33 @@ class Pages:
     """Pages over one site; `mount(app)` adds their routes."""
 
     site: Site
-    drives: Drives | None = None
+    drives: Drives
+    invoices: Invoices
+    receipts: Receipts
 
     def mount(self, app: web.Application) -> None:
         """Add the routes; the streams end as soon as the server stops."""
         site, progress = self.site, Progress(self.site)
         app.router.add_get(STATIC + "{name}", site.guarded(serve_asset))
-        if self.drives is not None:
-            page = PromptPage(site, DriveNoun(self.drives, site.read_amount), progress)
-            app.router.add_get("/d/{code}", site.seated(page.get))
-            app.router.add_post("/d/{code}", site.seated(page.post))
-            app.router.add_get("/d/{code}/live", site.guarded(page.live))
-            app.router.add_get("/d/{code}/p/{address}", site.seated(progress.get))
-            app.router.add_get("/d/{code}/p/{address}/live", site.guarded(progress.live))
+        drives = PromptPage(site, DriveNoun(self.drives, site.read_amount), progress)
+        invoices = PromptPage(
+            site, InvoiceNoun(self.invoices, site.read_amount, site.clock), progress
+        )
+        self._mount(app, "/d/{code}", drives, progress)
+        self._mount(app, "/i/{code}", invoices, progress)
+        receipts = ReceiptPage(site, self.receipts)
+        app.router.add_get("/r/{code}", site.seated(receipts.get))
         app.on_shutdown.append(self._stop)
+
+    def _mount(
+        self, app: web.Application, path: str, page: PromptPage[Any], progress: Progress
+    ) -> None:
+        site = self.site
+        app.router.add_get(path, site.seated(page.get))
+        app.router.add_post(path, site.seated(page.post))
+        app.router.add_get(f"{path}/live", site.guarded(page.live))
+        app.router.add_get(path + "/p/{address}", site.seated(progress.get))
+        app.router.add_get(path + "/p/{address}/live", site.guarded(progress.live))
 
     async def _stop(self, app: web.Application) -> None:
         self.site.live.close()

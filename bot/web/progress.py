@@ -125,7 +125,8 @@ class Progress:
         return payment_id, int(until, 16) < self._site.clock.now().timestamp()
 
     def _values(self, request: web.Request, view: PaymentView, reader: Reader) -> dict[str, Any]:
-        payment, collector = view.payment, self._site.press.collector
+        payment = view.payment
+        collector = self._site.collector_of(payment.account)
         common = {
             "account": payment.push_ref,
             "amount": money(payment.amount_kes * 100),
@@ -141,6 +142,7 @@ class Progress:
             "waiting": outcome in (Outcome.WAITING, Outcome.CHECKING, Outcome.UNKNOWN),
             "unpaid": outcome is Outcome.UNPAID,
             "paid": outcome is Outcome.PAID,
+            "collector": collector,
             "back": _page(request),
         }
 

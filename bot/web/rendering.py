@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time
 from functools import cache
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bot.core.ports import Collector
-from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, clean, kes, money
+from bot.texts import DEFAULT_LANGUAGE, EAT, LANGUAGES, Texts, clean, kes, money
 from bot.web.assets import asset_address
 
 __all__ = ["PAGE_HEADERS", "Press", "Reader", "language_of"]
@@ -101,19 +101,15 @@ class Press:
             said = self.texts.say(reader.language, key, **filled)
             return Markup(said.replace("\n", "<br>"))  # noqa: S704 -- `say` has escaped it
 
-        return (
-            _environment()
-            .get_template(template)
-            .render(
-                values,
-                say=say,
-                when=lambda at: self.texts.when(reader.language, at),
-                last_day=lambda over_at: self._day(over_at - timedelta(microseconds=1), reader),
-                reader=reader,
-                collector=self.collector,
-                here=self.public_url + reader.path,
-            )
-        )
+        frame: dict[str, object] = {
+            "say": say,
+            "when": lambda at: self.texts.when(reader.language, at),
+            "day": lambda at: self._day(at, reader),
+            "reader": reader,
+            "collector": self.collector,
+            "here": self.public_url + reader.path,
+        }
+        return _environment().get_template(template).render({**frame, **values})
 
     def page(
         self,
@@ -132,7 +128,10 @@ class Press:
             headers={**PAGE_HEADERS, "Content-Language": reader.language, **(headers or {})},
         )
 
-    def _day(self, at: datetime, reader: Reader) -> str:
+    def _day(self, at: date, reader: Reader) -> str:
+        """`23 Nov 2026`; of an instant, the day it is in Nairobi."""
+        if not isinstance(at, datetime):
+            at = datetime.combine(at, time(12), EAT)
         return self.texts.when(reader.language, at).rpartition(" ")[0]
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.core.hear import NotKept
-from bot.core.ports import Clock
+from bot.core.ports import Clock, Collector
 from bot.web.forms import Forms, Signer
 from bot.web.guard import BODY_TIMEOUT_S, Network, TooSlow, client_address
 from bot.web.live import Live
@@ -54,6 +54,7 @@ class Site:
     clock: Clock
     books: Books
     read_amount: ReadAmount
+    collector_of: Callable[[str], Collector]  # by the account that a payment goes to
     trusted_proxies: Sequence[Network] = ()
     body_timeout_s: float = BODY_TIMEOUT_S
     live: Live = field(default_factory=Live)

@@ -67,6 +67,7 @@ class Typed:
     anonymous: bool = False
     hide_amount: bool = False
     part: bool = False  # not all of an invoice
+    all_kes: str = ""  # what the page had said that all of it is
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Typed:
@@ -80,6 +81,7 @@ class Typed:
             anonymous="anonymous" in fields,
             hide_amount="hide_amount" in fields,
             part=fields.get("how_much") == "part",
+            all_kes=short("all_kes"),
         )
 
 

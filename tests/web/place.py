@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from html import unescape
@@ -17,9 +17,12 @@ from aiohttp import web
 from bot.app import pages_of
 from bot.building import Parts, build_core
 from bot.config import Config
+from bot.core.billing import NewInvoice
 from bot.core.core import Core
 from bot.core.drives import NewDrive
 from bot.core.hear import ADDRESS
+from bot.core.invoice_acts import Done
+from bot.core.invoices import InvoiceView
 from bot.core.ports import Ids
 from bot.core.post import Post
 from bot.core.settle import Settle
@@ -27,10 +30,11 @@ from bot.web.live import Live
 from bot.web.server import build_web, serving
 from mpesa.callbacks import parse_callback
 from storage.engine import Store
-from storage.records import Closing, Drive, Payment
-from storage.tx import Tx
+from storage.records import Bill, Closing, Drive, Kind, Payment
 from tests.core.bodies import failure, success
 from tests.core.conftest import ScriptedDaraja
+from tests.core.shop import NJERI, a_bill
+from tests.fakes import fact, unit_of
 from tests.stores import TestClock
 
 __all__ = ["GROUP", "PHONE", "PROXY", "Answer", "Place", "opened_place", "ticket_in"]
@@ -40,7 +44,6 @@ MASK = "0712***001"
 GROUP = -700
 OPENER = 1001
 PROXY = "127.0.0.1/32"
-FAST_LIVE = {"every_s": 0.01, "heartbeat_s": 0.05}
 _TICKET = re.compile(r'name="ticket" value="([^"]+)"')
 
 
@@ -87,6 +90,7 @@ class Place:
     client: aiohttp.ClientSession
     live: Live
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    issued: int = 0
 
     new = NewDrive(
         title="Mama Akinyi hospital bill",
@@ -105,6 +109,24 @@ class Place:
 
     async def drive(self, **changes: Any) -> Drive:
         return await self.core.drives.open(replace(self.new, **changes), Closing())
+
+    async def invoice(self, bill: Bill | None = None, *, by: int = NJERI) -> InvoiceView:
+        """One that Mama Njeri has just issued."""
+        merchants = self.core.merchants
+        self.issued += 1
+        if self.issued == 1:
+            await merchants.appoint(
+                by, name="Mama Njeri Shop", language="en", by=900, closing=Closing()
+            )
+        new = NewInvoice(merchant_id=by, bill=bill or a_bill(), issue_key=f"m:{by}:{self.issued}")
+        done = await self.core.billing.make(new, Closing())
+        assert isinstance(done, Done), done
+        return done.view
+
+    async def reverse(self, payment: Payment) -> None:
+        """The money of a paid payment went back."""
+        gone = fact(Kind.REVERSED, payment_id=payment.id, at=self.clock.now())
+        await self.store.submit(unit_of(gone, claims=False), self.core.hear._settle)
 
     async def get(self, path: str, **headers: str) -> Answer:
         async with self.client.get(path, headers=headers, allow_redirects=False) as answer:
@@ -152,9 +174,6 @@ class Place:
     async def told(self, payment: Payment, body: bytes) -> None:
         await self.core.hear.callback(payment.id, parse_callback(body), body, source="test")
 
-    async def spoil(self, run: Callable[[Tx], Coroutine[Any, Any, Any]]) -> Any:
-        return await self.store.write(run)
-
     def callback_address(self, payment_id: str) -> str:
         return f"/c/{payment_id}.{self.store.crypt.sign(ADDRESS, payment_id)}"
 
@@ -190,7 +209,7 @@ async def opened_place(
         )
     )
     pages = pages_of(config, store, core)
-    shown = live or Live(**FAST_LIVE)
+    shown = live or Live(every_s=0.01, heartbeat_s=0.05)
     pages = replace(pages, site=replace(pages.site, live=shown, body_timeout_s=0.3))
     app: web.Application = build_web(
         core.hear,
