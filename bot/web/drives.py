@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -35,6 +35,7 @@ class DriveNoun:
     drives: Drives
     read_amount: ReadAmount
     name: str = "drive"
+    parts: Sequence[str] = ("bar", "list")
 
     async def find(self, code: str) -> PageView | None:
         return await self.drives.page_view(code)

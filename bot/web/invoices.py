@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -38,6 +38,7 @@ class InvoiceNoun:
     read_amount: ReadAmount
     clock: Clock
     name: str = "invoice"
+    parts: Sequence[str] = ("sums",)
 
     async def find(self, code: str) -> InvoicePage | None:
         return await self.invoices.page_view(code)

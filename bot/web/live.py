@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,10 @@ LIFE_S = 600.0  # a browser comes back by itself; who has gone without a word is
 WRITE_WITHIN_S = 5.0
 STREAMS_MAX = 200
 STREAMS_PER_ADDRESS = 12  # a family, or a phone company's single address, has several phones
+
+
+Draw = Callable[[Any], Mapping[str, str]]
+"""The parts of a page as HTML, by the names of their events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Live:
         address: str,
         key: str,
         load: Callable[[], Awaitable[Scene | None]],
-        draw: Callable[[Any], str],
+        draw: Draw,
         look: str,
     ) -> web.StreamResponse:
         """
@@ -100,7 +104,7 @@ class Live:
             return stream
 
     async def _tell(
-        self, stream: web.StreamResponse, channel: _Channel, draw: Callable[[], str]
+        self, stream: web.StreamResponse, channel: _Channel, draw: Callable[[], bytes]
     ) -> None:
         loop = asyncio.get_running_loop()
         over_at, seen = loop.time() + self._life_s, 0
@@ -111,7 +115,7 @@ class Live:
             seen, scene = channel.version, channel.scene
             if scene is None or self._closed.is_set():
                 return
-            await self._write(stream, _event("live", draw()))
+            await self._write(stream, draw())
             if scene.over:
                 await self._write(stream, _event("over", ""))
                 return
@@ -136,7 +140,7 @@ class _Channel:
         self._news = asyncio.Event()
         self.scene: Scene | None = None
         self.version = 0
-        self._drawn: dict[str, str] = {}
+        self._drawn: dict[str, bytes] = {}
 
     def enter(self) -> None:
         self._viewers += 1
@@ -151,10 +155,11 @@ class _Channel:
         self._task.cancel()
         return True
 
-    def drawn(self, look: str, draw: Callable[[Any], str]) -> str:
+    def drawn(self, look: str, draw: Draw) -> bytes:
         assert self.scene is not None, "there is something to draw"
         if look not in self._drawn:
-            self._drawn[look] = draw(self.scene.value)
+            parts = draw(self.scene.value)
+            self._drawn[look] = b"".join(_event(name, html) for name, html in parts.items())
         return self._drawn[look]
 
     def wake(self) -> None:

@@ -102,9 +102,11 @@ class Progress:
             address=self._site.address(request),
             key=f"p:{payment_id}",
             load=load,
-            draw=lambda view: self._site.press.fragment(
-                "status_live.html", reader, **self._values(request, view, reader)
-            ),
+            draw=lambda view: {
+                "live": self._site.press.fragment(
+                    "status_live.html", reader, **self._values(request, view, reader)
+                )
+            },
             look=f"{reader.language}{reader.chosen}",
         )
 

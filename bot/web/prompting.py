@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 View = TypeVar("View")
 PURPOSE = "page-ask"
 TOO_MANY = (RefusalReason.PAGE_ADDRESS, RefusalReason.PAGE_FULL, RefusalReason.PAGE_UNKNOWN)
+SHOWN_BESIDE = (RefusalReason.DRIVE_PAUSED, RefusalReason.DRIVE_CLOSED)
 OF_THE_LINE = (RefusalReason.PAUSED, RefusalReason.STRANGER_PAUSED, RefusalReason.PAGE_UNKNOWN)
 
 
@@ -39,6 +40,11 @@ class Noun(Protocol[View]):
     @property
     def name(self) -> str:
         """Of its templates: "drive"."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """Which parts of its page change while they are looked at: `drive_bar.html` is "bar"."""
         ...
 
     async def find(self, code: str) -> View | None:
@@ -112,9 +118,12 @@ class PromptPage(Generic[View]):
             address=self._site.address(request),
             key=self._noun.subject(view),
             load=load,
-            draw=lambda seen: self._site.press.fragment(
-                f"{self._noun.name}_live.html", reader, **self._noun.values(seen)
-            ),
+            draw=lambda seen: {
+                part: self._site.press.fragment(
+                    f"{self._noun.name}_{part}.html", reader, **self._noun.values(seen)
+                )
+                for part in self._noun.parts
+            },
             look=f"{reader.language}{reader.chosen}",
         )
 
@@ -181,6 +190,8 @@ class PromptPage(Generic[View]):
                 reader.language, until, now=self._site.clock.now()
             ),
         }
+        if refusal.reason in SHOWN_BESIDE:
+            return Problem("page.refused.closed")
         if refusal.reason in OF_THE_LINE:
             return Problem("page.refused.protect", values)
         return Problem(f"refusal.{refusal.reason}", values)

@@ -99,7 +99,7 @@ class Press:
         def say(key: str, /, **blanks: object) -> Markup:
             filled = {name: _shown(value) for name, value in blanks.items()}
             said = self.texts.say(reader.language, key, **filled)
-            return Markup(said.replace("\n", "<br>"))  # noqa: S704 -- `say` has escaped it
+            return Markup(_kept_together(said).replace("\n", "<br>"))  # noqa: S704 -- `say` has escaped it
 
         frame: dict[str, object] = {
             "say": say,
@@ -142,6 +142,11 @@ def _shown(value: object) -> object:
     return clean(str(value), limit=SHOWN_CHARS_MAX)
 
 
+def _kept_together(text: str) -> str:
+    """No line ends between a currency and its number."""
+    return text.replace("KES ", "KES\u00a0")
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -152,7 +157,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["shown"] = lambda text: clean(str(text), limit=SHOWN_CHARS_MAX)
-    made.filters["money"] = money
-    made.filters["kes"] = kes
+    made.filters["money"] = lambda cents: _kept_together(money(cents))
+    made.filters["kes"] = lambda amount_kes: _kept_together(kes(amount_kes))
     made.globals["asset"] = asset_address
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from html import unescape
@@ -26,11 +26,13 @@ from bot.core.invoices import InvoiceView
 from bot.core.ports import Ids
 from bot.core.post import Post
 from bot.core.settle import Settle
+from bot.web.drives import Drives
 from bot.web.live import Live
 from bot.web.server import build_web, serving
 from mpesa.callbacks import parse_callback
 from storage.engine import Store
 from storage.records import Bill, Closing, Drive, Kind, Payment
+from storage.tx import Tx
 from tests.core.bodies import failure, success
 from tests.core.conftest import ScriptedDaraja
 from tests.core.shop import NJERI, a_bill
@@ -174,6 +176,14 @@ class Place:
     async def told(self, payment: Payment, body: bytes) -> None:
         await self.core.hear.callback(payment.id, parse_callback(body), body, source="test")
 
+    async def write(self, run: Callable[[Tx], Awaitable[Any]]) -> None:
+        await self.store.write(run)
+
+    def cookie(self) -> tuple[str, str]:
+        """The browser's cookie, by its name."""
+        [kept] = self.client.cookie_jar
+        return kept.key, kept.value
+
     def callback_address(self, payment_id: str) -> str:
         return f"/c/{payment_id}.{self.store.crypt.sign(ADDRESS, payment_id)}"
 
@@ -185,6 +195,7 @@ async def opened_place(
     *,
     seed: int = 7,
     live: Live | None = None,
+    drives: Callable[[Drives], Drives] = lambda known: known,
     connections_max: int | None = None,
     keepalive_s: float | None = None,
     **limits: int,
@@ -210,7 +221,9 @@ async def opened_place(
     )
     pages = pages_of(config, store, core)
     shown = live or Live(every_s=0.01, heartbeat_s=0.05)
-    pages = replace(pages, site=replace(pages.site, live=shown, body_timeout_s=0.3))
+    pages = replace(
+        pages, site=replace(pages.site, live=shown, body_timeout_s=0.3), drives=drives(core.drives)
+    )
     app: web.Application = build_web(
         core.hear,
         ready=lambda: True,
