@@ -220,7 +220,7 @@ async def opened_place(
         )
     )
     pages = pages_of(config, store, core)
-    shown = live or Live(every_s=0.01, heartbeat_s=0.05)
+    shown = live or Live(every_s=0.01, heartbeat_s=5)
     pages = replace(
         pages, site=replace(pages.site, live=shown, body_timeout_s=0.3), drives=drives(core.drives)
     )
@@ -238,7 +238,9 @@ async def opened_place(
     async with (
         serving(app, host="127.0.0.1", port=0, **options) as port,
         aiohttp.ClientSession(
-            f"http://127.0.0.1:{port}", cookie_jar=aiohttp.CookieJar(unsafe=True)
+            f"http://127.0.0.1:{port}",
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            connector=aiohttp.TCPConnector(limit=0),
         ) as client,
     ):
         place = Place(

@@ -20,7 +20,7 @@ from storage.errors import StoreBusy
 from tests.stores import TestClock
 from tests.web.place import Place, opened_place
 
-WITHIN_S = 10.0
+WITHIN_S = 20.0
 
 
 class Stream:
@@ -32,11 +32,18 @@ class Stream:
     async def next(self) -> str:
         """The next event or heartbeat, whole."""
         async with asyncio.timeout(WITHIN_S):
-            return (await self._answer.content.readuntil(b"\n\n")).decode()
+            event = await self._answer.content.readuntil(b"\n\n")
+        assert event, "the stream has ended"
+        return event.decode()
+
+    async def event(self) -> str:
+        """The next event; heartbeats are none."""
+        return await self.until("event: ")
 
     async def until(self, words: str) -> str:
-        while words not in (event := await self.next()):
-            pass
+        async with asyncio.timeout(WITHIN_S):
+            while words not in (event := await self.next()):
+                pass
         return event
 
     async def end(self) -> bytes:
@@ -83,9 +90,9 @@ async def test_a_gift_reaches_everybody_who_looks_in_their_language(place: Place
         watching(place, f"{path}/live?lang=en") as one,
         watching(place, f"{path}/live?lang=sw") as two,
     ):
-        first = await one.next()
+        first = await one.event()
         assert first.startswith("event: bar\ndata: ")
-        await two.next()
+        await two.event()
         await gift(place, path, name="Jane & Co")
 
         assert "Jane &amp; Co" in await one.until("Jane")
@@ -117,14 +124,14 @@ async def test_a_hundred_viewers_are_one_look_at_the_store(store: Store, clock: 
         drive = await place.drive()
         path = f"/d/{drive.code}/live"
         async with watching(place, path) as first:
-            await first.next()
+            await first.event()
             before = counted[0].looks
             viewers = [
                 await place.client.get(path, headers={"X-Forwarded-For": f"198.51.100.{n}"})
                 for n in range(100)
             ]
             for each in viewers:
-                await Stream(each).next()
+                await Stream(each).event()
             # Each viewer asks once whether there is such a drive, and for nothing more.
             assert counted[0].looks == before + 100
             assert place.live.viewers == 101
@@ -141,11 +148,12 @@ async def test_a_store_that_fails_for_a_moment_ends_no_stream(
         counted.append(CountedDrives(drives))
         return counted[0]
 
-    async with opened_place(store, clock, drives=wrap) as place:
+    live = Live(every_s=0.01, heartbeat_s=0.01)
+    async with opened_place(store, clock, drives=wrap, live=live) as place:
         drive = await place.drive()
         path = f"/d/{drive.code}"
         async with watching(place, f"{path}/live") as viewer:
-            await viewer.next()
+            await viewer.event()
             counted[0].failing = True
             await viewer.until(": still here")
             counted[0].failing = False
@@ -153,10 +161,12 @@ async def test_a_store_that_fails_for_a_moment_ends_no_stream(
             assert await viewer.until("Jane")
 
 
-async def test_a_heartbeat_keeps_the_connection(place: Place) -> None:
-    drive = await place.drive()
-    async with watching(place, f"/d/{drive.code}/live") as viewer:
-        assert await viewer.until(": still here")
+async def test_a_heartbeat_keeps_the_connection(store: Store, clock: TestClock) -> None:
+    live = Live(every_s=0.01, heartbeat_s=0.01)
+    async with opened_place(store, clock, live=live) as place:
+        drive = await place.drive()
+        async with watching(place, f"/d/{drive.code}/live") as viewer:
+            assert await viewer.until(": still here")
 
 
 async def test_viewers_are_capped_by_address_and_in_all(store: Store, clock: TestClock) -> None:
@@ -182,9 +192,9 @@ async def test_whoever_goes_gives_the_place_back(store: Store, clock: TestClock)
         path = f"/d/{drive.code}/live"
         for _ in range(3):
             async with watching(place, path) as viewer:
-                await viewer.next()
+                await viewer.event()
             async with asyncio.timeout(WITHIN_S):
-                while live.viewers:
+                while live.viewers:  # noqa: ASYNC110 -- it has no event, and needs none but here
                     await asyncio.sleep(0)
 
 
@@ -200,12 +210,12 @@ async def test_the_streams_end_as_soon_as_the_server_stops(
                 await client.get(f"{place.origin}/d/{drive.code}/live") for _ in range(viewers)
             ]
             for each in answers:
-                await Stream(each).next()
+                await Stream(each).event()
             stops_at = asyncio.get_running_loop().time()
         took_s = asyncio.get_running_loop().time() - stops_at
         rests = [await Stream(each).end() for each in answers]
 
-    assert took_s < 2.0  # of the fifteen seconds that a stop may take
+    assert took_s < 5.0  # of the fifteen seconds that a stop may take
     assert all(b"event: list" in rest or rest == b"" for rest in rests)
 
 
@@ -219,5 +229,8 @@ async def test_a_payment_is_followed_to_its_end(place: Place) -> None:
         [payment] = await place.payments()
         await place.failed(payment, 1032)
         await viewer.until("Not paid")
+        place.clock.advance(5)
         await place.paid(payment, push=1)  # a success that came after all
-        await viewer.until("M-Pesa")
+        assert "did go through after all" in await viewer.until("✅")
+        assert (await viewer.next()).startswith("event: over")
+        assert await viewer.end() == b""
