@@ -47,9 +47,11 @@ class Pages:
         site = self.site
         app.router.add_get(path, site.seated(page.get))
         app.router.add_post(path, site.seated(page.post))
-        app.router.add_get(f"{path}/live", site.guarded(page.live))
+        app.router.add_get(f"{path}/live", site.guarded(page.live), allow_head=False)
         app.router.add_get(path + "/p/{address}", site.seated(progress.get))
-        app.router.add_get(path + "/p/{address}/live", site.guarded(progress.live))
+        app.router.add_get(
+            path + "/p/{address}/live", site.guarded(progress.live), allow_head=False
+        )
 
     async def _stop(self, app: web.Application) -> None:
         self.site.live.close()

@@ -13,6 +13,7 @@ from aiohttp import web
 
 __all__ = ["Crowd", "NoSeat", "Rates", "Seats", "neighbourhood"]
 
+KNOWN_MAX = 2048  # connections, more than can be open; the closed ones are forgotten then
 IPV6_HOME_BITS = 64  # what one customer of a network is given: all of it is one somebody
 
 
@@ -109,9 +110,12 @@ class Crowd:
             self._idle.pop(request.transport, None)
 
     def idle(self, request: web.Request) -> None:
-        """The connection has had its page."""
+        """The connection has its page, or will have it in a moment."""
         if request.transport is not None:
             self._idle[request.transport] = None
+        if len(self._idle) > KNOWN_MAX:
+            open_still = (each for each in self._idle if not each.is_closing())
+            self._idle = OrderedDict.fromkeys(open_still)
 
     def make_room(self) -> bool:
         """Close the connection that has been idle for longest; False if there is none."""

@@ -231,7 +231,7 @@ async def test_what_goes_wrong_is_shown_kindly(phone: Phone) -> None:
     answer = await place.send(f"/d/{drive.code}")
     await place.failed(await newest(place), 1037)
     page = await phone.open(answer.headers["Location"])
-    await expect(page.get_by_role("status")).to_contain_text(phone.say("hint.no-prompt")[:0])
+    await expect(page.get_by_role("status")).to_contain_text(phone.say("declined.no-answer")[:30])
     await phone.shot(page, "status-unpaid")
     await page.goto(place.origin + f"/d/{drive.code}")
     await phone.shot(page, "drive-totals")
