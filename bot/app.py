@@ -159,7 +159,13 @@ def pages_of(config: Config, store: Store, core: Core) -> Pages:
         read_amount=read_amount,  # the chat's own: an amount reads the same everywhere
         trusted_proxies=[ip_network(each, strict=False) for each in config.webhook.trusted_proxies],
     )
-    return Pages(site=site, drives=core.drives, invoices=core.invoices, receipts=core.receipts)
+    return Pages(
+        site=site,
+        drives=core.drives,
+        invoices=core.invoices,
+        receipts=core.receipts,
+        merchants=core.merchants,
+    )
 
 
 def _open_daraja(

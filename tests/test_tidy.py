@@ -48,6 +48,10 @@ TABLE = {
         "aiohttp jinja2 markupsafe",
     ),
     "bot/web/telegram.py": may("bot.core bot.web", "aiohttp telegram"),
+    "bot/documents": may(
+        "bot.texts storage.records",
+        "PIL babel fontTools fpdf markupsafe matplotlib segno xlsxwriter",
+    ),
     "bot/playground": may("bot.app mpesa.simulator", "aiohttp jinja2 markupsafe"),
     "bot/__init__.py": may(),
     "bot/__main__.py": may("bot.cli"),

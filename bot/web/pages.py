@@ -10,6 +10,7 @@ from aiohttp import web
 from bot.web.assets import STATIC, serve_asset
 from bot.web.drives import DriveNoun, Drives
 from bot.web.invoices import InvoiceNoun, Invoices
+from bot.web.papers import InvoicePaper, Merchants
 from bot.web.progress import Progress
 from bot.web.prompting import PromptPage
 from bot.web.receipts import ReceiptPage, Receipts
@@ -26,6 +27,7 @@ class Pages:
     drives: Drives
     invoices: Invoices
     receipts: Receipts
+    merchants: Merchants
 
     def mount(self, app: web.Application) -> None:
         """Add the routes; the streams end as soon as the server stops."""
@@ -37,6 +39,8 @@ class Pages:
         )
         self._mount(app, "/d/{code}", drives, progress)
         self._mount(app, "/i/{code}", invoices, progress)
+        papers = InvoicePaper(site, self.invoices, self.merchants)
+        app.router.add_get("/i/{code}/pdf", site.seated(papers.get), allow_head=False)
         receipts = ReceiptPage(site, self.receipts)
         app.router.add_get("/r/{code}", site.seated(receipts.get))
         app.on_shutdown.append(self._stop)

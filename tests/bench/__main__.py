@@ -15,6 +15,7 @@ import click
 
 from tests.bench.bars import Bar
 from tests.bench.callbacks import callbacks
+from tests.bench.papers import papers
 from tests.bench.pushes import pushes
 from tests.bench.starts import starts
 from tests.bench.sweeps import sweeps
@@ -26,7 +27,7 @@ from tests.bench.sweeps import sweeps
 )
 @click.option(
     "--only",
-    type=click.Choice(["callbacks", "pushes", "sweeps", "starts"]),
+    type=click.Choice(["callbacks", "pushes", "sweeps", "papers", "starts"]),
     multiple=True,
     help="Measure this alone (may be given several times).",
 )
@@ -37,6 +38,7 @@ def main(seconds: float, only: tuple[str, ...]) -> None:
         "callbacks": lambda: callbacks(seconds),
         "pushes": pushes,
         "sweeps": sweeps,
+        "papers": papers,
         "starts": starts,
     }
 

@@ -29,7 +29,7 @@ KEYS = sorted(TEXTS.keys)
 BOT = Path(__file__).parents[2] / "bot"
 
 HOSTILE = "<b>&\"'</i>{amount}\u202e\u200b\n<script>"
-SAME_IN_ALL_LANGUAGES = {"payment.facts", "kind.paybill", "kind.till", "note"}
+SAME_IN_ALL_LANGUAGES = {"payment.facts", "kind.paybill", "kind.till", "note", "paper.method.mpesa"}
 LINES_MAX = 10
 
 # What `Pen.say` fills in by itself.

@@ -108,3 +108,31 @@ async def test_nobody_sees_another_invoice_by_its_number(place: Place, language:
     assert "Sally" not in page.text
     assert (await place.get("/i/INV-0002")).status == 404
     assert (await place.get(f"/i/{second.invoice.id}")).status == 404
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_the_invoice_can_be_kept_as_a_paper(place: Place, language: str) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    page = await place.get(f"{path}?lang={language}")
+    async with place.client.get(f"{path}/pdf?lang={language}") as answer:
+        content = await answer.read()
+        headers = answer.headers
+    missing = await place.get("/i/" + "A" * 22 + "/pdf")
+
+    assert f'href="{path}/pdf?lang={language}"' in page.text
+    assert content.startswith(b"%PDF-")
+    assert headers["Content-Type"] == "application/pdf"
+    assert headers["Content-Disposition"] == 'attachment; filename="INV-0001.pdf"'
+    assert (missing.status, missing.text) == (404, "Not found")
+
+
+async def test_papers_are_not_drawn_without_end(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}/pdf"
+    answers = []
+    for _ in range(7):
+        async with place.client.get(path) as answer:
+            answers.append(answer.status)
+
+    assert answers == [200] * 6 + [429]

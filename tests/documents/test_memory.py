@@ -1,0 +1,28 @@
+"""Test that a statement's rows go by: three times as many take no more memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from bot.documents.statement import Statement, statement_csv, statement_xlsx
+from tests.documents.papers import NOON, entries, stream, words
+
+STATEMENT = Statement(title="Mama Akinyi", collector="Jamii Chama", made_at=NOON)
+SLACK_BYTES = 250_000
+
+
+@pytest.mark.parametrize("make", [statement_csv, statement_xlsx])
+async def test_more_rows_take_no_more_memory(tmp_path: Path, make: type) -> None:
+    peaks = []
+    await make(tmp_path / "a", STATEMENT, stream(entries(1_200)), words())  # libraries, caches
+    for count in (1_000, 3_000):
+        tracemalloc.start()
+        await make(tmp_path / "a", STATEMENT, stream(entries(count)), words())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    few, many = peaks
+    assert many < few + SLACK_BYTES
