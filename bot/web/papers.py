@@ -14,7 +14,7 @@ from bot.documents import invoice as paper
 from bot.documents.words import Words
 from bot.texts import EAT
 from bot.web.callbacks import not_found
-from bot.web.rendering import PAGE_HEADERS, Reader
+from bot.web.rendering import PAGE_HEADERS, Reader, code_in
 from bot.web.seats import Gate, NoSeat, Rates
 from bot.web.site import WITHIN, Site
 from storage.records import Decided
@@ -56,7 +56,7 @@ class InvoicePaper:
     async def get(self, request: web.Request) -> web.StreamResponse:
         reader = Reader.of(request, path=request.path.removesuffix("/pdf"))
         async with self._site.reads.turn():
-            page = await self._invoices.page_view(request.match_info["code"])
+            page = await self._invoices.page_view(code_in(request))
             if page is None:
                 return not_found()
             logo = await self._merchants.logo(page.view.invoice.merchant_id)

@@ -18,7 +18,7 @@ from bot.web.callbacks import not_found
 from bot.web.forms import Sent, Trouble, read_form
 from bot.web.live import Scene
 from bot.web.progress import Progress
-from bot.web.rendering import Reader
+from bot.web.rendering import Reader, code_in
 from bot.web.seats import NoSeat
 from bot.web.site import Site
 from bot.web.wishes import Problem, Typed, Wish, wish_of
@@ -101,7 +101,7 @@ class PromptPage(Generic[View]):
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """The part of the page that changes, as it changes."""
-        code = request.match_info["code"]
+        code = code_in(request)
         with self._site.seats.seat(self._site.address(request)):
             view = await self._find(request)
         if view is None:
@@ -198,7 +198,7 @@ class PromptPage(Generic[View]):
 
     async def _find(self, request: web.Request) -> View | None:
         async with self._site.reads.turn():
-            return await self._noun.find(request.match_info["code"])
+            return await self._noun.find(code_in(request))
 
     def _show(
         self,

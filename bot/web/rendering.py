@@ -17,7 +17,7 @@ from bot.core.ports import Collector
 from bot.texts import DEFAULT_LANGUAGE, EAT, LANGUAGES, Texts, clean, kes, money
 from bot.web.assets import asset_address
 
-__all__ = ["PAGE_HEADERS", "Press", "Reader", "language_of"]
+__all__ = ["PAGE_HEADERS", "Press", "Reader", "code_in", "language_of"]
 
 SHOWN_CHARS_MAX = 200
 PAGE_HEADERS: Mapping[str, str] = {
@@ -41,6 +41,17 @@ _WISH = re.compile(
     r"\s*([a-zA-Z]{1,8})(?:-[a-zA-Z0-9-]{1,32})?\s*(?:;\s*q=([01](?:\.\d{1,3})?))?\s*"
 )
 WISHES_MAX = 16
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+NO_CODE = "-"
+
+
+def code_in(request: web.Request) -> str:
+    """
+    The code of a link. What cannot be one becomes one that nothing has: it is looked up like any
+    other, and takes as long.
+    """
+    code = request.match_info["code"]
+    return code if _CODE.fullmatch(code) else NO_CODE
 
 
 def language_of(request: web.Request) -> str:
