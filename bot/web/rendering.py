@@ -110,7 +110,7 @@ class Press:
         def say(key: str, /, **blanks: object) -> Markup:
             filled = {name: _shown(value) for name, value in blanks.items()}
             said = self.texts.say(reader.language, key, **filled)
-            return Markup(_kept_together(said).replace("\n", "<br>"))  # noqa: S704 -- `say` has escaped it
+            return Markup(_kept_together(said).replace("\n", "<br>"))  # noqa: S704 -- Texts.say has escaped it
 
         frame: dict[str, object] = {
             "say": say,
