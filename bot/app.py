@@ -14,12 +14,14 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from ipaddress import ip_network
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from bot.building import Parts, build_core
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
+from bot.chat.parse import read_amount
 from bot.clock import SystemClock
 from bot.config import Config, ConfigError
 from bot.config_keys import Mpesa, MpesaAccount
@@ -34,14 +36,17 @@ from bot.jobs import Job, Timetable
 from bot.machine import VERSION
 from bot.metrics import Metrics
 from bot.texts import Texts
+from bot.web.pages import Pages
+from bot.web.rendering import Press
 from bot.web.server import build_web, serving
+from bot.web.site import Site
 from bot.web.telegram import TelegramDoor
 from mpesa import client
 from mpesa.client import open_daraja
 from mpesa.models import Account
 from storage.engine import Store, open_store
 
-__all__ = ["Background", "jobs_of", "run", "running"]
+__all__ = ["Background", "jobs_of", "pages_of", "run", "running"]
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +138,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
             counting=metrics,
+            pages=pages_of(config, store, core),
         )
         with _naming("webhook.host, webhook.port"):
             await stack.enter_async_context(
@@ -159,6 +165,29 @@ async def _open_darajas(
 
     others = {each.name: await opened(each) for each in config.mpesa.accounts}
     return await opened(config.mpesa), others
+
+
+def pages_of(config: Config, store: Store, core: Core) -> Pages:
+    site = Site(
+        press=Press(
+            texts=Texts.load(),
+            collector=core.collector,
+            public_url=config.webhook.public_url.rstrip("/"),
+        ),
+        signer=store.crypt,
+        clock=core.clock,
+        books=core.books,
+        collector_of=core.invoices.collector,
+        read_amount=read_amount,  # the chat's own: an amount reads the same everywhere
+        trusted_proxies=[ip_network(each, strict=False) for each in config.webhook.trusted_proxies],
+    )
+    return Pages(
+        site=site,
+        drives=core.drives,
+        invoices=core.invoices,
+        receipts=core.receipts,
+        merchants=core.merchants,
+    )
 
 
 def _open_daraja(

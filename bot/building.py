@@ -92,6 +92,8 @@ class Parts:
             pause_h=limits.pause_h,
             strangers_per_person_per_hour=limits.strangers_per_person_per_hour,
             pushes_per_second=limits.pushes_per_second,
+            page_prompts_per_address_per_hour=limits.page_prompts_per_address_per_hour,
+            page_prompts_per_page_per_hour=limits.page_prompts_per_page_per_hour,
         )
 
 

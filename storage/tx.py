@@ -18,6 +18,7 @@ from storage.leases import Holder, Leases
 from storage.lines import Lines
 from storage.merchants import Merchants
 from storage.notices import Notices
+from storage.page_prompts import PagePrompts
 from storage.payments import Payments
 from storage.people import People
 from storage.pledges import Pledges
@@ -49,6 +50,7 @@ class Tx:
         self.touched = Touched(connection)
         self.health = HealthBook(connection)
         self.privacy = PrivacyBook(connection, crypt)
+        self.page_prompts = PagePrompts(connection, crypt)
         self.drives = Drives(connection, crypt)
         self.gifts = Gifts(connection, crypt)
         self.pledges = Pledges(connection, crypt)

@@ -45,10 +45,11 @@ TABLE = {
     "storage": may("", "aiosqlite alembic asyncpg cryptography sqlalchemy"),
     "bot/core": may(f"storage {MPESA_VALUES}"),
     "bot/chat": may("bot.core bot.texts bot.documents storage.records", "markupsafe telegram"),
+    # jinja2, markupsafe: the public pages are templates, escaped unless they say otherwise.
     "bot/web": may(
         "bot.core bot.texts bot.documents mpesa.async_results mpesa.c2b"
         " mpesa.callbacks mpesa.errors storage.records",
-        "aiohttp",
+        "aiohttp jinja2 markupsafe",
     ),
     "bot/web/telegram.py": may("bot.core bot.web", "aiohttp telegram"),
     "bot/documents": may(

@@ -8,7 +8,7 @@ says everything; in a group it shows masks only and never why a payment was not 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from markupsafe import Markup
@@ -18,6 +18,7 @@ from bot.chat.answers import check_answer, refusal_text, unclear_text
 from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
 from bot.chat.outcomes import Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
+from bot.core.outcomes import may_have_timed_out
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
 from bot.texts import Texts, apart, clean, money, plain
@@ -50,8 +51,6 @@ MAYBE_OTHER_NETWORK = (
     "sandbox-refused",
 )
 WARN_FROM_STREAK = 3
-TIMED_OUT_AFTER = timedelta(seconds=60)
-"""A prompt closes by itself about then, and Safaricom calls that cancelled too."""
 
 
 def status_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
@@ -237,10 +236,8 @@ def _hints(pen: Pen) -> list[str]:
 
 def _reason(payment: Payment) -> str:
     """The sentence that says why, and what to do next."""
-    heard_at, begun_at = payment.decided_at, payment.begun_at
-    if payment.reason == "cancelled" and heard_at is not None and begun_at is not None:
-        timed_out = heard_at - begun_at >= TIMED_OUT_AFTER
-        return "declined.cancelled-or-timed-out" if timed_out else "declined.cancelled"
+    if payment.reason == "cancelled" and may_have_timed_out(payment):
+        return "declined.cancelled-or-timed-out"
     return failure(payment.status, payment.reason).key
 
 

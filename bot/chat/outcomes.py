@@ -4,47 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
-from typing import assert_never
 
 from bot.chat.keyboards import Action
-from storage.records import Payment, Status, Word
+from bot.core.outcomes import Outcome, outcome_of, standing
+from storage.records import Status
 
 __all__ = ["DECLINED", "VOID", "Failure", "Outcome", "failure", "outcome_of", "standing"]
-
-
-class Outcome(StrEnum):
-    """What a status comes down to in a list."""
-
-    WAITING = "waiting"
-    CHECKING = "checking"  # someone says paid, or both
-    UNKNOWN = "unknown"
-    PAID = "paid"
-    RETURNED = "returned"
-    UNPAID = "unpaid"
-
-
-def outcome_of(status: Status) -> Outcome:
-    """The outcome of a status, its words left aside."""
-    match status:
-        case Status.CREATED | Status.ASKING | Status.PROMPTED:
-            return Outcome.WAITING
-        case Status.CONFIRMING | Status.REVIEW:
-            return Outcome.CHECKING
-        case Status.UNSURE | Status.LAPSED:
-            return Outcome.UNKNOWN
-        case Status.PAID:
-            return Outcome.PAID
-        case Status.DECLINED | Status.REFUSED | Status.VOID:
-            return Outcome.UNPAID
-        case unreachable:
-            assert_never(unreachable)
-
-
-def standing(payment: Payment) -> Outcome:
-    """Where a payment stands, in one word."""
-    return Outcome.RETURNED if Word.REVERSED in payment.words else outcome_of(payment.status)
 
 
 @dataclass(frozen=True, slots=True)

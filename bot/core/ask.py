@@ -14,11 +14,14 @@ from functools import partial
 
 from bot.core.limits import (
     OPEN_FOR,
+    PAGE_COUNTS_FOR,
     SAME_AMOUNT_WITHIN,
+    UNKNOWN_LINE_FOR,
     LimitSettings,
     Refusal,
     RefusalReason,
     check,
+    check_page,
 )
 from bot.core.ports import Clock, Ids
 from bot.core.restored import restored
@@ -40,6 +43,7 @@ __all__ = [
     "Asked",
     "Asking",
     "Guard",
+    "PageAsk",
     "Refusal",
     "RefusalReason",
 ]
@@ -49,6 +53,14 @@ log = logging.getLogger(__name__)
 REFERENCE_TRIES = 8
 IN_HAND_FOR = timedelta(seconds=20)
 """How long others leave a new payment to the process that made it; `sweep` makes it longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAsk:
+    """Where somebody without Telegram asks: nobody knows who they are, so this is counted."""
+
+    address: str  # the client's, as far as proxies can be believed; a /64 for IPv6
+    page: str  # the page's subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +83,7 @@ class AskRequest:
     label: str = "PAY"  # how the account on the prompt begins; at most six of A–Z 0–9
     account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
     trusted: bool = False  # may ask any number of other people's phones: a treasurer, say
+    page: PageAsk | None = None  # asked for on a public page, by NOBODY: other limits count
     also: Callable[[Tx, Intent], Awaitable[None]] | None = None
     """Writes what else is known of a new intent, in the commit that opens it."""
 
@@ -202,41 +215,22 @@ class Asking:
         self, tx: Tx, request: AskRequest, *, previous: Payment | None
     ) -> Asked | Refusal:
         now = self._clock.now()
-        phone_mask = mask(request.phone)
+        if request.page is not None:
+            await tx.page_prompts.lock(address=request.page.address, page=request.page.page)
         guard = self._guards.get(request.kind)
         if guard is not None and (reason := await guard(tx, request, now)) is not None:
-            return Refusal(reason=reason, phone_mask=phone_mask, amount_kes=request.amount_kes)
+            return _no(request, reason)
         if await restored(tx) is not None:
-            return Refusal(
-                reason=RefusalReason.RESTORED,
-                phone_mask=phone_mask,
-                amount_kes=request.amount_kes,
-            )
+            return _no(request, RefusalReason.RESTORED)
         line = await tx.lines.lock(request.phone)
-        facts = await tx.lines.facts(
-            line.id,
-            by=request.asked_by,
-            amount_kes=request.amount_kes,
-            now=now,
-            prompt_life=OPEN_FOR,
-            same_amount_within=SAME_AMOUNT_WITHIN,
-        )
-        refusal = check(
-            facts,
-            amount_kes=request.amount_kes,
-            phone_mask=phone_mask,
-            trusted=request.trusted or request.asked_by in self._settings.operators,
-            settings=self._settings.limits,
-            now=now,
-        )
-        if refusal is not None:
+        if (refusal := await self._limited(tx, request, line.id, now)) is not None:
             return refusal
         intent_id = await self._intent(tx, request, previous, now)
         payment = Payment(
             id=self._ids.new(now),
             intent_id=intent_id,
             line_id=line.id,
-            phone_mask=phone_mask,
+            phone_mask=mask(request.phone),
             amount_kes=request.amount_kes,
             push_ref=await self._reference(tx, partial(self._ids.push_reference, request.label)),
             ask_key=request.ask_key,
@@ -248,6 +242,8 @@ class Asking:
             account=request.account,
         )
         await tx.payments.add(payment)
+        if request.page is not None:
+            await tx.page_prompts.add(payment, address=request.page.address, page=request.page.page)
         notices = [replace(status_notice(payment.id), chat_id=request.chat_id)]
         if previous is not None:
             await tx.payments.supersede(previous.id)
@@ -256,6 +252,49 @@ class Asking:
         if request.update_id is not None:
             await tx.inbox.done(request.update_id, at=now)
         return Asked(payment=payment, again=False)
+
+    async def _limited(
+        self, tx: Tx, request: AskRequest, line_id: int, now: datetime
+    ) -> Refusal | None:
+        """The first limit that says no."""
+        page = request.page
+        # All who ask on pages are one NOBODY: the limit of a person is not theirs.
+        trusted = (
+            request.trusted or page is not None or request.asked_by in self._settings.operators
+        )
+        facts = await tx.lines.facts(
+            line_id,
+            by=request.asked_by,
+            amount_kes=request.amount_kes,
+            now=now,
+            prompt_life=OPEN_FOR,
+            same_amount_within=SAME_AMOUNT_WITHIN,
+        )
+        of_line = check(
+            facts,
+            amount_kes=request.amount_kes,
+            phone_mask=mask(request.phone),
+            trusted=trusted,
+            settings=self._settings.limits,
+            now=now,
+        )
+        if page is None:
+            return of_line
+        page_facts = await tx.page_prompts.facts(
+            line_id,
+            address=page.address,
+            page=page.page,
+            since=now - PAGE_COUNTS_FOR,
+            line_since=now - UNKNOWN_LINE_FOR,
+        )
+        return check_page(
+            page_facts,
+            of_line,
+            amount_kes=request.amount_kes,
+            phone_mask=mask(request.phone),
+            settings=self._settings.limits,
+            now=now,
+        )
 
     async def _intent(
         self, tx: Tx, request: AskRequest, previous: Payment | None, now: datetime
@@ -303,3 +342,7 @@ def _refusal(previous: Payment, reason: RefusalReason, until: datetime | None = 
         amount_kes=previous.amount_kes,
         until=until,
     )
+
+
+def _no(request: AskRequest, reason: RefusalReason) -> Refusal:
+    return Refusal(reason=reason, phone_mask=mask(request.phone), amount_kes=request.amount_kes)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.core.ask import Asked, Asking, AskRequest
+from bot.core.ask import Asked, Asking, AskRequest, PageAsk
 from bot.core.drive_views import takes_gifts
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.people import close
@@ -47,6 +47,7 @@ class GiveRequest:
     on_behalf: str = ""  # "Shosh"
     anonymous: bool | None = None  # None: as the last time
     hide_amount: bool | None = None
+    page: PageAsk | None = None  # asked for on a public page
 
 
 class Giving:
@@ -112,6 +113,7 @@ class Giving:
                 subject=drive.subject,
                 label=drive.label,
                 trusted=trusted,
+                page=request.page,
                 also=also,
             )
         )

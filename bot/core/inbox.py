@@ -134,5 +134,6 @@ class Inbox:
             await tx.notices.purge(before=before)
             await tx.drafts.purge(before=before)
             await tx.buttons.purge(before=before)
+            await tx.page_prompts.purge(before=before)
 
         await self._store.write(run)

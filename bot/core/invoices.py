@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.ask import Asked, Asking, AskRequest
+from bot.core.ask import Asked, Asking, AskRequest, PageAsk
 from bot.core.bills import SHILLING, Amounts, Standing, amounts_of, ask_kes, excess_cents, standing
 from bot.core.invoice_news import card, news
 from bot.core.limits import Refusal, RefusalReason
@@ -123,6 +123,7 @@ class PayInvoice:
     asked_by: int = NOBODY
     chat_id: int = NOBODY
     update_id: int | None = None
+    page: PageAsk | None = None  # asked for on a public page
 
 
 class Invoices:
@@ -222,6 +223,7 @@ class Invoices:
                 subject=invoice.subject,
                 label=_prompt_label(invoice),
                 account=invoice.account,
+                page=request.page,
             )
         )
 

@@ -13,15 +13,33 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.core.money import may_be_prompted
-from storage.records import LineFacts
+from storage.records import UNDECIDED, LineFacts, PageFacts, Payment, Status
 
-__all__ = ["OPEN_FOR", "SAME_AMOUNT_WITHIN", "LimitSettings", "Refusal", "RefusalReason", "check"]
+__all__ = [
+    "OPEN_FOR",
+    "PAGE_COUNTS_FOR",
+    "SAME_AMOUNT_WITHIN",
+    "UNKNOWN_LINE_FOR",
+    "LimitSettings",
+    "Refusal",
+    "RefusalReason",
+    "check",
+    "check_page",
+]
 
 OPEN_FOR = timedelta(seconds=180)
 """How long a prompt may be on a phone, as we reckon: one per line."""
 
 SAME_AMOUNT_WITHIN = timedelta(seconds=120)
 """Safaricom's own rule (result 17): the same amount from the same customer."""
+
+
+UNKNOWN_LINE_FOR = timedelta(hours=24)
+"""How long a number that we do not know is left alone after a page's prompt it did not answer."""
+
+PAGE_COUNTS_FOR = timedelta(hours=1)
+LEFT_ALONE = frozenset({"cancelled", "no-answer", "expired"})
+"""Why a prompt was not paid although it may have been seen; after the others somebody was there."""
 
 
 class RefusalReason(StrEnum):
@@ -37,6 +55,9 @@ class RefusalReason(StrEnum):
     SAME_AMOUNT = "same-amount"
     STRANGERS_LIMIT = "strangers-limit"
     RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
+    PAGE_ADDRESS = "page-address"  # too many prompts from one address, on all pages together
+    PAGE_FULL = "page-full"  # too many prompts on one page, from anywhere
+    PAGE_UNKNOWN = "page-unknown"  # a number nobody knows has left a page's prompt unanswered
     DRIVE_PAUSED = "drive-paused"
     DRIVE_CLOSED = "drive-closed"
     INVOICE_GONE = "invoice-gone"  # there is no such invoice
@@ -54,6 +75,8 @@ class LimitSettings:
     pause_h: float = 24
     strangers_per_person_per_hour: int = 30
     pushes_per_second: float = 20
+    page_prompts_per_address_per_hour: int = 5
+    page_prompts_per_page_per_hour: int = 200
 
     @property
     def pause(self) -> timedelta:
@@ -119,3 +142,48 @@ def check(
 def paused_until(last_begun_at: datetime | None, settings: LimitSettings) -> datetime | None:
     """When a pause that began with the last prompt ends."""
     return None if last_begun_at is None else last_begun_at + settings.pause
+
+
+def check_page(
+    facts: PageFacts,
+    of_line: Refusal | None,
+    *,
+    amount_kes: int,
+    phone_mask: str,
+    settings: LimitSettings,
+    now: datetime,
+) -> Refusal | None:
+    """
+    The first rule that says no to somebody on a public page, or None.
+
+    Nobody knows who sits there, so the limits go by address, by page, and by line: a number
+    that has never paid and that nobody has shared gets one prompt a day unless it answers.
+    *of_line* is what `check` said: told only within the counts, for it tells about the line.
+    """
+
+    def no(reason: RefusalReason, since: datetime | None, lasts: timedelta) -> Refusal:
+        return Refusal(
+            reason=reason,
+            phone_mask=phone_mask,
+            amount_kes=amount_kes,
+            until=(since or now) + lasts,
+        )
+
+    if facts.by_address >= settings.page_prompts_per_address_per_hour:
+        return no(RefusalReason.PAGE_ADDRESS, facts.first_by_address_at, PAGE_COUNTS_FOR)
+    if facts.on_page >= settings.page_prompts_per_page_per_hour:
+        return no(RefusalReason.PAGE_FULL, facts.first_on_page_at, PAGE_COUNTS_FOR)
+    if of_line is not None:
+        return of_line
+    unanswered = next(filter(_left_alone, facts.to_line), None)
+    if unanswered is not None and not facts.known:
+        return no(RefusalReason.PAGE_UNKNOWN, unanswered.created_at, UNKNOWN_LINE_FOR)
+    return None
+
+
+def _left_alone(payment: Payment) -> bool:
+    """Whether nobody has taken up this prompt, as far as we can tell."""
+    if payment.status is Status.DECLINED:
+        return payment.reason in LEFT_ALONE
+    # A success that is being made sure of was answered by somebody.
+    return payment.status in UNDECIDED and payment.status is not Status.CONFIRMING

@@ -18,6 +18,8 @@ from bot.core.ways import Ways
 from bot.web.books import RecordPosts
 from bot.web.callbacks import Callbacks, not_found
 from bot.web.guard import BODY_TIMEOUT_S, Network, is_local
+from bot.web.pages import Pages
+from bot.web.seats import Crowd
 from bot.web.telegram import TelegramDoor
 
 __all__ = ["build_web", "serving"]
@@ -28,6 +30,7 @@ KEEPALIVE_S = 15.0  # also how long the head of a request may take
 CONNECTIONS_MAX = 768  # fits into the 1,024 open files that a process has by default
 LINGER_S = 1.0  # how long the rest of a refused body is still read before we hang up
 SHUTDOWN_S = 2.0
+CROWD = web.AppKey("crowd", Crowd)
 
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +55,7 @@ def build_web(
     telegram: TelegramDoor | None = None,
     counting: Counting | None = None,
     body_timeout_s: float = BODY_TIMEOUT_S,
+    pages: Pages | None = None,
 ) -> web.Application:
     """All routes. Whatever is not one of them gets the same 404 as a wrong callback address."""
     networks: list[Network] = [ip_network(each, strict=False) for each in trusted_proxies]
@@ -64,6 +68,9 @@ def build_web(
         app.router.add_post("/b/{mac}", posts.by_hand)
     if telegram is not None:
         app.router.add_post("/telegram", telegram.post)
+    if pages is not None:
+        pages.mount(app)
+        app[CROWD] = pages.site.crowd
 
     async def healthz(_request: web.Request) -> web.Response:
         if ready():
@@ -109,7 +116,7 @@ async def _plain(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = not_found()
     response.headers["Server"] = "lipabot"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
@@ -125,8 +132,9 @@ async def serving(
     """
     Listen while the block runs; yields the port (a free one for 0).
 
-    Whoever comes while *connections_max* are open is hung up on: they are few seconds old at
-    most, for a slow client is cut, and what is open needs files that the database needs too.
+    What is open needs files that the database needs too. Whoever comes while *connections_max*
+    are open takes the place of a page's idle connection; where there is none, they are hung up
+    on: the others are few seconds old at most, for a slow client is cut.
     """
     runner = web.AppRunner(
         app,
@@ -141,9 +149,13 @@ async def serving(
     await runner.setup()
     server = runner.server
     assert server is not None, "it is set up"
+    crowd = app.get(CROWD)
 
     def answer() -> asyncio.Protocol:
-        return _HangUp() if len(server.connections) >= connections_max else server()
+        full = len(server.connections) >= connections_max
+        if full and not (crowd is not None and crowd.make_room()):
+            return _HangUp()
+        return server()
 
     try:
         listening = await asyncio.get_running_loop().create_server(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from storage.documents import Document
 from storage.records.chat import (
     Button,
     Closing,
     Deed,
-    Document,
     Draft,
     DraftKind,
     InboxItem,
@@ -60,6 +60,7 @@ from storage.records.payments import (
     Kind,
     Line,
     LineFacts,
+    PageFacts,
     Payment,
     PaymentView,
     Status,
@@ -124,6 +125,7 @@ __all__ = [
     "NoticeKind",
     "OpenDifference",
     "OpenKind",
+    "PageFacts",
     "Payment",
     "PaymentView",
     "Person",

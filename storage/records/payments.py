@@ -18,6 +18,7 @@ __all__ = [
     "Kind",
     "Line",
     "LineFacts",
+    "PageFacts",
     "Payment",
     "PaymentView",
     "Status",
@@ -233,3 +234,15 @@ class LineFacts:
     same_amount_paid_at: datetime | None  # last credited or confirming push of this very amount
     stranger_asks: int  # this person's pushes to lines not theirs within the hour
     oldest_stranger_ask_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What the limits of public pages need to know besides, at one instant."""
+
+    by_address: int  # prompts asked for from this address within the hour
+    first_by_address_at: datetime | None
+    on_page: int  # and on this page, from anywhere
+    first_on_page_at: datetime | None
+    known: bool  # somebody has shared this line as theirs, or it has paid here before
+    to_line: tuple[Payment, ...]  # asked for on any page within the day, newest first

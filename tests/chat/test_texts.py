@@ -200,8 +200,21 @@ def test_catalogues_that_do_not_agree_are_found_at_start(swahili: dict[str, str]
         ensure_agreement({"en": {"a": "Hello {name}", "b": "Goodbye"}, "sw": swahili})
 
 
+TEMPLATE_KEY = re.compile(r"""say\(\s*["']([a-z-]+\.[a-z.-]+|practice)["']""")
+
+
+def in_templates() -> set[str]:
+    """The sentences that the public pages name themselves."""
+    templates = (BOT / "web" / "templates").glob("*.html")
+    return {key for each in templates for key in TEMPLATE_KEY.findall(each.read_text("utf-8"))}
+
+
+def test_every_sentence_of_a_page_exists() -> None:
+    assert in_templates() - set(KEYS) == set()
+
+
 def test_every_sentence_is_used_somewhere() -> None:
-    constants: set[str] = set()
+    constants = in_templates()
     patterns: list[re.Pattern[str]] = []
     for _, tree in modules():
         for node in ast.walk(tree):

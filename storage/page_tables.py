@@ -1,0 +1,24 @@
+"""The table of prompts that were asked for on public pages: what their limits are counted from."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, String, Table
+
+from storage.columns import Instant, metadata, row_id
+
+__all__ = ["page_prompts"]
+
+page_prompts = Table(
+    "page_prompts",
+    metadata,
+    row_id(),
+    Column("address_index", String(32), nullable=False),  # HMAC: no address is kept
+    Column("page", String(40), nullable=False),  # what is paid there: "d:<drive>"
+    Column("payment_id", ForeignKey("payments.id", name="page_prompts_payment"), nullable=False),
+    Column("line_id", ForeignKey("lines.id", name="page_prompts_line"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("page_prompts_of_address", "address_index", "at"),
+    Index("page_prompts_of_page", "page", "at"),
+    Index("page_prompts_of_line", "line_id", "at"),
+    Index("page_prompts_by_age", "at"),
+)

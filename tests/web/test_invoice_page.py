@@ -1,0 +1,138 @@
+"""An invoice's page over HTTP: what is owed, paying all or a part, and never twice."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from storage.records import BillItem, VatMode
+from tests.core.shop import a_bill
+from tests.web.place import MASK, PHONE, Place, ticket_in
+
+ALL = {"how_much": "all", "amount": ""}
+
+
+async def test_an_invoice_is_shown_with_its_lines_tax_and_what_is_left(place: Place) -> None:
+    view = await place.invoice(
+        a_bill(
+            BillItem(what="Charcoal", quantity_milli=2500, price_cents=120_000),
+            vat=VatMode.EXCLUSIVE,
+            vat_bp=1600,
+            note="Asante",
+        )
+    )
+    page = await place.get(f"/i/{view.invoice.code}")
+
+    for words in (
+        *("INV-0001", "From Mama Njeri Shop", "For Peter", "Due 27 Nov 2026", "Note: Asante"),
+        *("2.5 × KES 1,200", "KES 3,000", "VAT 16 %", "KES 480", "Left to pay KES 3,480"),
+        *("not an eTIMS tax invoice", view.invoice.by_hand_ref, "174379"),
+    ):
+        assert words in page.words
+
+
+async def test_it_is_paid_in_parts_from_any_phone_and_then_takes_nothing(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    stale_ticket = ticket_in((await place.get(path)).text)
+    part = await place.send(path, how_much="part", amount="1,000", all_kes="1500")
+    await place.finish()
+    await place.paid((await place.payments())[0])
+    half = await place.get(path)
+    place.clock.advance(1)
+    rest = await place.send(path, phone="0712000002", all_kes="500", **ALL)
+    await place.finish()
+    await place.paid((await place.payments())[0])
+    paid = await place.get(path)
+    old_page = await place.post(
+        path, {"ticket": stale_ticket, "phone": "0712000003", "all_kes": "1500", **ALL}
+    )
+    old_part = await place.post(
+        path,
+        {"ticket": stale_ticket, "phone": "0712000003", "how_much": "part", "amount": "20"},
+    )
+    await place.finish()
+
+    assert [part.status, rest.status] == [303, 303]
+    assert "Paid so far KES 1,000 Left to pay KES 500" in half.words
+    assert MASK in half.words
+    assert PHONE not in half.text
+    assert "This invoice is paid" in paid.words
+    assert "<form" not in paid.text
+    assert {old_page.status, old_part.status} <= {409, 422}
+    assert len(place.daraja.pushes) == 2
+
+
+async def test_all_is_what_the_page_had_shown_and_nothing_else(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    changed = await place.send(path, all_kes="9000", **ALL)
+    both = await place.send(path, how_much="all", amount="100", all_kes="1500")
+    too_much = await place.send(path, how_much="part", amount="1501", all_kes="1500")
+
+    assert changed.status == 422
+    assert "What is left has changed to KES 1,500" in changed.words
+    assert both.status == 422
+    assert "You wrote an amount and chose all of it" in both.words
+    assert too_much.status == 409
+    assert "more than is left" in too_much.words
+    assert place.daraja.pushes == []
+
+
+async def test_while_a_payment_is_made_sure_of_nothing_else_is_asked_for(place: Place) -> None:
+    view = await place.invoice(a_bill(BillItem(what="Roof", price_cents=1_000_000)))
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, all_kes="10000", **ALL)
+    await place.finish()
+    await place.paid((await place.payments())[0])  # above what a callback alone may credit
+    page = await place.get(path)
+
+    assert "we are making sure" in page.words
+    assert "<form" not in page.text
+
+
+async def test_an_invoice_that_is_late_says_so(place: Place) -> None:
+    view = await place.invoice(a_bill(due_on=date(2026, 11, 22)))
+    page = await place.get(f"/i/{view.invoice.code}")
+
+    assert "Was due 22 Nov 2026" in page.words
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_nobody_sees_another_invoice_by_its_number(place: Place, language: str) -> None:
+    first, second = await place.invoice(), await place.invoice(a_bill(customer="Secret Sally"))
+    page = await place.get(f"/i/{first.invoice.code}?lang={language}")
+
+    assert first.invoice.code != second.invoice.code
+    assert "Sally" not in page.text
+    assert (await place.get("/i/INV-0002")).status == 404
+    assert (await place.get(f"/i/{second.invoice.id}")).status == 404
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_the_invoice_can_be_kept_as_a_paper(place: Place, language: str) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    page = await place.get(f"{path}?lang={language}")
+    async with place.client.get(f"{path}/pdf?lang={language}") as answer:
+        content = await answer.read()
+        headers = answer.headers
+    missing = await place.get("/i/" + "A" * 22 + "/pdf")
+
+    assert f'href="{path}/pdf?lang={language}"' in page.text
+    assert content.startswith(b"%PDF-")
+    assert headers["Content-Type"] == "application/pdf"
+    assert headers["Content-Disposition"] == 'attachment; filename="INV-0001.pdf"'
+    assert (missing.status, missing.text) == (404, "Not found")
+
+
+async def test_papers_are_not_drawn_without_end(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}/pdf"
+    answers = []
+    for _ in range(7):
+        async with place.client.get(path) as answer:
+            answers.append(answer.status)
+
+    assert answers == [200] * 6 + [429]
