@@ -22,7 +22,6 @@ from storage.schema import payments
 
 __all__ = [
     "CREDITED_TO_SUBJECT",
-    "REVERSED",
     "drive_edits",
     "drive_entries",
     "drive_thanked",
@@ -34,7 +33,6 @@ __all__ = [
 
 # In the very words of the indexes, or they are not found.
 CREDITED_TO_SUBJECT = text("subject IS NOT NULL AND status = 'paid'")
-REVERSED = text("subject IS NOT NULL AND status = 'paid' AND words LIKE '%reversed%'")
 AT_WORK = text("status <> 'closed'")
 
 drives = Table(
@@ -162,20 +160,11 @@ drive_edits = Table(
     Index("drive_edits_of_drive", "drive_id", "id"),
 )
 
-# The newest names of a list, and the few credits that were taken back.
+# The newest names of a list.
 Index(
     "payments_newest_of_subject",
     payments.c.subject,
     payments.c.decided_at,
     sqlite_where=CREDITED_TO_SUBJECT,
     postgresql_where=CREDITED_TO_SUBJECT,
-)
-Index(
-    "payments_reversed_of_subject",
-    payments.c.subject,
-    payments.c.status,
-    payments.c.words,  # or SQLite would not know that it needs nothing but the index
-    payments.c.credited_cents,
-    sqlite_where=REVERSED,
-    postgresql_where=REVERSED,
 )

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
-from storage.drive_tables import REVERSED, drive_entries, drive_thanked, gifts
+from storage.drive_tables import drive_entries, drive_thanked, gifts
 from storage.payment_rows import read_payment
 from storage.records import UNDECIDED, EntryKind, Gift, GiftRow, Payment, Totals, Word
 from storage.schema import intents, payments
@@ -33,12 +33,10 @@ _PAID = payments.c.status == literal_column("'paid'")
 _SUBJECT = payments.c.subject == bindparam("subject")
 
 # Built once: a card is written anew after every gift.
-_CREDITED = select(func.coalesce(func.sum(payments.c.credited_cents), 0), func.count()).where(
-    _SUBJECT, _PAID
-)
-_TAKEN_BACK = select(func.coalesce(func.sum(payments.c.credited_cents), 0), func.count()).where(
-    _SUBJECT, REVERSED
-)
+_CREDITED = select(
+    func.coalesce(func.sum(payments.c.credited_cents), 0),
+    func.coalesce(func.sum(case((payments.c.credited_cents > 0, 1), else_=0)), 0),
+).where(_SUBJECT, _PAID)
 _JOURNAL = select(
     func.coalesce(func.sum(drive_entries.c.cents), 0),
     func.coalesce(func.sum(case((drive_entries.c.kind == EntryKind.CASH.value, 1), else_=0)), 0),
@@ -47,7 +45,7 @@ _GIVERS = (
     select(func.count(func.distinct(func.coalesce(gifts.c.who, payments.c.intent_id))))
     .select_from(payments)
     .outerjoin(gifts, gifts.c.intent_id == payments.c.intent_id)
-    .where(_SUBJECT, _PAID)
+    .where(_SUBJECT, _PAID, payments.c.credited_cents > 0)
 )
 _SHOWN = (
     payments.c.id,
@@ -56,6 +54,7 @@ _SHOWN = (
     payments.c.receipt,
     payments.c.words,
     payments.c.credited_cents,
+    payments.c.reversed_cents,
     payments.c.paid_at,
     payments.c.decided_at,
     gifts.c.name,
@@ -116,15 +115,14 @@ class Gifts:
         )
 
     async def totals(self, drive_id: str) -> Totals:
-        """What a drive has come to: credits less what was taken back, and the journal."""
+        """What a drive has come to: credits, which are net of what went back, and the journal."""
         named = {"subject": f"d:{drive_id}"}
         execute = self._connection.execute
         credited, gave = (await execute(_CREDITED, named)).one()
-        back, took = (await execute(_TAKEN_BACK, named)).one()
         journal, cash = (await execute(_JOURNAL, {"drive_id": drive_id})).one()
         return Totals(
-            mpesa_cents=int(credited) - int(back),
-            mpesa_gifts=gave - took,
+            mpesa_cents=int(credited),
+            mpesa_gifts=int(gave),
             cash_cents=int(journal),
             cash_gifts=int(cash),
         )
@@ -163,7 +161,6 @@ class Gifts:
                 gifts.c.giver_id == giver_id,
                 gifts.c.created_at >= since,
                 _PAID,
-                payments.c.words.not_like("%reversed%"),
             )
         )
         return int((await self._connection.execute(query)).scalar_one())
@@ -243,6 +240,7 @@ class Gifts:
             phone_mask=row.phone_mask,
             receipt=row.receipt,
             words=frozenset(Word(word) for word in row.words.split()),
+            reversed_cents=row.reversed_cents,
         )
 
     async def _one(self, query: Select[Any]) -> Gift | None:

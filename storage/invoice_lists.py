@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.invoice_tables import invoice_entries, invoices
-from storage.invoices import REVERSED, SUBJECT, WITH_BILL, paid_cents, read_invoice
+from storage.invoices import SUBJECT, WITH_BILL, paid_cents, read_invoice
 from storage.records import Decided, Invoice, InvoiceEntryKind, Status
 from storage.schema import payments
 
@@ -166,11 +166,12 @@ class InvoiceLists:
         )
         whose = or_(theirs, payments.c.subject.is_(None)) if direct else theirs
         paid = payments.c.status == Status.PAID
-        credited = case((and_(paid, ~REVERSED), payments.c.credited_cents), else_=0)
+        came = and_(paid, payments.c.credited_cents > 0)
+        credited = case((paid, payments.c.credited_cents), else_=0)  # net of what went back
         failed = payments.c.status.in_((Status.DECLINED, Status.REFUSED, Status.VOID))
         query = select(
             func.coalesce(func.sum(credited), 0),
-            func.coalesce(func.sum(case((and_(paid, ~REVERSED), 1), else_=0)), 0),
+            func.coalesce(func.sum(case((came, 1), else_=0)), 0),
             func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
             func.coalesce(func.sum(case((or_(paid, failed), 0), else_=1)), 0),
         ).where(whose, at >= since, at < until)

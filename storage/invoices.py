@@ -28,12 +28,10 @@ from storage.records import (
     Payment,
     Status,
     VatMode,
-    Word,
 )
 from storage.schema import payments
 
 __all__ = [
-    "REVERSED",
     "SUBJECT",
     "WITH_BILL",
     "Invoices",
@@ -42,9 +40,6 @@ __all__ = [
     "read_invoice",
     "written_bill",
 ]
-
-REVERSED = payments.c.words.contains(Word.REVERSED.value)
-"""The money of a payment went back: it is paid, and adds nothing."""
 
 SUBJECT = literal("i:", String) + invoices.c.id
 _WAITING = (Status.CONFIRMING, Status.REVIEW)
@@ -57,7 +52,7 @@ def paid_cents() -> ColumnElement[int]:
     """What has come for the invoice of the row, in cents: M-Pesa net of reversals, and entries."""
     mpesa = (
         select(func.coalesce(func.sum(payments.c.credited_cents), 0))
-        .where(payments.c.subject == SUBJECT, payments.c.status == Status.PAID, ~REVERSED)
+        .where(payments.c.subject == SUBJECT, payments.c.status == Status.PAID)
         .correlate(invoices)
         .scalar_subquery()
     )
@@ -166,7 +161,7 @@ class Invoices:
         """What has come for it so far."""
         subject = f"i:{invoice_id}"
         mpesa = select(func.coalesce(func.sum(payments.c.credited_cents), 0)).where(
-            payments.c.subject == subject, payments.c.status == Status.PAID, ~REVERSED
+            payments.c.subject == subject, payments.c.status == Status.PAID
         )
         waiting = select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(
             payments.c.subject == subject, payments.c.status.in_(_WAITING)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.invoice_tables import bills, invoice_entries, invoices
-from storage.invoices import REVERSED, SUBJECT, bill_of
+from storage.invoices import SUBJECT, bill_of
 from storage.records import InvoiceEntryKind, Status
 from storage.schema import intents, payments
 
@@ -52,6 +52,7 @@ class PaymentRow:
     receipt: str
     phone_mask: str
     cents: int
+    reversed_cents: int
     push_ref: str
     words: str
     number: int | None  # of the invoice
@@ -92,6 +93,7 @@ class Statements:
                 payments.c.receipt,
                 payments.c.phone_mask,
                 payments.c.credited_cents,
+                payments.c.reversed_cents,
                 payments.c.push_ref,
                 payments.c.words,
                 invoices.c.id.label("invoice_id"),
@@ -118,7 +120,8 @@ class Statements:
                 decided_at=row["decided_at"] or row["created_at"],
                 receipt=row["receipt"] or "",
                 phone_mask=row["phone_mask"],
-                cents=row["credited_cents"],
+                cents=row["credited_cents"] + row["reversed_cents"],
+                reversed_cents=row["reversed_cents"],
                 push_ref=row["push_ref"],
                 words=row["words"],
                 number=row["number"],
@@ -208,7 +211,7 @@ def _whose(scope: Scope) -> Sequence[ColumnElement[bool]]:
 
 
 def _summed(scope: Scope, by: Any) -> Select[Any]:
-    paid = and_(payments.c.status == Status.PAID, ~REVERSED)
+    paid = payments.c.status == Status.PAID
     return (
         select(by, func.sum(payments.c.credited_cents))
         .select_from(payments)

@@ -205,8 +205,8 @@ def _entries(statement: Statement, words: Words, *, keepers: bool) -> Iterator[E
         if drive.shows is Shows.NAMES and not keepers:
             entry = entry._replace(hide_amount=True)
         yield entry
-        if Word.REVERSED in row.words:
-            yield entry._replace(amount_cents=-row.cents, method=Method.REVERSAL)
+        if row.reversed_cents:
+            yield entry._replace(amount_cents=-row.reversed_cents, method=Method.REVERSAL)
 
 
 def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
@@ -230,7 +230,7 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
         receipt=row.receipt or "",
         name=name,
         phone=statement.phones.get(row.line_id or 0, row.phone_mask),
-        amount_cents=row.cents,
+        amount_cents=row.cents + row.reversed_cents,
         method=Method.BY_HAND if Word.BY_HAND in row.words else Method.MPESA,
         what_for=drive.title,
         account=drive.reference,
@@ -245,9 +245,7 @@ def _pledges(statement: Statement) -> Iterator[Pledge]:
         paid = sum(
             row.cents
             for row in statement.rows
-            if row.giver_id == pledge.person_id
-            and row.at >= pledge.created_at
-            and Word.REVERSED not in row.words
+            if row.giver_id == pledge.person_id and row.at >= pledge.created_at
         )
         yield Pledge(
             at=pledge.created_at,

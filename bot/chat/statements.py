@@ -221,8 +221,9 @@ async def entries_of(rows: AsyncIterator[PaymentRow | CashRow]) -> AsyncIterator
             note=" ".join(words),
         )
         yield entry
-        if Word.REVERSED in words:
-            yield entry._replace(at=row.decided_at, amount_cents=-row.cents, method=Method.REVERSAL)
+        if row.reversed_cents:
+            back = -row.reversed_cents
+            yield entry._replace(at=row.decided_at, amount_cents=back, method=Method.REVERSAL)
 
 
 def _label(number: int | None) -> str:

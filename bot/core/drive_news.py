@@ -12,7 +12,6 @@ from storage.records import (
     NoticeKind,
     Payment,
     TreasurerState,
-    Word,
 )
 from storage.tx import Tx
 
@@ -107,7 +106,7 @@ class DriveNews:
         await tx.notices.owe([self._news(drive, topic, drive.chat_id, where="chat")], now=now)
 
     async def _thank(self, tx: Tx, drive: Drive, fresh: list[Payment], now: datetime) -> None:
-        kept = [each.id for each in fresh if Word.REVERSED not in each.words]
+        kept = [each.id for each in fresh if each.credited_cents]
         if not kept:
             return
         number, due_at = drive.thanks, drive.thanks_due_at

@@ -15,7 +15,6 @@ from storage.records import (
     Shows,
     Totals,
     Treasurer,
-    Word,
 )
 
 __all__ = ["CardView", "PageView", "ShownGift", "merged", "shown", "takes_gifts"]
@@ -94,12 +93,13 @@ def shown(rows: Iterable[GiftRow], shows: Shows, *, treasurer: bool = False) -> 
     if shows is Shows.TOTALS and not treasurer:
         return []
     amounts = treasurer or shows is Shows.ALL
-    listed = (row for row in rows if treasurer or Word.REVERSED not in row.words)
+    listed = (row for row in rows if treasurer or row.cents or not row.reversed_cents)
     return [_shown(row, amounts=amounts, treasurer=treasurer) for row in listed]
 
 
 def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
-    cents = row.cents if amounts and (treasurer or not row.hide_amount) else None
+    came = row.cents or row.reversed_cents
+    cents = came if amounts and (treasurer or not row.hide_amount) else None
     entry = row.entry
     if entry is not None:
         return ShownGift(
@@ -118,7 +118,7 @@ def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
         name=None if hidden else (row.on_behalf or row.name or None),
         through=row.name if row.on_behalf and not hidden else "",
         cents=cents,
-        returned=Word.REVERSED in row.words,
+        returned=bool(row.reversed_cents) and not row.cents,
         receipt=row.receipt if treasurer else None,
         phone_mask=row.phone_mask if treasurer else "",
     )

@@ -148,6 +148,7 @@ class GiftRow:
     phone_mask: str = ""
     receipt: str | None = None
     words: frozenset[Word] = frozenset()
+    reversed_cents: int = 0  # what M-Pesa gave back, already taken off `cents`
     entry: Entry | None = None
 
     @property

@@ -21,12 +21,6 @@ def upgrade() -> None:
     _edits()
     credited = "subject IS NOT NULL AND status = 'paid'"
     _index("payments_newest_of_subject", "payments", ["subject", "decided_at"], credited)
-    _index(
-        "payments_reversed_of_subject",
-        "payments",
-        ["subject", "status", "words", "credited_cents"],
-        f"{credited} AND words LIKE '%reversed%'",
-    )
     _append_only()
 
 
