@@ -78,7 +78,7 @@ async def _books(history: History, tx: Tx) -> _Books:
         theirs.setdefault(row.account_reference, []).append(row)
     moves = (
         await connection.execute(
-            text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY rowid")
+            text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY n")
         )
     ).all()
     for payment_id, was, became, at_ms in moves:
@@ -270,5 +270,6 @@ def _count_histories(
 def _count_troubles(history: History, verdict: Verdict) -> None:
     for mood, count in history.disk.met.items():
         verdict.effects[f"database {mood}"] += count
+    verdict.effects.update(history.ground.met)
     for trouble, count in history.telegram.met.items():
         verdict.effects[f"Telegram {trouble}"] += count

@@ -7,8 +7,6 @@ import gc
 import logging
 import os
 import random
-import shutil
-import sqlite3
 import tempfile
 import time
 from collections import Counter
@@ -19,17 +17,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bot.config import Config, load_config
 from bot.texts import Texts
-from storage.engine import open_store
-from tests.prove.histories.disk import Disk, connect_inline
+from tests.prove.histories.grounds import Lay, postgres_ground, sqlite_ground
 from tests.prove.histories.history import History, HistorySettings
 from tests.prove.histories.judge import Verdict, judge
-from tests.prove.histories.life import Life, task_factory
-from tests.prove.histories.virtual import VirtualLoop, WallClock
+from tests.prove.histories.life import task_factory
+from tests.prove.histories.virtual import StallingLoop, VirtualLoop
 from tests.prove.table import Row
 
-__all__ = ["Told", "live", "run"]
+__all__ = ["Told", "live", "live_two", "run"]
 
 CONFIG = """
 [telegram]
@@ -45,17 +44,10 @@ business_name = "Mama Njeri Shop"
 [webhook]
 public_url = "http://127.0.0.1:9"
 [storage]
-url = "sqlite:///{path}"
+url = "sqlite:///nowhere.db"
 [security]
 key = "a key that is only for the proofs, and long enough"
 """
-# Written by the database itself, so that no bug of ours can hide a status that moved.
-MOVES = """
-CREATE TABLE proof_moves (payment_id TEXT, was TEXT, became TEXT, at_ms INTEGER);
-CREATE TRIGGER proof_moved AFTER UPDATE OF status ON payments WHEN OLD.status != NEW.status
-BEGIN INSERT INTO proof_moves VALUES (NEW.id, OLD.status, NEW.status, virtual_now()); END;
-"""
-_disks: dict[str, Disk] = {}
 
 
 @dataclass(frozen=True)
@@ -71,17 +63,36 @@ class Told:
 
 
 def live(seed: int, *, keep_trace: bool = False) -> Told:
-    """Live the history of *seed* and judge it."""
-    template, config, texts = _prepared()
-    path = template.with_name(f"{os.getpid()}.db")
-    shutil.copy(template, path)
-    loop = VirtualLoop()
+    """Live the history of *seed* with one process on SQLite, and judge it."""
+    config, texts = _prepared()
+    with sqlite_ground(config) as (url, lay):
+        settings = HistorySettings(
+            seed=seed, config=_on(config, url), texts=texts, keep_trace=keep_trace
+        )
+        return _through(VirtualLoop(), settings, lay)
+
+
+def live_two(seed: int, server: str, *, keep_trace: bool = False) -> Told:
+    """Live it with two processes on one database of *server*, `postgresql://…/postgres`."""
+    config, texts = _prepared()
+    with postgres_ground(server) as (url, lay):
+        settings = HistorySettings(
+            seed=seed, config=_on(config, url), texts=texts, instances=2, keep_trace=keep_trace
+        )
+        return _through(StallingLoop(), settings, lay)
+
+
+def _on(config: Config, url: str) -> Config:
+    storage = config.storage.model_copy(update={"url": SecretStr(url)})
+    return config.model_copy(update={"storage": storage})
+
+
+def _through(loop: VirtualLoop, settings: HistorySettings, lay: Lay) -> Told:
     loop.set_task_factory(task_factory)  # type: ignore[arg-type]  # any coroutine
     loop.set_exception_handler(lambda _loop, _context: None)
-    settings = HistorySettings(seed=seed, config=config, texts=texts, keep_trace=keep_trace)
     gc.disable()
     try:
-        return loop.run_until_complete(_live(settings))
+        return loop.run_until_complete(_live(settings, lay))
     finally:
         gc.enable()
         for task in asyncio.all_tasks(loop):
@@ -89,13 +100,10 @@ def live(seed: int, *, keep_trace: bool = False) -> Told:
         loop.run_until_complete(asyncio.sleep(0))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-        for each in path.parent.glob(f"{path.name}*"):
-            each.unlink()
 
 
-async def _live(settings: HistorySettings) -> Told:
-    history = History(settings, random.Random(settings.seed))
-    _disks["here"] = history.disk
+async def _live(settings: HistorySettings, lay: Lay) -> Told:
+    history = History(settings, random.Random(settings.seed), lay)
     verdict = Verdict()
     try:
         async with asyncio.timeout(100 * 3600):
@@ -108,6 +116,7 @@ async def _live(settings: HistorySettings) -> Told:
         if each is not None:
             each.life.die("the end")
             await each.life.bury()
+    history.ground.close()
     return Told(
         seed=settings.seed,
         violations=verdict.violations,
@@ -119,45 +128,15 @@ async def _live(settings: HistorySettings) -> Told:
 
 
 @cache
-def _prepared() -> tuple[Path, Config, Texts]:
-    """Once per process: an empty database to copy, the configuration, the texts."""
+def _prepared() -> tuple[Config, Texts]:
+    """Once per process: the configuration, the texts."""
     logging.disable(logging.ERROR)
     os.environ.setdefault("PTB_TIMEDELTA", "1")
-    folder = Path(tempfile.mkdtemp(prefix="histories", dir=_fast_folder()))
-    template = folder / "template.db"
-    path = folder / f"{os.getpid()}.db"
-    config_path = folder / "config.toml"
-    config_path.touch(mode=0o600)
-    config_path.write_text(CONFIG.format(path=path))
-    config = load_config(config_path)
-    assert config.security.key is not None, "written above"
-    key = config.security.key.get_secret_value()
-
-    async def make() -> None:
-        async with open_store(f"sqlite:///{template}", now=WallClock().now, key=key):
-            pass
-
-    loop = VirtualRealLoop()
-    loop.run_until_complete(make())
-    loop.close()
-    database = sqlite3.connect(template)
-    database.executescript(MOVES)
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    connect_inline(_disk_of)
-    return template, config, Texts.load()
-
-
-class VirtualRealLoop(asyncio.SelectorEventLoop):
-    """Real time, for making the template."""
-
-
-def _disk_of(_life: Life) -> Disk:
-    return _disks["here"]
-
-
-def _fast_folder() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        path.touch(mode=0o600)
+        path.write_text(CONFIG)
+        return load_config(path), Texts.load()
 
 
 def _many(seeds: list[int]) -> list[Told]:
