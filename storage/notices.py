@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
+    Integer,
+    Select,
     String,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -24,22 +28,21 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.crypt import Crypt
 from storage.errors import WrongKey
-from storage.leases import Holder
+from storage.kept_replies import pack, unpack
+from storage.leases import ME, Holder, lease_end, lease_over
 from storage.records import (
     Alarm,
-    Button,
-    Deed,
-    Keyboard,
     NewNotice,
     Notice,
     NoticeKind,
     Reply,
 )
-from storage.schema import intents, micros, notices, payments
-from storage.setwise import Among, Many
+from storage.schema import Instant, intents, micros, notices, payments
+from storage.setwise import Among, Many, padded
 
 __all__ = ["Notices", "owe_notices"]
 
@@ -84,6 +87,77 @@ _HOMES = Among(
 )
 
 
+def _ready(*, by_server: bool) -> ColumnElement[bool]:
+    """Due, or being sent by somebody who has had time enough."""
+    over = lease_over(notices.c.lease_until, by_server=by_server)
+    return or_(
+        and_(notices.c.state == "due", notices.c.due_at <= bindparam("now", type_=Instant())),
+        and_(notices.c.state == "sending", over),
+    )
+
+
+@cache
+def _any_ready(by_server: bool) -> Select[tuple[int]]:
+    return select(notices.c.id).where(_ready(by_server=by_server)).limit(1)
+
+
+@cache
+def _pick(by_server: bool) -> Select[tuple[int, str]]:
+    heads = (
+        select(func.min(notices.c.id)).where(notices.c.state.in_(_OWED)).group_by(notices.c.chat_id)
+    )
+    return (
+        select(notices.c.id, notices.c.state)
+        .where(notices.c.id.in_(heads), _ready(by_server=by_server))
+        .order_by(notices.c.due_at, notices.c.id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@cache
+def _mark(by_server: bool) -> ReturningUpdate[Any]:
+    wanted: BindParameter[int] = bindparam("these", expanding=True)
+    return (
+        update(notices)
+        .where(notices.c.id.in_(wanted))
+        .values(
+            state="sending",
+            lease_until=lease_end(by_server=by_server),
+            lease_gen=notices.c.lease_gen + 1,
+            holder=ME,
+            tries=notices.c.tries + 1,
+            resent=or_(notices.c.resent, notices.c.state == "sending"),
+        )
+        .returning(notices)
+    )
+
+
+# No value that is bound in an UPDATE has the name of a column: it would be written there.
+# What a process that was away too long writes hits no row: somebody has taken it over since.
+_HELD = and_(
+    notices.c.id == bindparam("held"),
+    notices.c.state == "sending",
+    notices.c.lease_gen == bindparam("taken"),
+)
+_VERSION = bindparam("version", type_=Integer)
+_TELL = (
+    update(notices)
+    .where(_HELD)
+    .values(
+        told=_VERSION,
+        state=case((notices.c.wanted > _VERSION, "due"), else_="told"),
+        due_at=bindparam("now", type_=Instant()),
+        lease_until=None,
+        tries=0,
+        resent=False,
+        why=None,
+        body=None,
+        message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
+    )
+)
+
+
 def owe_notices(
     connection: Connection,
     crypt: Crypt,
@@ -115,7 +189,7 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "chat_id": chat_id,
         "payment_id": new.payment_id,
         "alarm": None if new.alarm is None else new.alarm.value,
-        "body": None if new.reply is None else crypt.seal_text(_pack(new.reply)),
+        "body": None if new.reply is None else crypt.seal_text(pack(new.reply)),
         "message_id": None,
         "wanted": 1,
         "told": 0,
@@ -138,27 +212,6 @@ def _still_held(notice: Notice) -> ColumnElement[bool]:
         notices.c.state == "sending",
         notices.c.lease_gen == notice.lease_gen,
     )
-
-
-def _pack(reply: Reply) -> str:
-    return json.dumps(asdict(reply), ensure_ascii=False)
-
-
-def _unpack(text: str) -> Reply:
-    raw: dict[str, Any] = json.loads(text)
-    keyboard = raw.pop("keyboard")
-    if keyboard is not None:
-        keyboard["rows"] = tuple(
-            tuple(_unpack_button(button) for button in row) for row in keyboard["rows"]
-        )
-        keyboard["other_keys"] = tuple(keyboard["other_keys"])
-        keyboard = Keyboard(**keyboard)
-    return Reply(**raw, keyboard=keyboard)
-
-
-def _unpack_button(raw: dict[str, Any]) -> Button:
-    does = raw.pop("does", None)
-    return Button(**raw, does=None if does is None else Deed(**does))
 
 
 class Notices:
@@ -198,70 +251,40 @@ class Notices:
         """
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
-        heads = (
-            select(func.min(notices.c.id))
-            .where(notices.c.state.in_(_OWED))
-            .group_by(notices.c.chat_id)
-        )
-        ready = self._ready(now)
-        picked = (
-            select(notices.c.id, notices.c.state)
-            .where(notices.c.id.in_(heads), ready)
-            .order_by(notices.c.due_at, notices.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found = (await self._connection.execute(picked)).all()
+        bound = holder.bound(now, lease)
+        picked = _pick(holder.by_server)
+        found = (await self._connection.execute(picked, {"now": now, "most": limit, **bound})).all()
         if not found:
             return []
         stale = {row.id for row in found if row.state == "sending"}
-        marked = (
-            update(notices)
-            .where(notices.c.id.in_([row.id for row in found]))
-            .values(
-                state="sending",
-                lease_until=holder.moment(now, later=lease),
-                lease_gen=notices.c.lease_gen + 1,
-                holder=holder.number,
-                tries=notices.c.tries + 1,
-                resent=or_(notices.c.resent, notices.c.state == "sending"),
-            )
-            .returning(notices)
-        )
-        rows = (await self._connection.execute(marked)).mappings().all()
+        wanted = padded([row.id for row in found])
+        marked = await self._connection.execute(_mark(holder.by_server), {"these": wanted, **bound})
+        rows = marked.mappings().all()
         return sorted(
             (self._read(row, stale=row["id"] in stale) for row in rows), key=lambda each: each.id
         )
 
     async def any_due(self, *, now: datetime) -> bool:
         """Whether `claim` might find something; a look that takes no write lock."""
-        query = select(notices.c.id).where(self._ready(now))
-        return (await self._connection.execute(query.limit(1))).first() is not None
-
-    def _ready(self, now: datetime) -> ColumnElement[bool]:
-        assert self._holder is not None, "only a process that has a name may claim"
-        over = self._holder.free(notices.c.lease_until, now)
-        return or_(
-            and_(notices.c.state == "due", notices.c.due_at <= now),
-            and_(notices.c.state == "sending", over),
+        holder = self._holder
+        assert holder is not None, "only a process that has a name may claim"
+        found = await self._connection.execute(
+            _any_ready(holder.by_server), {"now": now, **holder.bound(now)}
         )
+        return found.first() is not None
 
     async def told(self, notice: Notice, *, message_id: int | None, now: datetime) -> None:
         """It arrived. A status that changed meanwhile is due again at once."""
-        newer = notices.c.wanted > notice.wanted
-        values: dict[str, Any] = {
-            "told": notice.wanted,
-            "state": case((newer, "due"), else_="told"),
-            "due_at": now,
-            "lease_until": None,
-            "tries": 0,
-            "resent": False,
-            "why": None,
-            "body": None,
-        }
-        if message_id is not None:
-            values["message_id"] = message_id
-        await self._connection.execute(update(notices).where(_still_held(notice)).values(**values))
+        await self._connection.execute(
+            _TELL,
+            {
+                "held": notice.id,
+                "taken": notice.lease_gen,
+                "version": notice.wanted,
+                "message": message_id,
+                "now": now,
+            },
+        )
 
     async def later(self, notice: Notice, *, due_at: datetime, why: str, counts: bool) -> None:
         """Try again at *due_at*; with `counts` false the try is forgiven (a 429, say)."""
@@ -362,6 +385,6 @@ class Notices:
         if body is None:
             return None
         try:
-            return _unpack(self._crypt.open_text(body))
+            return unpack(self._crypt.open_text(body))
         except (WrongKey, ValueError, LookupError, TypeError):
             return None

@@ -144,6 +144,10 @@ def postgres_ground(server: str) -> Iterator[tuple[str, Lay]]:
 
 def make_postgres_template(server: str, config: Config) -> None:
     """Once per server: a database to copy, and a clock that comes before PostgreSQL's own."""
+    # Nothing of the server's own may come between: rows move, and plans change, when it tidies up.
+    for setting in ("autovacuum = off", "max_parallel_workers = 0"):
+        _at(server, f"ALTER SYSTEM SET {setting}")
+    _at(server, "SELECT pg_reload_conf()")
     _at(server, f"CREATE DATABASE {TEMPLATE}")
     url = server.removesuffix("postgres") + TEMPLATE
     asyncio.run(_make(url, _key(config)))

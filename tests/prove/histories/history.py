@@ -37,6 +37,7 @@ WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
 STALLS_S = (3.0, 30.0, 90.0, 90.0, 90.0, 400.0)
+ILL_S, WRONG_S = 300.0, 900.0  # for how long, about
 IN_TRANSACTION_S, SILENT_S = 5.0, 15.0  # what the server bears of a client that says nothing
 NOTICED_AFTER_S = (2.0, 35.0, 95.0)  # a death: by the look for the dead, by leases that run out
 
@@ -263,14 +264,20 @@ class History:
                 self.telegram.noise = 0.0
 
     def _set_mood(self, mood: DiskMood) -> None:
-        if self.disk.mood is not DiskMood.WELL:
+        """A disk that is ill for hours lets nothing happen: it is well again in minutes."""
+        if mood is DiskMood.WELL and self.disk.mood is not DiskMood.WELL:
             asyncio.get_running_loop().create_task(self._rouse_after(SILENT_S))
+        elif mood is not DiskMood.WELL:
+            ill_s = self.rng.expovariate(1 / ILL_S)
+            asyncio.get_running_loop().call_later(ill_s, self._set_mood, DiskMood.WELL)
         self.disk.mood = mood
 
     def _set_clock(self, rng: random.Random) -> None:
-        rng.choice(self.clocks).wrong_by = timedelta(
-            seconds=rng.choice((0, 0, 3600, -3600, 70, -70))
-        )
+        """Somebody sets it wrong, and after a while somebody notices."""
+        clock = rng.choice(self.clocks)
+        clock.wrong_by = timedelta(seconds=rng.choice((3600, -3600, 70, -70)))
+        wrong_s = rng.expovariate(1 / WRONG_S)
+        asyncio.get_running_loop().call_later(wrong_s, setattr, clock, "wrong_by", timedelta())
         self.effects["clock set"] += 1
 
     def _block(self, rng: random.Random) -> None:
@@ -347,7 +354,7 @@ class History:
                 awake = [each for each in self.lives if each is not None and each.ready.is_set()]
                 if awake and await rng.choice(awake).take(json.dumps(body).encode()):
                     offset = max(offset, body["update_id"] + 1)
-                    self.effects["update posted"] += 1
+                    self.effects["an update was posted"] += 1
                 else:
                     self.effects["update not taken, and posted again"] += 1
                     await passes(rng.choice((1, 5, 20)))
@@ -356,7 +363,7 @@ class History:
 
     async def _people(self) -> None:
         rng, loop = self._fork(), asyncio.get_running_loop()
-        count = 22 + min(rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4))
+        count = 30 + min(rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4))
         bursts = [rng.uniform(0, CHAOS_H * HOUR_S - 1000) for _ in range(rng.randint(2, 6))]
         at = sorted(rng.choice(bursts) + rng.uniform(0, 600) for _ in range(count))
         beside: list[asyncio.Task[None]] = []
