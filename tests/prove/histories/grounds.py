@@ -81,8 +81,8 @@ class _File:
         self._side.close()
 
 
-_LOOK_SQLITE = look_query(sqlite.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-_LOOK_POSTGRES = look_query(postgresql.dialect())
+_LOOK_SQLITE = look_query(sqlite.dialect())
+_LOOK_POSTGRES = look_query(postgresql.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
 
 @contextmanager

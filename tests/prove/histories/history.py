@@ -29,7 +29,6 @@ from tests.prove.histories.virtual import StallingLoop, WallClock, passes
 __all__ = ["HOURS", "Ground", "History", "HistorySettings"]
 
 HOURS = 72
-CHAOS_H = 20  # then it is quiet, and what was begun comes to its end
 HOUR_S = 3600.0
 ADDRESS = re.compile(r"/c/[0-9a-f]{32}\.[0-9a-f]{32}")
 OPERATOR = 900
@@ -50,6 +49,8 @@ class HistorySettings:
     config: Config
     texts: Texts
     instances: int = 1
+    chaos_h: float = 20  # then it is quiet, and what was begun comes to its end
+    wishes: int = 30  # at least
     keep_trace: bool = False
 
 
@@ -83,6 +84,7 @@ class History:
     trace: list[str] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     groups: list[Chat] = field(default_factory=list)
+    lied_to: set[str] = field(default_factory=set)  # payments a lie about which may be believed
     quiet: bool = False
     births: int = 0
 
@@ -247,7 +249,7 @@ class History:
         ]
         if self.settings.instances > 1:
             changes.append(lambda: self._stall_one(rng))
-        while loop.time() < CHAOS_H * HOUR_S:
+        while loop.time() < self.settings.chaos_h * HOUR_S:
             await passes(rng.expovariate(1 / 900))
             rng.choices(changes, weights=WEATHER[: len(changes)])[0]()
             for mend, odds in (("network", 0.3), ("disk", 0.5), ("noise", 0.3)):
@@ -363,8 +365,12 @@ class History:
 
     async def _people(self) -> None:
         rng, loop = self._fork(), asyncio.get_running_loop()
-        count = 30 + min(rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4))
-        bursts = [rng.uniform(0, CHAOS_H * HOUR_S - 1000) for _ in range(rng.randint(2, 6))]
+        count = self.settings.wishes + min(
+            rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4)
+        )
+        bursts = [
+            rng.uniform(0, self.settings.chaos_h * HOUR_S - 1000) for _ in range(rng.randint(2, 6))
+        ]
         at = sorted(rng.choice(bursts) + rng.uniform(0, 600) for _ in range(count))
         beside: list[asyncio.Task[None]] = []
         for number, moment in enumerate(at):
@@ -419,6 +425,9 @@ class History:
         told = lie(rng, victim, other, self.safaricom)
         self.effects[f"lie: {told.knowing}"] += 1
         assert victim.order is not None, "chosen among those with an order"
+        found = ADDRESS.search(victim.order.callback_url)
+        if found is not None:
+            self.lied_to.add(found[0].removeprefix("/c/").partition(".")[0])
         asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
 
     async def _tell(self, url: str, body: bytes) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -36,7 +37,7 @@ from tests.prove.histories.reach import reached
 from tests.prove.histories.virtual import StallingLoop, VirtualLoop
 from tests.prove.table import Row
 
-__all__ = ["Told", "live", "live_two", "run"]
+__all__ = ["Told", "live", "live_two", "ready_for_two", "run"]
 
 CONFIG = """
 [telegram]
@@ -72,24 +73,31 @@ class Told:
     trace: list[str] = field(default_factory=list)
 
 
-def live(seed: int, *, keep_trace: bool = False) -> Told:
-    """Live the history of *seed* with one process on SQLite, and judge it."""
+def live(seed: int, **slice_of_it: Any) -> Told:
+    """
+    Live the history of *seed* with one process on SQLite, and judge it.
+
+    *slice_of_it*: what `HistorySettings` shall be other than usual.
+    """
     config, texts = _prepared()
     with sqlite_ground(config) as (url, lay):
-        settings = HistorySettings(
-            seed=seed, config=_on(config, url), texts=texts, keep_trace=keep_trace
-        )
+        settings = HistorySettings(seed=seed, config=_on(config, url), texts=texts, **slice_of_it)
         return _through(VirtualLoop(), settings, lay)
 
 
-def live_two(seed: int, server: str, *, keep_trace: bool = False) -> Told:
+def live_two(seed: int, server: str, **slice_of_it: Any) -> Told:
     """Live it with two processes on one database of *server*, `postgresql://…/postgres`."""
     config, texts = _prepared()
     with postgres_ground(server) as (url, lay):
         settings = HistorySettings(
-            seed=seed, config=_on(config, url), texts=texts, instances=2, keep_trace=keep_trace
+            seed=seed, config=_on(config, url), texts=texts, instances=2, **slice_of_it
         )
         return _through(StallingLoop(), settings, lay)
+
+
+def ready_for_two(server: str) -> None:
+    """Once for each server, before the first history on it."""
+    make_postgres_template(server, _prepared()[0])
 
 
 def _on(config: Config, url: str) -> Config:
@@ -182,7 +190,7 @@ def run(count: int, *, seed: int = 1, jobs: int = 2, full: bool = False) -> list
         if found is None:
             raise SystemExit("the histories of two processes need Debian's package postgresql")
         with running_server(found) as server:
-            make_postgres_template(server, _prepared()[0])
+            ready_for_two(server)
             rows.append(_lived("two processes, PostgreSQL", pairs, server, jobs, effects))
     for name, number in sorted(effects.items(), key=lambda pair: pair[1]):
         print(f"    {number:>9}  {name}", flush=True)
