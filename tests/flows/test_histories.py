@@ -10,16 +10,16 @@ import pytest
 
 from tests.prove.histories.run import Told, live, live_two, ready_for_two
 
-# Whole days of faults, and a dozen people who want to pay: a third of what `make prove` lives.
-SLICE = {"chaos_h": 8, "wishes": 10}
-ALONE = (1, 2, 3, 4, 5, 6)
-TOGETHER = (20, 40)
+# Fewer people who want to pay, and fewer hours of faults, than `make prove` has.
+SLICE = {"chaos_h": 4, "wishes": 6}
+ALONE = (1, 2, 3, 4)
+TOGETHER = (20,)
 
 
 def _judged(told: list[Told], lived_twice: int) -> None:
     first = {each.seed: each for each in told}
     assert {each.seed: each.violations for each in told if each.violations} == {}
-    assert sum(each.payments for each in told) >= 5 * len(told)
+    assert sum(each.payments for each in told) >= 4 * len(told)
     assert [each.fingerprint for each in told if each.seed == lived_twice] == [
         first[lived_twice].fingerprint
     ] * 2

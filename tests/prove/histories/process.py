@@ -414,8 +414,8 @@ class Process:
         """As the timetable runs a job: what it raises is logged, and the next tick comes."""
         try:
             await run()
-        except Exception:
-            self.life.step("a job failed")
+        except Exception as exc:
+            self.life.step(f"a job failed: {type(exc).__name__}: {exc}")
 
     def rouse(self, *, someone_is_gone: bool = False) -> None:
         """

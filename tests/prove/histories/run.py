@@ -9,6 +9,7 @@ import os
 import random
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -149,6 +150,9 @@ async def _live(settings: HistorySettings, lay: Lay) -> Told:
 def _prepared() -> tuple[Config, Texts]:
     """Once per process: the configuration, the texts."""
     logging.disable(logging.ERROR)
+    # A life that is cut off leaves half-done work and open connections behind: that is the point.
+    for left_behind in (".*was never awaited", "The garbage collector is trying to clean up"):
+        warnings.filterwarnings("ignore", message=left_behind)
     os.environ.setdefault("PTB_TIMEDELTA", "1")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"

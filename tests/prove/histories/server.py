@@ -216,26 +216,26 @@ class Server:
 
     def _spin(self, task: asyncio.Task[Any], patience_s: float | None) -> bool:
         """Run the loop of the real connections until *task* is done, or patience ends."""
-        if task.done():
-            return True
-        inner = self._inner
-        stop = _stopper(inner)
-        task.add_done_callback(stop)
-        timer = None if patience_s is None else inner.call_later(patience_s, inner.stop)
-        outer = asyncio._get_running_loop()
-        asyncio._set_running_loop(None)
-        try:
-            inner.run_forever()
-        finally:
-            asyncio._set_running_loop(outer)
-            task.remove_done_callback(stop)
-            if timer is not None:
-                timer.cancel()
+        inner, ends_s = self._inner, None
+        if patience_s is not None:
+            ends_s = inner.time() + patience_s
+        # A stop may be left over from the spin before, so what counts is what it stopped for.
+        while not task.done() and (ends_s is None or inner.time() < ends_s):
+            timer = None if ends_s is None else inner.call_at(ends_s, inner.stop)
+            task.add_done_callback(self._stop)
+            outer = asyncio._get_running_loop()
+            asyncio._set_running_loop(None)
+            try:
+                inner.run_forever()
+            finally:
+                asyncio._set_running_loop(outer)
+                task.remove_done_callback(self._stop)
+                if timer is not None:
+                    timer.cancel()
         return task.done()
 
-
-def _stopper(loop: asyncio.AbstractEventLoop) -> Callable[[object], None]:
-    return lambda _done: loop.stop()
+    def _stop(self, _done: object) -> None:
+        self._inner.stop()
 
 
 async def _awaited(start: Callable[[], Awaitable[Any]]) -> Any:
