@@ -50,7 +50,7 @@ class HistorySettings:
     texts: Texts
     instances: int = 1
     chaos_h: float = 20  # then it is quiet, and what was begun comes to its end
-    wishes: int = 30  # at least
+    wishes: int = 26  # at least
     keep_trace: bool = False
 
 
