@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import asyncpg
@@ -106,6 +107,8 @@ def sqlite_ground(config: Config) -> Iterator[tuple[str, Lay]]:
 @cache
 def _template(key: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="histories", dir=_fast_folder()))
+    # At the end of a pool's worker too, where nothing that is left to `atexit` is run.
+    Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=1)
     template = folder / "template.db"
     asyncio.run(_make(f"sqlite:///{template}", key))
     database = sqlite3.connect(template)
