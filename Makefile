@@ -46,5 +46,5 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(PY)
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(PY)
 	@echo "Installing into $(VENV) …"
-	@$(PIP) --editable '.[dev,postgres]'
+	@$(PIP) --editable '.[charts,dev,postgres]'
 	@touch $(VENV)/.runtime $@

@@ -49,6 +49,15 @@ def test_a_named_test_exists(named: str) -> None:
         "libraries",
         "fill the disk",
         "sent out",
+        "open a drive",
+        "spreadsheets",
+        "one merchant",
+        "backups",
+        "kept too long",
+        "container",
+        "by hand",
+        "reversal",
+        "starve callbacks",
     ],
 )
 def test_a_threat_has_a_row(threat: str) -> None:

@@ -29,8 +29,6 @@ from bot.chat.errors import PollingErrors, PollingRequest, failed
 from bot.chat.handling import ALLOWED_UPDATES, carry_out
 from bot.chat.holding import HoldingRequest
 from bot.chat.inbox import InboxQueue, PerChatProcessor
-from bot.chat.invoice_letters import about_invoice, about_merchant
-from bot.chat.invoice_papers import about_payment
 from bot.chat.keyboards import Stationery
 from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
@@ -140,8 +138,7 @@ class ChatSide:
         await self._patiently("replay", self._queue.replay)
         looking = asyncio.Event()
         _alongside(stack, self._queue.work(looking), looking)
-        about = {"i": about_invoice, "m": about_merchant, "p": about_payment}
-        letters = Letters(self._core, paper, about)
+        letters = Letters(self._core, paper)
         notifier = Notifier(
             bot=bot, post=self._core.post, clock=self._core.clock, make=letters.make
         )

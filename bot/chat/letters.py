@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import assert_never
 
-from bot.chat import drive_letters
+from bot.chat import drive_letters, invoice_letters, invoice_papers
 from bot.chat.cards import alarm_card, ring_card, status_card
 from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
@@ -22,13 +23,24 @@ MakeAbout = Callable[[Core, Stationery, Notice], Awaitable[Reply | None]]
 """Makes a CARD or NEWS about one kind of subject."""
 
 
+ABOUT: Mapping[str, MakeAbout] = MappingProxyType(
+    {
+        "d": drive_letters.make,
+        "i": invoice_letters.about_invoice,
+        "m": invoice_letters.about_merchant,
+        "p": invoice_papers.about_payment,
+    }
+)
+"""By what stands before the colon of a subject: drives, invoices, merchants, payments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letters:
     """Makes the message of a notice; reads the books anew each time, so it is never stale."""
 
     core: Core
     paper: Stationery
-    about: Mapping[str, MakeAbout] = field(default_factory=lambda: {"d": drive_letters.make})
+    about: Mapping[str, MakeAbout] = field(default_factory=lambda: ABOUT)
     """By what stands before the colon of a subject."""
 
     async def make(self, notice: Notice) -> Reply | None:
