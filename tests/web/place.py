@@ -227,10 +227,7 @@ async def opened_place(
         pages, site=replace(pages.site, live=shown, body_timeout_s=0.3), drives=drives(core.drives)
     )
     app: web.Application = build_web(
-        core.hear,
-        ready=lambda: True,
-        trusted_proxies=config.webhook.trusted_proxies,
-        pages=pages,
+        core.hear, ready=lambda: True, trusted_proxies=config.webhook.trusted_proxies, pages=pages
     )
     options: dict[str, Any] = {}
     if connections_max is not None:
