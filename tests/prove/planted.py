@@ -504,6 +504,13 @@ _KEPT = (
         'state=case((notices.c.wanted > _VERSION, "told"), else_="told"),',
     ),
     _bug(
+        "what changed after it was told is told once only",
+        "I7",
+        "storage/owing.py",
+        '"state": case((notices.c.state == _SENDING, _SENDING), else_=_DUE),',
+        '"state": notices.c.state,',
+    ),
+    _bug(
         "a message that a crash cut off is never sent",
         "I7",
         "storage/notices.py",
