@@ -149,12 +149,14 @@ async def open_store(
     key: str | None = None,
     previous_keys: Sequence[str] = (),
     server_time: bool = False,
+    member: Callable[..., Member] = Member,
 ) -> AsyncIterator[Store]:
     """
     Open (and create or migrate) the database at *url*, `sqlite:///file` or `postgresql://…`.
 
     With *server_time* leases and shared paces go by PostgreSQL's clock, the one that all its
-    processes share, and not by *now*, which is what this process takes the time to be.
+    processes share, and not by *now*, which is what this process takes the time to be. *member*
+    makes what this process is among those on PostgreSQL.
 
     Raises:
         InUse: another process has this SQLite file open.
@@ -181,10 +183,10 @@ async def open_store(
             raise WrongKey("security.key is required with PostgreSQL")
         crypt = Crypt(key, previous_keys)
         async with postgres_engines(parsed) as (writing, reading, speaking):
-            member = Member(speaking, now=None if server_time else now)
+            presence = member(speaking, now=None if server_time else now)
             running = _running(
                 *(writing, reading, AwaitedRoom(writing), crypt),
-                presence=member,
+                presence=presence,
                 now=now,
                 server_time=server_time,
             )

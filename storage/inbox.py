@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Integer,
     Select,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -22,18 +26,103 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.crypt import Crypt
 from storage.errors import NotHeld, WrongKey
-from storage.leases import Holder
+from storage.leases import ME, Holder, lease_end, lease_over
 from storage.records import InboxItem, NewUpdate
-from storage.schema import inbox
+from storage.schema import Instant, inbox
+from storage.setwise import padded
 
 __all__ = ["Inbox"]
 
 CHATS_CLASS = 0x4C495042  # any fixed number: of the advisory locks that keep a chat in order
 _OTHER = inbox.alias("other")
 _WAITING = select(inbox.c.update_id, inbox.c.body, inbox.c.tries).where(inbox.c.done_at.is_(None))
+
+
+# Built once, for each clock that leases may go by.
+_NOT_MINE = or_(_OTHER.c.holder.is_(None), _OTHER.c.holder != ME)
+_NOT_ANOTHERS = or_(inbox.c.holder.is_(None), inbox.c.holder == ME)
+
+
+@cache
+def _takeable(by_server: bool) -> ColumnElement[bool]:
+    """In nobody's hands, and nothing of its chat before it, or in the hands of another."""
+    over = lease_over(_OTHER.c.lease_until, by_server=by_server)
+    held = and_(_OTHER.c.holder.is_not(None), ~over)
+    blocked = exists().where(
+        _OTHER.c.chat_id == inbox.c.chat_id,
+        _OTHER.c.update_id != inbox.c.update_id,
+        _OTHER.c.done_at.is_(None),
+        _NOT_MINE,
+        or_(_OTHER.c.update_id < inbox.c.update_id, held),
+    )
+    nobodys = or_(
+        inbox.c.holder.is_(None),
+        and_(inbox.c.holder != ME, lease_over(inbox.c.lease_until, by_server=by_server)),
+    )
+    return and_(nobodys, ~blocked)
+
+
+@cache
+def _any_takeable(by_server: bool) -> Select[tuple[int]]:
+    waiting = and_(inbox.c.done_at.is_(None), _takeable(by_server))
+    return select(inbox.c.update_id).where(waiting).limit(1)
+
+
+@cache
+def _pick(by_server: bool) -> Select[tuple[int, int | None]]:
+    return (
+        select(inbox.c.update_id, inbox.c.chat_id)
+        .where(inbox.c.done_at.is_(None), _takeable(by_server))
+        .order_by(inbox.c.update_id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@cache
+def _hold(by_server: bool, also_ours: bool) -> ReturningUpdate[Any]:
+    """Take those of these in hand whose turn has come; perhaps also those that we have."""
+    wanted: BindParameter[int] = bindparam("these", expanding=True)
+    free = _takeable(by_server)
+    return (
+        update(inbox)
+        .where(
+            inbox.c.done_at.is_(None),
+            inbox.c.update_id.in_(wanted),
+            or_(free, inbox.c.holder == ME) if also_ours else free,
+        )
+        .values(
+            holder=ME,
+            lease_until=lease_end(by_server=by_server),
+            lease_gen=inbox.c.lease_gen + 1,
+        )
+        .returning(inbox.c.update_id)
+    )
+
+
+@cache
+def _keep(by_server: bool) -> ReturningUpdate[Any]:
+    return (
+        update(inbox)
+        .where(inbox.c.done_at.is_(None), inbox.c.holder == ME)
+        .values(lease_until=lease_end(by_server=by_server))
+        .returning(inbox.c.update_id)
+    )
+
+
+_DONE = (
+    update(inbox)
+    .where(inbox.c.update_id == bindparam("key"), inbox.c.done_at.is_(None), _NOT_ANOTHERS)
+    .values(done_at=bindparam("now", type_=Instant()), body=None)
+)
+_PUT = {
+    name: make(inbox).on_conflict_do_nothing(index_elements=["update_id"])
+    for name, make in (("sqlite", sqlite_insert), ("postgresql", pg_insert))
+}
 
 
 def _lock_key(chat_id: int) -> int:
@@ -55,7 +144,6 @@ class Inbox:
 
     async def put(self, new: Sequence[NewUpdate], *, at: datetime) -> None:
         """Keep updates; those that were here before (Telegram redelivers) are left as they are."""
-        make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
         rows = [
             {
                 "update_id": each.update_id,
@@ -68,9 +156,7 @@ class Inbox:
             }
             for each in new
         ]
-        await self._connection.execute(
-            make(inbox).on_conflict_do_nothing(index_elements=["update_id"]), rows
-        )
+        await self._connection.execute(_PUT[self._connection.dialect.name], rows)
 
     async def waiting(self) -> list[InboxItem]:
         """Updates whose effect is not committed, oldest first; one nobody can read is empty."""
@@ -84,24 +170,19 @@ class Inbox:
         """
         locked = await self._lock_chats({each.chat_id for each in new if each.chat_id is not None})
         free = [each.update_id for each in new if each.chat_id is None or each.chat_id in locked]
-        ours = inbox.c.holder == self._holder.number
-        held = await self._hold(
-            and_(inbox.c.update_id.in_(free), or_(self._takeable(now), ours)), now, lease
-        )
+        held = await self._hold(free, now, lease, also_ours=True)
         taken = set(held)
         while held and len(taken) < len(free):
             # What came second in its chat has become the next.
             rest = [each for each in free if each not in taken]
-            held = await self._hold(
-                and_(inbox.c.update_id.in_(rest), self._takeable(now)), now, lease
-            )
+            held = await self._hold(rest, now, lease)
             taken.update(held)
         return taken
 
     async def any_takeable(self, *, now: datetime) -> bool:
         """Whether `claim` might find something; a look that takes no write lock."""
-        query = select(inbox.c.update_id).where(inbox.c.done_at.is_(None), self._takeable(now))
-        return (await self._connection.execute(query.limit(1))).first() is not None
+        query, bound = _any_takeable(self._holder.by_server), self._holder.bound(now)
+        return (await self._connection.execute(query, bound)).first() is not None
 
     async def claim(self, *, now: datetime, lease: timedelta, limit: int) -> list[InboxItem]:
         """
@@ -109,35 +190,22 @@ class Inbox:
 
         Taken until nothing is found, it gives every chat's updates in their order.
         """
-        picked = (
-            select(inbox.c.update_id, inbox.c.chat_id)
-            .where(inbox.c.done_at.is_(None), self._takeable(now))
-            .order_by(inbox.c.update_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found = (await self._connection.execute(picked)).all()
+        picked, bound = _pick(self._holder.by_server), self._holder.bound(now)
+        found = (await self._connection.execute(picked, {"most": limit, **bound})).all()
         locked = await self._lock_chats([row.chat_id for row in found if row.chat_id is not None])
         wanted = [row.update_id for row in found if row.chat_id is None or row.chat_id in locked]
         if not wanted:
             return []
         # Looked at once more: the chat's lock may have shown us what a rival had just begun.
-        taken = await self._hold(
-            and_(inbox.c.update_id.in_(wanted), self._takeable(now)), now, lease
-        )
+        taken = await self._hold(wanted, now, lease)
         return await self._items(
             _WAITING.where(inbox.c.update_id.in_(taken)).order_by(inbox.c.update_id)
         )
 
     async def keep(self, *, now: datetime, lease: timedelta) -> list[int]:
         """Go on holding what we hold; which updates that is."""
-        kept = (
-            update(inbox)
-            .where(inbox.c.done_at.is_(None), inbox.c.holder == self._holder.number)
-            .values(lease_until=self._holder.moment(now, later=lease))
-            .returning(inbox.c.update_id)
-        )
-        return sorted((await self._connection.execute(kept)).scalars())
+        kept, bound = _keep(self._holder.by_server), self._holder.bound(now, lease)
+        return sorted((await self._connection.execute(kept, bound)).scalars())
 
     async def held(self, update_ids: Collection[int]) -> list[InboxItem]:
         """Those of these that are still to be carried out, and by us."""
@@ -162,11 +230,8 @@ class Inbox:
         Raises:
             NotHeld: another process has it in hand, or has done it: roll the effect back.
         """
-        changed = await self._connection.execute(
-            update(inbox)
-            .where(inbox.c.update_id == update_id, inbox.c.done_at.is_(None), self._not_anothers())
-            .values(done_at=at, body=None)
-        )
+        values = {"key": update_id, "now": at, "me": self._holder.number}
+        changed = await self._connection.execute(_DONE, values)
         if changed.rowcount == 0:
             await self._refuse_if_anothers(update_id)
 
@@ -201,36 +266,14 @@ class Inbox:
         if (await self._connection.execute(anothers)).first() is not None:
             raise NotHeld(f"update {update_id} is in the hands of another process")
 
-    def _takeable(self, now: datetime) -> ColumnElement[bool]:
-        """In nobody's hands, and nothing of its chat before it, or in the hands of another."""
-        me = self._holder.number
-        not_mine = or_(_OTHER.c.holder.is_(None), _OTHER.c.holder != me)
-        held = and_(_OTHER.c.holder.is_not(None), ~self._holder.free(_OTHER.c.lease_until, now))
-        blocked = exists().where(
-            _OTHER.c.chat_id == inbox.c.chat_id,
-            _OTHER.c.update_id != inbox.c.update_id,
-            _OTHER.c.done_at.is_(None),
-            not_mine,
-            or_(_OTHER.c.update_id < inbox.c.update_id, held),
-        )
-        nobodys = or_(
-            inbox.c.holder.is_(None),
-            and_(inbox.c.holder != me, self._holder.free(inbox.c.lease_until, now)),
-        )
-        return and_(nobodys, ~blocked)
-
-    async def _hold(self, which: ColumnElement[bool], now: datetime, lease: timedelta) -> list[int]:
-        taken = (
-            update(inbox)
-            .where(inbox.c.done_at.is_(None), which)
-            .values(
-                holder=self._holder.number,
-                lease_until=self._holder.moment(now, later=lease),
-                lease_gen=inbox.c.lease_gen + 1,
-            )
-            .returning(inbox.c.update_id)
-        )
-        return list((await self._connection.execute(taken)).scalars())
+    async def _hold(
+        self, update_ids: Sequence[int], now: datetime, lease: timedelta, *, also_ours: bool = False
+    ) -> list[int]:
+        if not update_ids:
+            return []
+        values = {"these": padded(update_ids), **self._holder.bound(now, lease)}
+        taken = _hold(self._holder.by_server, also_ours)
+        return list((await self._connection.execute(taken, values)).scalars())
 
     async def _lock_chats(self, chat_ids: Collection[int]) -> set[int]:
         """

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    bindparam,
     cast,
     extract,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.records import Status
 from storage.schema import MICROSECOND, Instant, inbox, notices, payments
 
-__all__ = ["Holder", "Leases", "server_moment"]
+__all__ = ["ME", "Holder", "Leases", "lease_end", "lease_over", "server_moment"]
 
 _HALF_ASKED = (Status.CREATED, Status.ASKING)
 
@@ -53,6 +54,35 @@ class Holder:
     def free(self, until: ColumnElement[datetime], now: datetime) -> ColumnElement[bool]:
         """Whether a lease that runs *until* then is over, or none was ever taken."""
         return or_(until.is_(None), until <= self.moment(now))
+
+    def bound(self, now: datetime, lease: timedelta = timedelta()) -> dict[str, Any]:
+        """The values of what `lease_end` and `lease_over` leave open."""
+        return {
+            "lease_now": now,
+            "lease_end": now + lease,
+            "lease_us": lease // MICROSECOND,
+            "me": self.number,
+        }
+
+
+ME: ColumnElement[int] = bindparam("me", type_=BigInteger)
+"""This process, in a statement that is built once."""
+
+
+def lease_end(*, by_server: bool) -> ColumnElement[datetime]:
+    """When a lease that is taken now ends, in a statement that is built once for each clock."""
+    if not by_server:
+        return bindparam("lease_end", type_=Instant())
+    since_1970 = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    return type_coerce(since_1970 + bindparam("lease_us", type_=BigInteger), Instant())
+
+
+def lease_over(until: ColumnElement[datetime], *, by_server: bool) -> ColumnElement[bool]:
+    """As `Holder.free`, in a statement that is built once for each clock."""
+    now: ColumnElement[datetime] = bindparam("lease_now", type_=Instant())
+    if by_server:
+        now = server_moment(func.clock_timestamp(), timedelta())
+    return or_(until.is_(None), until <= now)
 
 
 class Leases:

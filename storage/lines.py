@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,13 +12,70 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.records import OPEN, Line, LineFacts, Status
-from storage.schema import intents, lines, payments, people
+from storage.schema import Instant, intents, lines, payments, people
 
 __all__ = ["Lines"]
 
 CREDITED_OR_CLAIMED = (Status.PAID, Status.CONFIRMING, Status.REVIEW)
 NOT_A_PROMPT = (Status.CREATED, Status.REFUSED, Status.VOID)
 NOT_INCOMPLETE = (*NOT_A_PROMPT, Status.PAID, Status.CONFIRMING)
+
+
+# Built once: every request asks all of these.
+_LINE = payments.c.line_id == bindparam("line")
+_INDEXES: BindParameter[str] = bindparam("indexes", expanding=True)
+_FIND = (
+    select(lines.c.id)
+    .where(lines.c.phone_index.in_(_INDEXES))
+    # Two processes may write one number under two keys at one instant: the first counts.
+    .order_by(lines.c.id)
+)
+_LOCK = select(lines.c.id).where(lines.c.id == bindparam("line")).with_for_update()
+_PHONE = select(lines.c.phone).where(lines.c.id == bindparam("line"))
+_OWN = select(people.c.id).where(
+    people.c.id == bindparam("person"), people.c.line_id == bindparam("line")
+)
+_SAME_AMOUNT = select(func.max(payments.c.decided_at)).where(
+    _LINE,
+    payments.c.amount_kes == bindparam("amount"),
+    payments.c.status.in_(CREDITED_OR_CLAIMED),
+    payments.c.decided_at > bindparam("since", type_=Instant()),
+)
+_BEGUN_SINCE = bindparam("since", type_=Instant())
+_NEWEST_OPEN = (
+    select(payments)
+    .where(
+        _LINE,
+        payments.c.status.in_(OPEN),
+        or_(
+            payments.c.begun_at > _BEGUN_SINCE,
+            and_(payments.c.begun_at.is_(None), payments.c.created_at > _BEGUN_SINCE),
+        ),
+    )
+    .order_by(payments.c.created_at.desc())
+    .limit(1)
+)
+_OWN_LINE = select(people.c.line_id).where(people.c.id == bindparam("person")).scalar_subquery()
+_STRANGER_ASKS = select(func.count(), func.min(payments.c.created_at)).where(
+    payments.c.intent_id == intents.c.id,
+    intents.c.asked_by == bindparam("person"),
+    payments.c.created_at > bindparam("since", type_=Instant()),
+    payments.c.begun_at.is_not(None) | payments.c.status.in_(OPEN),  # not paid by hand
+    payments.c.status.not_in((Status.REFUSED, Status.VOID)),
+    or_(_OWN_LINE.is_(None), payments.c.line_id != _OWN_LINE),
+)
+_LAST_BEGUN = select(func.max(payments.c.begun_at)).where(
+    _LINE, payments.c.status.not_in(NOT_A_PROMPT)
+)
+_LAST_PAID = select(func.coalesce(func.max(payments.c.begun_at), 0)).where(
+    _LINE, payments.c.status == Status.PAID
+)
+_STREAK = select(func.count()).where(
+    _LINE,
+    payments.c.begun_at > _LAST_PAID.scalar_subquery(),
+    payments.c.status.not_in(NOT_INCOMPLETE),
+)
+_STREAK_UP_TO = _STREAK.where(payments.c.begun_at <= bindparam("up_to", type_=Instant()))
 
 
 class Lines:
@@ -29,13 +86,8 @@ class Lines:
         self._crypt = crypt
 
     async def find(self, phone: str) -> Line | None:
-        query = (
-            select(lines.c.id)
-            .where(lines.c.phone_index.in_(self._crypt.indexes(phone)))
-            # Two processes may write one number under two keys at one instant: the first counts.
-            .order_by(lines.c.id)
-        )
-        row_id = (await self._connection.execute(query)).scalar()
+        indexes = {"indexes": self._crypt.indexes(phone)}
+        row_id = (await self._connection.execute(_FIND, indexes)).scalar()
         return None if row_id is None else Line(id=row_id, phone=phone)
 
     async def lock(self, phone: str) -> Line:
@@ -56,15 +108,13 @@ class Lines:
             )
             found = await self.find(phone)
             assert found is not None, "inserted, or inserted by another a moment ago"
-        await self._connection.execute(
-            select(lines.c.id).where(lines.c.id == found.id).with_for_update()
-        )
+        await self._connection.execute(_LOCK, {"line": found.id})
         return found
 
     async def phone(self, line_id: int) -> str:
         """The whole number of a line, `2547…`."""
-        query = select(lines.c.phone).where(lines.c.id == line_id)
-        return self._crypt.open_text((await self._connection.execute(query)).scalar_one())
+        sealed = (await self._connection.execute(_PHONE, {"line": line_id})).scalar_one()
+        return self._crypt.open_text(sealed)
 
     async def facts(
         self,
@@ -77,35 +127,21 @@ class Lines:
         same_amount_within: timedelta,
     ) -> LineFacts:
         """What the limits ask about this line and this person, as of *now*."""
-        own = select(people.c.id).where(people.c.id == by, people.c.line_id == line_id)
-        same_amount = select(func.max(payments.c.decided_at)).where(
-            payments.c.line_id == line_id,
-            payments.c.amount_kes == amount_kes,
-            payments.c.status.in_(CREDITED_OR_CLAIMED),
-            payments.c.decided_at > now - same_amount_within,
-        )
-        is_open = and_(
-            payments.c.line_id == line_id,
-            payments.c.status.in_(OPEN),
-            or_(
-                payments.c.begun_at > now - prompt_life,
-                and_(payments.c.begun_at.is_(None), payments.c.created_at > now - prompt_life),
-            ),
-        )
-        newest_open = (
-            select(payments).where(is_open).order_by(payments.c.created_at.desc()).limit(1)
-        )
         execute = self._connection.execute
-        open_row = (await execute(newest_open)).mappings().first()
-        asks, oldest = (
-            await execute(self._stranger_asks(line_id, by=by, since=now - timedelta(hours=1)))
-        ).one()
+        whose = {"line": line_id, "person": by}
+        newest_open = await execute(_NEWEST_OPEN, {"line": line_id, "since": now - prompt_life})
+        open_row = newest_open.mappings().first()
+        stranger_asks = await execute(
+            _STRANGER_ASKS, {"person": by, "since": now - timedelta(hours=1)}
+        )
+        asks, oldest = stranger_asks.one()
+        same_amount = {"line": line_id, "amount": amount_kes, "since": now - same_amount_within}
         return LineFacts(
-            own=(await execute(own)).first() is not None,
+            own=(await execute(_OWN, whose)).first() is not None,
             streak=await self.streak(line_id),
             last_begun_at=await self.last_begun(line_id),
             open_payment=None if open_row is None else read_payment(open_row),
-            same_amount_paid_at=(await execute(same_amount)).scalar(),
+            same_amount_paid_at=(await execute(_SAME_AMOUNT, same_amount)).scalar(),
             stranger_asks=asks,
             oldest_stranger_ask_at=oldest,
         )
@@ -116,33 +152,12 @@ class Lines:
 
         Counted since the line's last paid push; refused and not-sent ones never reached it.
         """
-        last_paid = select(func.coalesce(func.max(payments.c.begun_at), 0)).where(
-            payments.c.line_id == line_id, payments.c.status == Status.PAID
-        )
-        query = select(func.count()).where(
-            payments.c.line_id == line_id,
-            payments.c.begun_at > last_paid.scalar_subquery(),
-            payments.c.status.not_in(NOT_INCOMPLETE),
-        )
-        if up_to is not None:
-            query = query.where(payments.c.begun_at <= up_to)
-        return (await self._connection.execute(query)).scalar_one()
+        values = {"line": line_id} if up_to is None else {"line": line_id, "up_to": up_to}
+        query = _STREAK if up_to is None else _STREAK_UP_TO
+        return (await self._connection.execute(query, values)).scalar_one()
 
     async def last_begun(self, line_id: int) -> datetime | None:
-        query = select(func.max(payments.c.begun_at)).where(
-            payments.c.line_id == line_id, payments.c.status.not_in(NOT_A_PROMPT)
-        )
-        found: datetime | None = (await self._connection.execute(query)).scalar()
+        found: datetime | None = (
+            await self._connection.execute(_LAST_BEGUN, {"line": line_id})
+        ).scalar()
         return found
-
-    @staticmethod
-    def _stranger_asks(line_id: int, *, by: int, since: datetime):  # type: ignore[no-untyped-def]  # Select of two columns: its type says less than the code
-        own_line = select(people.c.line_id).where(people.c.id == by).scalar_subquery()
-        return select(func.count(), func.min(payments.c.created_at)).where(
-            payments.c.intent_id == intents.c.id,
-            intents.c.asked_by == by,
-            payments.c.created_at > since,
-            payments.c.begun_at.is_not(None) | payments.c.status.in_(OPEN),  # not paid by hand
-            payments.c.status.not_in((Status.REFUSED, Status.VOID)),
-            or_(own_line.is_(None), payments.c.line_id != own_line),
-        )

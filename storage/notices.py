@@ -2,136 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    BindParameter,
     ColumnElement,
-    Connection,
+    Integer,
+    Select,
     String,
     and_,
+    bindparam,
     case,
     delete,
     func,
-    literal,
     literal_column,
     not_,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.crypt import Crypt
 from storage.errors import WrongKey
-from storage.leases import Holder
-from storage.notice_words import pack, unpack
+from storage.leases import ME, Holder, lease_end, lease_over
+from storage.notice_words import unpack
+from storage.owing import owe_notices
 from storage.records import (
-    NOBODY,
     Alarm,
     NewNotice,
     Notice,
     NoticeKind,
     Reply,
 )
-from storage.schema import Instant, intents, micros, notices, payments
-from storage.setwise import Among, Many
+from storage.schema import Instant, intents, notices
+from storage.setwise import padded
 
-__all__ = ["Notices", "owe_notices"]
+__all__ = ["Notices"]
 
 _OWED = ("due", "sending")
-
-
-# Written out, for the values of a row are all that is bound.
-_EDITED = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.STATUS, NoticeKind.CARD)]
-_PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
-_SENDING = literal_column("'sending'", String)
 _DUE = literal_column("'due'", String)
-_TOLD = literal_column("'told'", String)
+_PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
+
+_NOW: ColumnElement[datetime] = bindparam("now", type_=Instant())
 
 
-def _owe(make: Callable[..., Any]) -> Any:
-    """A new notice; of a known key nothing, but that a STATUS or CARD is wanted once more."""
-    statement = make(notices).inline()
-    return statement.on_conflict_do_update(
-        index_elements=["key"],
-        where=and_(
-            notices.c.kind.in_(_EDITED),
-            statement.excluded.kind.in_(_EDITED),
-        ),
-        set_={
-            "wanted": notices.c.wanted + literal_column("1"),
-            # One being sent right now comes back by itself: `told` sees the newer version.
-            "state": case((notices.c.state == _SENDING, _SENDING), else_=_DUE),
-            "due_at": case(
-                (notices.c.state.in_([_TOLD, _SENDING]), statement.excluded.due_at),
-                else_=notices.c.due_at,
-            ),
-        },
+def _ready(*, by_server: bool) -> ColumnElement[bool]:
+    """Due, or being sent by somebody who has had time enough."""
+    over = lease_over(notices.c.lease_until, by_server=by_server)
+    return or_(
+        and_(notices.c.state == "due", notices.c.due_at <= _NOW),
+        and_(notices.c.state == "sending", over),
     )
 
 
-# Built once: a status message is asked for anew by every move of every payment.
-_OWE = Many(
-    {"sqlite": _owe(sqlite_insert), "postgresql": _owe(pg_insert)},
-    [column.name for column in notices.c if column.name != "id"],
+@cache
+def _any_ready(by_server: bool) -> Select[tuple[int]]:
+    return select(notices.c.id).where(_ready(by_server=by_server)).limit(1)
+
+
+# Its time is yet to come, and nobody in the chat misses it meanwhile.
+_PUT_OFF = and_(notices.c.kind.in_(_PATIENT), notices.c.state == _DUE, notices.c.due_at > _NOW)
+
+
+@cache
+def _pick(by_server: bool) -> Select[tuple[int, str]]:
+    heads = (
+        select(func.min(notices.c.id))
+        .where(notices.c.state.in_(_OWED), not_(_PUT_OFF))
+        .group_by(notices.c.chat_id)
+    )
+    return (
+        select(notices.c.id, notices.c.state)
+        .where(notices.c.id.in_(heads), _ready(by_server=by_server))
+        .order_by(notices.c.due_at, notices.c.id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@cache
+def _mark(by_server: bool) -> ReturningUpdate[Any]:
+    wanted: BindParameter[int] = bindparam("these", expanding=True)
+    return (
+        update(notices)
+        .where(notices.c.id.in_(wanted))
+        .values(
+            state="sending",
+            lease_until=lease_end(by_server=by_server),
+            lease_gen=notices.c.lease_gen + 1,
+            holder=ME,
+            tries=notices.c.tries + 1,
+            resent=or_(notices.c.resent, notices.c.state == "sending"),
+        )
+        .returning(notices)
+    )
+
+
+# No value that is bound in an UPDATE has the name of a column: it would be written there.
+# What a process that was away too long writes hits no row: somebody has taken it over since.
+_HELD = and_(
+    notices.c.id == bindparam("held"),
+    notices.c.state == "sending",
+    notices.c.lease_gen == bindparam("taken"),
 )
-_HOMES = Among(
-    select(payments.c.id, intents.c.chat_id).join(intents, payments.c.intent_id == intents.c.id),
-    payments.c.id,
+_VERSION = bindparam("version", type_=Integer)
+_TELL = (
+    update(notices)
+    .where(_HELD)
+    .values(
+        told=_VERSION,
+        state=case((notices.c.wanted > _VERSION, "due"), else_="told"),
+        # Told: when. Newer already: at once, unless that was put off.
+        due_at=case(
+            (and_(notices.c.wanted > _VERSION, notices.c.due_at > _NOW), notices.c.due_at),
+            else_=_NOW,
+        ),
+        lease_until=None,
+        tries=0,
+        resent=False,
+        why=None,
+        body=None,
+        message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
+    )
 )
-
-
-def owe_notices(
-    connection: Connection,
-    crypt: Crypt,
-    new: Sequence[NewNotice],
-    *,
-    now: datetime,
-    homes: Mapping[str, int] | None = None,
-) -> None:
-    """As `Notices.owe`; *homes* are chats of payments that the caller knows already."""
-    homeless = {each.payment_id for each in new if each.chat_id is None} - {None, *(homes or ())}
-    known = dict(homes or {})
-    if homeless:
-        found = _HOMES(connection, sorted(filter(None, homeless)))
-        known |= {each.id: each.chat_id for each in found}
-    at = micros(now)
-    rows = [_row(each, known, crypt, at) for each in new]
-    rows = [row for row in rows if row["chat_id"] not in (None, NOBODY)]
-    if rows:
-        _OWE(connection, rows)
-
-
-def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None) -> dict[str, Any]:
-    chat_id = new.chat_id
-    if chat_id is None:
-        chat_id = homes.get(new.payment_id or "")
-    return {
-        "key": new.key,
-        "kind": new.kind.value,
-        "chat_id": chat_id,
-        "payment_id": new.payment_id,
-        "alarm": None if new.alarm is None else new.alarm.value,
-        "body": None if new.reply is None else crypt.seal_text(pack(new.reply)),
-        "message_id": None,
-        "wanted": 1,
-        "told": 0,
-        "state": "due",
-        "due_at": at if new.not_before is None else micros(new.not_before),
-        "lease_until": None,
-        "lease_gen": 0,
-        "holder": None,
-        "tries": 0,
-        "resent": False,
-        "why": None,
-        "created_at": at,
-        "subject": new.subject,
-        "topic": new.topic,
-    }
 
 
 def _still_held(notice: Notice) -> ColumnElement[bool]:
@@ -140,15 +139,6 @@ def _still_held(notice: Notice) -> ColumnElement[bool]:
         notices.c.id == notice.id,
         notices.c.state == "sending",
         notices.c.lease_gen == notice.lease_gen,
-    )
-
-
-def _put_off(now: datetime) -> ColumnElement[bool]:
-    """Whether its time is yet to come, and nobody in the chat misses it meanwhile."""
-    return and_(
-        notices.c.kind.in_(_PATIENT),
-        notices.c.state == literal_column("'due'"),
-        notices.c.due_at > now,
     )
 
 
@@ -190,73 +180,40 @@ class Notices:
         """
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
-        heads = (
-            select(func.min(notices.c.id))
-            .where(notices.c.state.in_(_OWED), not_(_put_off(now)))
-            .group_by(notices.c.chat_id)
-        )
-        ready = self._ready(now)
-        picked = (
-            select(notices.c.id, notices.c.state)
-            .where(notices.c.id.in_(heads), ready)
-            .order_by(notices.c.due_at, notices.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found = (await self._connection.execute(picked)).all()
+        bound = holder.bound(now, lease)
+        picked = _pick(holder.by_server)
+        found = (await self._connection.execute(picked, {"now": now, "most": limit, **bound})).all()
         if not found:
             return []
         stale = {row.id for row in found if row.state == "sending"}
-        marked = (
-            update(notices)
-            .where(notices.c.id.in_([row.id for row in found]))
-            .values(
-                state="sending",
-                lease_until=holder.moment(now, later=lease),
-                lease_gen=notices.c.lease_gen + 1,
-                holder=holder.number,
-                tries=notices.c.tries + 1,
-                resent=or_(notices.c.resent, notices.c.state == "sending"),
-            )
-            .returning(notices)
-        )
-        rows = (await self._connection.execute(marked)).mappings().all()
+        wanted = padded([row.id for row in found])
+        marked = await self._connection.execute(_mark(holder.by_server), {"these": wanted, **bound})
+        rows = marked.mappings().all()
         return sorted(
             (self._read(row, stale=row["id"] in stale) for row in rows), key=lambda each: each.id
         )
 
     async def any_due(self, *, now: datetime) -> bool:
         """Whether `claim` might find something; a look that takes no write lock."""
-        query = select(notices.c.id).where(self._ready(now))
-        return (await self._connection.execute(query.limit(1))).first() is not None
-
-    def _ready(self, now: datetime) -> ColumnElement[bool]:
-        assert self._holder is not None, "only a process that has a name may claim"
-        over = self._holder.free(notices.c.lease_until, now)
-        return or_(
-            and_(notices.c.state == "due", notices.c.due_at <= now),
-            and_(notices.c.state == "sending", over),
+        holder = self._holder
+        assert holder is not None, "only a process that has a name may claim"
+        found = await self._connection.execute(
+            _any_ready(holder.by_server), {"now": now, **holder.bound(now)}
         )
+        return found.first() is not None
 
     async def told(self, notice: Notice, *, message_id: int | None, now: datetime) -> None:
         """It arrived. A status that changed meanwhile is due again at once."""
-        newer = notices.c.wanted > notice.wanted
-        values: dict[str, Any] = {
-            "told": notice.wanted,
-            "state": case((newer, "due"), else_="told"),
-            # Told: when. Newer already: at once, unless that was put off.
-            "due_at": case(
-                (and_(newer, notices.c.due_at > now), notices.c.due_at), else_=literal(now, Instant)
-            ),
-            "lease_until": None,
-            "tries": 0,
-            "resent": False,
-            "why": None,
-            "body": None,
-        }
-        if message_id is not None:
-            values["message_id"] = message_id
-        await self._connection.execute(update(notices).where(_still_held(notice)).values(**values))
+        await self._connection.execute(
+            _TELL,
+            {
+                "held": notice.id,
+                "taken": notice.lease_gen,
+                "version": notice.wanted,
+                "message": message_id,
+                "now": now,
+            },
+        )
 
     async def later(self, notice: Notice, *, due_at: datetime, why: str, counts: bool) -> None:
         """Try again at *due_at*; with `counts` false the try is forgiven (a 429, say)."""

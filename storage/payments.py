@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
+    Executable,
     Select,
     and_,
+    bindparam,
     case,
     func,
     insert,
@@ -19,11 +23,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.crypt import Crypt
 from storage.drive_tables import drives
 from storage.invoice_tables import invoices
-from storage.leases import Holder
+from storage.leases import ME, Holder, lease_end, lease_over
 from storage.payment_rows import FIELDS, read_payment, row_of
 from storage.records import (
     FINAL,
@@ -33,9 +38,93 @@ from storage.records import (
     Payment,
     Status,
 )
-from storage.schema import UNSENT, UNSETTLED, intents, looks, payments
+from storage.schema import UNSENT, UNSETTLED, Instant, intents, looks, payments
+from storage.setwise import padded
 
 __all__ = ["Payments"]
+
+
+# Built once: building one costs more than the database takes to answer it.
+_ID = payments.c.id == bindparam("key")
+_GET = select(payments).where(_ID)
+_LOCK = _GET.with_for_update()
+_CHECKOUT_ID = select(payments.c.checkout_id).where(_ID)
+_BY_ASK_KEY = select(payments).where(payments.c.ask_key == bindparam("key"))
+_INTENT = select(intents).where(intents.c.id == bindparam("key"))
+_ANY_UNSENT = (
+    select(payments).where(UNSENT).order_by(payments.c.created_at).limit(bindparam("most"))
+)
+_URGENCY = case(
+    (payments.c.status == Status.CONFIRMING, 0),
+    (payments.c.status == Status.REVIEW, 1),
+    (payments.c.status.in_(OPEN) & (payments.c.checks == 0), 2),
+    (payments.c.user_check_at.is_not(None), 3),
+    (payments.c.status.in_(FINAL), 5),  # a confirmation; the record does it better
+    else_=4,
+)
+
+
+def _due(*, by_server: bool) -> ColumnElement[bool]:
+    """A check has fallen due, and nobody is asking: for the payment, or about it."""
+    return and_(
+        payments.c.next_check_at <= bindparam("now", type_=Instant()),
+        lease_over(payments.c.lease_until, by_server=by_server),
+        lease_over(payments.c.check_until, by_server=by_server),
+    )
+
+
+@cache
+def _most_urgent(by_server: bool) -> Select[Any]:
+    return (
+        select(payments)
+        .where(_due(by_server=by_server))
+        .order_by(_URGENCY, payments.c.next_check_at)
+        .limit(bindparam("most"))
+    )
+
+
+@cache
+def _nameless(by_server: bool) -> Select[Any]:
+    return (
+        select(payments)
+        .where(_due(by_server=by_server), payments.c.checkout_index.is_(None))
+        .order_by(payments.c.next_check_at)
+        .limit(bindparam("most"))
+    )
+
+
+def _taking(picked: Select[Any], *, by_server: bool) -> ReturningUpdate[Any]:
+    return (
+        update(payments)
+        .where(payments.c.id.in_(picked))
+        .values(
+            check_until=lease_end(by_server=by_server),
+            check_gen=payments.c.check_gen + 1,
+            check_holder=ME,
+        )
+        .returning(payments)
+    )
+
+
+@cache
+def _take_due(by_server: bool) -> ReturningUpdate[Any]:
+    wanted: BindParameter[str] = bindparam("these", expanding=True)
+    picked = select(payments.c.id).where(payments.c.id.in_(wanted), _due(by_server=by_server))
+    return _taking(picked.with_for_update(skip_locked=True), by_server=by_server)
+
+
+@cache
+def _take_unsettled(by_server: bool) -> ReturningUpdate[Any]:
+    picked = (
+        select(payments.c.id)
+        .where(
+            payments.c.needs_settle,
+            payments.c.settle_tries < bindparam("tries"),
+            lease_over(payments.c.check_until, by_server=by_server),
+        )
+        .limit(bindparam("most"))
+    )
+    return _taking(picked.with_for_update(skip_locked=True), by_server=by_server)
 
 
 class Payments:
@@ -62,16 +151,14 @@ class Payments:
         )
 
     async def get(self, payment_id: str) -> Payment | None:
-        return await self._one(select(payments).where(payments.c.id == payment_id))
+        return await self._one(_GET, key=payment_id)
 
     async def lock(self, payment_id: str) -> Payment | None:
         """The payment, its row locked until the transaction ends."""
-        return await self._one(
-            select(payments).where(payments.c.id == payment_id).with_for_update()
-        )
+        return await self._one(_LOCK, key=payment_id)
 
     async def by_ask_key(self, ask_key: str) -> Payment | None:
-        return await self._one(select(payments).where(payments.c.ask_key == ask_key))
+        return await self._one(_BY_ASK_KEY, key=ask_key)
 
     async def of_intent(self, intent_id: str) -> list[str]:
         """The ids of all attempts at an intent, oldest first."""
@@ -94,22 +181,18 @@ class Payments:
         )
 
     async def intent(self, intent_id: str) -> Intent:
-        query = select(intents).where(intents.c.id == intent_id)
-        row = (await self._connection.execute(query)).mappings().one()
+        row = (await self._connection.execute(_INTENT, {"key": intent_id})).mappings().one()
         kind, note = IntentKind(row["kind"]), self._crypt.open_text(row["note"])
         return Intent(**{**row, "kind": kind, "note": note})
 
     async def checkout_id(self, payment_id: str) -> str | None:
         """Safaricom's id of the push, whole. Never for a log: it ends in the payer's digits."""
-        query = select(payments.c.checkout_id).where(payments.c.id == payment_id)
-        sealed = (await self._connection.execute(query)).scalar()
+        sealed = (await self._connection.execute(_CHECKOUT_ID, {"key": payment_id})).scalar()
         return None if sealed is None else self._crypt.open_text(sealed)
 
     async def unsent(self, *, limit: int) -> list[Payment]:
         """Payments still `created` or `asking`, oldest first."""
-        return await self._many(
-            select(payments).where(UNSENT).order_by(payments.c.created_at).limit(limit)
-        )
+        return await self._many(_ANY_UNSENT, most=limit)
 
     async def claim_unsent(
         self, *, now: datetime, lease: timedelta, limit: int, anyway: bool = False
@@ -143,38 +226,14 @@ class Payments:
 
     async def due(self, *, now: datetime, limit: int) -> list[Payment]:
         """Payments whose check is due, in the order in which truth is worth most."""
-        by_user = payments.c.user_check_at.is_not(None)
-        urgency = case(
-            (payments.c.status == Status.CONFIRMING, 0),
-            (payments.c.status == Status.REVIEW, 1),
-            (payments.c.status.in_(OPEN) & (payments.c.checks == 0), 2),
-            (by_user, 3),
-            (payments.c.status.in_(FINAL), 5),  # a confirmation; the record does it better
-            else_=4,
-        )
-        return await self._many(
-            select(payments)
-            .where(self._is_due(now))
-            .order_by(urgency, payments.c.next_check_at)
-            .limit(limit)
-        )
+        bound = self._holder.bound(now)
+        query = _most_urgent(self._holder.by_server)
+        return await self._many(query, now=now, most=limit, **bound)
 
     async def due_without_id(self, *, now: datetime, limit: int) -> list[Payment]:
         """Those of the due that nobody can ask about; they wait for no budget."""
-        return await self._many(
-            select(payments)
-            .where(self._is_due(now), payments.c.checkout_index.is_(None))
-            .order_by(payments.c.next_check_at)
-            .limit(limit)
-        )
-
-    def _is_due(self, now: datetime) -> ColumnElement[bool]:
-        """Its check has fallen due, and nobody is asking: for it, or about it."""
-        return and_(
-            payments.c.next_check_at <= now,
-            self._holder.free(payments.c.lease_until, now),
-            self._holder.free(payments.c.check_until, now),
-        )
+        bound = self._holder.bound(now)
+        return await self._many(_nameless(self._holder.by_server), now=now, most=limit, **bound)
 
     async def unsettled(self, *, limit: int, tries: int) -> list[str]:
         query = select(payments.c.id).where(UNSETTLED, payments.c.settle_tries < tries).limit(limit)
@@ -259,43 +318,17 @@ class Payments:
 
         Each taking has its number, `check_gen`: whoever comes back after the lease finds another.
         """
-        picked = (
-            select(payments.c.id)
-            .where(payments.c.id.in_(payment_ids), self._is_due(now))
-            .with_for_update(skip_locked=True)
-        )
-        return await self._take_checks(picked, now=now, lease=lease)
+        taken = _take_due(self._holder.by_server)
+        bound = self._holder.bound(now, lease)
+        return await self._many(taken, now=now, these=padded(payment_ids), **bound)
 
     async def claim_unsettled(
         self, *, limit: int, tries: int, now: datetime, lease: timedelta
     ) -> list[str]:
         """Take payments whose evidence could not be settled, for one more try."""
-        picked = (
-            select(payments.c.id)
-            .where(
-                payments.c.needs_settle,
-                payments.c.settle_tries < tries,
-                self._holder.free(payments.c.check_until, now),
-            )
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return [each.id for each in await self._take_checks(picked, now=now, lease=lease)]
-
-    async def _take_checks(
-        self, picked: Select[Any], *, now: datetime, lease: timedelta
-    ) -> list[Payment]:
-        taken = (
-            update(payments)
-            .where(payments.c.id.in_(picked))
-            .values(
-                check_until=self._holder.moment(now, later=lease),
-                check_gen=payments.c.check_gen + 1,
-                check_holder=self._holder.number,
-            )
-            .returning(payments)
-        )
-        return [read_payment(row) for row in (await self._connection.execute(taken)).mappings()]
+        taken = _take_unsettled(self._holder.by_server)
+        bound = self._holder.bound(now, lease)
+        return [each.id for each in await self._many(taken, tries=tries, most=limit, **bound)]
 
     async def release_checks(self) -> None:
         """At the start of the only process: checks that the last one had taken are free again."""
@@ -305,9 +338,10 @@ class Payments:
             .values(check_until=None, check_holder=None)
         )
 
-    async def _one(self, query: Select[Any]) -> Payment | None:
-        row = (await self._connection.execute(query)).mappings().first()
+    async def _one(self, query: Executable, **values: Any) -> Payment | None:
+        row = (await self._connection.execute(query, values)).mappings().first()
         return None if row is None else read_payment(row)
 
-    async def _many(self, query: Select[Any]) -> list[Payment]:
-        return [read_payment(row) for row in (await self._connection.execute(query)).mappings()]
+    async def _many(self, query: Executable, **values: Any) -> list[Payment]:
+        rows = (await self._connection.execute(query, values)).mappings()
+        return [read_payment(row) for row in rows]

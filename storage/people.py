@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
@@ -10,6 +10,13 @@ from storage.records import Person
 from storage.schema import lines, people
 
 __all__ = ["People"]
+
+
+_GET = (
+    select(people, lines.c.phone)
+    .outerjoin(lines, people.c.line_id == lines.c.id)
+    .where(people.c.id == bindparam("person"))
+)
 
 
 class People:
@@ -20,12 +27,7 @@ class People:
         self._crypt = crypt
 
     async def get(self, person_id: int) -> Person | None:
-        query = (
-            select(people, lines.c.phone)
-            .outerjoin(lines, people.c.line_id == lines.c.id)
-            .where(people.c.id == person_id)
-        )
-        row = (await self._connection.execute(query)).mappings().first()
+        row = (await self._connection.execute(_GET, {"person": person_id})).mappings().first()
         if row is None:
             return None
         return Person(

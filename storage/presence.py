@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -153,7 +152,7 @@ class Member:
 
     @property
     def sure(self) -> bool:
-        return self._named and time.monotonic() - self._spoke_s < SURE_S
+        return self._named and _monotonic_s() - self._spoke_s < SURE_S
 
     async def bury(self, number: int) -> bool:
         gone = await self._ask(select(func.pg_try_advisory_lock(PROCESS_CLASS, number)))
@@ -221,7 +220,7 @@ class Member:
                     if self._session is None:
                         await self._connect()
                     assert self._session is not None, "connected a moment ago"
-                    began_s = time.monotonic()
+                    began_s = _monotonic_s()
                     result = await self._session.execute(statement)
                     rows = result.all() if result.returns_rows else []
                 except (DBAPIError, OSError) as exc:
@@ -240,7 +239,7 @@ class Member:
     async def _take_name(self) -> None:
         """Have our own number, unless the server has not noticed yet that our last session died."""
         assert self._session is not None, "connected a moment ago"
-        began_s = time.monotonic()
+        began_s = _monotonic_s()
         lock = select(func.pg_try_advisory_lock(PROCESS_CLASS, self.number))
         self._named = bool((await self._session.execute(lock)).scalar())
         self._spoke_s = began_s
@@ -257,17 +256,26 @@ class Member:
                 await session.invalidate()
                 await session.close()
 
+    async def speak(self) -> None:
+        """Say that we are there; if the server ended our session, begin another one."""
+        try:
+            await self._speak(select(1))
+            if not self._named:
+                async with self._turn:
+                    if self._session is not None:
+                        await self._take_name()
+        except (StoreFailed, DBAPIError, OSError) as exc:
+            log.warning("presence.silent why=%s", type(exc).__name__)
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            try:
-                await self._speak(select(1))
-                if not self._named:
-                    async with self._turn:
-                        if self._session is not None:
-                            await self._take_name()
-            except (StoreFailed, DBAPIError, OSError) as exc:
-                log.warning("presence.silent why=%s", type(exc).__name__)
+            await self.speak()
+
+
+def _monotonic_s() -> float:
+    """The loop's clock goes on while a process is stopped, and is never set."""
+    return asyncio.get_running_loop().time()
 
 
 def role_key(name: str) -> int:

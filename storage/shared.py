@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,9 @@ from storage.schema import shared
 __all__ = ["Shared"]
 
 
+_GET = select(shared.c.value).where(shared.c.name == bindparam("wanted"))
+
+
 class Shared:
     """Named sealed values, inside one open transaction."""
 
@@ -21,8 +24,7 @@ class Shared:
         self._crypt = crypt
 
     async def get(self, name: str) -> bytes | None:
-        query = select(shared.c.value).where(shared.c.name == name)
-        sealed = (await self._connection.execute(query)).scalar()
+        sealed = (await self._connection.execute(_GET, {"wanted": name})).scalar()
         return None if sealed is None else self._crypt.open(sealed)
 
     async def names(self, prefix: str) -> list[str]:

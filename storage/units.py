@@ -25,7 +25,7 @@ from storage.evidence import (
 )
 from storage.hearing import Admitted, Decide, Outcome, Seen, Unit
 from storage.moves import PAYMENT_COLUMNS, changed, payment_of, write_payments
-from storage.notices import owe_notices
+from storage.owing import owe_notices
 from storage.records import (
     Evidence,
     Kind,

@@ -10,7 +10,7 @@ from typing import Any
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
-__all__ = ["HeldNoMore", "HoldingRequest", "while_held"]
+__all__ = ["HeldNoMore", "HoldingRequest", "only_if_held", "while_held"]
 
 _still_held: ContextVar[Callable[[], bool]] = ContextVar("_still_held")
 
@@ -29,6 +29,13 @@ def while_held(still_held: Callable[[], bool]) -> Iterator[None]:
         _still_held.reset(reset)
 
 
+def only_if_held() -> None:
+    """The door itself: raises HeldNoMore where a notice on its way is not ours any more."""
+    still_held = _still_held.get(None)
+    if still_held is not None and not still_held():
+        raise HeldNoMore("it was in our hands for too long")
+
+
 class HoldingRequest(HTTPXRequest):
     """
     Telegram's connections, with a door.
@@ -38,7 +45,5 @@ class HoldingRequest(HTTPXRequest):
     """
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        still_held = _still_held.get(None)
-        if still_held is not None and not still_held():
-            raise HeldNoMore("it was in our hands for too long")
+        only_if_held()
         return await super().do_request(*args, **kwargs)

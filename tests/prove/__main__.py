@@ -68,7 +68,9 @@ PARTS: dict[str, Callable[[Wish], Any]] = {
     ),
     "mutation": lambda wish: mutation.run(jobs=wish.jobs),
     "mutants": lambda wish: mutants.run(jobs=wish.jobs, histories=200, seed=wish.seed),
-    "histories": lambda wish: histories.run(wish.of(10_000), seed=wish.seed, jobs=wish.jobs),
+    "histories": lambda wish: histories.run(
+        wish.of(10_000), seed=wish.seed, jobs=wish.jobs, full=wish.share >= 1
+    ),
 }
 """The quick ones first: what breaks easily is seen early."""
 

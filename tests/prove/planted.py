@@ -27,7 +27,7 @@ MONEY_FILES = (
     *(
         f"storage/{name}.py"
         for name in (
-            *("crypt", "engine", "evidence", "inbox", "lines", "locks", "notices"),
+            *("crypt", "engine", "evidence", "inbox", "lines", "locks", "notices", "owing"),
             *("moves", "payments", "reading", "rooms", "schema", "units", "writer"),
         )
     ),
@@ -260,8 +260,8 @@ _PUSH = (
         "prompts that were not completed are not counted",
         "line",
         "storage/lines.py",
-        "payments.c.begun_at > last_paid.scalar_subquery(),",
-        "payments.c.begun_at < last_paid.scalar_subquery(),",
+        "payments.c.begun_at > _LAST_PAID.scalar_subquery(),",
+        "payments.c.begun_at < _LAST_PAID.scalar_subquery(),",
     ),
 )
 
@@ -500,15 +500,15 @@ _KEPT = (
         "what changed while it was being told is forgotten",
         "I7",
         "storage/notices.py",
-        '"state": case((newer, "due"), else_="told"),',
-        '"state": case((newer, "told"), else_="told"),',
+        'state=case((notices.c.wanted > _VERSION, "due"), else_="told"),',
+        'state=case((notices.c.wanted > _VERSION, "told"), else_="told"),',
     ),
     _bug(
         "a message that a crash cut off is never sent",
         "I7",
         "storage/notices.py",
-        '            and_(notices.c.state == "sending", over),',
-        '            and_(notices.c.state == "dead", over),',
+        '        and_(notices.c.state == "sending", over),',
+        '        and_(notices.c.state == "dead", over),',
     ),
     _bug(
         "every edit is a new message",
@@ -528,10 +528,10 @@ _KEPT = (
         "a redelivered update is new",
         "I3",
         "storage/inbox.py",
-        'make(inbox).on_conflict_do_nothing(index_elements=["update_id"]), rows',
+        'make(inbox).on_conflict_do_nothing(index_elements=["update_id"])',
         "make(inbox).on_conflict_do_update(\n"
-        '                index_elements=["update_id"], set_={"done_at": None}\n'
-        "            ),\n            rows,",
+        '        index_elements=["update_id"], set_={"done_at": None}\n'
+        "    )",
     ),
     _bug(
         "a signature of nothing is good",

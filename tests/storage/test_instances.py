@@ -223,7 +223,7 @@ async def test_two_who_claim_notices_at_once_get_different_ones(
     two: tuple[Store, Store], clock: TestClock
 ) -> None:
     one, other = two
-    for chat_id in range(40):
+    for chat_id in range(1, 41):
         await owe(one, f"a{chat_id}", chat_id)
 
     lots = await asyncio.gather(

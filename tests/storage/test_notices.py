@@ -282,3 +282,49 @@ async def test_words_without_a_document_are_stored_as_the_version_before_reads_t
 def test_what_no_chat_could_take_is_no_document(filename: str, content: bytes) -> None:
     with pytest.raises(ValueError, match="a document has"):
         Document(filename=filename, content=content)
+
+
+CARD = NewNotice(key="card:d:1", kind=NoticeKind.CARD, chat_id=1, subject="d:1", topic="card")
+
+
+def card(*, after_s: float) -> NewNotice:
+    return replace(CARD, not_before=NOON + timedelta(seconds=after_s))
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.CARD, NoticeKind.NEWS])
+async def test_what_was_put_off_lets_the_others_of_its_chat_pass(
+    store: Store, kind: NoticeKind
+) -> None:
+    await owe(store, replace(card(after_s=10), kind=kind), saying("a", 1))
+
+    [said] = await claim(store)
+    assert said.kind is NoticeKind.SAY
+    await tell(store, said)
+    assert await claim(store, 9) == []
+
+    [late] = await claim(store, 10)
+    assert (late.kind, late.subject, late.topic) == (kind, "d:1", "card")
+
+
+async def test_a_card_that_changes_while_it_is_sent_keeps_the_time_it_was_put_off_to(
+    store: Store,
+) -> None:
+    await owe(store, card(after_s=0))
+    [first] = await claim(store)
+    await owe(store, card(after_s=10))
+
+    await tell(store, first)
+
+    async with store.read() as tx:
+        assert await tx.notices.edited_at(CARD.key) is None
+    assert await claim(store, 9) == []
+    [again] = await claim(store, 10)
+    assert (again.wanted, again.message_id) == (2, 77)
+    await store.write(
+        lambda tx: tx.notices.told(again, message_id=None, now=NOON + timedelta(seconds=11))
+    )
+    async with store.read() as tx:
+        assert await tx.notices.edited_at(CARD.key) == NOON + timedelta(seconds=11)
+    await owe(store, card(after_s=20))
+    [third] = await claim(store, 20)
+    assert third.message_id == 77

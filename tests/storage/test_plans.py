@@ -81,7 +81,8 @@ async def test_a_sweep_reads_its_index_and_not_the_table(
         async with full.read() as tx:
             await look(tx)
 
-    selects = [each for each in heard if each[0].startswith("SELECT")]
+    # Meanwhile the store may also have said that it is there.
+    selects = [each for each in heard if each[0].startswith("SELECT") and "payments" in each[0]]
     assert selects
     for each in selects:
         assert index in await plan(full, each)

@@ -64,7 +64,7 @@ async def test_words_that_cannot_be_read_keep_no_others_from_being_told(
         return NewNotice(key=f"say:{number}", kind=NoticeKind.SAY, chat_id=number, reply=reply)
 
     async def fill(tx: Tx) -> None:
-        await tx.notices.owe([said(number) for number in range(MANY)], now=NOON)
+        await tx.notices.owe([said(number) for number in range(1, MANY + 1)], now=NOON)
         garbled = update(schema.notices).where(schema.notices.c.key == f"say:{POISON}")
         await tx.notices._connection.execute(garbled.values(body=b"garbled"))
 

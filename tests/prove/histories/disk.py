@@ -16,7 +16,7 @@ from sqlalchemy.util import await_only
 
 from tests.prove.histories.life import LIFE, Died, Life
 
-__all__ = ["Disk", "DiskMood", "connect_inline"]
+__all__ = ["Disk", "DiskMood", "connect_inline", "sqlite_disk"]
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -30,29 +30,51 @@ class DiskMood(StrEnum):
     LYING = "lying"  # COMMIT happens, and reports an error
 
 
+Refuse = Callable[[DiskMood], Exception]
+
+SQLITE_SAYS = {
+    DiskMood.BUSY: "database is locked",
+    DiskMood.FULL: "database or disk is full",
+    DiskMood.LYING: "disk I/O error",
+}
+
+
 class Disk:
     """The disk under one history: its mood, and the moments it was met in."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, refuse: Refuse, *, locked_by: str) -> None:
         self.mood = DiskMood.WELL
         self.met: Counter[DiskMood] = Counter()
         self._rng = rng
+        self._refuse = refuse
+        self._locked_by = locked_by  # how statements begin that meet somebody else's lock
 
     def before(self, sql: str) -> None:
-        """Raises what SQLite would."""
-        if self.mood is DiskMood.BUSY and sql.startswith("BEGIN IMMEDIATE"):
-            self._fail("database is locked")
+        """Raises what the database would."""
+        if self.mood is DiskMood.WELL:
+            return
+        if self.mood is DiskMood.BUSY and sql.startswith(self._locked_by):
+            self._fail()
         full = self.mood is DiskMood.FULL and self._rng.random() < 0.5
         if full and (sql.startswith(WRITES) or sql == "COMMIT"):
-            self._fail("database or disk is full")
+            self._fail()
 
     def after_commit(self) -> None:
         if self.mood is DiskMood.LYING and self._rng.random() < 0.5:
-            self._fail("disk I/O error")
+            self._fail()
 
-    def _fail(self, words: str) -> None:
+    def _fail(self) -> None:
         self.met[self.mood] += 1
-        raise sqlite3.OperationalError(words)
+        raise self._refuse(self.mood)
+
+
+def sqlite_disk(rng: random.Random) -> Disk:
+    """SQLite's disk: whoever begins to write may find the file locked."""
+    return Disk(
+        rng,
+        lambda mood: sqlite3.OperationalError(SQLITE_SAYS[mood]),
+        locked_by="BEGIN IMMEDIATE",
+    )
 
 
 async def _nothing() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from bot.config import Config
 from bot.playground.chats import Chat, Message
@@ -20,20 +21,24 @@ from mpesa.simulator.pushes import PushRecord
 from tests.prove.histories.disk import Disk, DiskMood
 from tests.prove.histories.liars import lie
 from tests.prove.histories.life import Life
-from tests.prove.histories.process import Outside, Process
+from tests.prove.histories.process import Look, Outside, Process
 from tests.prove.histories.safaricom import Network, SeededSafaricom
 from tests.prove.histories.telegram import SeededTelegram
-from tests.prove.histories.virtual import WallClock, passes
+from tests.prove.histories.virtual import StallingLoop, WallClock, passes
 
-__all__ = ["HOURS", "History", "HistorySettings"]
+__all__ = ["HOURS", "Ground", "History", "HistorySettings"]
 
 HOURS = 72
-CHAOS_H = 20  # then it is quiet, and what was begun comes to its end
 HOUR_S = 3600.0
 ADDRESS = re.compile(r"/c/[0-9a-f]{32}\.[0-9a-f]{32}")
 OPERATOR = 900
-WEATHER = (4, 4, 4, 3, 2, 3, 1, 1)  # how often each change of weather comes
+WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
+BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
+STALLS_S = (3.0, 30.0, 90.0, 90.0, 90.0, 400.0)
+ILL_S, WRONG_S = 300.0, 900.0  # for how long, about
+IN_TRANSACTION_S, SILENT_S = 5.0, 15.0  # what the server bears of a client that says nothing
+NOTICED_AFTER_S = (2.0, 35.0, 95.0)  # a death: by the look for the dead, by leases that run out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,26 @@ class HistorySettings:
     config: Config
     texts: Texts
     instances: int = 1
+    chaos_h: float = 20  # then it is quiet, and what was begun comes to its end
+    wishes: int = 26  # at least
     keep_trace: bool = False
+
+
+class Ground(Protocol):
+    """The database that a history stands on, as the history itself sees it."""
+
+    disk: Disk
+    met: Counter[str]
+
+    def look(self) -> Look:
+        """What the timetable of a process would find."""
+        ...
+
+    def give_up(self, life: Life, *, session: bool) -> int:
+        """A client says nothing: end its open transactions, or its *session*; how many."""
+        ...
+
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -53,23 +77,28 @@ class History:
 
     settings: HistorySettings
     rng: random.Random
-    clock: WallClock = field(default_factory=WallClock)
-    disk: Disk = field(init=False)
+    lay: Callable[[random.Random], Ground]
     effects: Counter[str] = field(default_factory=Counter)
     lives: list[Process | None] = field(default_factory=list)
     posted: list[tuple[str, bytes, int | None]] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     groups: list[Chat] = field(default_factory=list)
+    lied_to: set[str] = field(default_factory=set)  # payments a lie about which may be believed
     quiet: bool = False
     births: int = 0
 
     def __post_init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
-        self.disk = Disk(self._fork())
+        self.ground = self.lay(self._fork())
+        self.disk = self.ground.disk
         self.network = Network(self._fork())
-        self.telegram = SeededTelegram(clock=lambda: self.clock.now().timestamp(), rng=self._fork())
         self.true_clock = WallClock()
+        self.clocks = [WallClock() for _ in range(self.settings.instances)]
+        self.webhook = self.settings.instances > 1 and self.rng.random() < 0.5
+        self.telegram = SeededTelegram(
+            clock=lambda: self.true_clock.now().timestamp(), rng=self._fork()
+        )
         self.safaricom = SeededSafaricom(clock=self.true_clock, rng=self._fork(), post=self.post)
 
     def _fork(self) -> random.Random:
@@ -109,11 +138,15 @@ class History:
         loop = asyncio.get_running_loop()
         keepers = [loop.create_task(self._keep_alive(n)) for n in range(self.settings.instances)]
         worlds = [loop.create_task(each) for each in (self._people(), self._weather())]
+        posting = loop.create_task(self._post_updates()) if self.webhook else None
         for course in worlds:
             await course
         self._calm_down()
         await passes(HOURS * HOUR_S - loop.time())
         await self.safaricom.settled()
+        if posting is not None:
+            posting.cancel()
+            keepers.append(posting)
         for keeper in keepers:
             keeper.cancel()
         for ended in await asyncio.gather(*keepers, return_exceptions=True):
@@ -148,7 +181,10 @@ class History:
                 Outside(
                     config=self.settings.config,
                     texts=self.settings.texts,
-                    clock=self.clock,
+                    clock=self.clocks[place],
+                    look=self.ground.look,
+                    instances=self.settings.instances,
+                    webhook=self.webhook,
                     safaricom=self.safaricom,
                     network=self.network,
                     telegram=self.telegram,
@@ -170,13 +206,14 @@ class History:
             if life.died_in is not None:
                 self.effects["died " + _kind_of_step(life.died_in)] += 1
             await life.bury()
+            asyncio.get_running_loop().create_task(self._notice_a_death())
             if not self.quiet:
                 await passes(self.rng.choice((0.5, 5, 100, 2000)) * self.rng.random())
             else:
                 await passes(5)
 
     def _dies_at(self) -> int | None:
-        if self.quiet or self.births > 6 or self.rng.random() < 0.25:
+        if self.quiet or self.births > BIRTHS * self.settings.instances or self.rng.random() < 0.25:
             return None
         return self.rng.randrange(self.rng.choice(STEPS_OF_A_LIFE)) + 1
 
@@ -186,20 +223,23 @@ class History:
         self.network.down = ""
         self.telegram.noise = 0.0
         self.disk.mood = DiskMood.WELL
-        self.clock.wrong_by = timedelta()
+        for clock in self.clocks:
+            clock.wrong_by = timedelta()
         for person in self.people:
             if person.blocked:
                 person.unblock()
         for process in self.lives:
             if process is not None:
                 process.life.dies_at = None
+                self._go_on(process)
+                process.rouse(someone_is_gone=True)
 
     async def _weather(self) -> None:
         """Hours of bad network, full disks, wrong clocks, floods."""
         rng, loop = self._fork(), asyncio.get_running_loop()
         changes: list[Callable[[], None]] = [
             lambda: setattr(self.network, "down", rng.choice(("", "", "refused", "hanging"))),
-            lambda: setattr(self.disk, "mood", rng.choice(list(DiskMood))),
+            lambda: self._set_mood(rng.choice(list(DiskMood))),
             lambda: setattr(self.telegram, "noise", rng.choice((0.0, 0.1, 0.5))),
             lambda: self._set_clock(rng),
             lambda: self.telegram.updates.deliver_twice(3),
@@ -207,9 +247,11 @@ class History:
             lambda: self._migrate(),
             lambda: self._stop_one(rng),
         ]
-        while loop.time() < CHAOS_H * HOUR_S:
+        if self.settings.instances > 1:
+            changes.append(lambda: self._stall_one(rng))
+        while loop.time() < self.settings.chaos_h * HOUR_S:
             await passes(rng.expovariate(1 / 900))
-            rng.choices(changes, weights=WEATHER)[0]()
+            rng.choices(changes, weights=WEATHER[: len(changes)])[0]()
             for mend, odds in (("network", 0.3), ("disk", 0.5), ("noise", 0.3)):
                 if rng.random() < odds:
                     self._mend(mend)
@@ -219,12 +261,25 @@ class History:
             case "network":
                 self.network.down = ""
             case "disk":
-                self.disk.mood = DiskMood.WELL
+                self._set_mood(DiskMood.WELL)
             case _:
                 self.telegram.noise = 0.0
 
+    def _set_mood(self, mood: DiskMood) -> None:
+        """A disk that is ill for hours lets nothing happen: it is well again in minutes."""
+        if mood is DiskMood.WELL and self.disk.mood is not DiskMood.WELL:
+            asyncio.get_running_loop().create_task(self._rouse_after(SILENT_S))
+        elif mood is not DiskMood.WELL:
+            ill_s = self.rng.expovariate(1 / ILL_S)
+            asyncio.get_running_loop().call_later(ill_s, self._set_mood, DiskMood.WELL)
+        self.disk.mood = mood
+
     def _set_clock(self, rng: random.Random) -> None:
-        self.clock.wrong_by = timedelta(seconds=rng.choice((0, 0, 3600, -3600, 70, -70)))
+        """Somebody sets it wrong, and after a while somebody notices."""
+        clock = rng.choice(self.clocks)
+        clock.wrong_by = timedelta(seconds=rng.choice((3600, -3600, 70, -70)))
+        wrong_s = rng.expovariate(1 / WRONG_S)
+        asyncio.get_running_loop().call_later(wrong_s, setattr, clock, "wrong_by", timedelta())
         self.effects["clock set"] += 1
 
     def _block(self, rng: random.Random) -> None:
@@ -246,12 +301,76 @@ class History:
             process.stop.set()
             self.effects["stopped in order"] += 1
 
+    def _stall_one(self, rng: random.Random) -> None:
+        """SIGSTOP, or a machine that is suspended."""
+        process = rng.choice(self.lives)
+        if process is not None and process.ready.is_set() and not process.life.stalled:
+            process.life.stall()
+            self.effects["a process stalled"] += 1
+            stalled = self._stalled(process, rng.choice(STALLS_S))
+            asyncio.get_running_loop().create_task(stalled)
+
+    async def _stalled(self, process: Process, seconds: float) -> None:
+        """What the server makes of it, and the others, until it goes on."""
+        life, ground, loop = process.life, self.ground, asyncio.get_running_loop()
+        ends_s, taken_for_dead = loop.time() + seconds, False
+        while life.stalled and loop.time() < ends_s:
+            await passes(min(IN_TRANSACTION_S, ends_s - loop.time()))
+            silent_s = loop.time() - life.stalled_at_s
+            if life.stalled and silent_s >= IN_TRANSACTION_S:
+                ended = ground.give_up(life, session=False)
+                self.effects["stalled in a transaction, which the server ended"] += ended
+            if life.stalled and silent_s >= SILENT_S and not taken_for_dead:
+                taken_for_dead = True
+                ended = ground.give_up(life, session=True)
+                self.effects["stalled until it was taken for dead"] += ended
+                loop.create_task(self._rouse_after(NOTICED_AFTER_S[0], someone_is_gone=True))
+        self._go_on(process)
+        await self._rouse_after(1.0, someone_is_gone=True)
+
+    def _go_on(self, process: Process) -> None:
+        loop, life = asyncio.get_running_loop(), process.life
+        if life.stalled:
+            assert isinstance(loop, StallingLoop), "or nothing of it would have been held"
+            self.note(f"{life.number}:goes on")
+            loop.go_on(life)
+            life.went_on.set()
+
+    async def _notice_a_death(self) -> None:
+        began_s = asyncio.get_running_loop().time()
+        for after_s in NOTICED_AFTER_S:
+            left_s = began_s + after_s - asyncio.get_running_loop().time()
+            await self._rouse_after(left_s, someone_is_gone=True)
+
+    async def _rouse_after(self, seconds: float, *, someone_is_gone: bool = False) -> None:
+        await passes(seconds)
+        for each in self.lives:
+            if each is not None:
+                each.rouse(someone_is_gone=someone_is_gone)
+
+    async def _post_updates(self) -> None:
+        """Telegram's webhook: one update at a time, to whichever process the proxy chooses."""
+        rng, updates, offset = self._fork(), self.telegram.updates, 0
+        while True:
+            for body in await updates.poll(offset, 1, HOUR_S):
+                awake = [each for each in self.lives if each is not None and each.ready.is_set()]
+                if awake and await rng.choice(awake).take(json.dumps(body).encode()):
+                    offset = max(offset, body["update_id"] + 1)
+                    self.effects["an update was posted"] += 1
+                else:
+                    self.effects["update not taken, and posted again"] += 1
+                    await passes(rng.choice((1, 5, 20)))
+
     # -- people --------------------------------------------------------------------------------
 
     async def _people(self) -> None:
         rng, loop = self._fork(), asyncio.get_running_loop()
-        count = 22 + min(rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4))
-        bursts = [rng.uniform(0, CHAOS_H * HOUR_S - 1000) for _ in range(rng.randint(2, 6))]
+        count = self.settings.wishes + min(
+            rng.getrandbits(4), rng.getrandbits(4), rng.getrandbits(4)
+        )
+        bursts = [
+            rng.uniform(0, self.settings.chaos_h * HOUR_S - 1000) for _ in range(rng.randint(2, 6))
+        ]
         at = sorted(rng.choice(bursts) + rng.uniform(0, 600) for _ in range(count))
         beside: list[asyncio.Task[None]] = []
         for number, moment in enumerate(at):
@@ -306,6 +425,9 @@ class History:
         told = lie(rng, victim, other, self.safaricom)
         self.effects[f"lie: {told.knowing}"] += 1
         assert victim.order is not None, "chosen among those with an order"
+        found = ADDRESS.search(victim.order.callback_url)
+        if found is not None:
+            self.lied_to.add(found[0].removeprefix("/c/").partition(".")[0])
         asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
 
     async def _tell(self, url: str, body: bytes) -> None:

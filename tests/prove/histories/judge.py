@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from sqlalchemy import select, text
+from sqlalchemy import func, or_, select, text
 
 from bot.core.settle import stand
 from bot.playground.chats import Message
 from mpesa.simulator.books import Row
 from mpesa.simulator.pushes import PushRecord
+from storage.engine import Store
 from storage.payment_rows import read_payment
 from storage.records import FINAL, Evidence, Kind, Payment, Status, Word
 from storage.schema import evidence as evidence_table
-from storage.schema import notices, payments
+from storage.schema import inbox, notices, payments
 from storage.tx import Tx
 from tests.prove.histories.history import History
 from tests.prove.histories.process import Process
@@ -47,6 +48,8 @@ class _Books:
     ours: dict[str, Payment]  # by push reference
     evidence: dict[str, list[Evidence]]  # by payment id
     theirs: dict[str, list[Row]]  # by account reference
+    told: dict[str, int]  # status notices, by payment id
+    index: Callable[[str], list[str]]  # of Safaricom's id of a push, under each key
     moves: list[tuple[str, str, str]]  # payment, from, to
 
 
@@ -55,7 +58,7 @@ async def judge(history: History, process: Process) -> Verdict:
     verdict = Verdict(effects=Counter(history.effects))
     assert process.store is not None, "the last life is open"
     async with process.store.read() as tx:
-        books = await _books(history, tx)
+        books = await _books(history, process.store, tx)
         await _told(history, process, tx, verdict)
         await _durable(history, tx, verdict)
     verdict.payments = len(books.ours)
@@ -68,7 +71,7 @@ async def judge(history: History, process: Process) -> Verdict:
     return verdict
 
 
-async def _books(history: History, tx: Tx) -> _Books:
+async def _books(history: History, store: Store, tx: Tx) -> _Books:
     connection = tx.payments._connection
     rows = (await connection.execute(select(payments))).mappings()
     ours = {row["push_ref"]: read_payment(row) for row in rows}
@@ -78,12 +81,21 @@ async def _books(history: History, tx: Tx) -> _Books:
         theirs.setdefault(row.account_reference, []).append(row)
     moves = (
         await connection.execute(
-            text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY rowid")
+            text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY n")
         )
     ).all()
     for payment_id, was, became, at_ms in moves:
         history.note(f"moved {payment_id} {was} {became} {at_ms}")
-    return _Books(ours, found, theirs, [(m[0], m[1], m[2]) for m in moves])
+    statuses = select(notices.c.payment_id).where(notices.c.kind == "status")
+    told = Counter((await connection.execute(statuses)).scalars())
+    return _Books(
+        ours=ours,
+        evidence=found,
+        theirs=theirs,
+        told=told,
+        index=store.crypt.indexes,
+        moves=[(m[0], m[1], m[2]) for m in moves],
+    )
 
 
 def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) -> None:
@@ -102,6 +114,9 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
     if paid and rows:
         right = payment.credited_cents == rows[0].amount_cents
         verdict.must(right, "I10 amount", payment.push_ref, payment.credited_cents)
+        lied_to = payment.id in history.lied_to  # somebody who knew both ids named a receipt
+        true = payment.receipt in (None, rows[0].receipt) or lied_to
+        verdict.must(true, "I9 cross-talk", payment.push_ref, payment.receipt)
     if paid and not rows:
         # Below the limit one channel's word is taken, and a liar or an open prompt may give it;
         # then Safaricom's no stands beside it, or nobody could be asked yet.
@@ -114,6 +129,7 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
         in_a_queue = payment.pending_at is not None
         verdict.must(in_a_queue, "I2 loss", payment.push_ref, payment.status)
         verdict.effects["paid, and left to a person"] += 1
+    _own(history, books, payment, accepted, verdict)
     waits = payment.next_check_at is not None or payment.pending_at is not None
     verdict.must(payment.status in FINAL or waits, "I8 bounded", payment.push_ref, payment.status)
     again = stand(payment, sorted(evidence, key=lambda each: each.digest))
@@ -126,6 +142,21 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
     verdict.must(same or payment.needs_settle, "I6 order-free", payment.push_ref, again)
     _count_effects(payment, kinds, rows, verdict)
     _count_histories(history, payment, evidence, pushes, verdict)
+
+
+def _own(
+    history: History,
+    books: _Books,
+    payment: Payment,
+    accepted: Sequence[PushRecord],
+    verdict: Verdict,
+) -> None:
+    """What belongs to a payment: Safaricom's id of its own push, and a message about it."""
+    ids = [each.checkout_request_id for each in accepted if each.checkout_request_id is not None]
+    if ids and payment.checkout_index is not None and payment.id not in history.lied_to:
+        own = payment.checkout_index in books.index(ids[0])
+        verdict.must(own, "I9 cross-talk", payment.push_ref, "has another's id")
+    verdict.must(books.told.get(payment.id, 0) == 1, "I7 told", payment.push_ref, "has no message")
 
 
 def _money(history: History, books: _Books, verdict: Verdict) -> None:
@@ -149,6 +180,8 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
             verdict.effects["could not be told, and written down"] += 1
         if row["kind"] != "status" or row["state"] != "told":
             continue
+        last_word = row["told"] == row["wanted"]
+        verdict.must(last_word, "I7 told", row["key"], "the last word is not told")
         if row["message_id"] is None and history.effects["group migrated"]:
             continue  # it was told in the group that became another; its messages stay there
         message = _message(history, row["chat_id"], row["message_id"])
@@ -157,12 +190,16 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
             continue
         paid = status_of[row["payment_id"]] == Status.PAID
         verdict.must(("✅" in message.text) == paid, "I7 told", row["key"], message.text)
+    left = select(func.count()).where(or_(inbox.c.done_at.is_(None), inbox.c.quarantined))
+    undone = (await connection.execute(left)).scalar_one()
+    verdict.must(undone == 0, "I8 bounded", undone, "updates are not carried out")
     _twins(history, verdict)
 
 
 def _twins(history: History, verdict: Verdict) -> None:
     """A second status message of one payment only where a send was cut off or unanswered."""
     excused = history.telegram.met["after"] + history.telegram.met["silent"] + history.births
+    excused += history.effects["a process stalled"]
     seen: Counter[str] = Counter()
     for chat in history.telegram.world.chats.values():
         for message in chat.messages:
@@ -270,5 +307,6 @@ def _count_histories(
 def _count_troubles(history: History, verdict: Verdict) -> None:
     for mood, count in history.disk.met.items():
         verdict.effects[f"database {mood}"] += count
+    verdict.effects.update(history.ground.met)
     for trouble, count in history.telegram.met.items():
         verdict.effects[f"Telegram {trouble}"] += count

@@ -29,6 +29,11 @@ class Life:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.connections: list[Any] = []
         self.context: Context | None = None
+        self.stalled = False
+        self.stalled_at_s = 0.0
+        self.silent = False  # stalled, or not heard of again since
+        self.held: list[Any] = []  # what the loop would have run meanwhile
+        self.went_on = asyncio.Event()
         self._note = note
 
     @property
@@ -52,6 +57,12 @@ class Life:
         self.dead.set()
         for connection in self.connections:
             connection.cut()
+
+    def stall(self) -> None:
+        """SIGSTOP: a `StallingLoop` runs nothing of ours until it is told to go on."""
+        self.stalled = self.silent = True
+        self.stalled_at_s = asyncio.get_running_loop().time()
+        self._note(f"{self.number}:stalled")
 
     def begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start work as this process."""

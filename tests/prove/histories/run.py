@@ -7,29 +7,38 @@ import gc
 import logging
 import os
 import random
-import shutil
-import sqlite3
 import tempfile
 import time
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
 
 from bot.config import Config, load_config
 from bot.texts import Texts
-from storage.engine import open_store
-from tests.prove.histories.disk import Disk, connect_inline
+from tests.postgres import binaries, running_server
+from tests.prove.histories.grounds import (
+    Lay,
+    make_postgres_template,
+    postgres_ground,
+    sqlite_ground,
+)
 from tests.prove.histories.history import History, HistorySettings
 from tests.prove.histories.judge import Verdict, judge
-from tests.prove.histories.life import Life, task_factory
-from tests.prove.histories.virtual import VirtualLoop, WallClock
+from tests.prove.histories.life import task_factory
+from tests.prove.histories.reach import reached
+from tests.prove.histories.virtual import StallingLoop, VirtualLoop
 from tests.prove.table import Row
 
-__all__ = ["Told", "live", "run"]
+__all__ = ["Told", "live", "live_two", "ready_for_two", "run"]
 
 CONFIG = """
 [telegram]
@@ -45,17 +54,12 @@ business_name = "Mama Njeri Shop"
 [webhook]
 public_url = "http://127.0.0.1:9"
 [storage]
-url = "sqlite:///{path}"
+url = "sqlite:///nowhere.db"
 [security]
 key = "a key that is only for the proofs, and long enough"
 """
-# Written by the database itself, so that no bug of ours can hide a status that moved.
-MOVES = """
-CREATE TABLE proof_moves (payment_id TEXT, was TEXT, became TEXT, at_ms INTEGER);
-CREATE TRIGGER proof_moved AFTER UPDATE OF status ON payments WHEN OLD.status != NEW.status
-BEGIN INSERT INTO proof_moves VALUES (NEW.id, OLD.status, NEW.status, virtual_now()); END;
-"""
-_disks: dict[str, Disk] = {}
+EVERY_TWENTIETH = 20
+BATCH = 10
 
 
 @dataclass(frozen=True)
@@ -70,18 +74,44 @@ class Told:
     trace: list[str] = field(default_factory=list)
 
 
-def live(seed: int, *, keep_trace: bool = False) -> Told:
-    """Live the history of *seed* and judge it."""
-    template, config, texts = _prepared()
-    path = template.with_name(f"{os.getpid()}.db")
-    shutil.copy(template, path)
-    loop = VirtualLoop()
+def live(seed: int, **slice_of_it: Any) -> Told:
+    """
+    Live the history of *seed* with one process on SQLite, and judge it.
+
+    *slice_of_it*: what `HistorySettings` shall be other than usual.
+    """
+    config, texts = _prepared()
+    with sqlite_ground(config) as (url, lay):
+        settings = HistorySettings(seed=seed, config=_on(config, url), texts=texts, **slice_of_it)
+        return _through(VirtualLoop(), settings, lay)
+
+
+def live_two(seed: int, server: str, **slice_of_it: Any) -> Told:
+    """Live it with two processes on one database of *server*, `postgresql://…/postgres`."""
+    config, texts = _prepared()
+    with postgres_ground(server) as (url, lay):
+        settings = HistorySettings(
+            seed=seed, config=_on(config, url), texts=texts, instances=2, **slice_of_it
+        )
+        return _through(StallingLoop(), settings, lay)
+
+
+def ready_for_two(server: str) -> None:
+    """Once for each server, before the first history on it."""
+    make_postgres_template(server, _prepared()[0])
+
+
+def _on(config: Config, url: str) -> Config:
+    storage = config.storage.model_copy(update={"url": SecretStr(url)})
+    return config.model_copy(update={"storage": storage})
+
+
+def _through(loop: VirtualLoop, settings: HistorySettings, lay: Lay) -> Told:
     loop.set_task_factory(task_factory)  # type: ignore[arg-type]  # any coroutine
     loop.set_exception_handler(lambda _loop, _context: None)
-    settings = HistorySettings(seed=seed, config=config, texts=texts, keep_trace=keep_trace)
     gc.disable()
     try:
-        return loop.run_until_complete(_live(settings))
+        return loop.run_until_complete(_live(settings, lay))
     finally:
         gc.enable()
         for task in asyncio.all_tasks(loop):
@@ -89,13 +119,10 @@ def live(seed: int, *, keep_trace: bool = False) -> Told:
         loop.run_until_complete(asyncio.sleep(0))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-        for each in path.parent.glob(f"{path.name}*"):
-            each.unlink()
 
 
-async def _live(settings: HistorySettings) -> Told:
-    history = History(settings, random.Random(settings.seed))
-    _disks["here"] = history.disk
+async def _live(settings: HistorySettings, lay: Lay) -> Told:
+    history = History(settings, random.Random(settings.seed), lay)
     verdict = Verdict()
     try:
         async with asyncio.timeout(100 * 3600):
@@ -108,6 +135,7 @@ async def _live(settings: HistorySettings) -> Told:
         if each is not None:
             each.life.die("the end")
             await each.life.bury()
+    history.ground.close()
     return Told(
         seed=settings.seed,
         violations=verdict.violations,
@@ -119,79 +147,91 @@ async def _live(settings: HistorySettings) -> Told:
 
 
 @cache
-def _prepared() -> tuple[Path, Config, Texts]:
-    """Once per process: an empty database to copy, the configuration, the texts."""
+def _prepared() -> tuple[Config, Texts]:
+    """Once per process: the configuration, the texts."""
     logging.disable(logging.ERROR)
+    # A life that is cut off leaves half-done work and open connections behind: that is the point.
+    for left_behind in (".*was never awaited", "The garbage collector is trying to clean up"):
+        warnings.filterwarnings("ignore", message=left_behind)
     os.environ.setdefault("PTB_TIMEDELTA", "1")
-    folder = Path(tempfile.mkdtemp(prefix="histories", dir=_fast_folder()))
-    template = folder / "template.db"
-    path = folder / f"{os.getpid()}.db"
-    config_path = folder / "config.toml"
-    config_path.touch(mode=0o600)
-    config_path.write_text(CONFIG.format(path=path))
-    config = load_config(config_path)
-    assert config.security.key is not None, "written above"
-    key = config.security.key.get_secret_value()
-
-    async def make() -> None:
-        async with open_store(f"sqlite:///{template}", now=WallClock().now, key=key):
-            pass
-
-    loop = VirtualRealLoop()
-    loop.run_until_complete(make())
-    loop.close()
-    database = sqlite3.connect(template)
-    database.executescript(MOVES)
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    connect_inline(_disk_of)
-    return template, config, Texts.load()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        path.touch(mode=0o600)
+        path.write_text(CONFIG)
+        return load_config(path), Texts.load()
 
 
-class VirtualRealLoop(asyncio.SelectorEventLoop):
-    """Real time, for making the template."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Seeds for one worker, lived by one process on SQLite, or by two on *server*."""
+
+    seeds: tuple[int, ...]
+    server: str | None
+
+    def live(self) -> list[Told]:
+        told = []
+        for seed in self.seeds:
+            told.append(live(seed) if self.server is None else live_two(seed, self.server))
+            gc.collect()
+        return told
 
 
-def _disk_of(_life: Life) -> Disk:
-    return _disks["here"]
+def run(count: int, *, seed: int = 1, jobs: int = 2, full: bool = False) -> list[Row]:
+    """
+    Live *count* histories from *seed* on, every twentieth of them with two processes.
 
-
-def _fast_folder() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def _many(seeds: list[int]) -> list[Told]:
-    told = []
-    for seed in seeds:
-        told.append(live(seed))
-        gc.collect()
-    return told
-
-
-def run(count: int, *, seed: int = 1, jobs: int = 2) -> list[Row]:
-    """Live *count* histories from *seed* on; prints every violation with its seed."""
-    began = time.perf_counter()
+    Prints every violation with its seed, and how often each fault had its effect, as the judge
+    saw it. With *full* an effect that was seen fewer than `REACH` times is a violation too: what
+    did not happen proves nothing.
+    """
+    seeds = range(seed, seed + count)
+    alone = [each for each in seeds if each % EVERY_TWENTIETH]
+    pairs = [each for each in seeds if not each % EVERY_TWENTIETH]
     effects: Counter[str] = Counter()
-    violations = payments = 0
-    with _all(range(seed, seed + count), jobs) as stories:
+    rows = [_lived("one process, SQLite", alone, None, jobs, effects)]
+    if pairs:
+        found = binaries()
+        if found is None:
+            raise SystemExit("the histories of two processes need Debian's package postgresql")
+        with running_server(found) as server:
+            ready_for_two(server)
+            rows.append(_lived("two processes, PostgreSQL", pairs, server, jobs, effects))
+    for name, number in sorted(effects.items(), key=lambda pair: pair[1]):
+        print(f"    {number:>9}  {name}", flush=True)
+    if full:
+        rows.append(reached(effects))
+    return rows
+
+
+def _lived(
+    how: str, seeds: Sequence[int], server: str | None, jobs: int, effects: Counter[str]
+) -> Row:
+    began, violations, payments = time.perf_counter(), 0, 0
+    batches = [
+        _Batch(tuple(seeds[start : start + BATCH]), server) for start in range(0, len(seeds), BATCH)
+    ]
+    with _all(batches, jobs) as stories:
         for told in stories:
-            effects += told.effects
+            effects.update(told.effects)
             payments += told.payments
             if told.violations:
                 violations += 1
                 print(f"  seed {told.seed}: {'; '.join(told.violations[:3])}", flush=True)
-    seconds = time.perf_counter() - began
-    for name, number in sorted(effects.items(), key=lambda pair: pair[1]):
-        print(f"    {number:>9}  {name}", flush=True)
-    note = f"seeds {seed}–{seed + count - 1}, {payments} payments"
-    return [Row("seeded histories of 72 h", count, "histories", violations, seconds, note)]
+    span = f"seeds {min(seeds)}–{max(seeds)}" if seeds else "no seeds"
+    return Row(
+        f"seeded histories of 72 h: {how}",
+        len(seeds),
+        "histories",
+        violations,
+        time.perf_counter() - began,
+        f"{span}, {payments} payments",
+    )
 
 
 @contextmanager
-def _all(seeds: range, jobs: int) -> Iterator[Iterator[Told]]:
+def _all(batches: Sequence[_Batch], jobs: int) -> Iterator[Iterator[Told]]:
     if jobs <= 1:
-        yield (live(seed) for seed in seeds)
+        yield (told for batch in batches for told in batch.live())
         return
-    with ProcessPoolExecutor(jobs) as pool:
-        chunks = [list(seeds[start : start + 10]) for start in range(0, len(seeds), 10)]
-        yield (told for batch in pool.map(_many, chunks) for told in batch)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield (told for lived in pool.map(_Batch.live, batches) for told in lived)

@@ -11,6 +11,7 @@ from typing import Any
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
+from bot.chat.holding import only_if_held
 from bot.playground.botapi import BotApi
 from bot.playground.errors import ApiError
 from bot.playground.params import Params
@@ -91,6 +92,7 @@ class InlineRequest(BaseRequest):
         name = url.rpartition("/")[2].lower()
         values: dict[str, Any] = {} if request_data is None else request_data.json_parameters
         self._life.step(f"before {name}")
+        only_if_held()
         status, body = await self._api.answer(name, values)
         self._life.step(f"after {name}")
         return status, body

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import selectors
+from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-__all__ = ["START", "VirtualLoop", "WallClock", "passes"]
+from tests.prove.histories.life import LIFE, Life
+
+__all__ = ["START", "StallingLoop", "VirtualLoop", "WallClock", "micros_now", "passes"]
 
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-NETWORK_PATIENCE_S = 30.0
 
 
 class Stuck(Exception):
@@ -24,17 +28,11 @@ class _Jumping(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
-        self.in_flight = 0  # requests to a real server whose answers are awaited
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
             # What comes from outside comes only between moments, or no run would be like another.
             return []
-        if self.in_flight:
-            found = super().select(NETWORK_PATIENCE_S)
-            if not found:
-                raise Stuck(f"{self.in_flight} requests to the database are not answered")
-            return found
         if timeout is None:
             raise Stuck("every task waits, and no timer is set")
         self.now_s += timeout
@@ -63,6 +61,65 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
 
+class _Gate:
+    """What would be run of a stalled life waits until it goes on, in its order."""
+
+    _life: Life | None
+
+    def waits(self) -> bool:
+        life = self._life
+        if life is None or not life.stalled:
+            return False
+        life.held.append(self)
+        return True
+
+
+def _whose(context: Context | None) -> Life | None:
+    return LIFE.get() if context is None else context.get(LIFE)
+
+
+class _Handle(asyncio.Handle, _Gate):
+    def _run(self) -> None:
+        if not self.waits():
+            super()._run()
+
+
+class _Timer(asyncio.TimerHandle, _Gate):
+    def _run(self) -> None:
+        if not self.waits():
+            super()._run()
+
+
+class StallingLoop(VirtualLoop):
+    """A loop in which one life can be stopped, as SIGSTOP does, while the others go on."""
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+
+    def _call_soon(
+        self, callback: Callable[..., Any], args: Any, context: Context | None
+    ) -> asyncio.Handle:
+        handle = _Handle(callback, args, self, context)
+        handle._life = _whose(context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]  # any callable, as asyncio has it
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        timer._life = _whose(context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]  # so that cancelling it is counted
+        return timer
+
+    def go_on(self, life: Life) -> None:
+        """SIGCONT."""
+        life.stalled = False
+        held, life.held = life.held, []
+        self._ready.extend(each for each in held if not each.cancelled())
+
+
 class WallClock:
     """The machine's clock: follows the loop's time, and may be set wrong."""
 
@@ -74,6 +131,12 @@ class WallClock:
 
     async def sleep(self, seconds: float) -> None:
         await passes(seconds)
+
+
+def micros_now() -> int:
+    """The true time, in microseconds since 1970."""
+    since_s = asyncio.get_running_loop().time()
+    return round((START.timestamp() + since_s) * 1_000_000)
 
 
 async def passes(seconds: float) -> None:
