@@ -25,7 +25,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 async def privacy(turn: Turn) -> None:
     """What is kept, why, for how long, who can see it, and how to have it, or have it forgotten."""
-    buttons = (_button(turn, "my-data"), _button(turn, "delete-me", style="danger"))
+    buttons = (
+        _button(turn, "my-data", turn.say("button.my-data")),
+        _button(turn, "delete-me", turn.say("button.delete-me"), style="danger"),
+    )
     text = turn.say("privacy", collector=turn.core.collector.name)
     await turn.answer(text, Keyboard(rows=(buttons,)))
 
@@ -55,7 +58,7 @@ async def delete_me(turn: Turn) -> Toast:
     """A press of "delete me": what goes, what stays, and are they sure?"""
     if not turn.private:
         return turn.toast("toast.old")
-    sure = _button(turn, "delete-me-sure", style="danger")
+    sure = _button(turn, "delete-me-sure", turn.say("button.delete-me-sure"), style="danger")
     text = turn.say("delete-me.sure", collector=turn.core.collector.name)
     await turn.answer(text, Keyboard(rows=((sure,),)))
     return Toast()
@@ -133,7 +136,7 @@ def _when(at: datetime) -> str:
     return f"{at.astimezone(EAT):%Y-%m-%d %H:%M:%S}"
 
 
-def _button(turn: Turn, action: str, *, style: str | None = None) -> Button:
+def _button(turn: Turn, action: str, label: str, *, style: str | None = None) -> Button:
     person_id = turn.person.id
     does = Deed(action=action, subject=str(person_id), owner=person_id)
-    return Button(label=plain(turn.say(f"button.{action}")), does=does, style=style)
+    return Button(label=plain(label), does=does, style=style)
