@@ -224,7 +224,7 @@ async def opened_place(
     pages = pages_of(config, store, core)
     shown = live or Live(every_s=0.01, heartbeat_s=5)
     pages = replace(
-        pages, site=replace(pages.site, live=shown, body_timeout_s=0.3), drives=drives(core.drives)
+        pages, site=replace(pages.site, live=shown, body_timeout_s=1.0), drives=drives(core.drives)
     )
     app: web.Application = build_web(
         core.hear, ready=lambda: True, trusted_proxies=config.webhook.trusted_proxies, pages=pages
