@@ -82,5 +82,5 @@ def _receipt(texts: Texts, language: str, receipt: str | None) -> str:
 
 
 def _spaced(phone: str) -> str:
-    """2547… as the portal and people write it: 0712 345 678."""
-    return f"0{phone[3:6]} {phone[6:9]} {phone[9:]}"
+    """2547… as the portal and people write it: 0712 345 678; a dash where no number was told."""
+    return f"0{phone[3:6]} {phone[6:9]} {phone[9:]}" if phone else "–"
