@@ -92,8 +92,8 @@ def _random(kills: int, seed: int) -> Row:
         "kills",
         len(wrong),
         time.perf_counter() - began,
-        f"seeds {seed}-{seed + -(-kills // KILLS_PER_WORLD) - 1}"
-        + (f", broken {sorted(wrong)}" if wrong else ""),
+        f"broken {sorted(wrong)}" if wrong else "",
+        (seed, seed + -(-kills // KILLS_PER_WORLD) - 1),
     )
 
 
@@ -157,7 +157,7 @@ def _storage(
     for each in wrong:
         _tell(f"seed {seed}: {each}")
     took = time.perf_counter() - began
-    return Row(f"kill -9, {what}", died, "kills", len(wrong), took, f"seed {seed}")
+    return Row(f"kill -9, {what}", died, "kills", len(wrong), took, seeds=(seed, seed))
 
 
 @contextmanager

@@ -85,11 +85,13 @@ async def run(*, count: int, seed: int) -> list[Row]:
     for line in judged.violations[:20]:
         print(f"seed {seed}: {line}", file=sys.stderr)
     note = (
-        f"seed {seed}; {judged.paid:,} paid, KES {judged.cents // 100:,}, {judged.lives} lives,"
+        f"{judged.paid:,} paid, KES {judged.cents // 100:,}, {judged.lives} lives,"
         f" {judged.waiting} wait for a person"
     )
     seconds = time.perf_counter() - began
-    return [Row("gifts to a drive", count, "gifts", len(judged.violations), seconds, note)]
+    return [
+        Row("gifts to a drive", count, "gifts", len(judged.violations), seconds, note, (seed, seed))
+    ]
 
 
 async def live(folder: Path, *, count: int, seed: int) -> Judged:

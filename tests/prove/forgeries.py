@@ -155,11 +155,21 @@ async def run(count: int = 100_000, seed: int = 1) -> list[Row]:
         print(line, file=sys.stderr)
     told = ", ".join(f"{LEVELS[level]} {by_level[LEVELS[level]]}" for level in range(6))
     note = (
-        f"seed {seed}; {worlds} worlds of {PAYMENTS} payments; {told}; below the limit {falsely} "
+        f"{worlds} worlds of {PAYMENTS} payments; {told}; below the limit {falsely} "
         f"credited on a trusted forgery, {contradicted} of them denied by Safaricom and flagged"
     )
     seconds = time.perf_counter() - began
-    return [Row("forged callbacks, six levels", done, "forgeries", len(wrong), seconds, note)]
+    return [
+        Row(
+            "forged callbacks, six levels",
+            done,
+            "forgeries",
+            len(wrong),
+            seconds,
+            note,
+            (seed, seed),
+        )
+    ]
 
 
 async def one_world(seed: int, forgeries: int) -> World:

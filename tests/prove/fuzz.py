@@ -106,12 +106,22 @@ async def run(count: int = 1_000_000, seed: int = 1) -> list[Row]:
         print(line, file=sys.stderr)
     answered = " ".join(f"{status}:{many}" for status, many in sorted(campaign.answers.items()))
     note = (
-        f"seed {seed}; {count / fired_for:.0f}/s, {cpu_s / count * 1e6:.0f} µs CPU of the "
+        f"{count / fired_for:.0f}/s, {cpu_s / count * 1e6:.0f} µs CPU of the "
         f"server each; memory {growth:+.1f} MB after warming up; "
         f"database +{grown / 2**20:.1f} MB; answers {answered}"
     )
     seconds = time.perf_counter() - began
-    return [Row("fuzzed callbacks over HTTP", count, "bodies", len(campaign.wrong), seconds, note)]
+    return [
+        Row(
+            "fuzzed callbacks over HTTP",
+            count,
+            "bodies",
+            len(campaign.wrong),
+            seconds,
+            note,
+            (seed, seed),
+        )
+    ]
 
 
 async def _stock(store: Store) -> list[Target]:

@@ -253,12 +253,12 @@ async def run(
     for each in broken:
         print(f"seed {seed}: {each}", file=sys.stderr)
     note = (
-        f"seed {seed}, {processes} processes, {chaos.done['kill']} kills, "
+        f"{processes} processes, {chaos.done['kill']} kills, "
         f"{chaos.done['stop']} stops of {stopped_s:g} s, another polled after: {gaps}; "
         + ", ".join(f"{count} {what}" for what, count in seen.items())
     )
     seconds = time.perf_counter() - began
-    return [Row("many instances", payments, "payments", len(broken), seconds, note)]
+    return [Row("many instances", payments, "payments", len(broken), seconds, note, (seed, seed))]
 
 
 def _main() -> None:

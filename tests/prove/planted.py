@@ -10,9 +10,10 @@ line: the payer's line is protected · seen: who looked at whole numbers is know
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.prove.bug import plant
+from tests.prove.planted_books import OF_DRIVES, OF_INVOICES, OF_THE_RECORD
 
-__all__ = ["MONEY_FILES", "PLANTED", "PROMISES", "Planted"]
+__all__ = ["MONEY_FILES", "PLANTED", "PROMISES"]
 
 PROMISES = tuple(f"I{number}" for number in range(1, 13))
 
@@ -20,125 +21,120 @@ MONEY_FILES = (
     *(
         f"bot/core/{name}.py"
         for name in (
-            *("ask", "books", "buttons", "hear", "inbox", "limits"),
-            *("people", "post", "reconcile", "replay", "send", "settle"),
+            *("ask", "billing", "bills", "books", "buttons", "by_hand", "cash_book"),
+            *("drive_acts", "drive_news", "drives", "giving", "hear", "inbox", "invoice_acts"),
+            *("invoice_news", "invoices", "ledgers", "limits", "people", "placing", "pledging"),
+            *("portal", "post", "receipts", "reconcile", "record", "references", "replay"),
+            *("reversals", "review", "rulings", "send", "settle", "statements", "touched"),
+            *("treasury", "ways"),
         )
     ),
     *(
         f"storage/{name}.py"
         for name in (
-            *("crypt", "engine", "evidence", "inbox", "lines", "locks", "notices", "owing"),
-            *("moves", "payments", "reading", "rooms", "schema", "units", "writer"),
+            *("crypt", "differences", "drives", "engine", "evidence", "gifts", "inbox"),
+            *("invoice_lists", "invoices", "lines", "locks", "moves", "notices", "owing"),
+            *("payments", "pledges", "reading", "record", "rooms", "schema", "statements"),
+            *("touched", "units", "writer"),
         )
     ),
     "bot/web/callbacks.py",
     *(
         f"mpesa/{name}.py"
-        for name in ("callbacks", "client", "results", "tokens", "transport", "wire")
+        for name in (
+            *("async_results", "back_office", "c2b", "callbacks", "client", "fields"),
+            *("results", "statement_rows", "tokens", "transport", "wire"),
+        )
     ),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """One bug: in *file*, each *old* text stands exactly once and becomes the *new* one."""
-
-    name: str
-    breaks: str
-    file: str
-    edits: tuple[tuple[str, str], ...]
-
-
-def _bug(name: str, breaks: str, file: str, old: str, new: str, *more: tuple[str, str]) -> Planted:
-    return Planted(name, breaks, file, ((old, new), *more))
-
-
 _SETTLE = (
-    _bug(
+    plant(
         "a forged success above the limit credits",
         "I1",
         "bot/core/settle.py",
         "return small and not each.held",
         "return not each.held",
     ),
-    _bug(
+    plant(
         "a query that says 0 while the prompt is open credits",
         "I1",
         "bot/core/settle.py",
         "prompt_was_over = begun_at is not None and query.at >= begun_at + PROMPT_LIFE",
         "prompt_was_over = True",
     ),
-    _bug(
+    plant(
         "a held success credits",
         "I1",
         "bot/core/settle.py",
         "return small and not each.held",
         "return small",
     ),
-    _bug(
+    plant(
         "a no wins over a later proof",
         "I5",
         "bot/core/settle.py",
         "    if credits:\n",
         "    if credits and not _has(evidence, *NEGATIVES):\n",
     ),
-    _bug(
+    plant(
         "a yes beside a no is written off",
         "I2",
         "bot/core/settle.py",
         "return (Status.REVIEW if in_doubt else Status.CONFIRMING), positives",
         "return (Status.DECLINED if in_doubt else Status.CONFIRMING), positives",
     ),
-    _bug(
+    plant(
         "what nobody could say is called failed",
         "I2",
         "bot/core/settle.py",
         "(Kind.LAPSED, Status.LAPSED),",
         "(Kind.LAPSED, Status.DECLINED),",
     ),
-    _bug(
+    plant(
         "the credit that was listed first counts",
         "I6",
         "bot/core/settle.py",
         "key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),",
         "key=lambda each: each.receipt in gone,",
     ),
-    _bug(
+    plant(
         "an untrusted body says no",
         "I12",
         "bot/core/settle.py",
         "FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)",
         "FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED, Kind.UNTRUSTED)",
     ),
-    _bug(
+    plant(
         "the record's amount is ignored",
         "I10",
         "bot/core/settle.py",
         "arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents",
         "arrived_cents = asked_cents",
     ),
-    _bug(
+    plant(
         "a contradicted credit alarms nobody",
         "I7",
         "bot/core/settle.py",
         "new_words = standing.words - payment.words",
         "new_words = standing.words & payment.words",
     ),
-    _bug(
+    plant(
         "a last word is not told",
         "I7",
         "bot/core/settle.py",
         "notices = [status_notice(payment.id)]",
         "notices: list[NewNotice] = []",
     ),
-    _bug(
+    plant(
         "a yes that is no proof is never asked about",
         "I8",
         "bot/core/settle.py",
         "case Status.CONFIRMING if payment.status is not Status.CONFIRMING:",
         "case Status.CONFIRMING if payment.status is Status.CONFIRMING:",
     ),
-    _bug(
+    plant(
         "a payment that lapsed waits for nobody",
         "I8",
         "bot/core/settle.py",
@@ -148,14 +144,14 @@ _SETTLE = (
 )
 
 _PUSH = (
-    _bug(
+    plant(
         "a push whose reply was lost is sent again",
         "I3",
         "bot/core/send.py",
         "        except NotSent:\n            if left_s()",
         "        except (NotSent, OutcomeUnknown):\n            if left_s()",
     ),
-    _bug(
+    plant(
         "a push that a crash cut off is sent again",
         "I3",
         "bot/core/send.py",
@@ -169,28 +165,28 @@ _PUSH = (
             "                return Admitted()\n            if payment.created_at",
         ),
     ),
-    _bug(
+    plant(
         "a push that waited too long is sent all the same",
         "I3",
         "bot/core/send.py",
         "if payment.created_at + SEND_WITHIN < now:",
         "if payment.created_at + SEND_WITHIN > now + SEND_WITHIN:",
     ),
-    _bug(
+    plant(
         "a push that was cut off is never called unsure",
         "I8",
         "bot/core/send.py",
         "await self._cut_off(payment)",
         "self._wake()",
     ),
-    _bug(
+    plant(
         "the id of an accepted push is not kept",
         "I8",
         "bot/core/send.py",
         "checkout_id=accepted.checkout_request_id if adopts else None,",
         "checkout_id=None,",
     ),
-    _bug(
+    plant(
         "the library sends a push again when the connection breaks",
         "I3",
         "mpesa/client.py",
@@ -199,35 +195,35 @@ _PUSH = (
         "                wire.PUSH_PATH, _encoded(body), authorization=_bearer(token)\n"
         "            )\n",
     ),
-    _bug(
+    plant(
         "a redirect is followed with the push",
         "I3",
         "mpesa/transport.py",
         "allow_redirects=False",
         "allow_redirects=True",
     ),
-    _bug(
+    plant(
         "bytes that left are called not sent",
         "I3",
         "mpesa/transport.py",
         "gate.passed = True",
         "gate.passed = False",
     ),
-    _bug(
+    plant(
         "a late refusal throws the new token away",
         "I3",
         "mpesa/tokens.py",
         "if token is self._token:",
         "if token is not None:",
     ),
-    _bug(
+    plant(
         "a failing server's answer is a refusal",
         "I2",
         "mpesa/wire.py",
         "if _DECLINED.fullmatch(written) and reply.status < 500:\n        raise Refused(\n",
         "if reply.status >= 500 or _DECLINED.fullmatch(written):\n        raise Refused(\n",
     ),
-    _bug(
+    plant(
         "the same words twice are two payments",
         "I3",
         "bot/core/ask.py",
@@ -235,28 +231,28 @@ _PUSH = (
         "known = None",
         ("ask_key=request.ask_key,", "ask_key=self._ids.new(now),"),
     ),
-    _bug(
+    plant(
         "a payment that may be paid can be asked for again",
         "I3",
         "bot/core/ask.py",
         "if previous.status in (Status.PAID, Status.CONFIRMING, Status.REVIEW):",
         "if previous.status is Status.PAID:",
     ),
-    _bug(
+    plant(
         "two prompts may be on one phone",
         "line",
         "bot/core/limits.py",
         "if facts.open_payment is not None:",
         "if facts.open_payment is not None and facts.own:",
     ),
-    _bug(
+    plant(
         "a fifth prompt reaches the line",
         "line",
         "bot/core/limits.py",
         "if facts.streak >= settings.incomplete_before_pause:",
         "if facts.streak > settings.incomplete_before_pause:",
     ),
-    _bug(
+    plant(
         "prompts that were not completed are not counted",
         "line",
         "storage/lines.py",
@@ -266,56 +262,56 @@ _PUSH = (
 )
 
 _HEARD = (
-    _bug(
+    plant(
         "any signature opens a callback address",
         "I12",
         "bot/core/hear.py",
         "return self._store.crypt.signed(ADDRESS, payment_id, mac)",
         'return mac != "" or self._store.crypt.signed(ADDRESS, payment_id, mac)',
     ),
-    _bug(
+    plant(
         "the amount of a success is not compared",
         "I1",
         "bot/core/hear.py",
         "right = heard.amount_cents == payment.amount_kes * 100",
         "right = heard.amount_cents > 0",
     ),
-    _bug(
+    plant(
         "a callback may name another push",
         "I9",
         "bot/core/hear.py",
         "if payment.checkout_index is not None and seen.checkout_index != payment.checkout_index:",
         "if payment.checkout_index is None and seen.checkout_index is None:",
     ),
-    _bug(
+    plant(
         "a callback may name another request",
         "I9",
         "bot/core/hear.py",
         "return known is None or heard.merchant_request_id == known",
         "return known is None or heard.merchant_request_id != known or known != ''",
     ),
-    _bug(
+    plant(
         "one receipt credits two payments",
         "I4",
         "bot/core/hear.py",
         "if seen.receipt_holder not in (None, payment.id):",
         "if seen.receipt_holder == payment.id:",
     ),
-    _bug(
+    plant(
         "unconfirmed credits have no total",
         "I1",
         "bot/core/hear.py",
         "if by_callback_alone and total_kes > self._unconfirmed_total_kes:",
         "if by_callback_alone and payment.amount_kes > self._unconfirmed_total_kes:",
     ),
-    _bug(
+    plant(
         "a liar may fill the disk",
         "I12",
         "bot/core/hear.py",
         "if seen.untrusted >= UNTRUSTED_KEPT:",
         "if seen.untrusted < 0:",
     ),
-    _bug(
+    plant(
         "safaricom is answered before the commit",
         "I11",
         "bot/web/callbacks.py",
@@ -323,91 +319,91 @@ _HEARD = (
         "asyncio.ensure_future(\n"
         "                self.hear.callback(payment_id, heard, body, source=source)\n            )",
     ),
-    _bug(
+    plant(
         "safaricom is told 200 for what was not kept",
         "I11",
         "bot/web/callbacks.py",
         'type(exc).__name__)\n            return web.Response(status=503, text="Try again")',
         "type(exc).__name__)\n            return web.Response(body=ACCEPTED)",
     ),
-    _bug(
+    plant(
         "an amount is rounded",
         "I1",
         "mpesa/fields.py",
         "exponent < -2",
         "exponent < -9",
     ),
-    _bug(
+    plant(
         "a code that resembles 0 is a success",
         "I1",
         "mpesa/callbacks.py",
         'if result.paid and code != "0" and not isinstance(code, int):',
         'if result.paid and code == "no":',
     ),
-    _bug(
+    plant(
         "still being processed is a no",
         "I2",
         "mpesa/results.py",
         '"Still being processed.", final=False',
         '"Still being processed.", final=True',
     ),
-    _bug(
+    plant(
         "an answer about another payment is taken",
         "I9",
         "mpesa/wire.py",
         'if body.get("CheckoutRequestID") != checkout_request_id:',
         'if not body.get("CheckoutRequestID"):',
     ),
-    _bug(
+    plant(
         "a code that nobody knows ends a payment",
         "I2",
         "bot/core/reconcile.py",
         "elif result.final:",
         "elif result.code:",
     ),
-    _bug(
+    plant(
         "an answer counts as later than its question",
         "I1",
         "bot/core/reconcile.py",
         "Kind.QUERY_PAID, hearsay, asked_at),)",
         "Kind.QUERY_PAID, hearsay, now),)",
     ),
-    _bug(
+    plant(
         "asking never ends",
         "I8",
         "bot/core/reconcile.py",
         "payment.status in OPEN and exhausted:",
         "payment.status is Status.PAID and exhausted:",
     ),
-    _bug(
+    plant(
         "a payment without an id never comes to a person",
         "I8",
         "bot/core/reconcile.py",
         "if now < pending_from:",
         "if now >= begun_at:",
     ),
-    _bug(
+    plant(
         "a claim is a credit",
         "I1",
         "bot/core/people.py",
         "kind=Kind.CLAIM,",
         "kind=Kind.OPERATOR_PAID,",
     ),
-    _bug(
+    plant(
         "anybody may press a button",
         "I12",
         "bot/core/buttons.py",
         "if shown.deed.owner not in (None, by):",
         "if shown.deed.owner == -1:",
     ),
-    _bug(
+    plant(
         "nobody knows who looked at whole numbers",
         "seen",
         "bot/core/books.py",
         "payment_ids=[payment.id for payment in found],",
         "payment_ids=[],",
     ),
-    _bug(
+    plant(
         "a replay looks away from money",
         "I10",
         "bot/core/replay.py",
@@ -417,63 +413,63 @@ _HEARD = (
 )
 
 _KEPT = (
-    _bug(
+    plant(
         "the same evidence twice is two",
         "I4",
         "storage/units.py",
         "if (each.kind, each.digest) not in told]",
         "if each.kind not in told]",
     ),
-    _bug(
+    plant(
         "a receipt that was taken in this very commit is free",
         "I4",
         "storage/units.py",
         "self._receipt_holders[receipt] = unit.payment_id\n            case.claims",
         "self._receipt_holders.pop(receipt, None)\n            case.claims",
     ),
-    _bug(
+    plant(
         "evidence that moves nothing is not settled",
         "I6",
         "storage/units.py",
         'changes["rev"] = case.now.rev + max(1, len(fresh))',
         'changes["rev"] = case.now.rev + (1 if admitted.changes else 0)',
     ),
-    _bug(
+    plant(
         "a slow instance writes over a quick one",
         "I5",
         "storage/moves.py",
         'payments.c.rev == bindparam("key_rev"))',
         'payments.c.rev >= 0 * bindparam("key_rev"))',
     ),
-    _bug(
+    plant(
         "half asked payments are not found at start",
         "I8",
         "storage/schema.py",
         "UNSENT = text(\"status IN ('created', 'asking')\")",
         "UNSENT = text(\"status IN ('created')\")",
     ),
-    _bug(
+    plant(
         "what was cut off while it asked is never found",
         "I8",
         "storage/payments.py",
         "query = select(payments).where(payments.c.status == Status.ASKING)",
         "query = select(payments).where(payments.c.status == Status.UNSURE)",
     ),
-    _bug(
+    plant(
         "a rival's receipt is taken from it",
         "I4",
         "storage/evidence.py",
         "pg_insert(receipts)\n    .on_conflict_do_nothing(",
         'pg_insert(receipts)\n    .on_conflict_do_update(set_={"at": 0}, ',
     ),
-    _bug(
+    plant(
         "bodies without a payment may fill the disk",
         "I12",
         "storage/evidence.py",
         ">= ORPHANS_PER_PAYMENT",
         "< 0",
     ),
-    _bug(
+    plant(
         "a write is answered without a commit",
         "I11",
         "storage/rooms.py",
@@ -481,14 +477,14 @@ _KEPT = (
         "            _commit(connection)",
         "            work(connection)  # if it raises, closing the connection rolls back",
     ),
-    _bug(
+    plant(
         "evidence that cannot be settled is thrown away",
         "I2",
         "storage/writer.py",
         "settle, failed = False, exc",
         "failed = exc",
     ),
-    _bug(
+    plant(
         "one poisoned write takes the others along",
         "I2",
         "storage/writer.py",
@@ -496,42 +492,42 @@ _KEPT = (
         "            elif len(batch) > 1:\n                self._reject(batch, exc)\n"
         "            elif len(batch) == 1:\n",
     ),
-    _bug(
+    plant(
         "what changed while it was being told is forgotten",
         "I7",
         "storage/notices.py",
         'state=case((notices.c.wanted > _VERSION, "due"), else_="told"),',
         'state=case((notices.c.wanted > _VERSION, "told"), else_="told"),',
     ),
-    _bug(
+    plant(
         "what changed after it was told is told once only",
         "I7",
         "storage/owing.py",
         '"state": case((notices.c.state == _SENDING, _SENDING), else_=_DUE),',
         '"state": notices.c.state,',
     ),
-    _bug(
+    plant(
         "a message that a crash cut off is never sent",
         "I7",
         "storage/notices.py",
         '        and_(notices.c.state == "sending", over),',
         '        and_(notices.c.state == "dead", over),',
     ),
-    _bug(
+    plant(
         "every edit is a new message",
         "I7",
         "bot/core/post.py",
         "message_id=message_id, now=",
         "message_id=None, now=",
     ),
-    _bug(
+    plant(
         "an update that failed once is given up",
         "I7",
         "bot/core/inbox.py",
         "            if tries >= TRIES_MAX:",
         "            if tries >= 1:",
     ),
-    _bug(
+    plant(
         "a redelivered update is new",
         "I3",
         "storage/inbox.py",
@@ -540,28 +536,28 @@ _KEPT = (
         '        index_elements=["update_id"], set_={"done_at": None}\n'
         "    )",
     ),
-    _bug(
+    plant(
         "a signature of nothing is good",
         "I12",
         "storage/crypt.py",
         "        good = False\n",
         "        good = not mac.strip('0')\n",
     ),
-    _bug(
+    plant(
         "two processes may have one file",
         "I3",
         "storage/locks.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
     ),
-    _bug(
+    plant(
         "a commit does not wait for the disk",
         "I11",
         "storage/engine.py",
         '"synchronous = FULL",',
         '"synchronous = OFF",',
     ),
-    _bug(
+    plant(
         "a replay does not see the last payments",
         "I10",
         "storage/reading.py",
@@ -570,4 +566,4 @@ _KEPT = (
     ),
 )
 
-PLANTED = (*_SETTLE, *_PUSH, *_HEARD, *_KEPT)
+PLANTED = (*_SETTLE, *_PUSH, *_HEARD, *_KEPT, *OF_DRIVES, *OF_INVOICES, *OF_THE_RECORD)

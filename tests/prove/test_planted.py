@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.prove.bug import Planted
 from tests.prove.mutants import planted
-from tests.prove.planted import MONEY_FILES, PLANTED, PROMISES, Planted
+from tests.prove.planted import MONEY_FILES, PLANTED, PROMISES
 
 ROOT = Path(__file__).parents[2]
 

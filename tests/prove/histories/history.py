@@ -23,15 +23,20 @@ from tests.prove.histories.liars import lie
 from tests.prove.histories.life import Life
 from tests.prove.histories.process import Look, Outside, Process
 from tests.prove.histories.safaricom import Network, SeededSafaricom
+from tests.prove.histories.stories import Diary, DriveStory, InvoiceStory
 from tests.prove.histories.telegram import SeededTelegram
 from tests.prove.histories.virtual import StallingLoop, WallClock, passes
 
-__all__ = ["HOURS", "Ground", "History", "HistorySettings"]
+__all__ = ["HOURS", "MOVED_TO", "Ground", "History", "HistorySettings"]
 
 HOURS = 72
 HOUR_S = 3600.0
 ADDRESS = re.compile(r"/c/[0-9a-f]{32}\.[0-9a-f]{32}")
 OPERATOR = 900
+MOVED_TO = -100777
+TREASURER = 1101
+GIVES = 0.3
+PAPER, PAPERS = "PDF", 0.01
 WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
@@ -85,6 +90,7 @@ class History:
     people: list[Person] = field(default_factory=list)
     groups: list[Chat] = field(default_factory=list)
     lied_to: set[str] = field(default_factory=set)  # payments a lie about which may be believed
+    diary: Diary = field(default_factory=Diary)
     quiet: bool = False
     births: int = 0
 
@@ -108,6 +114,19 @@ class History:
     def fingerprint(self) -> str:
         """The same for two runs that took the same steps at the same moments."""
         return self._hash.hexdigest()
+
+    @property
+    def excuses(self) -> int:
+        """How often a message may have come twice: its send was cut off, or not answered."""
+        met = self.telegram.met
+        return met["after"] + met["silent"] + self.births + self.effects["a process stalled"]
+
+    def message(self, chat_id: int, message_id: int | None) -> Message | None:
+        """A message; a group that became a supergroup keeps its old ones where they were."""
+        chats = self.telegram.world.chats
+        here = [each for key, each in chats.items() if key == chat_id]
+        here += [each for each in chats.values() if each.migrated_to == chat_id]
+        return next((m for each in here for m in each.messages if m.id == message_id), None)
 
     def note(self, what: str) -> None:
         """One more line of the trace."""
@@ -138,11 +157,13 @@ class History:
         loop = asyncio.get_running_loop()
         keepers = [loop.create_task(self._keep_alive(n)) for n in range(self.settings.instances)]
         worlds = [loop.create_task(each) for each in (self._people(), self._weather())]
+        stories = [loop.create_task(each.run()) for each in (self.drive, self.invoice)]
         posting = loop.create_task(self._post_updates()) if self.webhook else None
         for course in worlds:
             await course
         self._calm_down()
         await passes(HOURS * HOUR_S - loop.time())
+        await asyncio.gather(*stories)
         await self.safaricom.settled()
         if posting is not None:
             posting.cancel()
@@ -156,7 +177,8 @@ class History:
 
     def _settle_in(self) -> None:
         self.lives = [None] * self.settings.instances
-        self.telegram.person(OPERATOR, "Amina", started=True)
+        amina = self.telegram.person(OPERATOR, "Amina", started=True)
+        mary = self.telegram.person(TREASURER, "Mary", started=True)
         for number in range(6):
             person = self.telegram.person(
                 1001 + number,
@@ -167,9 +189,18 @@ class History:
             )
             self.people.append(person)
         self.groups = [
-            self.telegram.group(-700, "Harambee", self.people),
-            self.telegram.group(-1009, "Chama", self.people, supergroup=True),
+            self.telegram.group(-700, "Harambee", [mary, *self.people]),
+            self.telegram.group(-1009, "Chama", [mary, *self.people], supergroup=True),
         ]
+        place, told = self.rng.randrange(2), (self.telegram, self._fork(), self.diary)
+        self.drive = DriveStory(
+            *told,
+            mary=mary,
+            group=lambda: self.groups[place],
+            closes_at_s=self.settings.chaos_h * HOUR_S * self.rng.uniform(0.6, 1.1),
+        )
+        customer = self.rng.choice([each for each in self.people if each.language_code == "en"])
+        self.invoice = InvoiceStory(*told, merchant=amina, customer=customer)
 
     async def _keep_alive(self, place: int) -> None:
         """Start the process, and again whenever it died or was stopped."""
@@ -292,7 +323,7 @@ class History:
 
     def _migrate(self) -> None:
         if not self.effects["group migrated"]:
-            self.groups[0] = self.telegram.upgrade(self.groups[0], -100777)
+            self.groups[0] = self.telegram.upgrade(self.groups[0], MOVED_TO)
             self.effects["group migrated"] += 1
 
     def _stop_one(self, rng: random.Random) -> None:
@@ -386,9 +417,12 @@ class History:
         group = rng.choice((None, None, *self.groups))
         amount = rng.choice((50, 100, 500, 1500, 4999, 5000, 5001, 9000))
         # Few enough lines that limits are met, enough that most payments are made.
-        text = f"/pay {amount} 07120000{rng.randrange(10, 40):02d}"
+        command, card = "/pay", self.drive.card
+        if card is not None and rng.random() < GIVES:
+            command, group = "/give", self.drive.group()
+        text = f"{command} {amount} 07120000{rng.randrange(10, 40):02d}"
         if group is not None:
-            text = text.replace("/pay", f"/pay@{self.telegram.world.bot.username}")
+            text = text.replace(command, f"{command}@{self.telegram.world.bot.username}")
         person.say(text, chat=group)
         for _ in range(rng.randrange(3)):
             await passes(rng.choice((20, 200, 4000)) * rng.random())
@@ -404,7 +438,13 @@ class History:
             for message in chat.messages[-6:]:
                 if message.keyboard is not None and message.sender is self.telegram.world.bot:
                     shown += [(message, b) for row in message.keyboard.rows for b in row]
-        pressable = [pair for pair in shown if pair[1].action == "callback_data"]
+        # To make a paper takes as long as all the rest of a history, and moves no money.
+        pressable = [
+            pair
+            for pair in shown
+            if pair[1].action == "callback_data"
+            and (PAPER not in pair[1].text or rng.random() < PAPERS)
+        ]
         if not pressable:
             return
         message, button = rng.choice(pressable)

@@ -10,7 +10,6 @@ from hashlib import sha256
 from sqlalchemy import func, or_, select, text
 
 from bot.core.settle import stand
-from bot.playground.chats import Message
 from mpesa.simulator.books import Row
 from mpesa.simulator.pushes import PushRecord
 from storage.engine import Store
@@ -21,6 +20,7 @@ from storage.schema import inbox, notices, payments
 from storage.tx import Tx
 from tests.prove.histories.history import History
 from tests.prove.histories.process import Process
+from tests.prove.histories.subjects import judge_subjects
 
 __all__ = ["Verdict", "judge"]
 
@@ -61,6 +61,7 @@ async def judge(history: History, process: Process) -> Verdict:
         books = await _books(history, process.store, tx)
         await _told(history, process, tx, verdict)
         await _durable(history, tx, verdict)
+        await judge_subjects(history, tx, books.ours, books.theirs, verdict)
     verdict.payments = len(books.ours)
     for payment in books.ours.values():
         _one(history, books, payment, verdict)
@@ -184,7 +185,7 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
         verdict.must(last_word, "I7 told", row["key"], "the last word is not told")
         if row["message_id"] is None and history.effects["group migrated"]:
             continue  # it was told in the group that became another; its messages stay there
-        message = _message(history, row["chat_id"], row["message_id"])
+        message = history.message(row["chat_id"], row["message_id"])
         if message is None:
             verdict.must(False, "I7 told", row["key"], "stands in no chat")
             continue
@@ -198,8 +199,6 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
 
 def _twins(history: History, verdict: Verdict) -> None:
     """A second status message of one payment only where a send was cut off or unanswered."""
-    excused = history.telegram.met["after"] + history.telegram.met["silent"] + history.births
-    excused += history.effects["a process stalled"]
     seen: Counter[str] = Counter()
     for chat in history.telegram.world.chats.values():
         for message in chat.messages:
@@ -207,16 +206,7 @@ def _twins(history: History, verdict: Verdict) -> None:
                 seen[f"{chat.id} {message.text}"] += "✅" in message.text
     twins = sum(count - 1 for count in seen.values() if count > 1)
     verdict.effects["a message came twice"] += twins
-    verdict.must(twins <= excused, "I7 twins", twins, "with", excused, "excuses")
-
-
-def _message(history: History, chat_id: int, message_id: int | None) -> Message | None:
-    chat = history.telegram.world.chats.get(chat_id)
-    if chat is None:
-        return None
-    # A group that became a supergroup keeps its old messages where they were.
-    chats = [chat, *(c for c in history.telegram.world.chats.values() if c.migrated_to == chat_id)]
-    return next((m for c in chats for m in c.messages if m.id == message_id), None)
+    verdict.must(twins <= history.excuses, "I7 twins", twins, "with", history.excuses)
 
 
 async def _durable(history: History, tx: Tx, verdict: Verdict) -> None:

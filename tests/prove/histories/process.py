@@ -48,7 +48,7 @@ from mpesa.wire import TOKEN_PATH, basic_authorization, decipher_token
 from storage.engine import Store, open_store
 from storage.errors import NotKept
 from storage.presence import Member
-from storage.schema import UNSENT, UNSETTLED, micros, notices, payments
+from storage.schema import UNSENT, UNSETTLED, micros, notices, payments, touched
 from tests.prove.histories.life import LIFE, Life
 from tests.prove.histories.safaricom import InlineTransport, Network, SeededSafaricom
 from tests.prove.histories.telegram import InlineRequest, SeededTelegram
@@ -126,6 +126,7 @@ class Look:
     check_us: int | None
     unsent: int
     unsettled: int
+    touched: int
     due_us: int | None
     lease_us: int | None
 
@@ -134,6 +135,7 @@ _LOOK = select(
     select(func.min(payments.c.next_check_at)).scalar_subquery(),
     select(func.count()).where(UNSENT).select_from(payments).scalar_subquery(),
     select(func.count()).where(UNSETTLED).select_from(payments).scalar_subquery(),
+    select(func.count()).select_from(touched).scalar_subquery(),
     select(func.min(notices.c.due_at)).where(notices.c.state == "due").scalar_subquery(),
     select(func.min(notices.c.lease_until)).where(notices.c.state == "sending").scalar_subquery(),
 )
@@ -372,6 +374,7 @@ class Process:
     async def _by_the_clock(self, core: Core, store: Store, notifier: Notifier) -> None:
         """The timetable without its idle ticks: from one due moment to the next."""
         seldom = [job.run for job in jobs_of(core, store) if job.every_s >= OFTEN]
+        seldom.append(core.reminders.run_due)  # about what is late: a matter of days
         takeover = Takeover(store=store, clock=core.clock, wake=core.post.wake.set)
         loop = asyncio.get_running_loop()
         purged_s = loop.time()
@@ -400,6 +403,8 @@ class Process:
             await self._quietly(store.probe)
         if look.unsettled:
             await self._quietly(core.reconcile.settle_again)
+        if look.touched:
+            await self._quietly(core.touched.run_due)
         if look.unsent:
             await self._quietly(core.sending.sweep)
         if look.check_us is not None and look.check_us <= now_us:
@@ -409,7 +414,7 @@ class Process:
             await self._quietly(notifier.run_due)
         moments = owed if look.check_us is None else [*owed, look.check_us]
         left_s = (min(moments) - now_us) / 1e6 if moments else LONGEST_LOOK_S
-        if look.unsent:
+        if look.unsent or look.touched:
             left_s = LOOK_AGAIN_S
         if not store.healthy:
             left_s = min(left_s, LOOK_WHEN_ILL_S)

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from bot.config import Config, load_config
 from bot.texts import Texts
 from tests.postgres import binaries, running_server
+from tests.prove.histories.engines import keep_dialects
 from tests.prove.histories.grounds import (
     Lay,
     make_postgres_template,
@@ -34,11 +35,10 @@ from tests.prove.histories.grounds import (
 from tests.prove.histories.history import History, HistorySettings
 from tests.prove.histories.judge import Verdict, judge
 from tests.prove.histories.life import task_factory
-from tests.prove.histories.reach import reached
 from tests.prove.histories.virtual import StallingLoop, VirtualLoop
 from tests.prove.table import Row
 
-__all__ = ["Told", "live", "live_two", "ready_for_two", "run"]
+__all__ = ["ALONE", "TOGETHER", "Told", "live", "live_two", "ready_for_two", "run"]
 
 CONFIG = """
 [telegram]
@@ -58,6 +58,8 @@ url = "sqlite:///nowhere.db"
 [security]
 key = "a key that is only for the proofs, and long enough"
 """
+ALONE = "seeded histories of 72 h: one process, SQLite"
+TOGETHER = "seeded histories of 72 h: two processes, PostgreSQL"
 EVERY_TWENTIETH = 20
 BATCH = 10
 
@@ -148,7 +150,8 @@ async def _live(settings: HistorySettings, lay: Lay) -> Told:
 
 @cache
 def _prepared() -> tuple[Config, Texts]:
-    """Once per process: the configuration, the texts."""
+    """Once per process: the configuration, the texts, and what the engines share."""
+    keep_dialects()
     logging.disable(logging.ERROR)
     # A life that is cut off leaves half-done work and open connections behind: that is the point.
     for left_behind in (".*was never awaited", "The garbage collector is trying to clean up"):
@@ -176,55 +179,55 @@ class _Batch:
         return told
 
 
-def run(count: int, *, seed: int = 1, jobs: int = 2, full: bool = False) -> list[Row]:
+def run(count: int, *, seed: int = 1, jobs: int = 2) -> list[Row]:
     """
     Live *count* histories from *seed* on, every twentieth of them with two processes.
 
     Prints every violation with its seed, and how often each fault had its effect, as the judge
-    saw it. With *full* an effect that was seen fewer than `REACH` times is a violation too: what
-    did not happen proves nothing.
+    saw it: these are the counts of the rows, for `reached`.
     """
     seeds = range(seed, seed + count)
     alone = [each for each in seeds if each % EVERY_TWENTIETH]
     pairs = [each for each in seeds if not each % EVERY_TWENTIETH]
-    effects: Counter[str] = Counter()
-    rows = [_lived("one process, SQLite", alone, None, jobs, effects)]
+    span = seed, seed + count - 1
+    rows = []
+    if alone:
+        rows.append(_lived(ALONE, alone, span, None, jobs))
     if pairs:
         found = binaries()
         if found is None:
             raise SystemExit("the histories of two processes need Debian's package postgresql")
         with running_server(found) as server:
             ready_for_two(server)
-            rows.append(_lived("two processes, PostgreSQL", pairs, server, jobs, effects))
-    for name, number in sorted(effects.items(), key=lambda pair: pair[1]):
+            rows.append(_lived(TOGETHER, pairs, span, server, jobs))
+    seen = sum((Counter(row.counts) for row in rows), Counter())
+    for name, number in sorted(seen.items(), key=lambda pair: pair[1]):
         print(f"    {number:>9}  {name}", flush=True)
-    if full:
-        rows.append(reached(effects))
     return rows
 
 
 def _lived(
-    how: str, seeds: Sequence[int], server: str | None, jobs: int, effects: Counter[str]
+    what: str, seeds: Sequence[int], span: tuple[int, int], server: str | None, jobs: int
 ) -> Row:
-    began, violations, payments = time.perf_counter(), 0, 0
+    began, violations, counts = time.perf_counter(), 0, Counter[str]()
     batches = [
         _Batch(tuple(seeds[start : start + BATCH]), server) for start in range(0, len(seeds), BATCH)
     ]
     with _all(batches, jobs) as stories:
         for told in stories:
-            effects.update(told.effects)
-            payments += told.payments
+            counts.update(told.effects)
+            counts["payments"] += told.payments
             if told.violations:
                 violations += 1
                 print(f"  seed {told.seed}: {'; '.join(told.violations[:3])}", flush=True)
-    span = f"seeds {min(seeds)}–{max(seeds)}" if seeds else "no seeds"
     return Row(
-        f"seeded histories of 72 h: {how}",
+        what,
         len(seeds),
         "histories",
         violations,
         time.perf_counter() - began,
-        f"{span}, {payments} payments",
+        seeds=span,
+        counts=dict(counts),
     )
 
 

@@ -14,7 +14,7 @@ from telegram.request import BaseRequest, RequestData
 from bot.chat.holding import only_if_held
 from bot.playground.botapi import BotApi
 from bot.playground.errors import ApiError
-from bot.playground.params import Params
+from bot.playground.params import Params, Upload
 from tests.prove.histories.life import Life
 from tests.prove.histories.virtual import passes
 
@@ -33,7 +33,9 @@ class SeededTelegram(BotApi):
         self.noise = 0.0
         self.met: Counter[str] = Counter()
 
-    async def answer(self, method: str, values: dict[str, Any]) -> tuple[int, bytes]:
+    async def answer(
+        self, method: str, values: dict[str, Any], uploads: dict[str, Upload]
+    ) -> tuple[int, bytes]:
         """One call. Raises NetworkError or TimedOut; the call may have been done all the same."""
         trouble = ""
         if method not in COURTESY and self._rng.random() < self.noise:
@@ -53,7 +55,10 @@ class SeededTelegram(BotApi):
         if trouble == "before":
             raise NetworkError("connection reset")
         try:
-            status, body = 200, {"ok": True, "result": await self._do(method, Params(values))}
+            status, body = (
+                200,
+                {"ok": True, "result": await self._do(method, Params(values, uploads))},
+            )
         except ApiError as refusal:
             status, body = refusal.code, refusal.body()
         if trouble == "after":
@@ -91,8 +96,13 @@ class InlineRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         name = url.rpartition("/")[2].lower()
         values: dict[str, Any] = {} if request_data is None else request_data.json_parameters
+        uploads: dict[str, Upload] = {}
+        if request_data is not None and request_data.contains_files:
+            for part, (file, content, kind) in request_data.multipart_data.items():
+                assert isinstance(content, bytes), "our papers are made in memory"
+                uploads[part] = Upload(file, content, kind)
         self._life.step(f"before {name}")
         only_if_held()
-        status, body = await self._api.answer(name, values)
+        status, body = await self._api.answer(name, values, uploads)
         self._life.step(f"after {name}")
         return status, body

@@ -1,0 +1,74 @@
+"""
+Owns SQLAlchemy's dialects in the histories: one of each kind, for all the engines of a process.
+
+A life opens engines of its own, and there are dozens of lives in a history. What a real process
+does once (ask the server what it is, write each statement out as SQL) is the same for all of
+them, and is kept here from one to the next; no fault of a history depends on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+__all__ = ["keep_dialects"]
+
+_kept: dict[Any, Any] = {}
+_written: dict[Any, Any] = {}  # statements as SQL; their keys name the dialect
+
+
+class _Kept:
+    """A dialect of which there is one for each way to make it."""
+
+    def __new__(cls, *_args: Any, **options: Any) -> Any:
+        key = (cls, *sorted((name, str(value)) for name, value in options.items()))
+        if key not in _kept:
+            _kept[key] = super().__new__(cls)
+        return _kept[key]
+
+    def __init__(self, **options: Any) -> None:
+        if not hasattr(self, "_made"):
+            self._made, self._met = True, False
+            super().__init__(**options)
+
+    def initialize(self, connection: Connection) -> None:
+        if not self._met:
+            super().initialize(connection)  # type: ignore[misc]  # a dialect's, which we stand before
+            self._met = True
+
+    @classmethod
+    def engine_created(cls, engine: Engine) -> None:
+        engine.update_execution_options(compiled_cache=_written)
+
+
+class KeptAiosqlite(_Kept, SQLiteDialect_aiosqlite):
+    """SQLite, awaited."""
+
+    supports_statement_cache = True
+
+
+class KeptPysqlite(_Kept, SQLiteDialect_pysqlite):
+    """SQLite, as a thread would use it."""
+
+    supports_statement_cache = True
+
+
+class KeptAsyncpg(_Kept, PGDialect_asyncpg):
+    """PostgreSQL."""
+
+    supports_statement_cache = True
+
+
+def keep_dialects() -> None:
+    """From now on every engine of this process has one of these."""
+    for name, kept in (
+        ("sqlite.aiosqlite", KeptAiosqlite),
+        ("sqlite", KeptPysqlite),
+        ("postgresql.asyncpg", KeptAsyncpg),
+    ):
+        registry.register(name, __name__, kept.__name__)

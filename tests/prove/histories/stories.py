@@ -1,0 +1,223 @@
+"""
+Owns what is wanted in a history besides payments: a drive with its treasurer, an invoice.
+
+People go on as people do: they write or press, wait for what should come, and try again or give
+up. What they did, as far as they know, is kept for the judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bot.playground.chats import Chat, Message
+from bot.playground.people import Person
+from tests.prove.histories.telegram import SeededTelegram
+from tests.prove.histories.virtual import passes
+
+__all__ = ["TITLE", "Diary", "DriveStory", "InvoiceStory"]
+
+T = TypeVar("T")
+
+HOUR_S = 3600.0
+LOOK_S = 40.0
+PATIENCE_S = 2700.0  # longer than this a question of ours is no longer open: then it is begun anew
+TRIES = 8
+TITLE = "Mama Akinyi hospital bill"
+BILLED_KES = 1500
+PART, IN_CASH = "Pay part", "💵 Paid in cash"
+
+
+@dataclass
+class Diary:
+    """What people did, as far as they know."""
+
+    cash_said: list[int] = field(default_factory=list)  # shillings, each amount once
+    cash_told: list[int] = field(default_factory=list)  # what we answered that we wrote down
+    bill_cash_said: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _Story:
+    telegram: SeededTelegram
+    rng: random.Random
+    diary: Diary
+
+    async def until(self, find: Callable[[], T | None], within_s: float = PATIENCE_S) -> T | None:
+        """What *find* finds, once it does; None if it does not in time."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
+        while (found := find()) is None and loop.time() < ends_s:
+            await passes(LOOK_S)
+        return found
+
+    def newest(self, chat: Chat, words: str, after: Message | None = None) -> Message | None:
+        """The newest message of the bot that holds these words, and came after another."""
+        for message in reversed(chat.messages):
+            if after is not None and message.id <= after.id:
+                return None
+            if message.sender is self.telegram.world.bot and words in message.text:
+                return message
+        return None
+
+    def with_button(self, chat: Chat, label: str) -> Message | None:
+        """The newest message that has this button."""
+        found = (m for m in reversed(chat.messages) if m.keyboard and label in m.labels)
+        return next(found, None)
+
+    async def pressed(
+        self, person: Person, message: Message, label: str, words: str
+    ) -> Message | None:
+        """Press, and wait for the message that should come of it."""
+        last = person.chat.messages[-1]
+        try:
+            person.press(message, label)
+        except LookupError:
+            return None
+        return await self.until(lambda: self.newest(person.chat, words, last))
+
+    async def answered(self, person: Person, text: str, words: str) -> Message | None:
+        """Write, and wait for the answer."""
+        if person.blocked:
+            person.unblock()
+        said = person.say(text)
+        return await self.until(lambda: self.newest(person.chat, words, said))
+
+
+@dataclass
+class DriveStory(_Story):
+    """A treasurer opens a drive in a group, writes down cash, and closes it."""
+
+    mary: Person
+    group: Callable[[], Chat]
+    closes_at_s: float
+
+    async def run(self) -> None:
+        await passes(self.rng.uniform(0, HOUR_S))
+        if not await self._opened():
+            return
+        for number in range(self.rng.randint(1, 3)):
+            await passes(self.rng.expovariate(1 / (2 * HOUR_S)))
+            await self._cash(100 + number)
+        await passes(self.closes_at_s - asyncio.get_running_loop().time())
+        for _ in range(TRIES):
+            asked = await self.answered(self.mary, "/closedrive", f"Close {TITLE}?")
+            if asked is not None and await self.pressed(self.mary, asked, "Yes, close it", "Done"):
+                return
+
+    @property
+    def card(self) -> Message | None:
+        """The drive as its group sees it."""
+        return self.newest(self.group(), "Treasurers: Mary")
+
+    async def _opened(self) -> bool:
+        await self.answered(self.mary, "/start", "Hello Mary")
+        for _ in range(TRIES):
+            command = f"/newdrive@{self.telegram.world.bot.username} 50000 {TITLE}"
+            self.mary.say(command, chat=self.group())
+            if await self.until(lambda: self.card) is not None:
+                return True
+        return False
+
+    async def _cash(self, amount_kes: int) -> None:
+        """Some cash, once for sure: where no answer came, nobody writes it down again."""
+        for _ in range(TRIES):
+            which = await self.answered(self.mary, "/drive", "Which drive?")
+            panel = which and await self.pressed(
+                self.mary, which, TITLE, "Only treasurers can press"
+            )
+            question = panel and await self.pressed(
+                self.mary, panel, "Record cash", "Who gave how much in cash"
+            )
+            if not question:
+                continue
+            self.diary.cash_said.append(amount_kes)
+            kept = f"Written down: KES {amount_kes}"
+            if await self.answered(self.mary, f"{amount_kes} Mzee Kamau", kept) is not None:
+                self.diary.cash_told.append(amount_kes)
+            return
+
+
+@dataclass
+class InvoiceStory(_Story):
+    """A merchant bills a customer, who pays in parts; some of it comes in cash."""
+
+    merchant: Person
+    customer: Person
+
+    async def run(self) -> None:
+        await passes(self.rng.uniform(0, 2 * HOUR_S))
+        card = await self._billed()
+        if card is None or not await self._opened(card):
+            return
+        for part in range(self.rng.randint(2, 4)):
+            await passes(self.rng.choice((60, HOUR_S, 4 * HOUR_S)) * self.rng.random())
+            if part == 1 and self.rng.random() < 0.7:
+                await self._cash(30 + part)
+            if not await self._part(self.rng.choice((100, 300, 700))):
+                break
+        await passes(HOUR_S)
+        if (bill := self.bill) is not None:
+            await self._paid_from(bill, "💸 Pay")
+
+    @property
+    def bill(self) -> Message | None:
+        """The invoice as its customer has it, while something is left to pay."""
+        return self.with_button(self.customer.chat, PART)
+
+    async def _billed(self) -> Message | None:
+        for _ in range(TRIES):
+            words = f"/invoice {BILLED_KES} Peter 2 bags charcoal, due tomorrow"
+            card = await self.answered(self.merchant, words, "INV-0001")
+            if card is not None:
+                return card
+        return None
+
+    async def _opened(self, card: Message) -> bool:
+        link = card.button("Send to customer").value
+        payload = link.partition("start%3D")[2].partition("&")[0]
+        for _ in range(TRIES):
+            self.customer.start(payload)
+            if await self.until(lambda: self.bill) is not None:
+                return True
+        return False
+
+    async def _part(self, amount_kes: int) -> bool:
+        """Some of it; False when there is nothing left to pay."""
+        bill = self.bill
+        if bill is None:
+            return False
+        if self.customer.blocked:
+            self.customer.unblock()
+        question = await self.pressed(self.customer, bill, PART, "How much of INV-0001")
+        if question is not None:
+            await self._asked(self.customer.say(str(amount_kes)))
+        return True
+
+    async def _paid_from(self, bill: Message, label: str) -> None:
+        if self.customer.blocked:
+            self.customer.unblock()
+        wanted = next((each for each in bill.labels if each.startswith(label)), None)
+        if wanted is not None:
+            self.customer.press(bill, wanted)
+            await self._asked(self.customer.chat.messages[-1])
+
+    async def _asked(self, after: Message) -> None:
+        """Share the number, if it is asked for."""
+        asked = await self.until(
+            lambda: self.newest(self.customer.chat, "Which M-Pesa number", after), 300
+        )
+        if asked is not None and not self.customer.blocked:
+            self.customer.share_contact()
+
+    async def _cash(self, amount_kes: int) -> None:
+        card = self.with_button(self.merchant.chat, IN_CASH)
+        if card is None:
+            return
+        asked = await self.pressed(self.merchant, card, IN_CASH, "How much cash came")
+        if asked is not None:
+            self.diary.bill_cash_said.append(amount_kes)
+            self.merchant.say(f"{amount_kes} from his brother")

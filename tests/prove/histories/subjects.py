@@ -1,0 +1,203 @@
+"""Owns the judgement of drives and invoices: what each has come to, and what its chats show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import select
+
+from bot.core.bills import Standing
+from bot.core.drive_news import came_after_closing, card_key
+from bot.core.invoices import InvoiceView, view_of
+from bot.texts import money
+from mpesa.simulator.books import Row
+from storage.drive_tables import drives
+from storage.invoice_tables import invoices
+from storage.records import (
+    Drive,
+    DriveStatus,
+    Entry,
+    EntryKind,
+    InvoiceEntryKind,
+    Payment,
+    Status,
+    Word,
+)
+from storage.schema import notices
+from storage.tx import Tx
+from tests.prove.histories.history import MOVED_TO, History
+
+__all__ = ["judge_subjects"]
+
+SHOWN = {Standing.PAID: "Paid.", Standing.PART_PAID: " left", Standing.OVERPAID: "too much"}
+
+
+class _Verdict(Protocol):
+    @property
+    def effects(self) -> Counter[str]: ...
+    def must(self, holds: bool, invariant: str, *what: object) -> None: ...
+
+
+class _Side:
+    """What is paid for one subject, in our books and in Safaricom's."""
+
+    def __init__(
+        self, subject: str, ours: dict[str, Payment], theirs: dict[str, list[Row]]
+    ) -> None:
+        self.subject = subject
+        self.payments = [each for each in ours.values() if each.subject == subject]
+        self.paid = [each for each in self.payments if each.status is Status.PAID]
+        self._theirs = theirs
+
+    def must_come_to(self, cents: int, verdict: _Verdict) -> None:
+        """Safaricom's statement, less what waits for a person, and what one wrong word credited."""
+        expected = sum(row.amount_cents for each in self.paid for row in self._rows(each))
+        for each in self.paid:
+            if not self._rows(each):
+                expected += each.credited_cents or 0
+        verdict.must(cents == expected, "I10 sums", self.subject, cents, "is not", expected)
+
+    def _rows(self, payment: Payment) -> list[Row]:
+        return self._theirs.get(payment.push_ref, [])
+
+
+async def judge_subjects(
+    history: History,
+    tx: Tx,
+    ours: dict[str, Payment],
+    theirs: dict[str, list[Row]],
+    verdict: _Verdict,
+) -> None:
+    """Every drive and every invoice that there is."""
+    connection = tx.payments._connection
+    rows = (await connection.execute(select(notices))).mappings().all()
+    told = {row["key"]: row for row in rows}
+    journal: list[Entry] = []
+    for drive_id in (await connection.execute(select(drives.c.id))).scalars().all():
+        drive = await tx.drives.get(drive_id)
+        assert drive is not None, "it stands there"
+        side = _Side(drive.subject, ours, theirs)
+        journal += await _drive(history, tx, drive, side, told, verdict)
+    _cash(history, journal, verdict)
+    for invoice_id in (await connection.execute(select(invoices.c.id))).scalars().all():
+        invoice = await tx.invoices.get(invoice_id)
+        assert invoice is not None, "it stands there"
+        view = await view_of(tx, invoice)
+        readers = await tx.invoices.readers(invoice_id)
+        await _invoice(
+            history, tx, view, readers, _Side(invoice.subject, ours, theirs), told, verdict
+        )
+
+
+async def _drive(
+    history: History,
+    tx: Tx,
+    drive: Drive,
+    side: _Side,
+    told: dict[str, Any],
+    verdict: _Verdict,
+) -> list[Entry]:
+    """Judge it; returns its journal."""
+    totals = await tx.gifts.totals(drive.id)
+    side.must_come_to(totals.mpesa_cents, verdict)
+    journal = await tx.drives.entries(drive.id)
+    added = sum(each.cents for each in journal)
+    verdict.must(totals.cash_cents == added, "I10 sums", drive.code, "journal", totals.cash_cents)
+    row = told.get(card_key(drive))
+    verdict.must(row is not None, "I7 told", drive.code, "has no card")
+    if row is not None and row["state"] == "told" and row["message_id"] is not None:
+        verdict.must(row["told"] == row["wanted"], "I7 told", drive.code, "an old card")
+        card = history.message(row["chat_id"], row["message_id"])
+        shows = "" if card is None else card.text
+        right = money(totals.cents) in shows
+        right &= ("🏁" in shows) == (drive.status is DriveStatus.CLOSED)
+        verdict.must(right, "I7 told", drive.code, totals.cents, drive.status, shows)
+    late = [each for each in side.paid if came_after_closing(drive, each)]
+    for payment in late:
+        key = f"drive:{drive.id}:late:{payment.id}:{drive.opened_by}"
+        verdict.must(key in told, "I7 told", "nobody was asked about a late gift", payment.push_ref)
+    seen = {
+        "a gift was paid": len(side.paid),
+        "a gift was not paid": len(side.payments) - len(side.paid),
+        "a gift came after closing": len(late),
+        "cash was written down": len(journal),
+        "a drive was closed": drive.status is DriveStatus.CLOSED,
+        "a card followed its group": drive.chat_id == MOVED_TO and row is not None,
+    }
+    for name, many in seen.items():
+        verdict.effects[name] += many
+    return journal
+
+
+def _cash(history: History, journal: Sequence[Entry], verdict: _Verdict) -> None:
+    """What was said once stands in one journal once at most, and what we answered to for sure."""
+    kept = Counter(each.cents // 100 for each in journal if each.kind is EntryKind.CASH)
+    twice = [amount for amount, many in kept.items() if many > 1]
+    verdict.must(not twice, "I4 once", "cash twice", twice)
+    never_said = set(kept) - set(history.diary.cash_said)
+    verdict.must(not never_said, "I1 phantom", "cash that nobody gave", never_said)
+    lost = set(history.diary.cash_told) - set(kept)
+    verdict.must(not lost, "I2 loss", "cash that was written down", lost)
+
+
+async def _invoice(
+    history: History,
+    tx: Tx,
+    view: InvoiceView,
+    readers: Sequence[int],
+    side: _Side,
+    told: dict[str, Any],
+    verdict: _Verdict,
+) -> None:
+    invoice = view.invoice
+    side.must_come_to(view.sums.mpesa_cents, verdict)
+    entries = await tx.invoices.entries(invoice.id, InvoiceEntryKind.CASH)
+    kept = Counter(each.cents // 100 for each in entries)
+    said = set(history.diary.bill_cash_said)
+    verdict.must(max(kept.values(), default=1) == 1, "I4 once", invoice.label, "cash", kept)
+    verdict.must(set(kept) <= said, "I1 phantom", invoice.label, "cash that nobody gave", kept)
+    for chat_id in {invoice.merchant_id, *readers}:
+        row = told.get(f"i:{invoice.id}:card:{chat_id}")
+        verdict.must(row is not None, "I7 told", invoice.label, "has no card in", chat_id)
+        if row is None or row["state"] != "told" or view.standing not in SHOWN:
+            continue
+        card = history.message(chat_id, row["message_id"])
+        right = card is not None and SHOWN[view.standing] in card.text
+        right &= row["told"] == row["wanted"]
+        verdict.must(right, "I7 told", invoice.label, view.standing, card and card.text)
+    for payment in side.paid:
+        if Word.REVERSED not in payment.words:
+            _both_told(history, view, payment, told, verdict)
+    seen = {
+        "an instalment was paid": len(side.paid),
+        "an instalment was not paid": len(side.payments) - len(side.paid),
+        "an invoice was paid": view.standing is Standing.PAID,
+        "an invoice was paid in part": view.standing is Standing.PART_PAID,
+        "an invoice was overpaid": view.standing is Standing.OVERPAID,
+        "cash came for an invoice": len(entries),
+    }
+    for name, many in seen.items():
+        verdict.effects[name] += many
+
+
+def _both_told(
+    history: History, view: InvoiceView, payment: Payment, told: dict[str, Any], verdict: _Verdict
+) -> None:
+    """The merchant once; whoever paid reads it in the status message, as every payer does."""
+    merchant_id = view.invoice.merchant_id
+    row = told.get(f"i:{view.invoice.id}:paid:{payment.id}:{merchant_id}")
+    verdict.must(row is not None, "I7 told", "the merchant", payment.push_ref)
+    if row is None or row["state"] != "told":
+        return
+    news = history.message(merchant_id, row["message_id"])
+    if news is None:
+        verdict.must(False, "I7 told", payment.push_ref, "the news stands in no chat")
+        return
+    right = "paid by" in news.text and money(payment.credited_cents or 0) in news.text
+    verdict.must(right, "I7 told", payment.push_ref, news.text)
+    chat = history.telegram.world.chats[merchant_id]
+    twins = sum(each.text == news.text for each in chat.from_bot) - 1
+    verdict.effects["a message came twice"] += twins
+    verdict.must(twins <= history.excuses, "I7 twins", payment.push_ref, twins)
