@@ -74,7 +74,7 @@ PARTS: dict[str, Callable[[Wish], Any]] = {
     "instances": lambda wish: instances.run(
         payments=wish.of(10_000, 100), kills=wish.of(40, 2), stops=wish.of(6), seed=wish.seed
     ),
-    "mutation": lambda wish: mutation.run(jobs=wish.jobs),
+    "mutation": lambda wish: mutation.run(jobs=wish.jobs, share=wish.share, seed=wish.seed),
     "mutants": lambda wish: mutants.run(jobs=wish.jobs, histories=200, seed=wish.seed),
     "histories": lambda wish: histories.run(
         wish.count or wish.of(HISTORIES), seed=wish.seed, jobs=wish.jobs

@@ -8,7 +8,6 @@ tables of kinds, members of enums, and which values a record is built from.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -35,13 +34,24 @@ SUMS: dict[type[ast.operator], type[ast.operator]] = {
 OTHER_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 ANNOTATIONS = ("annotation", "returns")
 
+Path = tuple[tuple[str, int | None], ...]
+"""From a module to one of its nodes: the fields, and the places in their lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """One changed place. *name* says where and what, and stays when other lines move."""
 
     name: str
-    tree: ast.Module
+    path: Path
+    number: int  # of the change, among those of this place
+
+    def of(self, source: str, members: dict[str, list[str]]) -> ast.Module:
+        """*source* with the change in it."""
+        tree = ast.parse(source)
+        _, _, change = list(_changes(_at(tree, self.path), members))[self.number]
+        change()
+        return ast.fix_missing_locations(tree)
 
 
 def mutants_of(source: str, members: dict[str, list[str]]) -> Iterator[Mutant]:
@@ -50,16 +60,9 @@ def mutants_of(source: str, members: dict[str, list[str]]) -> Iterator[Mutant]:
     named: dict[str, int] = {}
     for path in _places(tree):
         for number, (was, now, _) in enumerate(_changes(_at(tree, path), members)):
-            mutated = copy.deepcopy(tree)
-            _, _, change = list(_changes(_at(mutated, path), members))[number]
-            change()
-            ast.fix_missing_locations(mutated)
             name = f"{_function_of(tree, path)}: {was} → {now}"
             named[name] = named.get(name, 0) + 1
-            yield Mutant(name if named[name] == 1 else f"{name} ({named[name]})", mutated)
-
-
-Path = tuple[tuple[str, int | None], ...]
+            yield Mutant(name if named[name] == 1 else f"{name} ({named[name]})", path, number)
 
 
 def _places(tree: ast.Module) -> Iterator[Path]:

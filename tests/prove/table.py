@@ -61,13 +61,13 @@ def printed(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def code_fingerprint() -> str:
+def code_fingerprint(root: Path = ROOT) -> str:
     """Twelve digits that change with any source of the product, its sentences included."""
     whole = sha256()
     for folder in SOURCES:
-        for path in sorted((ROOT / folder).rglob("*")):
+        for path in sorted((root / folder).rglob("*")):
             if path.suffix in (".py", ".po"):
-                whole.update(str(path.relative_to(ROOT)).encode())
+                whole.update(str(path.relative_to(root)).encode())
                 whole.update(path.read_bytes())
     return whole.hexdigest()[:12]
 

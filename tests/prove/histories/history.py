@@ -199,8 +199,9 @@ class History:
             group=lambda: self.groups[place],
             closes_at_s=self.settings.chaos_h * HOUR_S * self.rng.uniform(0.6, 1.1),
         )
-        customer = self.rng.choice([each for each in self.people if each.language_code == "en"])
-        self.invoice = InvoiceStory(*told, merchant=amina, customer=customer)
+        english = [each for each in self.people if each.language_code == "en"]
+        customer, friend = self.rng.sample(english, 2)
+        self.invoice = InvoiceStory(*told, merchant=amina, customer=customer, friend=friend)
 
     async def _keep_alive(self, place: int) -> None:
         """Start the process, and again whenever it died or was stopped."""

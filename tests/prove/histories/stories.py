@@ -28,7 +28,9 @@ PATIENCE_S = 2700.0  # longer than this a question of ours is no longer open: th
 TRIES = 8
 TITLE = "Mama Akinyi hospital bill"
 BILLED_KES = 1500
-PART, IN_CASH = "Pay part", "💵 Paid in cash"
+PART, PAY, IN_CASH = "Pay part", "💸 Pay", "💵 Paid in cash"
+NUMBER_ASKED_S = 300.0
+FRIEND_PAYS = 0.4
 
 
 @dataclass
@@ -143,15 +145,16 @@ class DriveStory(_Story):
 
 @dataclass
 class InvoiceStory(_Story):
-    """A merchant bills a customer, who pays in parts; some of it comes in cash."""
+    """A merchant bills a customer, who pays in parts; some comes in cash, some from a friend."""
 
     merchant: Person
     customer: Person
+    friend: Person
 
     async def run(self) -> None:
         await passes(self.rng.uniform(0, 2 * HOUR_S))
         card = await self._billed()
-        if card is None or not await self._opened(card):
+        if card is None or not await self._opened(card, self.customer):
             return
         for part in range(self.rng.randint(2, 4)):
             await passes(self.rng.choice((60, HOUR_S, 4 * HOUR_S)) * self.rng.random())
@@ -160,13 +163,14 @@ class InvoiceStory(_Story):
             if not await self._part(self.rng.choice((100, 300, 700))):
                 break
         await passes(HOUR_S)
-        if (bill := self.bill) is not None:
-            await self._paid_from(bill, "💸 Pay")
+        payers = [self.customer]
+        if self.rng.random() < FRIEND_PAYS and await self._opened(card, self.friend):
+            payers.append(self.friend)  # at the same time: neither of them knows of the other
+        await asyncio.gather(*(self._pays_the_rest(each) for each in payers))
 
-    @property
-    def bill(self) -> Message | None:
-        """The invoice as its customer has it, while something is left to pay."""
-        return self.with_button(self.customer.chat, PART)
+    def bill(self, person: Person) -> Message | None:
+        """The invoice as somebody has it, while something is left to pay."""
+        return self.with_button(person.chat, PART)
 
     async def _billed(self) -> Message | None:
         for _ in range(TRIES):
@@ -176,42 +180,44 @@ class InvoiceStory(_Story):
                 return card
         return None
 
-    async def _opened(self, card: Message) -> bool:
+    async def _opened(self, card: Message, person: Person) -> bool:
         link = card.button("Send to customer").value
         payload = link.partition("start%3D")[2].partition("&")[0]
         for _ in range(TRIES):
-            self.customer.start(payload)
-            if await self.until(lambda: self.bill) is not None:
+            person.start(payload)
+            if await self.until(lambda: self.bill(person)) is not None:
                 return True
         return False
 
     async def _part(self, amount_kes: int) -> bool:
         """Some of it; False when there is nothing left to pay."""
-        bill = self.bill
+        bill = self.bill(self.customer)
         if bill is None:
             return False
         if self.customer.blocked:
             self.customer.unblock()
         question = await self.pressed(self.customer, bill, PART, "How much of INV-0001")
         if question is not None:
-            await self._asked(self.customer.say(str(amount_kes)))
+            await self._asked(self.customer, self.customer.say(str(amount_kes)))
         return True
 
-    async def _paid_from(self, bill: Message, label: str) -> None:
-        if self.customer.blocked:
-            self.customer.unblock()
-        wanted = next((each for each in bill.labels if each.startswith(label)), None)
-        if wanted is not None:
-            self.customer.press(bill, wanted)
-            await self._asked(self.customer.chat.messages[-1])
+    async def _pays_the_rest(self, person: Person) -> None:
+        bill = self.bill(person)
+        wanted = [] if bill is None else [each for each in bill.labels if each.startswith(PAY)]
+        if bill is None or not wanted:
+            return
+        if person.blocked:
+            person.unblock()
+        person.press(bill, wanted[0])
+        await self._asked(person, person.chat.messages[-1])
 
-    async def _asked(self, after: Message) -> None:
+    async def _asked(self, person: Person, after: Message) -> None:
         """Share the number, if it is asked for."""
         asked = await self.until(
-            lambda: self.newest(self.customer.chat, "Which M-Pesa number", after), 300
+            lambda: self.newest(person.chat, "Which M-Pesa number", after), NUMBER_ASKED_S
         )
-        if asked is not None and not self.customer.blocked:
-            self.customer.share_contact()
+        if asked is not None and not person.blocked:
+            person.share_contact()
 
     async def _cash(self, amount_kes: int) -> None:
         card = self.with_button(self.merchant.chat, IN_CASH)
