@@ -177,3 +177,14 @@ def test_which_of_those_is_picked_is_settled_for_good() -> None:
     assert stand(PAYMENT, [other, first]).credited_cents == 5000
     assert stand(PAYMENT, [other, with_reason]).credited_cents == 5000
     assert stand(PAYMENT, [plain, with_reason]).receipt is None
+
+
+def test_a_yes_after_an_operator_wrote_it_off_waits_for_a_person_from_then_on() -> None:
+    large = replace(PAYMENT, amount_kes=PAYMENT.confirm_above_kes + 1, status=Status.VOID)
+    told = [after(0, Kind.BEGUN), after(600, Kind.OPERATOR_VOID)]
+    assert settle(large, told).pending_at is None
+
+    decision = settle(large, [*told, after(900, Kind.CALLBACK_PAID)])
+
+    assert decision.status is Status.REVIEW
+    assert decision.pending_at == NOON + timedelta(seconds=900)

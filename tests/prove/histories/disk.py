@@ -78,7 +78,7 @@ def sqlite_disk(rng: random.Random) -> Disk:
 
 
 async def _nothing() -> None:
-    """What SQLAlchemy awaits once in every call, to see that the driver is an asynchronous one."""
+    """What SQLAlchemy awaits in every statement, to see that the driver is an asynchronous one."""
 
 
 def _no_wait() -> None:
@@ -182,12 +182,10 @@ class InlineConnection:
         return InlineCursor(self)
 
     def rollback(self) -> None:
-        self.wait()
         if self._open is not None:
             self._open.rollback()
 
     def commit(self) -> None:
-        self.wait()
         if not self.raw.in_transaction:
             return
         before = self.raw.total_changes

@@ -39,6 +39,7 @@ GIVES = 0.3
 PAPER, PAPERS = "PDF", 0.01
 WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
+SELDOM, SELDOM_STEPS = 0.1, ("before push", "after push")
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
 STALLS_S = (3.0, 30.0, 90.0, 90.0, 90.0, 400.0)
 ILL_S, WRONG_S = 300.0, 900.0  # for how long, about
@@ -55,7 +56,7 @@ class HistorySettings:
     texts: Texts
     instances: int = 1
     chaos_h: float = 20  # then it is quiet, and what was begun comes to its end
-    wishes: int = 26  # at least
+    wishes: int = 18  # at least, besides what a drive and an invoice bring
     keep_trace: bool = False
 
 
@@ -206,7 +207,8 @@ class History:
     async def _keep_alive(self, place: int) -> None:
         """Start the process, and again whenever it died or was stopped."""
         while True:
-            life = Life(self.births, dies_at=self._dies_at(), note=self.note)
+            at, name = self._dies()
+            life = Life(self.births, dies_at=at, dies_in=name, note=self.note)
             self.births += 1
             process = Process(
                 life,
@@ -244,15 +246,18 @@ class History:
             else:
                 await passes(5)
 
-    def _dies_at(self) -> int | None:
+    def _dies(self) -> tuple[int | None, str | None]:
+        """At which of its steps a life ends, or in which; in none if both are None."""
         if self.quiet or self.births > BIRTHS * self.settings.instances or self.rng.random() < 0.25:
-            return None
-        return self.rng.randrange(self.rng.choice(STEPS_OF_A_LIFE)) + 1
+            return None, None
+        if self.rng.random() < SELDOM:
+            return None, self.rng.choice(SELDOM_STEPS)
+        return self.rng.randrange(self.rng.choice(STEPS_OF_A_LIFE)) + 1, None
 
     def _calm_down(self) -> None:
         self.quiet = True
         self.safaricom.faults.quiet = True
-        self.network.down = ""
+        self.network.down, self.network.slow = "", 0.0
         self.telegram.noise = 0.0
         self.disk.mood = DiskMood.WELL
         for clock in self.clocks:
@@ -262,7 +267,7 @@ class History:
                 person.unblock()
         for process in self.lives:
             if process is not None:
-                process.life.dies_at = None
+                process.life.dies_at = process.life.dies_in = None
                 self._go_on(process)
                 process.rouse(someone_is_gone=True)
 

@@ -20,10 +20,18 @@ class Died(BaseException):
 class Life:
     """From one start of the process to its end. Everything it does to the world is a step."""
 
-    def __init__(self, number: int, *, dies_at: int | None, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        dies_at: int | None,
+        note: Callable[[str], None],
+        dies_in: str | None = None,
+    ) -> None:
         self.number = number
         self.steps = 0
         self.dies_at = dies_at
+        self.dies_in = dies_in  # the name of a step that comes too seldom to be met by chance
         self.dead = asyncio.Event()
         self.died_in: str | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -46,7 +54,7 @@ class Life:
             raise Died
         self.steps += 1
         self._note(f"{self.number}:{name}")
-        if self.steps == self.dies_at:
+        if self.steps == self.dies_at or name == self.dies_in:
             self.die(name)
             raise Died
 

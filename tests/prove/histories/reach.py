@@ -29,7 +29,6 @@ EFFECTS = (
     "refused",
     "declined",
     "lapsed",
-    "unsure to the end",
     "waited for a person",
     "paid, and left to a person",
     # liars

@@ -79,6 +79,7 @@ CALLBACKS = {
     CallbackFault.BEFORE_REPLY: 12,
 }
 HOUR_S = 3600.0
+CONNECTING_S = 25.0
 
 
 def _drawn(rng: random.Random, weights: Mapping[Any, int]) -> Any:
@@ -174,6 +175,7 @@ class Network:
     rng: random.Random
     down: str = ""  # "", "refused" (nothing leaves) or "hanging" (it leaves, no answer comes)
     world: Context | None = None
+    slow: float = 0.03  # how often a connection for a push takes longer than a push may wait
 
     async def outside(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Let Safaricom do its work, whether or not we live to hear of it."""
@@ -215,6 +217,8 @@ class InlineTransport(Transport):
         try:
             self._life.step(f"before {name}")
             if deadline is not None:
+                if self._network.rng.random() < self._network.slow:
+                    await passes(CONNECTING_S)
                 deadline.check()
             if self._network.down == "refused":
                 raise Unreachable("Safaricom cannot be reached (refused)")
