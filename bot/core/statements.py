@@ -16,6 +16,8 @@ PAGE = 1000
 class Statements:
     """Reads statements. Each page is one look, so no long look keeps a busy database waiting."""
 
+    page_rows = PAGE
+
     def __init__(self, *, store: Store) -> None:
         self._store = store
 
@@ -53,10 +55,10 @@ class Statements:
         after = ""
         while True:
             async with self._store.read() as tx:
-                page = await tx.statements.payments(scope, after=after, limit=PAGE)
+                page = await tx.statements.payments(scope, after=after, limit=self.page_rows)
             for row in page:
                 yield row
-            if len(page) < PAGE:
+            if len(page) < self.page_rows:
                 return
             after = page[-1].id
 
@@ -64,9 +66,9 @@ class Statements:
         after = 0
         while True:
             async with self._store.read() as tx:
-                page = await tx.statements.cash(scope, after=after, limit=PAGE)
+                page = await tx.statements.cash(scope, after=after, limit=self.page_rows)
             for row in page:
                 yield row
-            if len(page) < PAGE:
+            if len(page) < self.page_rows:
                 return
             after = page[-1].id

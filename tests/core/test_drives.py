@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.core.ask import Asked
+from bot.core.by_hand import by_hand_of_drives
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.limits import Refusal, RefusalReason
+from bot.core.placing import Placing
+from bot.core.ports import Ids
 from bot.core.post import Post
+from bot.core.record import Record
 from storage.records import (
     NOBODY,
     Closing,
     DriveStatus,
     Kind,
+    NewRecordRow,
     NoticeKind,
     Shows,
+    Source,
     Status,
     TreasurerState,
     Word,
@@ -88,6 +95,40 @@ async def test_the_total_is_what_is_credited_and_nothing_else(drives: DriveLife)
         ("Jane", 100_000),
         ("Jane", 50_000),
     ]
+
+
+async def test_money_paid_by_hand_that_names_a_drive_is_a_gift_to_it(drives: DriveLife) -> None:
+    drive, desk = await drives.open(), drives.desk
+    ids = Ids(random.Random(7).randbytes)
+    placing = Placing(
+        store=desk.store,
+        settle=desk.hear._settle,
+        clock=desk.clock,
+        ids=ids,
+        finders=(by_hand_of_drives(ids, desk.clock),),
+        confirm_above_kes=5_000,
+    )
+    record = Record(
+        store=desk.store,
+        settle=desk.hear._settle,
+        clock=desk.clock,
+        placing=placing,
+        wake=lambda: None,
+    )
+    row = NewRecordRow(
+        receipt="UKN7H4QRX2",
+        amount_cents=123_450,
+        at=desk.clock.now(),
+        source=Source.PORTAL,
+        reference=drive.reference.lower().replace("-", " "),
+        payer="",
+    )
+
+    for _ in range(2):
+        await record.take([row])
+
+    totals = await drives.drives.totals(drive.id)
+    assert (totals.mpesa_cents, totals.mpesa_gifts) == (123_450, 1)
 
 
 async def test_what_is_taken_back_is_in_no_total(drives: DriveLife) -> None:

@@ -52,6 +52,26 @@ async def test_an_invoice_is_issued_paid_and_told_to_both_sides(shop: Shop) -> N
     assert await shop.news(PETER) == ["customer"]
 
 
+async def test_what_was_paid_is_told_once_however_often_it_is_looked_at(shop: Shop) -> None:
+    view = await shop.issue()
+    payment = await shop.paid(view)
+    for _ in range(2):
+        await shop.touched.run_due()
+        await shop.desk.store.write(lambda tx: tx.touched.touch(view.invoice.subject))
+
+    assert await shop.news(NJERI) == ["merchant", f"paid:{payment.id}"]
+
+
+async def test_money_that_may_be_there_is_not_asked_for_again(shop: Shop) -> None:
+    view = await shop.issue(a_bill(BillItem(what="a cow", price_cents=600_000)))
+    waiting = await shop.paid(view)  # so much counts only once Safaricom confirms it
+    assert waiting.status is Status.CONFIRMING
+
+    answer = await shop.pay(view, phone="254712000002", by=MARY)
+
+    assert reason(answer) is RefusalReason.INVOICE_WAITING
+
+
 async def test_who_did_not_ask_for_the_payment_is_told_of_it_too(shop: Shop) -> None:
     view = await shop.issue()
     await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
@@ -380,6 +400,16 @@ async def test_a_receipt_is_of_a_paid_payment_only(shop: Shop) -> None:
     assert isinstance(asked, Asked)
 
     assert await shop.receipts.by_code(shop.receipts.code(asked.payment.id)) is None
+
+
+async def test_a_receipts_code_with_another_signature_is_none_of_ours(shop: Shop) -> None:
+    payment = await shop.paid(await shop.issue())
+    code = shop.receipts.code(payment.id)
+    other = code[:-9] + ("B" if code[-9] == "A" else "A") + code[-8:]
+
+    found = [await shop.receipts.by_code(each) for each in (code, other)]
+
+    assert [each is None for each in found] == [False, True]
 
 
 async def test_the_page_shows_what_came_and_no_whole_number(shop: Shop) -> None:

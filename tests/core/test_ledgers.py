@@ -86,6 +86,18 @@ async def test_today_is_from_midnight_in_nairobi_and_net_of_what_went_back(
     assert (yesterday.mpesa_cents, yesterday.paid) == (0, 0)
 
 
+async def test_half_past_midnight_in_nairobi_is_the_next_day(shop: Shop, ledgers: Ledgers) -> None:
+    view = await shop.issue(of(100))
+    shop.desk.clock.advance(12.5 * 3600)
+    await shop.cash_book.cash(
+        view.invoice.id, cents=2_500, by=NJERI, why="", key="k", closing=Closing()
+    )
+
+    days = [await ledgers.day(NJERI, day=TODAY + timedelta(days=each)) for each in (0, 1)]
+
+    assert [each.takings.cash_cents for each in days] == [0, 2_500]
+
+
 async def test_an_operators_day_holds_what_was_paid_without_an_invoice(
     desk: Desk, shop: Shop, ledgers: Ledgers
 ) -> None:
@@ -179,6 +191,24 @@ async def test_a_statement_holds_every_shilling_once_and_only_ones_own(
         until=at_eat(TODAY + timedelta(days=9)),
     )
     assert await rows(late) == []
+
+
+class OneByOne(Statements):
+    """Statements whose pages are full with one row."""
+
+    page_rows = 1
+
+
+async def test_a_statement_of_many_pages_holds_every_row_once(desk: Desk, shop: Shop) -> None:
+    paid = [
+        await shop.paid(await shop.issue(of(each)), phone=f"2547120000{each}")
+        for each in (10, 20, 30)
+    ]
+    statements = OneByOne(store=desk.store)
+
+    rows = [each async for each in statements.rows(scope(Whose.MERCHANT))]
+
+    assert sorted(each.id for each in rows) == sorted(each.id for each in paid)
 
 
 async def test_a_picture_is_drawn_from_days_and_customers(

@@ -642,6 +642,22 @@ async def test_an_unmatched_row_is_given_to_the_payment_that_a_person_names(
     assert await record.assign(difference, to=payment.id, by=900, why="again") is Ruling.ALREADY
 
 
+async def test_a_receipt_that_another_payment_holds_by_now_is_given_to_nobody(
+    desk: Desk, record: RecordDesk
+) -> None:
+    first = await desk.ask()
+    second = await desk.ask(phone="254712345679", ask_key="m:1001:8")
+    await record.rows.take([a_row(desk.clock.now())])
+    difference = await unmatched(record)
+    await desk.post(first, success(receipt=RECEIPT))
+
+    ruled = await record.assign(difference, to=second.id, by=900, why="She says so")
+
+    assert ruled is Ruling.HELD
+    assert (await desk.get(second.id)).status is Status.PROMPTED
+    assert (await desk.get(first.id)).receipt == RECEIPT
+
+
 async def test_beside_a_payment_that_has_its_receipt_it_becomes_one_of_its_own(
     desk: Desk, record: RecordDesk
 ) -> None:

@@ -330,7 +330,7 @@ OF_INVOICES = (
         "a statement ends after its first page",
         "I10",
         "bot/core/statements.py",
-        "            if len(page) < PAGE:\n                return\n"
+        "            if len(page) < self.page_rows:\n                return\n"
         "            after = page[-1].id\n\n",
         "            return\n\n",
     ),

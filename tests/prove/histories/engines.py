@@ -8,15 +8,17 @@ them, and is kept here from one to the next; no fault of a history depends on it
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.ext.asyncio import create_async_engine
 
-__all__ = ["keep_dialects"]
+__all__ = ["keep_dialects", "meet_postgres", "meet_sqlite"]
 
 _kept: dict[Any, Any] = {}
 _written: dict[Any, Any] = {}  # statements as SQL; their keys name the dialect
@@ -72,3 +74,25 @@ def keep_dialects() -> None:
         ("postgresql.asyncpg", KeptAsyncpg),
     ):
         registry.register(name, __name__, kept.__name__)
+
+
+async def meet_sqlite(path: Path) -> None:
+    """Ask SQLite what it is now, or the first life here would take more steps than the others."""
+    blocking = create_engine(f"sqlite:///{path}")
+    with blocking.connect():
+        pass
+    blocking.dispose()
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    async with engine.connect():
+        pass
+    await engine.dispose()
+
+
+async def meet_postgres(url: str) -> None:
+    """The same of a server, in each of the ways in which a store is connected to it."""
+    for options in ({}, {"isolation_level": "REPEATABLE READ"}, {"isolation_level": "AUTOCOMMIT"}):
+        address = url.replace("postgresql://", "postgresql+asyncpg://")
+        engine = create_async_engine(address, **options)
+        async with engine.connect():
+            pass
+        await engine.dispose()

@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.config import Config
 from storage.engine import open_store
 from tests.prove.histories.disk import Disk, connect_inline, sqlite_disk
+from tests.prove.histories.engines import meet_postgres, meet_sqlite
 from tests.prove.histories.history import Ground
 from tests.prove.histories.life import Life
 from tests.prove.histories.process import Look, look_query
@@ -111,6 +112,7 @@ def _template(key: str) -> Path:
     Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=1)
     template = folder / "template.db"
     asyncio.run(_make(f"sqlite:///{template}", key))
+    asyncio.run(meet_sqlite(template))
     database = sqlite3.connect(template)
     database.executescript(SQLITE_MOVES)
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -122,7 +124,7 @@ def _template(key: str) -> Path:
 @contextmanager
 def postgres_ground(server: str) -> Iterator[tuple[str, Lay]]:
     """The address of a fresh database, and how a history is laid on it."""
-    _once()
+    _once(server)
     name = f"{TEMPLATE}_{os.getpid()}"
     _at(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     url = server.removesuffix("postgres") + name
@@ -158,7 +160,8 @@ def make_postgres_template(server: str, config: Config) -> None:
 
 
 @cache
-def _once() -> None:
+def _once(server: str) -> None:
+    asyncio.run(meet_postgres(server))
     connect_virtually(lambda _life: _server_here())
 
 
