@@ -335,6 +335,18 @@ async def test_nothing_is_tried_again_beside_a_prompt_or_a_payment(desk: Desk) -
     assert len(desk.daraja.pushes) == 1
 
 
+async def test_nothing_is_tried_again_where_money_may_be_there(desk: Desk) -> None:
+    payment = await desk.ask(amount_kes=6000)
+    waiting = await desk.post(payment, success(amount=6000))
+    assert waiting.status is Status.CONFIRMING
+    desk.clock.advance(600)  # no prompt of it can be open any more
+
+    again = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+
+    assert isinstance(again, Refusal)
+    assert again.reason is RefusalReason.DECIDED
+
+
 async def test_no_prompt_seen_after_three_minutes_may_be_sent_again_and_both_may_pay(
     desk: Desk,
 ) -> None:

@@ -96,6 +96,8 @@ async def test_half_past_midnight_in_nairobi_is_the_next_day(shop: Shop, ledgers
     days = [await ledgers.day(NJERI, day=TODAY + timedelta(days=each)) for each in (0, 1)]
 
     assert [each.takings.cash_cents for each in days] == [0, 2_500]
+    another = await ledgers.day(AMINA, day=TODAY + timedelta(days=1))
+    assert another.takings.cash_cents == 0
 
 
 async def test_an_operators_day_holds_what_was_paid_without_an_invoice(

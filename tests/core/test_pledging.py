@@ -94,6 +94,8 @@ async def test_who_has_given_is_reminded_of_nothing(drives: DriveLife) -> None:
     after = await drives.pledging.get(pledge.id)
     assert after is not None
     assert after.state is PledgeState.KEPT
+    async with drives.desk.store.read() as tx:
+        assert await tx.pledges.promised(drive.id) == (0, 0)
 
 
 async def test_who_says_stop_is_reminded_no_more(drives: DriveLife) -> None:

@@ -658,6 +658,24 @@ async def test_a_receipt_that_another_payment_holds_by_now_is_given_to_nobody(
     assert (await desk.get(first.id)).receipt == RECEIPT
 
 
+async def test_a_receipt_that_was_taken_a_moment_ago_bears_no_payment(
+    desk: Desk, record: RecordDesk
+) -> None:
+    first = await desk.ask()
+    second = await desk.ask(phone="254712345679", ask_key="m:1001:8")
+    await record.rows.take([a_row(desk.clock.now())])
+    row = await record.rows.get(RECEIPT)
+    assert row is not None
+    await desk.post(first, success(receipt=RECEIPT))
+
+    placed = await record.rows.placing.bear(row, ByHand(intent_id=second.intent_id))
+
+    assert placed.state is RowState.NEW
+    async with desk.store.read() as tx:
+        assert await tx.payments.by_ask_key(f"record:{RECEIPT}") is None
+        assert await tx.evidence.receipt_holders([RECEIPT]) == {RECEIPT: first.id}
+
+
 async def test_beside_a_payment_that_has_its_receipt_it_becomes_one_of_its_own(
     desk: Desk, record: RecordDesk
 ) -> None:

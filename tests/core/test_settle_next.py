@@ -188,3 +188,13 @@ def test_a_yes_after_an_operator_wrote_it_off_waits_for_a_person_from_then_on() 
 
     assert decision.status is Status.REVIEW
     assert decision.pending_at == NOON + timedelta(seconds=900)
+
+
+def test_of_what_never_came_nothing_went_back() -> None:
+    declined = settle(PAYMENT, [after(0, Kind.BEGUN), after(30, Kind.QUERY_FAILED)])
+
+    assert (declined.status, declined.credited_cents, declined.reversed_cents) == (
+        Status.DECLINED,
+        None,
+        0,
+    )
