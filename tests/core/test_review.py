@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from bot.core.review import Deciding, Review, Ruling, Verdict
 from storage.records import Kind, Payment, Status, Word
+from storage.schema import looks
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 
@@ -210,3 +212,25 @@ async def test_every_look_at_a_number_is_kept(desk: Desk, review: Review) -> Non
     assert item is not None
     assert item.pending.phone == "254712345678"
     assert "254712345678" not in repr(item)
+
+    _, found = await review.waiting(by=BARAKA, limit=5)
+    async with desk.store.read() as tx:
+        rows = await tx.payments._connection.execute(select(looks.c.by, looks.c.payment_id))
+    assert len(found) == 0
+    assert [tuple(row) for row in rows] == [(BARAKA, payment.id)]
+
+
+async def test_who_reads_the_queue_has_looked_at_every_number_in_it(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=6000)
+    await desk.post(payment, success(amount=6000))
+    desk.clock.advance(700)
+    await desk.post(payment, failure(1032))
+
+    _, found = await review.waiting(by=BARAKA, limit=5)
+
+    assert [each.pending.view.payment.id for each in found] == [payment.id]
+    async with desk.store.read() as tx:
+        rows = await tx.payments._connection.execute(select(looks.c.by, looks.c.payment_id))
+    assert [tuple(row) for row in rows] == [(BARAKA, payment.id)]

@@ -33,6 +33,7 @@ from tests.fakes import PHONE, a_payment, add_payment, an_intent, fact, told, un
 from tests.stores import NOON, OpenStore, TestClock
 
 RECEIPT = "UKN1ABCDEF"
+FULL = 2  # SQLite's number for it
 
 
 async def test_what_was_written_is_read_back_whole(store: Store) -> None:
@@ -481,3 +482,12 @@ def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
     engine.dispose()
+
+
+async def test_a_commit_on_sqlite_waits_for_the_disk(tmp_path: Path) -> None:
+    async def synchronous(tx: Tx) -> int:
+        asked = await tx.payments._connection.exec_driver_sql("PRAGMA synchronous")
+        return int(asked.scalar_one())
+
+    async with open_store(f"sqlite:///{tmp_path}/a.db", now=TestClock().now) as store:
+        assert await store.write(synchronous) == FULL
