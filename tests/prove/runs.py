@@ -12,11 +12,11 @@ import importlib
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,6 @@ LIBRARIES = (
 QUIETLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s\[]+)", re.MULTILINE)
 NOTHING_RAN = (0, 4, 5)  # pytest's: all well, no such test, no tests
-LOOK_S = 0.02
 NEVER_ENDED = "it never ended"
 
 
@@ -124,12 +123,13 @@ def _be_a_run(words: Sequence[str], output: int) -> None:
 
 def _ended(pid: int, within_s: float) -> int | None:
     """Its exit status; None if it had to be ended, with everything that it had started."""
-    ends_s = time.monotonic() + within_s
-    while time.monotonic() < ends_s:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(LOOK_S)
+    ending = os.pidfd_open(pid)
+    try:
+        ended, _, _ = select.select([ending], [], [], within_s)
+    finally:
+        os.close(ending)
+    if ended:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return None
