@@ -198,3 +198,12 @@ def test_of_what_never_came_nothing_went_back() -> None:
         None,
         0,
     )
+
+
+def test_one_word_of_the_books_among_others_that_prove_nothing_calls_a_person() -> None:
+    large = replace(PAYMENT, amount_kes=PAYMENT.confirm_above_kes + 1)
+    held = replace(after(60, Kind.RECORD_PAID), held=True)
+
+    standing = stand(large, [after(0, Kind.BEGUN), after(30, Kind.CALLBACK_PAID), held])
+
+    assert standing.status is Status.REVIEW
