@@ -268,11 +268,11 @@ async def test_bodies_have_the_limits_of_callbacks(
     assert await door.post(door.hand(), body, headers=headers) == status
 
 
-async def test_two_thousand_odd_bodies_are_answered_and_credit_nothing(door: Door) -> None:
+async def test_five_hundred_odd_bodies_are_answered_and_credit_nothing(door: Door) -> None:
     path, _ = await door.asked()
     rng = random.Random(20261123)
     odd: list[Any] = [None, True, -1, 10**400, "", "\x00", [], {}, 1e309, "\ud800", RECEIPT]
-    for number in range(2000):
+    for number in range(500):
         if number % 2:
             body = dict(HAND_BODY, TransID=f"UKN{number:07d}")
             target = door.hand()
