@@ -72,6 +72,7 @@ async def delete_me_sure(turn: Turn) -> Toast:
         turn.person.id,
         done=turn.closing(turn.reply(turn.say("delete-me.done"), Keyboard(remove=True))),
         waiting=turn.closing(turn.reply(turn.say("delete-me.waiting"))),
+        needed=turn.closing(turn.reply(turn.say("delete-me.needed", command="/drive"))),
     )
     return turn.toast("toast.forgotten") if answer is Forgotten.DONE else Toast()
 

@@ -42,6 +42,7 @@ class Forgotten(StrEnum):
 
     DONE = "done"
     WAITING = "waiting"  # for the last word about a payment: it could not be told
+    NEEDED = "needed"  # a drive is open that nobody else looks after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +85,25 @@ class Privacy:
 
         return await self._store.write(run)
 
-    async def forget(self, person_id: int, *, done: Closing, waiting: Closing) -> Forgotten:
+    async def forget(
+        self, person_id: int, *, done: Closing, waiting: Closing, needed: Closing
+    ) -> Forgotten:
         """
         Forget them, in one commit with the words about it.
 
-        Not while a payment of theirs is undecided: its last word could not be told.
+        Not while a payment of theirs is undecided: its last word could not be told. Nor while
+        they alone look after an open drive: nobody could close it, or write cash down.
         """
 
         async def run(tx: Tx) -> Forgotten:
             if await tx.privacy.undecided(person_id):
                 await close(tx, waiting, self._clock)
                 return Forgotten.WAITING
+            if await tx.privacy_in_drives.alone(person_id):
+                await close(tx, needed, self._clock)
+                return Forgotten.NEEDED
             pseudonym = FIRST_PSEUDONYM + secrets.randbits(59)
+            await tx.privacy_in_drives.forget(person_id, pseudonym=pseudonym)
             await tx.privacy.forget(person_id, pseudonym=pseudonym)
             await close(tx, done, self._clock)
             return Forgotten.DONE
