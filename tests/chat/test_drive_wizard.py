@@ -90,6 +90,7 @@ async def test_people_are_chosen_asked_and_are_treasurers_once_they_accept(
     drive = await harambee.drive
     assert not await office.core.drives.treasury.is_treasurer(drive.id, jane.id)
 
+    office.clock.advance(1)
     jane.press(for_jane, "I will")
     await office.said(mary.chat, "Jane has accepted")
     otieno.press(for_otieno, "Hapana")
