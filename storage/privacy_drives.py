@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, and_, exists, func, select, update
@@ -13,12 +15,28 @@ from storage.drive_tables import drive_edits, drive_entries, drives, gifts, pled
 from storage.records import DriveStatus, PledgeState, TreasurerState
 from storage.schema import payments
 
-__all__ = ["PrivacyInDrives"]
+__all__ = ["InDrives", "PrivacyInDrives", "ShownAs"]
 
 TREASURERS = "treasurers"
 """What a trail calls the coming and going of treasurers; the words name them."""
 
 SIGNS = ("+ ", "− ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownAs:
+    """Something of a person's in a drive: a gift, a promise, or the looking after it."""
+
+    what: str  # "gift" | "pledge" | "treasurer"
+    title: str  # of the drive
+    name: str = field(repr=False)
+    on_behalf: str = field(default="", repr=False)
+    state: str = ""  # of a gift: how it is shown
+    amount_kes: int | None = None
+    at: datetime
+
+
+InDrives = tuple[ShownAs, ...]
 
 
 class PrivacyInDrives:
@@ -27,6 +45,80 @@ class PrivacyInDrives:
     def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
         self._connection = connection
         self._crypt = crypt
+
+    async def kept(self, person_id: int, *, limit: int) -> InDrives:
+        """What of a person stands in drives, the newest first."""
+        return tuple(
+            sorted(
+                [
+                    *await self._gifts(person_id, limit),
+                    *await self._pledges(person_id, limit),
+                    *await self._treasurer_of(person_id, limit),
+                ],
+                key=lambda each: each.at,
+                reverse=True,
+            )
+        )
+
+    async def _gifts(self, person_id: int, limit: int) -> list[ShownAs]:
+        query = (
+            select(gifts, drives.c.title)
+            .join(drives, drives.c.id == gifts.c.drive_id)
+            .where(gifts.c.giver_id == person_id)
+            .order_by(gifts.c.created_at.desc())
+            .limit(limit)
+        )
+        open_text = self._crypt.open_text
+        return [
+            ShownAs(
+                what="gift",
+                title=open_text(row["title"]),
+                name=open_text(row["name"]),
+                on_behalf=open_text(row["on_behalf"]),
+                state=", ".join(each for each in ("anonymous", "hide_amount") if row[each]),
+                at=row["created_at"],
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
+
+    async def _pledges(self, person_id: int, limit: int) -> list[ShownAs]:
+        query = (
+            select(pledges, drives.c.title)
+            .join(drives, drives.c.id == pledges.c.drive_id)
+            .where(pledges.c.person_id == person_id)
+            .order_by(pledges.c.created_at.desc())
+            .limit(limit)
+        )
+        return [
+            ShownAs(
+                what="pledge",
+                title=self._crypt.open_text(row["title"]),
+                name=self._crypt.open_text(row["name"]),
+                state=row["state"],
+                amount_kes=row["amount_kes"],
+                at=row["created_at"],
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
+
+    async def _treasurer_of(self, person_id: int, limit: int) -> list[ShownAs]:
+        query = (
+            select(treasurers, drives.c.title)
+            .join(drives, drives.c.id == treasurers.c.drive_id)
+            .where(treasurers.c.person_id == person_id)
+            .order_by(treasurers.c.at.desc())
+            .limit(limit)
+        )
+        return [
+            ShownAs(
+                what="treasurer",
+                title=self._crypt.open_text(row["title"]),
+                name=self._crypt.open_text(row["name"]),
+                state=row["state"],
+                at=row["at"],
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
 
     async def alone(self, person_id: int) -> int:
         """How many drives, not closed, have nobody but this person to look after them."""

@@ -86,9 +86,10 @@ class ChatSide:
     def username(self) -> str | None:
         """The bot's name, without the @; None until Telegram was reached."""
         try:
-            return self._app.bot.username
+            username: str = self._app.bot.username
         except RuntimeError:
             return None
+        return username
 
     async def take_raw(self, body: bytes) -> None:
         """An update from the webhook; see `InboxQueue.take_raw`."""

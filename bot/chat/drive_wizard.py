@@ -125,11 +125,11 @@ async def written(turn: Turn, draft: Draft) -> None:
                 return
             plan = replace(plan, closes_at=None if over is None else over.timestamp())
         case "treasurers":
-            named = await _known(turn)
-            if isinstance(named, str):
-                await turn.answer(named)
-                return
-            await _name(turn, plan, named)
+            people = await _known(turn)
+            if isinstance(people, str):
+                await turn.answer(people)
+            else:
+                await _name(turn, plan, people)
             return
         case _:
             await turn.answer(turn.say("wizard.press"))
@@ -153,7 +153,7 @@ async def _known(turn: Turn) -> list[tuple[int, str]] | str:
     for word in turn.words.replace(",", " ").split():
         person = await turn.core.people.known_as(word.removeprefix("@"))
         if person is None:
-            return turn.say("wizard.treasurers-unknown", name=word)
+            return turn.say("wizard.who.unknown", name=word)
         found.append((person.id, person.first_name))
     return found
 
@@ -163,14 +163,12 @@ async def _name(turn: Turn, plan: Plan, people: Sequence[tuple[int, str]]) -> No
     others = {each: clean(name, limit=NAME_CHARS_MAX) for each, name in people}
     others.pop(turn.person.id, None)
     if len(others) > NAMED_MAX:
-        await turn.answer(turn.say("wizard.treasurers-too-many", count=NAMED_MAX))
+        await turn.answer(turn.say("wizard.who.too-many", count=NAMED_MAX))
         return
     plan = replace(plan, named=tuple(others.items()), step="preview")
     noted = aside_reply(
         turn,
-        turn.say("wizard.treasurers-noted", names=plan.names)
-        if others
-        else turn.say("wizard.treasurers-none"),
+        turn.say("wizard.who.noted", names=plan.names) if others else turn.say("wizard.who.none"),
         Keyboard(remove=True),
     )
     closing = turn.closing(noted, _question(turn, plan))
@@ -206,7 +204,7 @@ async def pressed(press: DeedPress) -> Toast:
             keys = Keyboard(
                 ask_users=plain(turn.say("wizard.button.choose")), ask_users_max=NAMED_MAX
             )
-            await turn.answer(turn.say("wizard.choose", count=NAMED_MAX), keys)
+            await turn.answer(turn.say("wizard.who.choose", count=NAMED_MAX), keys)
         case "w.set" if step == "shows":
             await _next(turn, replace(plan, shows=value))
         case "w.set":
@@ -269,7 +267,7 @@ def _posted(turn: Turn, plan: Plan, drive: Drive) -> str:
         return turn.say("wizard.posted")
     # Telegram lets us write to nobody who has not written to us.
     link = turn.link(f"t_{drive.code}")
-    text = turn.say("wizard.posted-asked", names=plan.names, link=link)
+    text = turn.say("wizard.who.posted", names=plan.names, link=link)
     return text.replace("\u2060", "")
 
 
@@ -328,11 +326,11 @@ def _question(turn: Turn, plan: Plan) -> Reply:
 
 def _words(turn: Turn, plan: Plan) -> str:
     if plan.step == "treasurers":
-        return turn.say("wizard.treasurers", count=NAMED_MAX)
+        return turn.say("wizard.who.question", count=NAMED_MAX)
     if plan.step != "preview":
         return turn.say(f"wizard.{plan.step}")
     until = plan.until
-    named = plain(turn.say("wizard.asked", names=plan.names)) if plan.named else ""
+    named = plain(turn.say("wizard.who.asked", names=plan.names)) if plan.named else ""
     return turn.say(
         "wizard.preview.text",
         treasurers=f"{clean(turn.person.first_name, limit=NAME_CHARS_MAX)}{named}",

@@ -97,6 +97,18 @@ def _as_json(data: MyData) -> bytes:
             }
             for each in data.asked
         ],
+        "drives": [
+            {
+                "what": each.what,
+                "drive": each.title,
+                "name": each.name,
+                "on_behalf_of": each.on_behalf or None,
+                "state": each.state or None,
+                "amount_kes": each.amount_kes,
+                "at": _when(each.at),
+            }
+            for each in data.in_drives
+        ],
     }
     return json.dumps(whole, ensure_ascii=False, indent=1).encode()
 

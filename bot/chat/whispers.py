@@ -43,8 +43,8 @@ SHARE = 0.3
 
 FORGET_FROM = 1024
 
-Place = tuple[int, bool]
-"""A group, and whether a press is answered there: without one only an admin may whisper."""
+Place = tuple[int, int | None, bool]
+"""A group, its topic, and whether a press is answered: without one only an admin may whisper."""
 
 
 class Whispers:
@@ -67,23 +67,27 @@ class Whispers:
         None: it must be told in private, now; nothing is known of it in the group. Raises
         telegram.error.NetworkError where it may have arrived.
         """
-        place = (reply.chat_id, reply.query_id is not None)
+        place = (reply.chat_id, reply.thread_id, reply.query_id is not None)
         if self._was_refused(place) or not await self._is_spoken():
             return None
-        if not self._has_room(reply.chat_id):
-            return None
-        try:
-            if message_id is not None:
-                await self._edit(reply, message_id)
-                return message_id
-            return await self._send(reply)
-        except RetryAfter:
-            return None  # the group is busy, and the private chat need not wait for it
-        except (BadRequest, Forbidden, ChatMigrated) as exc:
-            log.info("whisper.refused chat=%d why=%s", reply.chat_id, exc.message)
-            if message_id is None:
-                self._refused(place)
-            return None
+        # Without the press too: it may be too old by now, and an admin needs none.
+        manners = (reply, replace(reply, query_id=None)) if place[2] else (reply,)
+        for each in manners:
+            if not self._has_room(reply.chat_id):
+                return None
+            try:
+                if message_id is not None:
+                    await self._edit(each, message_id)
+                    return message_id
+                return await self._send(each)
+            except RetryAfter:
+                return None  # the group is busy, and the private chat need not wait for it
+            except (BadRequest, Forbidden, ChatMigrated) as exc:
+                log.info("whisper.refused chat=%d why=%s", reply.chat_id, exc.message)
+                if message_id is not None:
+                    return None
+        self._refused(place)
+        return None
 
     async def end(self, whisper: Whisper, said: Reply) -> None:
         """

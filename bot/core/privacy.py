@@ -18,6 +18,7 @@ from bot.core.people import close
 from bot.core.ports import Clock
 from storage.engine import Store
 from storage.privacy import Asked
+from storage.privacy_drives import InDrives
 from storage.records import Closing, Person
 from storage.tx import Tx
 
@@ -59,6 +60,7 @@ class MyData:
 
     person: Person
     asked: Sequence[Asked]
+    in_drives: InDrives
     at: datetime
 
 
@@ -79,9 +81,12 @@ class Privacy:
 
         async def run(tx: Tx) -> MyData:
             asked = await tx.privacy.asked(person_id, limit=PAYMENTS_MAX)
+            in_drives = await tx.privacy_in_drives.kept(person_id, limit=PAYMENTS_MAX)
             await tx.payments.looked(by=person_id, payment_ids=[""], what="my-data", at=now)
             person = await tx.people.get(person_id)
-            return MyData(person=person or Person(id=person_id), asked=asked, at=now)
+            return MyData(
+                person=person or Person(id=person_id), asked=asked, in_drives=in_drives, at=now
+            )
 
         return await self._store.write(run)
 

@@ -294,6 +294,22 @@ async def test_a_giver_who_is_forgotten_is_in_no_list_and_every_total_stays(
     )
 
 
+async def test_what_stands_in_drives_is_given_too(drives: DriveLife, privacy: Privacy) -> None:
+    drive = await drives.open()
+    await drives.give(drive, 1, name="Wanjiku", on_behalf="Shosh", anonymous=True)
+    await drives.give(drive, 2, name="Kamau")
+
+    mine = (await privacy.my_data(1005)).in_drives
+    marys = (await privacy.my_data(OPENER)).in_drives
+
+    [gift] = mine
+    assert (gift.what, gift.title, gift.name) == ("gift", drive.title, "Wanjiku")
+    assert (gift.on_behalf, gift.state) == ("Shosh", "anonymous")
+    assert [(each.what, each.name, each.state) for each in marys] == [
+        ("treasurer", "Mary", "accepted")
+    ]
+
+
 async def test_a_treasurer_is_forgotten_once_somebody_else_looks_after_the_money(
     drives: DriveLife, privacy: Privacy
 ) -> None:
