@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -138,7 +138,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             trusted_proxies=config.webhook.trusted_proxies,
             telegram=door,
             counting=metrics,
-            pages=pages_of(config, store, core),
+            pages=pages_of(config, store, core, chat.username),
         )
         with _naming("webhook.host, webhook.port"):
             await stack.enter_async_context(
@@ -167,12 +167,15 @@ async def _open_darajas(
     return await opened(config.mpesa), others
 
 
-def pages_of(config: Config, store: Store, core: Core) -> Pages:
+def pages_of(
+    config: Config, store: Store, core: Core, bot_name: Callable[[], str | None] = lambda: None
+) -> Pages:
     site = Site(
         press=Press(
             texts=Texts.load(),
             collector=core.collector,
             public_url=config.webhook.public_url.rstrip("/"),
+            bot_name=bot_name,
         ),
         signer=store.crypt,
         clock=core.clock,

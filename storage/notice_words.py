@@ -15,7 +15,10 @@ def pack(reply: Reply) -> str:
     """A message as text."""
     raw = asdict(replace(reply, document=None))
     # Left out where there is none, so that an instance of the version before can read it too.
-    del raw["document"]
+    for name in ("document", "whisper_to", "query_id"):
+        del raw[name]  # what is stored is no whisper
+    if reply.keyboard is not None and reply.keyboard.ask_users is None:
+        del raw["keyboard"]["ask_users"], raw["keyboard"]["ask_users_max"]
     if reply.document is not None:
         raw["document"] = reply.document.packed()
     return json.dumps(raw, ensure_ascii=False)

@@ -39,6 +39,7 @@ from storage.records import (
     Notice,
     NoticeKind,
     Reply,
+    Whisper,
 )
 from storage.schema import Instant, intents, notices
 from storage.setwise import padded
@@ -129,6 +130,8 @@ _TELL = (
         why=None,
         body=None,
         message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
+        whisper_chat_id=bindparam("whisper_chat", type_=BigInteger),
+        whisper_id=bindparam("whisper", type_=BigInteger),
     )
 )
 
@@ -202,8 +205,19 @@ class Notices:
         )
         return found.first() is not None
 
-    async def told(self, notice: Notice, *, message_id: int | None, now: datetime) -> None:
-        """It arrived. A status that changed meanwhile is due again at once."""
+    async def told(
+        self,
+        notice: Notice,
+        *,
+        message_id: int | None,
+        whisper: Whisper | None = None,
+        now: datetime,
+    ) -> None:
+        """
+        It arrived. A status that changed meanwhile is due again at once.
+
+        *whisper* is where it is told from now on; None: nowhere but in its own chat.
+        """
         await self._connection.execute(
             _TELL,
             {
@@ -211,6 +225,8 @@ class Notices:
                 "taken": notice.lease_gen,
                 "version": notice.wanted,
                 "message": message_id,
+                "whisper_chat": None if whisper is None else whisper.chat_id,
+                "whisper": None if whisper is None else whisper.message_id,
                 "now": now,
             },
         )
@@ -285,6 +301,11 @@ class Notices:
             .where(notices.c.chat_id == old_chat_id)
             .values(chat_id=new_chat_id, message_id=None)
         )
+        await self._connection.execute(
+            update(notices)
+            .where(notices.c.whisper_chat_id == old_chat_id)
+            .values(whisper_chat_id=new_chat_id, whisper_id=None)
+        )
 
     async def edited_at(self, key: str) -> datetime | None:
         """When a card was last sent or edited; None if that is yet to come."""
@@ -342,6 +363,7 @@ class Notices:
             lease_gen=row["lease_gen"],
             subject=row["subject"],
             topic=row["topic"],
+            whisper=_whisper(row),
         )
 
     def _words(self, body: bytes | None) -> Reply | None:
@@ -352,3 +374,14 @@ class Notices:
             return unpack(self._crypt.open_text(body))
         except (WrongKey, ValueError, LookupError, TypeError):
             return None
+
+
+def _whisper(row: Any) -> Whisper | None:
+    if row["whisper_chat_id"] is None:
+        return None
+    return Whisper(
+        chat_id=row["whisper_chat_id"],
+        thread_id=row["whisper_thread_id"],
+        query_id=row["whisper_query"],
+        message_id=row["whisper_id"],
+    )

@@ -141,7 +141,7 @@ class PrivacyBook:
         await execute(
             update(notices)
             .where(notices.c.chat_id == person_id)
-            .values(chat_id=pseudonym, message_id=None)
+            .values(chat_id=pseudonym, message_id=None, whisper_chat_id=None, whisper_id=None)
         )
         await execute(
             delete(buttons).where(or_(buttons.c.owner == person_id, buttons.c.chat_id == person_id))

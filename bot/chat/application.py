@@ -35,6 +35,7 @@ from bot.chat.letters import Letters
 from bot.chat.menus import set_menus
 from bot.chat.notices import CHATS_AT_ONCE, Notifier
 from bot.chat.polling import Polling
+from bot.chat.whispers import Whispers
 from bot.core.core import Core
 from bot.texts import Texts
 
@@ -81,6 +82,14 @@ class ChatSide:
         self._settings = settings
         self._queue = InboxQueue(inbox=core.inbox, clock=core.clock)
         self._app = _build(core, settings, self._queue)
+
+    def username(self) -> str | None:
+        """The bot's name, without the @; None until Telegram was reached."""
+        try:
+            username: str = self._app.bot.username
+        except RuntimeError:
+            return None
+        return username
 
     async def take_raw(self, body: bytes) -> None:
         """An update from the webhook; see `InboxQueue.take_raw`."""
@@ -140,7 +149,15 @@ class ChatSide:
         _alongside(stack, self._queue.work(looking), looking)
         letters = Letters(self._core, paper)
         notifier = Notifier(
-            bot=bot, post=self._core.post, clock=self._core.clock, make=letters.make
+            bot=bot,
+            post=self._core.post,
+            clock=self._core.clock,
+            make=letters.make,
+            whispers=Whispers(
+                bot=bot,
+                clock=self._core.clock,
+                group_messages_per_minute=self._settings.group_messages_per_minute,
+            ),
         )
         halt = asyncio.Event()
         _alongside(stack, notifier.run(halt), halt)

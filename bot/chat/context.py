@@ -102,6 +102,16 @@ class Turn:
         """The address that opens a private chat with us (core.telegram.org/api/links)."""
         return f"https://t.me/{self.username}?start={payload}"
 
+    def go_private(self) -> None:
+        """
+        Go on in the private chat of whoever pressed.
+
+        What is whispered in a group is a private matter: an answer to it is not for the group.
+        """
+        if not self.private:
+            self.chat_id, self.private = self.person.id, True
+            self.thread_id, self.message_id = None, None
+
     def reply(self, text: str, keyboard: Keyboard | None = None) -> Reply:
         """A message to this chat; in a group it answers the one that was written."""
         return Reply(

@@ -101,6 +101,8 @@ async def _written(turn: Turn, message: Message) -> None:
     turn.words = text
     if message.contact is not None and turn.private:
         await pay.contact(turn, message.contact)
+    elif message.users_shared is not None and turn.private:
+        await drive_wizard.shared(turn, message.users_shared)
     elif message.document is not None and books.is_statement(turn, message.document):
         await books.dropped(turn, message.document)
     elif text:
@@ -193,6 +195,8 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     if view is None or found is None:
         return turn.toast("toast.old")
     handler, _ = found
+    if view.intent.private:
+        turn.go_private()
     press = Press(turn=turn, view=view, button=look.shown.data, argument=deed.argument)
     return await handler(press)
 

@@ -13,6 +13,7 @@ from telegram import (
     InlineKeyboardMarkup,
     InputFile,
     KeyboardButton,
+    KeyboardButtonRequestUsers,
     Message,
     ReplyKeyboardMarkup,
     ReplyKeyboardRemove,
@@ -25,7 +26,7 @@ from telegram.ext import ExtBot
 from bot.texts import plain
 from storage.records import Button, Keyboard, Reply
 
-__all__ = ["LOST", "UNREACHABLE", "edit", "says", "send"]
+__all__ = ["LOST", "SAME", "UNREACHABLE", "edit", "inline_markup", "says", "send"]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ BAD_HTML = ("can't parse entities",)
 TOO_LONG = ("caption is too long",)
 
 CAPTION_UNITS_MAX = 1024  # UTF-16, as Telegram counts (core.telegram.org/bots/api#senddocument)
+
+USERS_REQUEST = 1
+"""Telegram wants a number for each sort of choice; there is one sort."""
 
 UPLOAD_WITHIN_S = 60.0
 """A document is on its way no longer: with the time to begin that is within the notice's lease."""
@@ -121,7 +125,7 @@ async def edit(bot: ExtBot[None], reply: Reply, message_id: int) -> None:
                 chat_id=reply.chat_id,
                 message_id=message_id,
                 parse_mode=_parse_mode(manner),
-                reply_markup=_inline(reply.keyboard),
+                reply_markup=inline_markup(reply.keyboard),
             )
         except BadRequest as exc:
             if says(exc, SAME):
@@ -193,14 +197,24 @@ def _markup(keyboard: Keyboard | None) -> Markup:
         return ReplyKeyboardRemove()
     if keyboard.force_reply is not None:
         return ForceReply(selective=True, input_field_placeholder=keyboard.force_reply or None)
+    if keyboard.ask_users is not None:
+        wanted = KeyboardButtonRequestUsers(
+            USERS_REQUEST,
+            user_is_bot=False,
+            max_quantity=keyboard.ask_users_max,
+            request_name=True,
+        )
+        chooser = KeyboardButton(keyboard.ask_users, request_users=wanted)
+        return ReplyKeyboardMarkup([[chooser]], resize_keyboard=True, one_time_keyboard=True)
     if keyboard.ask_contact is not None:
         keys = [[KeyboardButton(keyboard.ask_contact, request_contact=True)]]
         keys += [[KeyboardButton(label)] for label in keyboard.other_keys]
         return ReplyKeyboardMarkup(keys, resize_keyboard=True, one_time_keyboard=True)
-    return _inline(keyboard)
+    return inline_markup(keyboard)
 
 
-def _inline(keyboard: Keyboard | None) -> InlineMarkup:
+def inline_markup(keyboard: Keyboard | None) -> InlineMarkup:
+    """The buttons below a message, as Telegram takes them."""
     if keyboard is None or not keyboard.rows:
         return None
     return InlineKeyboardMarkup([[_button(each) for each in row] for row in keyboard.rows])

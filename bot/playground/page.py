@@ -144,7 +144,9 @@ class Page:
 
     async def _press(self, request: web.Request) -> web.Response:
         view = self._view(request)
-        message = view.chat.message(_number(request, "message"))
+        anchor = request.query.get("message", "")
+        seen = view.chat.seen_by(view.person.id)
+        message = next((each for each in seen if each.anchor == anchor), None)
         index = _number(request, "button")
         # A press that crossed an edit finds another keyboard or none: nothing to do.
         if message is None or not 0 <= index < len(message.buttons):
@@ -164,8 +166,12 @@ class Page:
     async def _tap(self, request: web.Request) -> web.Response:
         view = self._view(request)
         # A tap that crossed the removal of its keyboard has nothing to press.
+        label, chosen = request.query.get("label", ""), request.query.get("user", "")
         with contextlib.suppress(LookupError):
-            view.person.tap(request.query.get("label", ""), chat=view.chat)
+            if chosen:
+                view.person.choose(label, self.screens.view(chosen, "").person)
+            else:
+                view.person.tap(label, chat=view.chat)
         return web.Response(status=204)
 
     async def _start(self, request: web.Request) -> web.Response:

@@ -18,6 +18,7 @@ from storage.records.chat import (
     Person,
     Reply,
     ShownButton,
+    Whisper,
 )
 from storage.records.drives import (
     Drive,
@@ -145,5 +146,6 @@ __all__ = [
     "Treasurer",
     "TreasurerState",
     "VatMode",
+    "Whisper",
     "Word",
 ]

@@ -148,6 +148,7 @@ class Office:
     """The bot at work, and everybody it talks to."""
 
     operators = frozenset({OPERATOR})
+    group_messages_per_minute = 60_000.0
 
     def __init__(self, api: BotApi, store: Store, clock: TestClock) -> None:
         self.api = api
@@ -261,7 +262,7 @@ class Office:
             token=token,
             api_url=self.api.url,
             messages_per_second=30_000,
-            group_messages_per_minute=60_000,
+            group_messages_per_minute=self.group_messages_per_minute,
             webhook_url=webhook_url,
             webhook_secret="made-up" if webhook_url else None,
         )

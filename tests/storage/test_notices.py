@@ -21,6 +21,7 @@ from storage.records import (
     Notice,
     NoticeKind,
     Reply,
+    Whisper,
 )
 from storage.schema import notices
 from storage.tx import Tx
@@ -181,6 +182,40 @@ async def test_a_group_that_moved_gets_everything_at_its_new_address(store: Stor
     assert [(n.chat_id, n.message_id) for n in found] == [(-1001, None)]
     async with store.read() as tx:
         assert (await tx.payments.intent(PAYMENT)).chat_id == -1001
+
+
+async def test_a_whisper_is_remembered_goes_with_its_group_and_ends_for_good(
+    store: Store,
+) -> None:
+    place = Whisper(chat_id=-5, thread_id=7, query_id="q")
+    owed = replace(STATUS, chat_id=1001, whisper=place)
+    await owe(store, owed)
+    [first] = await claim(store)
+    said = replace(place, message_id=3)
+
+    async def whispered(tx: Tx) -> None:
+        await tx.notices.told(first, message_id=None, whisper=said, now=NOON)
+
+    async def move(tx: Tx) -> None:
+        await tx.notices.migrate(old_chat_id=-5, new_chat_id=-1005)
+
+    await store.write(whispered)
+    await owe(store, owed)
+    [second] = await claim(store)
+    await tell(store, second)
+    await owe(store, owed)
+    [third] = await claim(store)
+
+    assert (first.whisper, first.message_id) == (place, None)
+    assert (second.whisper, second.message_id) == (said, None)
+    assert (third.whisper, third.message_id) == (None, 77)
+
+    other = replace(owed, key="status:2", payment_id=None)
+    await owe(store, other)
+    await store.write(move)
+    await tell(store, third)
+    [moved] = await claim(store)
+    assert moved.whisper == replace(place, chat_id=-1005)
 
 
 async def test_alarms_know_what_they_are_about(store: Store) -> None:

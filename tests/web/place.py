@@ -221,7 +221,7 @@ async def opened_place(
             office=ScriptedOffice(),
         )
     )
-    pages = pages_of(config, store, core)
+    pages = pages_of(config, store, core, lambda: "lipa_demo_bot")
     shown = live or Live(every_s=0.01, heartbeat_s=5)
     pages = replace(
         pages, site=replace(pages.site, live=shown, body_timeout_s=1.0), drives=drives(core.drives)
