@@ -185,6 +185,7 @@ def pages_of(config: Config, store: Store, core: Core) -> Pages:
         site=site,
         drives=core.drives,
         invoices=core.invoices,
+        talk=core.invoice_talk,
         receipts=core.receipts,
         merchants=core.merchants,
     )

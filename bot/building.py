@@ -22,6 +22,7 @@ from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
@@ -139,6 +140,9 @@ def build_core(parts: Parts) -> Core:
         ),
         billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
         cash_book=CashBook(acts=acts),
+        invoice_talk=InvoiceTalk(
+            store=store, clock=clock, acts=acts, limits=parts.limits, wake=wake
+        ),
         ledgers=Ledgers(store=store, clock=clock, operators=operators),
         reminders=Reminders(store=store, clock=clock, wake=wake),
         statements=Statements(store=store),

@@ -16,6 +16,7 @@ from bot.chat import (
     giving,
     inline,
     invoice_edits,
+    invoice_talk,
     merchant,
     pay,
     review,
@@ -104,7 +105,7 @@ async def _written(turn: Turn, message: Message) -> None:
     elif message.document is not None and books.is_statement(turn, message.document):
         await books.dropped(turn, message.document)
     elif text:
-        await _words(turn)
+        await _words(turn, message)
     elif turn.private and await merchant.photo(turn, message):
         return
     elif turn.private and message.effective_attachment is not None:
@@ -123,8 +124,10 @@ async def _command(turn: Turn, name: str) -> None:
         await turn.answer(turn.say("private-only", command=f"/{name}"), Keyboard(rows=((link,),)))
 
 
-async def _words(turn: Turn) -> None:
-    """Words without a command: the answer to what we asked, or nothing we know."""
+async def _words(turn: Turn, message: Message) -> None:
+    """Words without a command: an answer to a message of ours, or nothing we know."""
+    if turn.private and await invoice_talk.replied(turn, message):
+        return
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
     if draft is None:
         await start.unknown(turn, command=False)

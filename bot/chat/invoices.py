@@ -53,7 +53,7 @@ DRAFT_LIFE = timedelta(minutes=30)
 LABEL_CHARS_MAX = 24
 ENTRIES_SHOWN = 3
 
-QUESTIONS = ("item", "cash", "customer", "due", "note", "vat", "etims")
+QUESTIONS = ("item", "cash", "customer", "due", "note", "vat", "etims", "answer")
 
 
 async def invoice(turn: Turn) -> None:

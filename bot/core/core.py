@@ -13,6 +13,7 @@ from bot.core.drives import Drives
 from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
@@ -57,6 +58,7 @@ class Core:
     invoices: Invoices
     billing: Billing
     cash_book: CashBook
+    invoice_talk: InvoiceTalk
     receipts: Receipts
     ledgers: Ledgers
     reminders: Reminders

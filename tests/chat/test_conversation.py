@@ -29,6 +29,7 @@ from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
@@ -135,6 +136,7 @@ def invoicing(
             store=store, clock=clock, ids=Ids(os.urandom), merchants=merchants, acts=acts
         ),
         "cash_book": CashBook(acts=acts),
+        "invoice_talk": InvoiceTalk(store=store, clock=clock, acts=acts, limits=LIMITS, wake=wake),
         "ledgers": Ledgers(store=store, clock=clock, operators=frozenset({OPERATOR})),
         "reminders": Reminders(store=store, clock=clock, wake=wake),
         "statements": Statements(store=store),
