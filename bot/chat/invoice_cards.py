@@ -179,6 +179,7 @@ def _merchant_buttons(quill: Quill) -> list[Button]:
                     label=plain(quill.say("button.inv-send")), url=_share(quill), style="primary"
                 ),
                 Button(label=plain(quill.say("button.inv-page")), copy=quill.page_url),
+                quill.button("inv-qr", "inv-qr"),
                 *late,
                 quill.button("inv-cash", "inv-ask", "cash"),
                 quill.button("inv-item", "inv-ask", "item"),

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from bot.chat.context import language_of
 from bot.chat.invoice_cards import Quill, customer_card, decide_buttons, merchant_card
-from bot.chat.invoice_papers import invoice_paper
+from bot.chat.invoice_papers import invoice_code, invoice_paper
 from bot.chat.keyboards import Stationery, keyboard
 from bot.chat.ledger_words import day_text
 from bot.chat.reports import report_picture
@@ -44,6 +44,8 @@ async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply 
         case "customer":
             card = customer_card(quill)
             return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
+        case "qr":
+            return await invoice_code(quill, chat_id=notice.chat_id)
         case "pdf":
             return await invoice_paper(core, quill, chat_id=notice.chat_id)
         case _:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from markupsafe import Markup
+
 from bot.chat.invoice_cards import Quill, invoice_link
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
@@ -11,10 +13,11 @@ from bot.core.receipts import ReceiptView
 from bot.documents import receipt as slip
 from bot.documents.invoice import invoice_pdf
 from bot.documents.invoice_of import invoice_of
+from bot.documents.qr import qr_png
 from bot.documents.words import Words
 from storage.records import Document, Notice, Reply, Word
 
-__all__ = ["about_payment", "invoice_paper"]
+__all__ = ["about_payment", "invoice_code", "invoice_paper"]
 
 
 async def invoice_paper(core: Core, quill: Quill, *, chat_id: int) -> Reply:
@@ -34,6 +37,17 @@ async def invoice_paper(core: Core, quill: Quill, *, chat_id: int) -> Reply:
         chat_id=chat_id,
         text=quill.say("paper.sent"),
         document=Document(filename=f"{invoice.label}.pdf", content=content),
+    )
+
+
+async def invoice_code(quill: Quill, *, chat_id: int) -> Reply:
+    """The link as a code, for the camera of somebody who stands there."""
+    link = invoice_link(quill.paper.username, quill.view.invoice.code)
+    content = await asyncio.to_thread(qr_png, link)
+    return Reply(
+        chat_id=chat_id,
+        text=quill.say("paper.qr", page=Markup.escape(quill.page_url)),
+        document=Document(filename=f"{quill.view.invoice.label}.png", content=content),
     )
 
 

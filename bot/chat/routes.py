@@ -184,6 +184,7 @@ DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]]
         "inv-excess": (invoices.excess, Rule(once=True)),
         "inv-uncash": (invoices.uncash, Rule()),
         "inv-pdf": (invoices.pdf, Rule()),
+        "inv-qr": (invoices.code, Rule()),
         "inv-due": (invoice_edits.choose_due, Rule()),
         "inv-vat": (invoice_edits.choose_vat, Rule()),
         "inv-cash": (invoice_edits.cash_all, Rule()),

@@ -1,4 +1,4 @@
-"""Papers on the web: `GET /i/<code>/pdf`, the invoice of a page to keep or to print."""
+"""Papers on the web: the invoice of a page as PDF, to keep or to print, and its code."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from aiohttp import web
 from bot.core.invoices import InvoicePage
 from bot.documents.invoice import invoice_pdf
 from bot.documents.invoice_of import invoice_of
+from bot.documents.qr import qr_svg
 from bot.documents.words import Words
 from bot.web.callbacks import not_found
 from bot.web.rendering import PAGE_HEADERS, Reader, code_in
 from bot.web.seats import Gate, NoSeat, Rates
 from bot.web.site import WITHIN, Site
 
-__all__ = ["InvoicePaper"]
+__all__ = ["InvoiceCode", "InvoicePaper"]
 
 A_MINUTE = 6  # papers for one address: each is tens of milliseconds of work
 
@@ -31,6 +32,24 @@ class Merchants(Protocol):
     """Knows their logos: `bot.core.merchants.Merchants`."""
 
     async def logo(self, merchant_id: int) -> bytes | None: ...
+
+
+class InvoiceCode:
+    """`GET /i/<code>/qr.svg`: the address of the page, for the camera of another phone."""
+
+    def __init__(self, site: Site, invoices: Invoices) -> None:
+        self._site = site
+        self._invoices = invoices
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        async with self._site.reads.turn():
+            found = await self._invoices.page_view(code_in(request))
+        if found is None:
+            return not_found()
+        address = self._site.press.public_url + request.path.removesuffix("/qr.svg")
+        return web.Response(
+            body=qr_svg(address), content_type="image/svg+xml", headers=PAGE_HEADERS
+        )
 
 
 class InvoicePaper:

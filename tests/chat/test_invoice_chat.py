@@ -419,6 +419,19 @@ async def test_a_receipt_of_what_went_back_says_what_it_was(
     assert "KES 0" in words
 
 
+async def test_the_link_is_shown_as_a_code_to_be_scanned(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "🔳 QR code")
+
+    code = await made(office, njeri, "scan to pay KES 1,500")
+    assert code.file is not None
+    assert code.file.size is not None  # shown in the chat, not to be fetched
+    assert code.file.content == qr_png(
+        f"https://t.me/{office.api.world.bot.username}?start={payload(card)}"
+    )
+    assert f"https://pay.example.org/i/{payload(card).removeprefix('i_')}" in code.text
+
+
 async def test_a_profile_is_what_customers_see(
     office: Office, njeri: Person, peter: Person
 ) -> None:

@@ -60,7 +60,7 @@ class Shop:
 
     async def appoint(self, person_id: int = NJERI) -> None:
         await self.merchants.appoint(
-            person_id, name="Njeri", language="en", by=OPERATOR, closing=Closing()
+            person_id, name="Njeri", language="en", by=OPERATOR, say=lambda _: Closing()
         )
 
     async def make(self, bill: Bill | None = None, *, by: int = NJERI, **changes: Any) -> Done | No:

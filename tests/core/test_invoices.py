@@ -96,11 +96,11 @@ async def test_nobody_but_a_merchant_issues(shop: Shop) -> None:
     assert await shop.make(by=PETER) is No.NOT_A_MERCHANT
     assert isinstance(await shop.make(by=OPERATOR), Done)
 
-    gone = await shop.merchants.revoke(NJERI, by=OPERATOR, closing=Closing())
+    gone = await shop.merchants.revoke(NJERI, by=OPERATOR, say=lambda _: Closing())
     assert gone is Appointed.DONE
     assert await shop.make() is No.NOT_A_MERCHANT
     back = await shop.merchants.appoint(
-        NJERI, name="Njeri", language="en", by=OPERATOR, closing=Closing()
+        NJERI, name="Njeri", language="en", by=OPERATOR, say=lambda _: Closing()
     )
     assert back is Appointed.DONE
     assert (await shop.issue()).invoice.label == "INV-0001"

@@ -121,7 +121,7 @@ class Place:
         self.issued += 1
         if self.issued == 1:
             await merchants.appoint(
-                by, name="Mama Njeri Shop", language="en", by=900, closing=Closing()
+                by, name="Mama Njeri Shop", language="en", by=900, say=lambda _: Closing()
             )
         new = NewInvoice(
             merchant_id=by,

@@ -9,6 +9,7 @@ import pytest
 
 from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
+from bot.documents.qr import qr_svg
 from storage.records import Bill, BillItem, Closing, VatMode
 from tests.core.shop import NJERI, a_bill
 from tests.documents.papers import text_of
@@ -176,6 +177,19 @@ async def test_a_payment_that_went_back_is_shown_with_what_it_was(place: Place) 
     assert f"{MASK} · ↩️ returned to the payer KES 1,000" in (await place.get(path)).words
     receipt = await place.get("/r/" + place.core.receipts.code(payment.id))
     assert "KES 1,000" in receipt.words
+
+
+async def test_the_page_shows_its_own_address_as_a_code(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    page = await place.get(f"{path}?lang=sw")
+    async with place.client.get(f"{path}/qr.svg") as answer:
+        code, headers = await answer.read(), answer.headers
+
+    assert f'<img src="{path}/qr.svg"' in page.text
+    assert code == qr_svg(f"http://pay.example.org{path}")
+    assert headers["Content-Type"] == "image/svg+xml"
+    assert (await place.get("/i/" + "A" * 22 + "/qr.svg")).status == 404
 
 
 async def test_papers_are_not_drawn_without_end(place: Place) -> None:
