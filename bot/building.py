@@ -43,6 +43,7 @@ from bot.core.review import Review
 from bot.core.rulings import Rulings, TwoPeople
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import Look, TouchedSubjects
 from bot.core.ways import Ways, WaysSettings
@@ -146,6 +147,13 @@ def build_core(parts: Parts) -> Core:
         ledgers=Ledgers(store=store, clock=clock, operators=operators),
         reminders=Reminders(store=store, clock=clock, wake=wake),
         statements=Statements(store=store),
+        statement_desk=StatementDesk(
+            store=store,
+            clock=clock,
+            merchants=merchants,
+            operators=operators,
+            collector=collectors[""],
+        ),
         receipts=Receipts(store=store, collectors=collectors, public_url=parts.public_url),
         collector=collectors[""],
         clock=clock,

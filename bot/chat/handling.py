@@ -21,6 +21,7 @@ from bot.chat import (
     pay,
     review,
     start,
+    statement_choice,
 )
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
@@ -149,6 +150,8 @@ async def _words(turn: Turn, message: Message) -> None:
             await words_written(turn, draft)
         case DraftKind.INVOICE:
             await invoice_edits.typed(turn, draft)
+        case DraftKind.STATEMENT:
+            await statement_choice.typed(turn, draft)
         case DraftKind.BILL:
             await bills.typed(turn, draft)
         case DraftKind.MERCHANT:

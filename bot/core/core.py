@@ -28,6 +28,7 @@ from bot.core.record_desk import RecordDesk
 from bot.core.reminders import Reminders
 from bot.core.review import Review
 from bot.core.send import Sending
+from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 
@@ -63,6 +64,7 @@ class Core:
     ledgers: Ledgers
     reminders: Reminders
     statements: Statements
+    statement_desk: StatementDesk
     collector: Collector
     clock: Clock
     operators: frozenset[int]

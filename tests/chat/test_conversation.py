@@ -45,6 +45,7 @@ from bot.core.reminders import Reminders
 from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 from bot.playground.botapi import TOKEN, BotApi
@@ -140,6 +141,13 @@ def invoicing(
         "ledgers": Ledgers(store=store, clock=clock, operators=frozenset({OPERATOR})),
         "reminders": Reminders(store=store, clock=clock, wake=wake),
         "statements": Statements(store=store),
+        "statement_desk": StatementDesk(
+            store=store,
+            clock=clock,
+            merchants=merchants,
+            operators=frozenset({OPERATOR}),
+            collector=MAMA_NJERI,
+        ),
         "receipts": Receipts(
             store=store, collectors=collectors, public_url="https://pay.example.org"
         ),
