@@ -13,7 +13,7 @@ from bot.core.ask import Asking, AskSettings, Guard
 from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
-from bot.core.by_hand import by_hand_of_drives
+from bot.core.by_hand import by_hand_of_drives, by_hand_of_invoices
 from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.drives import Drives
@@ -56,7 +56,7 @@ __all__ = ["Parts", "build_core", "collector_of", "collectors_of", "finders_of"]
 
 def finders_of(ids: Ids, clock: ports.Clock) -> tuple[FindByHand, ...]:
     """Who knows a by-hand reference."""
-    return (by_hand_of_intents, by_hand_of_drives(ids, clock))
+    return (by_hand_of_intents, by_hand_of_drives(ids, clock), by_hand_of_invoices(ids, clock))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
