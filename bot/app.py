@@ -188,6 +188,7 @@ def pages_of(
         site=site,
         drives=core.drives,
         invoices=core.invoices,
+        talk=core.invoice_talk,
         receipts=core.receipts,
         merchants=core.merchants,
     )

@@ -48,7 +48,11 @@ __all__ = ["Notices"]
 
 _OWED = ("due", "sending")
 _DUE = literal_column("'due'", String)
+_SENDING = literal_column("'sending'", String)
 _PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
+
+_PAPERS = literal_column("'p:%'", String)
+"""Subjects of what is about a payment itself: its receipt, on paper."""
 
 _NOW: ColumnElement[datetime] = bindparam("now", type_=Instant())
 
@@ -71,11 +75,19 @@ def _any_ready(by_server: bool) -> Select[tuple[int]]:
 _PUT_OFF = and_(notices.c.kind.in_(_PATIENT), notices.c.state == _DUE, notices.c.due_at > _NOW)
 
 
+def _uploading(*, by_server: bool) -> ColumnElement[bool]:
+    """A receipt's file is on its way: on a slow line for a minute, and words need not wait."""
+    over = lease_over(notices.c.lease_until, by_server=by_server)
+    # A subject that is NULL is like nothing, and NOT LIKE nothing either.
+    paper = func.coalesce(notices.c.subject, literal_column("''", String)).like(_PAPERS)
+    return and_(paper, notices.c.state == _SENDING, not_(over))
+
+
 @cache
 def _pick(by_server: bool) -> Select[tuple[int, str]]:
     heads = (
         select(func.min(notices.c.id))
-        .where(notices.c.state.in_(_OWED), not_(_PUT_OFF))
+        .where(notices.c.state.in_(_OWED), not_(_PUT_OFF), not_(_uploading(by_server=by_server)))
         .group_by(notices.c.chat_id)
     )
     return (
@@ -179,7 +191,8 @@ class Notices:
 
         Only the oldest owed notice of a chat is ever handed out, so a chat reads them in order
         and a chat that must wait delays nobody else. What was put off on purpose (a card that is
-        edited every few seconds, thanks that are being gathered) lets the others pass.
+        edited every few seconds, thanks that are being gathered) lets the others pass, and so
+        does a receipt's file that is being sent.
         """
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"

@@ -31,6 +31,8 @@ class Desk:
     beside: Callable[[Coroutine[Any, Any, None]], object]
     """Starts a call to Telegram that the chat, and its place among others, need not wait for."""
     admins: Admins = field(default_factory=Admins)
+    menu: Callable[[int], Coroutine[Any, Any, None]] | None = None
+    """Brings the menu of this person's private chat up to date; None where there are no menus."""
 
     @property
     def texts(self) -> Texts:
@@ -97,6 +99,11 @@ class Turn:
     def command(self, name: str) -> str:
         """A command as this chat must type it: in a group it names us."""
         return f"/{name}" if self.private else f"/{name}@{self.username}"
+
+    def refresh_menu(self, person_id: int) -> None:
+        """What this person may do has changed: their menu follows, and nobody waits for it."""
+        if self.desk.menu is not None:
+            self.desk.beside(self.desk.menu(person_id))
 
     def link(self, payload: str) -> str:
         """The address that opens a private chat with us (core.telegram.org/api/links)."""

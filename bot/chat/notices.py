@@ -57,8 +57,9 @@ class Notifier:
     """
     Tells the chats what they are owed.
 
-    One notice per chat is on its way at a time (`Post.due` hands out no more), so a chat reads
-    everything in order; a chat that fails or waits is put off alone.
+    One notice per chat is on its way at a time (`Post.due` hands out no more, but beside a
+    receipt's file), so a chat reads everything in order; a chat that fails or waits is put off
+    alone.
     """
 
     def __init__(

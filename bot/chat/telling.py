@@ -47,6 +47,7 @@ UNREACHABLE = (
 NO_THREAD = ("message thread not found", "topic_closed", "topic_deleted")
 NO_REPLY = ("message to be replied not found", "message to reply not found", "reply message")
 BAD_HTML = ("can't parse entities",)
+NO_PICTURE = ("image_process_failed", "photo_invalid_dimensions", "photo_save_file_invalid")
 TOO_LONG = ("caption is too long",)
 
 CAPTION_UNITS_MAX = 1024  # UTF-16, as Telegram counts (core.telegram.org/bots/api#senddocument)
@@ -69,6 +70,7 @@ class _Manner:
     thread: bool = True
     reply: bool = True
     whole: bool = True  # the caption of a document
+    picture: bool = True  # shown in the chat, where it is one
 
     def without(self, exc: BadRequest) -> _Manner | None:
         """The manner that avoids this refusal, or None if there is no other."""
@@ -78,6 +80,8 @@ class _Manner:
         if self.whole and says(exc, TOO_LONG):
             log.error("message.caption_cut why=%s", exc.message)
             return replace(self, html=False, whole=False)
+        if self.picture and says(exc, NO_PICTURE):
+            return replace(self, picture=False)
         if self.thread and says(exc, NO_THREAD):
             return replace(self, thread=False)
         if self.reply and says(exc, NO_REPLY):
@@ -153,9 +157,11 @@ async def _send(bot: ExtBot[None], reply: Reply, manner: _Manner) -> Message:
         # The timeouts of a connection are for each piece of it: a slow line could go on for ever.
         try:
             async with asyncio.timeout(UPLOAD_WITHIN_S):
-                return await bot.send_document(
+                file = InputFile(reply.document.content, filename=reply.document.filename)
+                picture = manner.picture and reply.document.is_picture
+                return await (bot.send_photo if picture else bot.send_document)(
                     reply.chat_id,
-                    InputFile(reply.document.content, filename=reply.document.filename),
+                    file,
                     caption=_text(reply, manner),
                     parse_mode=_parse_mode(manner),
                     message_thread_id=thread_id,

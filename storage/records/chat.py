@@ -207,6 +207,7 @@ class DraftKind(StrEnum):
     DRIVE_WORDS = "drive-words"  # a sentence about a drive: an amount, a name, a reason
     INVOICE = "invoice"  # something about a merchant's invoice: `data` says what
     BILL = "bill"  # something that a customer says about an invoice
+    STATEMENT = "statement"  # whose statement an operator or a merchant wants
     MERCHANT = "merchant"  # something about the merchant's own profile
 
 

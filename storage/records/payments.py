@@ -203,6 +203,11 @@ class Payment:
     subject: str | None = None  # what it is for: "d:<drive>" or "i:<invoice>"; never changes
     account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
 
+    @property
+    def arrived_cents(self) -> int:
+        """What came, whatever of it went back since; 0 for what is not credited."""
+        return (self.credited_cents or 0) + self.reversed_cents
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:

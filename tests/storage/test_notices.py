@@ -75,6 +75,26 @@ async def test_the_same_key_is_owed_once(store: Store) -> None:
     assert await claim(store) == []
 
 
+async def test_words_pass_a_receipts_file_that_is_being_sent(store: Store) -> None:
+    paper = NewNotice(
+        key="p:1:receipt", kind=NoticeKind.NEWS, chat_id=1, subject="p:1", topic="receipt"
+    )
+    await owe(store, paper, saying("word", 1), saying("another", 1))
+
+    [file] = await claim(store)
+    [word] = await claim(store, 1)
+    nothing = await claim(store, 2)
+    await tell(store, word)
+    [another] = await claim(store, 3)
+    await tell(store, another)
+
+    assert file.subject == "p:1"
+    assert nothing == []
+    assert [each.reply and each.reply.text for each in (word, another)] == ["hello"] * 2
+    [again] = await claim(store, LEASE.total_seconds() + 1)
+    assert (again.id, again.resent) == (file.id, True)
+
+
 async def test_each_chat_gets_its_next_one_only_after_the_last(store: Store) -> None:
     await owe(store, saying("a1", 1), saying("a2", 1), saying("b1", 2))
 

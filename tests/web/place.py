@@ -113,15 +113,22 @@ class Place:
     async def drive(self, **changes: Any) -> Drive:
         return await self.core.drives.open(replace(self.new, **changes), Closing())
 
-    async def invoice(self, bill: Bill | None = None, *, by: int = NJERI) -> InvoiceView:
-        """One that Mama Njeri has just issued."""
+    async def invoice(
+        self, bill: Bill | None = None, *, by: int = NJERI, draft: bool = False
+    ) -> InvoiceView:
+        """One that Mama Njeri has just issued, or is about to."""
         merchants = self.core.merchants
         self.issued += 1
         if self.issued == 1:
             await merchants.appoint(
-                by, name="Mama Njeri Shop", language="en", by=900, closing=Closing()
+                by, name="Mama Njeri Shop", language="en", by=900, say=lambda _: Closing()
             )
-        new = NewInvoice(merchant_id=by, bill=bill or a_bill(), issue_key=f"m:{by}:{self.issued}")
+        new = NewInvoice(
+            merchant_id=by,
+            bill=bill or a_bill(),
+            issue_key=f"m:{by}:{self.issued}",
+            draft=draft,
+        )
         done = await self.core.billing.make(new, Closing())
         assert isinstance(done, Done), done
         return done.view
