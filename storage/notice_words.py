@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from storage.records import Button, Deed, Document, Keyboard, Reply
+from storage.records import Button, Deed, Document, Keyboard, Reply, Whisper
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack", "read_whisper", "unpack"]
 
 
 def pack(reply: Reply) -> str:
@@ -45,3 +45,15 @@ def unpack(text: str) -> Reply:
 def _unpack_button(raw: dict[str, Any]) -> Button:
     does = raw.pop("does", None)
     return Button(**raw, does=None if does is None else Deed(**does))
+
+
+def read_whisper(row: Any) -> Whisper | None:
+    """Where a row of the outbox may be told besides, if anywhere."""
+    if row["whisper_chat_id"] is None:
+        return None
+    return Whisper(
+        chat_id=row["whisper_chat_id"],
+        thread_id=row["whisper_thread_id"],
+        query_id=row["whisper_query"],
+        message_id=row["whisper_id"],
+    )

@@ -31,7 +31,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import ME, Holder, lease_end, lease_over
-from storage.notice_words import unpack
+from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
     Alarm,
@@ -243,6 +243,21 @@ class Notices:
                 "now": now,
             },
         )
+        if notice.whisper is not None and whisper is None:
+            await self._ring_no_more(notice)
+
+    async def _ring_no_more(self, notice: Notice) -> None:
+        """What was whispered was told as a new message, to its last word: that has rung."""
+        this = notices.alias()
+        last = select(this.c.id).where(this.c.id == notice.id, this.c.state == "told")
+        await self._connection.execute(
+            delete(notices).where(
+                notices.c.payment_id == notice.payment_id,
+                notices.c.kind == NoticeKind.RING.value,
+                notices.c.state == "due",
+                last.exists(),
+            )
+        )
 
     async def later(self, notice: Notice, *, due_at: datetime, why: str, counts: bool) -> None:
         """Try again at *due_at*; with `counts` false the try is forgiven (a 429, say)."""
@@ -376,7 +391,7 @@ class Notices:
             lease_gen=row["lease_gen"],
             subject=row["subject"],
             topic=row["topic"],
-            whisper=_whisper(row),
+            whisper=read_whisper(row),
         )
 
     def _words(self, body: bytes | None) -> Reply | None:
@@ -387,14 +402,3 @@ class Notices:
             return unpack(self._crypt.open_text(body))
         except (WrongKey, ValueError, LookupError, TypeError):
             return None
-
-
-def _whisper(row: Any) -> Whisper | None:
-    if row["whisper_chat_id"] is None:
-        return None
-    return Whisper(
-        chat_id=row["whisper_chat_id"],
-        thread_id=row["whisper_thread_id"],
-        query_id=row["whisper_query"],
-        message_id=row["whisper_id"],
-    )

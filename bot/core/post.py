@@ -83,7 +83,7 @@ class Post:
 
         async def run(tx: Tx) -> None:
             now = self._clock.now()
-            await tx.notices.told(notice, message_id=message_id, whisper=whisper, now=now)
+            await tx.notices.told(notice, whisper=whisper, message_id=message_id, now=now)
 
         await self._store.write(run)
         self.wake.set()

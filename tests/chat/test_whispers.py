@@ -183,6 +183,23 @@ async def test_the_last_word_comes_after_a_restart_though_progress_was_whispered
     await asyncio.gather(*office.tasks)
 
 
+async def test_a_late_last_word_is_one_new_message_and_rings_once(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    await whispered(harambee, jane, "Check the phone")
+    await office.handled()
+    office.clock.advance(200)
+
+    await harambee.paid()
+    await office.said(jane.chat, "✅")
+    await office.handled()
+
+    assert len(in_private(jane, "✅")) == 1
+
+
 async def test_a_command_is_answered_so_where_the_bot_is_an_admin(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
     await harambee.jane_gave_her_number()

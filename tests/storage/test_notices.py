@@ -238,6 +238,24 @@ async def test_a_whisper_is_remembered_goes_with_its_group_and_ends_for_good(
     assert moved.whisper == replace(place, chat_id=-1005)
 
 
+@pytest.mark.parametrize("newer", [False, True], ids=["the last word", "there is a newer word"])
+async def test_what_was_whispered_rings_no_more_once_its_last_word_was_a_new_message(
+    store: Store, newer: bool
+) -> None:
+    whispered = replace(STATUS, chat_id=1001, whisper=Whisper(chat_id=-5))
+    ring = NewNotice(key="ring:1", kind=NoticeKind.RING, chat_id=1001, payment_id=PAYMENT)
+    await owe(store, whispered)
+    [status] = await claim(store)
+    await owe(store, ring)
+    if newer:
+        await owe(store, whispered)
+
+    await tell(store, status)
+
+    async with store.read() as tx:
+        assert await tx.notices.known("ring:1") is newer
+
+
 async def test_alarms_know_what_they_are_about(store: Store) -> None:
     alarm = NewNotice(
         key="alarm:x",
