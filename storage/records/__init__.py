@@ -77,6 +77,7 @@ from storage.records.record import (
     RowKind,
     RowState,
     Source,
+    UnreadPost,
 )
 
 __all__ = [
@@ -144,6 +145,7 @@ __all__ = [
     "Totals",
     "Treasurer",
     "TreasurerState",
+    "UnreadPost",
     "VatMode",
     "Word",
 ]
