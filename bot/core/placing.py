@@ -263,12 +263,13 @@ class Placing:
         held: bool = False,
         outranks: bool = False,
         by: int | None = None,
+        alarm: Alarm | None = None,
     ) -> Placed:
         """
         A payment of its own for money paid by hand, under *owner* or whoever has that reference.
 
-        *held*: it waits for a person. *by*: an operator says so. State NEW: the receipt has just
-        been taken by another.
+        *held*: it waits for a person. *by*: an operator says so. *alarm*: operators are told it, if
+        the payment is new. State NEW: the receipt has just been taken by another.
         """
         now = self._clock.now()
 
@@ -283,6 +284,8 @@ class Placing:
             told = record_evidence(row, payment.id, now, held=held, by=by)
             born = await tx.record.bear(payment, told, self._settle, now=now, outranks=outranks)
             await tx.notices.owe(self._settle(payment, (told,)).notices, now=now)
+            if alarm is not None:
+                await tx.notices.owe(self._settle.alarm(alarm, born.id), now=now)
             if born.subject is not None:
                 await tx.touched.touch(born.subject)
             return _placed(born)
