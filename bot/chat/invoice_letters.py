@@ -122,8 +122,9 @@ def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine:
     payment = found.payment
     if payment is None:
         return ""
+    cents = payment.reversed_cents if topic == "reversed" else payment.credited_cents
     values: dict[str, object] = {
-        "amount": money(payment.credited_cents or 0),
+        "amount": money(cents or 0),
         "name": found.name or quill.view.invoice.bill.customer,
         "phone": payment.phone_mask,
         "receipt": payment.receipt or quill.say("code-to-follow"),

@@ -14,10 +14,11 @@ from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
 
-from bot.core.placing import Placed, Placing
+from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.settle import Settle
+from bot.core.told_rows import Placed
 from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit

@@ -330,7 +330,8 @@ def _tell(
     """The status message again if it would read differently, and a ring if it comes late."""
     was = (_read_as(payment.status), payment.words, payment.reason, payment.receipt)
     now = (_read_as(standing.status), standing.words, standing.reason, standing.receipt)
-    if was == now and (pending_at is None) == (payment.pending_at is None):
+    more_went_back = payment.reversed_cents != standing.reversed_cents
+    if was == now and not more_went_back and (pending_at is None) == (payment.pending_at is None):
         return []
     notices = [status_notice(payment.id)]
     last_word = standing.status in (*FINAL, Status.LAPSED)
