@@ -19,7 +19,7 @@ from storage.records import NewRecordRow, OpenKind, RowKind, Source
 
 __all__ = ["BadStatement", "Progress", "Reconciled", "reconcile_statement"]
 
-CHUNK = 2000
+CHUNK = 1000
 BAD_LINES_KEPT = 20
 ACCOUNTS = {"paybill": "utility", "till": "merchant"}
 COUNTED = (Nature.PAYMENT, Nature.REVERSAL, Nature.OTHER_IN)

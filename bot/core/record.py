@@ -38,7 +38,7 @@ __all__ = ["Record", "Suggestion", "Taken"]
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2000
+CHUNK = 1000
 UNPLACED_AT_ONCE = 500
 SUGGESTED = 5
 CLAIMS_MAX = 10_000

@@ -337,8 +337,7 @@ def _tell(
     last_word = standing.status in (*FINAL, Status.LAPSED)
     if last_word and standing.status is not payment.status:
         begun_at = payment.begun_at or payment.created_at
-        after_all = Word.LATE in standing.words
-        if after_all or heard_at > begun_at + RING_AFTER:
+        if Word.LATE in standing.words or heard_at > begun_at + RING_AFTER:
             notices.append(
                 NewNotice(
                     key=f"ring:{payment.id}:{standing.status}",

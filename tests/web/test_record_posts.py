@@ -306,7 +306,11 @@ async def test_a_newer_program_reads_it_and_it_is_a_claim_once(door: Door) -> No
 async def test_what_could_not_be_kept_is_not_acknowledged(door: Door) -> None:
     ways = door.record.ways
     ways.unread = FullShelf(
-        store=door.store, settle=Settle(operators=[]), clock=door.clock, read=ways.posted, wake=str
+        store=door.store,
+        settle=Settle(operators=[]),
+        clock=door.clock,
+        read=ways.posted,
+        wake=lambda: None,
     )
 
     assert await door.post(door.hand(), b"<html>") == 503
