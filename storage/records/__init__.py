@@ -78,6 +78,7 @@ from storage.records.record import (
     RowKind,
     RowState,
     Source,
+    UnreadPost,
 )
 
 __all__ = [
@@ -145,6 +146,7 @@ __all__ = [
     "Totals",
     "Treasurer",
     "TreasurerState",
+    "UnreadPost",
     "VatMode",
     "Whisper",
     "Word",
