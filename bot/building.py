@@ -13,7 +13,7 @@ from bot.core.ask import Asking, AskSettings, Guard
 from bot.core.billing import Billing
 from bot.core.books import Books
 from bot.core.buttons import Buttons
-from bot.core.by_hand import by_hand_of_drives
+from bot.core.by_hand import by_hand_of_drives, by_hand_of_invoices
 from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.drives import Drives
@@ -22,7 +22,9 @@ from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices, guard_instalment
+from bot.core.latencies import Latencies
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
@@ -42,6 +44,7 @@ from bot.core.review import Review
 from bot.core.rulings import Rulings, TwoPeople
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import Look, TouchedSubjects
 from bot.core.ways import Ways, WaysSettings
@@ -54,7 +57,7 @@ __all__ = ["Parts", "build_core", "collector_of", "collectors_of", "finders_of"]
 
 def finders_of(ids: Ids, clock: ports.Clock) -> tuple[FindByHand, ...]:
     """Who knows a by-hand reference."""
-    return (by_hand_of_intents, by_hand_of_drives(ids, clock))
+    return (by_hand_of_intents, by_hand_of_drives(ids, clock), by_hand_of_invoices(ids, clock))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class Parts:
     clock: ports.Clock
     ids: Ids
     office: ports.BackOffice
+    latencies: Latencies = field(default_factory=Latencies)
 
     @property
     def wake(self) -> Callable[[], None]:
@@ -123,7 +127,14 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         privacy=privacy_of(parts.config, store, clock=clock, wake=wake),
-        health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
+        health=health_of(
+            parts.config,
+            store,
+            parts.limits,
+            clock=clock,
+            wake=wake,
+            latencies=parts.latencies,
+        ),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         record=_record(parts),
         touched=_touched(parts, looks={"d": drives.look, "i": news.look}),
@@ -139,9 +150,19 @@ def build_core(parts: Parts) -> Core:
         ),
         billing=Billing(store=store, clock=clock, ids=parts.ids, merchants=merchants, acts=acts),
         cash_book=CashBook(acts=acts),
+        invoice_talk=InvoiceTalk(
+            store=store, clock=clock, acts=acts, limits=parts.limits, wake=wake
+        ),
         ledgers=Ledgers(store=store, clock=clock, operators=operators),
         reminders=Reminders(store=store, clock=clock, wake=wake),
         statements=Statements(store=store),
+        statement_desk=StatementDesk(
+            store=store,
+            clock=clock,
+            merchants=merchants,
+            operators=operators,
+            collector=collectors[""],
+        ),
         receipts=Receipts(store=store, collectors=collectors, public_url=parts.public_url),
         collector=collectors[""],
         clock=clock,

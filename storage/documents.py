@@ -32,6 +32,11 @@ class Document:
         if not 0 < len(self.content) <= DOCUMENT_BYTES_MAX:
             raise ValueError(f"a document has 1 to {DOCUMENT_BYTES_MAX:,} bytes")
 
+    @property
+    def is_picture(self) -> bool:
+        """Looked at where it is, rather than fetched as a file."""
+        return self.filename.endswith(".png")
+
     def packed(self) -> dict[str, str]:
         """As JSON can carry it."""
         return {"filename": self.filename, "content": b64encode(self.content).decode()}

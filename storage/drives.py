@@ -74,6 +74,10 @@ class Drives:
         query = select(drives).where(drives.c.chat_id == chat_id, AT_WORK)
         return await self._many(query.order_by(drives.c.opened_at.desc()).limit(limit))
 
+    async def newest(self, *, limit: int) -> list[Drive]:
+        """All drives there ever were, the newest first."""
+        return await self._many(select(drives).order_by(drives.c.opened_at.desc()).limit(limit))
+
     async def of_treasurer(self, person_id: int, *, limit: int = 20) -> list[Drive]:
         """What somebody looks after, newest first."""
         query = (

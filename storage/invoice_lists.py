@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -107,6 +107,41 @@ class InvoiceLists:
         """
         wanted = words.casefold().split()
         found: list[Listed] = []
+        async for batch in self._scan(merchant_id):
+            found += [each for each in batch if _holds(each.invoice, wanted)]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def customers(self, merchant_id: int, words: str, *, limit: int) -> list[Invoice]:
+        """The newest invoice of each customer whose name holds the words; searched as above."""
+        wanted = words.casefold().removeprefix("@").split()
+        found: dict[str, Invoice] = {}
+        async for batch in self._scan(merchant_id):
+            for each in batch:
+                bill = each.invoice.bill
+                name = f"{bill.customer} {bill.username or ''}".casefold()
+                if all(one in name for one in wanted):
+                    found.setdefault(bill.customer.casefold(), each.invoice)
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit]
+
+    async def of_same_customer(self, merchant_id: int, invoice: Invoice) -> list[str]:
+        """The ids of this merchant's invoices to whoever *invoice* is to; searched as above."""
+        name, person_id = invoice.bill.customer.casefold(), invoice.customer_id
+        found: list[str] = []
+        async for batch in self._scan(merchant_id):
+            found += [
+                each.invoice.id
+                for each in batch
+                if each.invoice.bill.customer.casefold() == name
+                or (person_id is not None and each.invoice.customer_id == person_id)
+            ]
+        return found
+
+    async def _scan(self, merchant_id: int) -> AsyncIterator[list[Listed]]:
+        """The newest 5,000 invoices of a merchant, newest first, a batch at a time."""
         below: tuple[datetime, str] | None = None
         for _ in range(SCAN_MAX // SCAN_BATCH):
             query = _listed(merchant_id).order_by(
@@ -121,11 +156,10 @@ class InvoiceLists:
                     )
                 )
             batch = await self._many(query.limit(SCAN_BATCH))
-            found += [each for each in batch if _holds(each.invoice, wanted)]
-            if len(batch) < SCAN_BATCH or len(found) >= limit:
-                break
+            yield batch
+            if len(batch) < SCAN_BATCH:
+                return
             below = batch[-1].invoice.created_at, batch[-1].invoice.id
-        return found[:limit]
 
     async def owed(self, merchant_id: int) -> tuple[int, int]:
         """How many are open, and how much is left to come for them, in cents."""

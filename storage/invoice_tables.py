@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from storage.columns import Instant, metadata, row_id
+from storage.columns import Instant, RowId, metadata, row_id
 
 __all__ = [
     "TO_ASK",
@@ -73,6 +73,7 @@ invoices = Table(
     Column("created_at", Instant, nullable=False),
     Column("issued_at", Instant),
     Column("ask_at", Instant),
+    Column("disowned_by", BigInteger),
     UniqueConstraint("merchant_id", "number", name="invoices_number_once"),
     UniqueConstraint("code", name="invoices_code_once"),
     UniqueConstraint("by_hand_ref", name="invoices_by_hand_ref_once"),
@@ -106,6 +107,7 @@ invoice_entries = Table(
     Column("by", BigInteger, nullable=False),
     Column("at", Instant, nullable=False),
     Column("key", String(96), nullable=False),
+    Column("answers", RowId),  # the entry that this one answers
     UniqueConstraint("key", name="invoice_entries_once"),
     Index("entries_of_invoice", "invoice_id", "cents"),
 )

@@ -7,7 +7,17 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, func, insert, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    String,
+    and_,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -208,6 +218,7 @@ class Invoices:
                 by=entry.by,
                 at=entry.at,
                 key=entry.key,
+                answers=entry.answers,
             )
             .on_conflict_do_nothing(index_elements=["key"])
         )
@@ -226,16 +237,29 @@ class Invoices:
         if kinds:
             query = query.where(invoice_entries.c.kind.in_([kind.value for kind in kinds]))
         query = query.order_by(invoice_entries.c.id).limit(limit)
-        return [
-            InvoiceEntry(
-                **{
-                    **row,
-                    "kind": InvoiceEntryKind(row["kind"]),
-                    "why": self._crypt.open_text(row["why"]),
-                }
-            )
-            for row in (await self._connection.execute(query)).mappings()
-        ]
+        rows = (await self._connection.execute(query)).mappings()
+        return [self._entry(row) for row in rows]
+
+    async def entry(self, invoice_id: str, entry_id: int) -> InvoiceEntry | None:
+        """One of them."""
+        query = select(invoice_entries).where(
+            invoice_entries.c.invoice_id == invoice_id, invoice_entries.c.id == entry_id
+        )
+        row = (await self._connection.execute(query)).mappings().first()
+        return None if row is None else self._entry(row)
+
+    async def entered_as(self, key: str) -> InvoiceEntry | None:
+        """The entry with this key."""
+        query = select(invoice_entries).where(invoice_entries.c.key == key)
+        row = (await self._connection.execute(query)).mappings().first()
+        return None if row is None else self._entry(row)
+
+    def _entry(self, row: RowMapping) -> InvoiceEntry:
+        opened = {
+            "kind": InvoiceEntryKind(row["kind"]),
+            "why": self._crypt.open_text(row["why"]),
+        }
+        return InvoiceEntry(**{**row, **opened})
 
     async def opened(self, invoice_id: str, person_id: int, *, at: datetime) -> bool:
         """Note that this person has opened it; True for the first time."""

@@ -51,6 +51,26 @@ class Merchants:
         rows = (await self._connection.execute(query)).mappings()
         return [each for each in map(self._read, rows) if each is not None]
 
+    async def revoked_ones(self) -> list[Merchant]:
+        """Those who may no longer, the last one first: their books are still kept."""
+        query = (
+            select(*_ALL_BUT_LOGO)
+            .where(merchants.c.revoked_at.is_not(None))
+            .order_by(merchants.c.revoked_at.desc(), merchants.c.id)
+        )
+        rows = (await self._connection.execute(query)).mappings()
+        return [each for each in map(self._read, rows) if each is not None]
+
+    async def revoked(self, *, limit: int) -> list[int]:
+        """Those who may no longer, the last one first."""
+        query = (
+            select(merchants.c.id)
+            .where(merchants.c.revoked_at.is_not(None))
+            .order_by(merchants.c.revoked_at.desc())
+            .limit(limit)
+        )
+        return list((await self._connection.execute(query)).scalars())
+
     async def add(self, merchant: Merchant) -> None:
         values = {
             column.name: getattr(merchant, column.name)

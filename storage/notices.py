@@ -4,34 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     ColumnElement,
     Integer,
-    Select,
-    String,
     and_,
     bindparam,
     case,
     delete,
     func,
-    literal_column,
-    not_,
     or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.crypt import Crypt
 from storage.errors import WrongKey
-from storage.leases import ME, Holder, lease_end, lease_over
-from storage.notice_words import unpack
+from storage.leases import Holder
+from storage.notice_picks import NOW, OWED, any_ready, mark, pick
+from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
     Alarm,
@@ -39,70 +33,12 @@ from storage.records import (
     Notice,
     NoticeKind,
     Reply,
+    Whisper,
 )
-from storage.schema import Instant, intents, notices
+from storage.schema import intents, notices
 from storage.setwise import padded
 
 __all__ = ["Notices"]
-
-_OWED = ("due", "sending")
-_DUE = literal_column("'due'", String)
-_PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
-
-_NOW: ColumnElement[datetime] = bindparam("now", type_=Instant())
-
-
-def _ready(*, by_server: bool) -> ColumnElement[bool]:
-    """Due, or being sent by somebody who has had time enough."""
-    over = lease_over(notices.c.lease_until, by_server=by_server)
-    return or_(
-        and_(notices.c.state == "due", notices.c.due_at <= _NOW),
-        and_(notices.c.state == "sending", over),
-    )
-
-
-@cache
-def _any_ready(by_server: bool) -> Select[tuple[int]]:
-    return select(notices.c.id).where(_ready(by_server=by_server)).limit(1)
-
-
-# Its time is yet to come, and nobody in the chat misses it meanwhile.
-_PUT_OFF = and_(notices.c.kind.in_(_PATIENT), notices.c.state == _DUE, notices.c.due_at > _NOW)
-
-
-@cache
-def _pick(by_server: bool) -> Select[tuple[int, str]]:
-    heads = (
-        select(func.min(notices.c.id))
-        .where(notices.c.state.in_(_OWED), not_(_PUT_OFF))
-        .group_by(notices.c.chat_id)
-    )
-    return (
-        select(notices.c.id, notices.c.state)
-        .where(notices.c.id.in_(heads), _ready(by_server=by_server))
-        .order_by(notices.c.due_at, notices.c.id)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-    )
-
-
-@cache
-def _mark(by_server: bool) -> ReturningUpdate[Any]:
-    wanted: BindParameter[int] = bindparam("these", expanding=True)
-    return (
-        update(notices)
-        .where(notices.c.id.in_(wanted))
-        .values(
-            state="sending",
-            lease_until=lease_end(by_server=by_server),
-            lease_gen=notices.c.lease_gen + 1,
-            holder=ME,
-            tries=notices.c.tries + 1,
-            resent=or_(notices.c.resent, notices.c.state == "sending"),
-        )
-        .returning(notices)
-    )
-
 
 # No value that is bound in an UPDATE has the name of a column: it would be written there.
 # What a process that was away too long writes hits no row: somebody has taken it over since.
@@ -120,8 +56,8 @@ _TELL = (
         state=case((notices.c.wanted > _VERSION, "due"), else_="told"),
         # Told: when. Newer already: at once, unless that was put off.
         due_at=case(
-            (and_(notices.c.wanted > _VERSION, notices.c.due_at > _NOW), notices.c.due_at),
-            else_=_NOW,
+            (and_(notices.c.wanted > _VERSION, notices.c.due_at > NOW), notices.c.due_at),
+            else_=NOW,
         ),
         lease_until=None,
         tries=0,
@@ -129,6 +65,8 @@ _TELL = (
         why=None,
         body=None,
         message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
+        whisper_chat_id=bindparam("whisper_chat", type_=BigInteger),
+        whisper_id=bindparam("whisper", type_=BigInteger),
     )
 )
 
@@ -176,18 +114,19 @@ class Notices:
 
         Only the oldest owed notice of a chat is ever handed out, so a chat reads them in order
         and a chat that must wait delays nobody else. What was put off on purpose (a card that is
-        edited every few seconds, thanks that are being gathered) lets the others pass.
+        edited every few seconds, thanks that are being gathered) lets the others pass, and so
+        does a receipt's file that is being sent.
         """
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         bound = holder.bound(now, lease)
-        picked = _pick(holder.by_server)
+        picked = pick(holder.by_server)
         found = (await self._connection.execute(picked, {"now": now, "most": limit, **bound})).all()
         if not found:
             return []
         stale = {row.id for row in found if row.state == "sending"}
         wanted = padded([row.id for row in found])
-        marked = await self._connection.execute(_mark(holder.by_server), {"these": wanted, **bound})
+        marked = await self._connection.execute(mark(holder.by_server), {"these": wanted, **bound})
         rows = marked.mappings().all()
         return sorted(
             (self._read(row, stale=row["id"] in stale) for row in rows), key=lambda each: each.id
@@ -198,12 +137,23 @@ class Notices:
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         found = await self._connection.execute(
-            _any_ready(holder.by_server), {"now": now, **holder.bound(now)}
+            any_ready(holder.by_server), {"now": now, **holder.bound(now)}
         )
         return found.first() is not None
 
-    async def told(self, notice: Notice, *, message_id: int | None, now: datetime) -> None:
-        """It arrived. A status that changed meanwhile is due again at once."""
+    async def told(
+        self,
+        notice: Notice,
+        *,
+        message_id: int | None,
+        whisper: Whisper | None = None,
+        now: datetime,
+    ) -> None:
+        """
+        It arrived. A status that changed meanwhile is due again at once.
+
+        *whisper* is where it is told from now on; None: nowhere but in its own chat.
+        """
         await self._connection.execute(
             _TELL,
             {
@@ -211,8 +161,25 @@ class Notices:
                 "taken": notice.lease_gen,
                 "version": notice.wanted,
                 "message": message_id,
+                "whisper_chat": None if whisper is None else whisper.chat_id,
+                "whisper": None if whisper is None else whisper.message_id,
                 "now": now,
             },
+        )
+        if notice.whisper is not None and whisper is None:
+            await self._ring_no_more(notice)
+
+    async def _ring_no_more(self, notice: Notice) -> None:
+        """What was whispered was told as a new message, to its last word: that has rung."""
+        this = notices.alias()
+        last = select(this.c.id).where(this.c.id == notice.id, this.c.state == "told")
+        await self._connection.execute(
+            delete(notices).where(
+                notices.c.payment_id == notice.payment_id,
+                notices.c.kind == NoticeKind.RING.value,
+                notices.c.state == "due",
+                last.exists(),
+            )
         )
 
     async def later(self, notice: Notice, *, due_at: datetime, why: str, counts: bool) -> None:
@@ -285,6 +252,11 @@ class Notices:
             .where(notices.c.chat_id == old_chat_id)
             .values(chat_id=new_chat_id, message_id=None)
         )
+        await self._connection.execute(
+            update(notices)
+            .where(notices.c.whisper_chat_id == old_chat_id)
+            .values(whisper_chat_id=new_chat_id, whisper_id=None)
+        )
 
     async def edited_at(self, key: str) -> datetime | None:
         """When a card was last sent or edited; None if that is yet to come."""
@@ -303,17 +275,17 @@ class Notices:
 
     async def owes(self, key: str) -> bool:
         """Whether a notice of this key is neither told nor dead."""
-        query = select(notices.c.id).where(notices.c.key == key, notices.c.state.in_(_OWED))
+        query = select(notices.c.id).where(notices.c.key == key, notices.c.state.in_(OWED))
         return (await self._connection.execute(query)).first() is not None
 
     async def waiting(self, chat_id: int) -> int:
         """How many messages wait to be told to a chat."""
-        query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(_OWED))
+        query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(OWED))
         return (await self._connection.execute(query)).scalar_one()
 
     async def owed(self) -> int:
         """How many are neither told nor dead."""
-        query = select(func.count()).where(notices.c.state.in_(_OWED))
+        query = select(func.count()).where(notices.c.state.in_(OWED))
         return (await self._connection.execute(query)).scalar_one()
 
     async def purge(self, *, before: datetime) -> int:
@@ -342,6 +314,7 @@ class Notices:
             lease_gen=row["lease_gen"],
             subject=row["subject"],
             topic=row["topic"],
+            whisper=read_whisper(row),
         )
 
     def _words(self, body: bytes | None) -> Reply | None:

@@ -103,4 +103,8 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "created_at": at,
         "subject": new.subject,
         "topic": new.topic,
+        "whisper_chat_id": None if new.whisper is None else new.whisper.chat_id,
+        "whisper_thread_id": None if new.whisper is None else new.whisper.thread_id,
+        "whisper_query": None if new.whisper is None else new.whisper.query_id,
+        "whisper_id": None,
     }

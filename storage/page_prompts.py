@@ -1,4 +1,4 @@
-"""Page prompts: what strangers on public pages have asked for lately, by address, page and line."""
+"""Page prompts: what strangers on public pages have asked for lately, and written, and where."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
-from storage.page_tables import page_prompts
+from storage.page_tables import page_prompts, page_words
 from storage.payment_rows import read_payment
 from storage.records import PageFacts, Payment, Status
 from storage.schema import payments, people
@@ -70,11 +70,34 @@ class PagePrompts:
             )
         )
 
+    async def words(
+        self, *, address: str, page: str, since: datetime
+    ) -> tuple[int, datetime | None, int, datetime | None]:
+        """How often somebody wrote from this address, and on this page, since; and when first."""
+
+        async def written(whose: ColumnElement[bool]) -> tuple[int, datetime | None]:
+            query = select(func.count(), func.min(page_words.c.at)).where(
+                whose, page_words.c.at > since
+            )
+            count, first_at = (await self._connection.execute(query)).one()
+            return count, first_at
+
+        indexes = self._crypt.indexes(_address(address))
+        of_address = await written(page_words.c.address_index.in_(indexes))
+        return *of_address, *await written(page_words.c.page == page)
+
+    async def add_words(self, *, address: str, page: str, at: datetime) -> None:
+        index = self._crypt.index(_address(address))
+        await self._connection.execute(
+            insert(page_words).values(address_index=index, page=page, at=at)
+        )
+
     async def purge(self, *, before: datetime) -> int:
         gone = await self._connection.execute(
             delete(page_prompts).where(page_prompts.c.at < before)
         )
-        return gone.rowcount
+        words = await self._connection.execute(delete(page_words).where(page_words.c.at < before))
+        return gone.rowcount + words.rowcount
 
     async def _count(
         self, whose: ColumnElement[bool], since: datetime

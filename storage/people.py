@@ -49,6 +49,21 @@ class People:
         persons = [await self.get(each) for each in found]
         return persons[0] if len(persons) == 1 else None
 
+    async def after(self, person_id: int | None, *, limit: int) -> list[Person]:
+        """A page of everybody, by id; the first page is after None. Their phones are left out."""
+        query = select(people.c.id, people.c.first_name).order_by(people.c.id).limit(limit)
+        if person_id is not None:
+            query = query.where(people.c.id > person_id)
+        return [
+            Person(id=row.id, first_name=self._crypt.open_text(row.first_name))
+            for row in await self._connection.execute(query)
+        ]
+
+    async def of_line(self, line_id: int) -> list[int]:
+        """Who shared this line as their own."""
+        query = select(people.c.id).where(people.c.line_id == line_id).order_by(people.c.id)
+        return list((await self._connection.execute(query)).scalars())
+
     async def put(self, person: Person) -> None:
         """Write a person as given, new or known; the phone follows `line_id`."""
         values = {

@@ -308,6 +308,10 @@ notices = Table(
     Column("created_at", Instant, nullable=False),
     Column("subject", String(40)),
     Column("topic", String(96), nullable=False, server_default=""),
+    Column("whisper_chat_id", BigInteger),
+    Column("whisper_thread_id", BigInteger),
+    Column("whisper_query", String(64)),
+    Column("whisper_id", BigInteger),  # Telegram's ephemeral_message_id
     UniqueConstraint("key", name="notices_key_once"),
     CheckConstraint("state IN ('due', 'sending', 'told', 'dead')", name="notices_state_known"),
     Index(

@@ -8,13 +8,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    Select,
+    and_,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.drive_tables import drive_entries, drives, gifts
 from storage.invoice_tables import bills, invoice_entries, invoices
 from storage.invoices import SUBJECT, bill_of
-from storage.records import InvoiceEntryKind, Status
+from storage.records import EntryKind, InvoiceEntryKind, Status
 from storage.schema import intents, payments
 
 __all__ = ["CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
@@ -30,6 +40,9 @@ class Whose(StrEnum):
     EVERYBODY = "everybody"  # for operators
     MERCHANT = "merchant"  # what came for their invoices
     PERSON = "person"  # what this person asked to be paid
+    CUSTOMER = "customer"  # what came for a merchant's invoices to one customer
+    LINE = "line"  # what was paid from one number
+    DRIVE = "drive"  # what came for a drive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +51,8 @@ class Scope:
 
     whose: Whose
     person_id: int
+    about: str = ""  # of a line or a drive: its id
+    invoice_ids: tuple[str, ...] = ()  # of a customer
     since: datetime
     until: datetime
 
@@ -65,10 +80,11 @@ class CashRow:
 
     id: int
     at: datetime
-    kind: InvoiceEntryKind
+    is_cash: bool  # else it corrects something
     cents: int
     why: str
     number: int | None
+    name: str = ""  # who gave it, where that is written down
 
 
 class Statements:
@@ -111,6 +127,10 @@ class Statements:
             .order_by(payments.c.id)
             .limit(limit)
         )
+        if scope.whose is Whose.DRIVE:
+            query = query.add_columns(gifts.c.name.label("giver")).outerjoin(
+                gifts, gifts.c.intent_id == payments.c.intent_id
+            )
         rows = (await self._connection.execute(query)).mappings().all()
         names = await self._customers({row["invoice_id"] for row in rows} - {None})
         return [
@@ -125,13 +145,21 @@ class Statements:
                 push_ref=row["push_ref"],
                 words=row["words"],
                 number=row["number"],
-                customer=names.get(row["invoice_id"], ""),
+                customer=names.get(row["invoice_id"], "") or self._giver(row),
             )
             for row in rows
         ]
 
+    def _giver(self, row: RowMapping) -> str:
+        sealed = row.get("giver")
+        return "" if sealed is None else self._crypt.open_text(sealed)
+
     async def cash(self, scope: Scope, *, after: int, limit: int) -> list[CashRow]:
-        """The next entries of a merchant that moved money, by id, which is by time."""
+        """The next entries that moved money past M-Pesa, by id, which is by time."""
+        if scope.whose in (Whose.PERSON, Whose.LINE):
+            return []
+        if scope.whose is Whose.DRIVE:
+            return await self._journal(scope, after=after, limit=limit)
         query = (
             select(invoice_entries, invoices.c.number)
             .join(invoices, invoices.c.id == invoice_entries.c.invoice_id)
@@ -144,18 +172,45 @@ class Statements:
             .order_by(invoice_entries.c.id)
             .limit(limit)
         )
-        if scope.whose is Whose.PERSON:
-            return []
         if scope.whose is Whose.MERCHANT:
             query = query.where(invoices.c.merchant_id == scope.person_id)
+        if scope.whose is Whose.CUSTOMER:
+            query = query.where(invoices.c.id.in_(scope.invoice_ids))
         return [
             CashRow(
                 id=row["id"],
                 at=row["at"],
-                kind=InvoiceEntryKind(row["kind"]),
+                is_cash=row["kind"] == InvoiceEntryKind.CASH.value,
                 cents=row["cents"],
                 why=self._crypt.open_text(row["why"]),
                 number=row["number"],
+            )
+            for row in (await self._connection.execute(query)).mappings()
+        ]
+
+    async def _journal(self, scope: Scope, *, after: int, limit: int) -> list[CashRow]:
+        """The same of a drive."""
+        query = (
+            select(drive_entries)
+            .where(
+                drive_entries.c.id > after,
+                drive_entries.c.drive_id == scope.about,
+                drive_entries.c.cents != 0,
+                drive_entries.c.at >= scope.since,
+                drive_entries.c.at < scope.until,
+            )
+            .order_by(drive_entries.c.id)
+            .limit(limit)
+        )
+        return [
+            CashRow(
+                id=row["id"],
+                at=row["at"],
+                is_cash=row["kind"] == EntryKind.CASH.value,
+                cents=row["cents"],
+                why=self._crypt.open_text(row["reason"]),
+                name=self._crypt.open_text(row["name"]),
+                number=None,
             )
             for row in (await self._connection.execute(query)).mappings()
         ]
@@ -168,15 +223,26 @@ class Statements:
         return [(int(each[0]), int(each[1])) for each in found]
 
     async def by_customer(self, scope: Scope) -> list[tuple[str, int]]:
-        """What M-Pesa brought by customer's name; "" for what was paid without an invoice."""
-        query = _summed(scope, func.coalesce(invoices.c.id, "").label("invoice"))
-        found = (await self._connection.execute(query)).all()
-        names = await self._customers({each[0] for each in found} - {""})
+        """What M-Pesa brought by customer's name or drive's title; "" for what was for neither."""
+        what_for = func.coalesce(invoices.c.id, payments.c.subject, "").label("what_for")
+        found = (await self._connection.execute(_summed(scope, what_for))).all()
+        ids = {each[0] for each in found} - {""}
+        names = await self._customers(ids) | await self._titles(ids)
         sums: dict[str, int] = {}
         for invoice_id, cents in found:
             name = names.get(invoice_id, "")
             sums[name] = sums.get(name, 0) + int(cents)
         return sorted(sums.items(), key=lambda each: -each[1])
+
+    async def _titles(self, subjects: set[str]) -> dict[str, str]:
+        """The titles of those that are drives, by subject."""
+        ids = sorted(each.removeprefix("d:") for each in subjects if each.startswith("d:"))
+        found: dict[str, str] = {}
+        for some in _in_pieces(ids):
+            query = select(drives.c.id, drives.c.title).where(drives.c.id.in_(some))
+            for row in await self._connection.execute(query):
+                found[f"d:{row.id}"] = self._crypt.open_text(row.title)
+        return found
 
     async def _customers(self, ids: set[str]) -> dict[str, str]:
         """The customer on the newest bill of each of these invoices."""
@@ -208,6 +274,13 @@ def _whose(scope: Scope) -> Sequence[ColumnElement[bool]]:
         case Whose.PERSON:
             asked = select(intents.c.id).where(intents.c.asked_by == scope.person_id)
             return (payments.c.intent_id.in_(asked),)
+        case Whose.CUSTOMER:
+            theirs_alone = [f"i:{each}" for each in scope.invoice_ids]
+            return (payments.c.subject.in_(theirs_alone),)
+        case Whose.LINE:
+            return (payments.c.line_id == int(scope.about),)
+        case Whose.DRIVE:
+            return (payments.c.subject == f"d:{scope.about}",)
 
 
 def _summed(scope: Scope, by: Any) -> Select[Any]:

@@ -23,6 +23,7 @@ from storage.payments import Payments
 from storage.people import People
 from storage.pledges import Pledges
 from storage.privacy import PrivacyBook
+from storage.privacy_drives import PrivacyInDrives
 from storage.record import Record
 from storage.reminders import Reminders
 from storage.shared import Shared
@@ -50,6 +51,7 @@ class Tx:
         self.touched = Touched(connection)
         self.health = HealthBook(connection)
         self.privacy = PrivacyBook(connection, crypt)
+        self.privacy_in_drives = PrivacyInDrives(connection, crypt)
         self.page_prompts = PagePrompts(connection, crypt)
         self.drives = Drives(connection, crypt)
         self.gifts = Gifts(connection, crypt)

@@ -10,6 +10,7 @@ import pytest
 from tests import leaks
 from tests.stores import (
     clock,
+    databases,
     migrated_copy,
     migrated_file,
     migrated_server,
@@ -21,6 +22,7 @@ from tests.stores import (
 
 __all__ = [
     "clock",
+    "databases",
     "migrated_copy",
     "migrated_file",
     "migrated_server",

@@ -57,7 +57,7 @@ def running_server(bin_folder: Path, *, durable: bool = False) -> Iterator[str]:
     run(str(bin_folder / "initdb"), "-D", str(data), "-U", "lipabot", "--auth=trust", "-E", "UTF8")
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
-        "-c max_connections=200"
+        "-c max_connections=200 -c autovacuum=off"
     )
     if not durable:
         options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from storage.engine import Store, open_store
 from storage.migrations import migrate
+from tests.databases import Databases
 from tests.postgres import binaries, running_server
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "OpenStore",
     "TestClock",
     "clock",
+    "databases",
     "migrated_copy",
     "migrated_file",
     "migrated_server",
@@ -91,6 +93,12 @@ def migrated_server(postgres_server: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def databases(migrated_server: str) -> Databases:
+    """That server's databases, lent to one test at a time."""
+    return Databases(migrated_server, TEMPLATE)
+
+
+@pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with today's tables and nothing in them, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "bot.db"
@@ -108,15 +116,16 @@ def migrated_copy(migrated_file: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest) -> str:
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of the test's fresh database, on each engine in turn."""
     if request.param == "sqlite":
         copied: str = request.getfixturevalue("migrated_copy")
-        return copied
-    server: str = request.getfixturevalue("migrated_server")
-    name = f"t{abs(hash(request.node.nodeid)) % 10**12}_{os.getpid()}"
-    asyncio.run(_create_database(server, name))
-    return server.removesuffix("postgres") + name
+        yield copied
+        return
+    databases: Databases = request.getfixturevalue("databases")
+    name = databases.lend()
+    yield databases.url(name)
+    databases.take_back(name)
 
 
 @pytest.fixture
@@ -129,14 +138,6 @@ def open_a_store(store_url: str, clock: TestClock) -> OpenStore:
         return open_store(store_url, key=key, previous_keys=previous_keys, now=clock.now)
 
     return open_it
-
-
-async def _create_database(server: str, name: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
-    finally:
-        await connection.close()
 
 
 async def _make_template(server: str) -> None:

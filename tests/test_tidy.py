@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,14 @@ def where(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def each(paths: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", paths, ids=where)
+def broken(paths: Iterable[Path], wrong_in: Callable[[Path], object]) -> dict[str, object]:
+    """The files in which something is wrong, and what: all of them at once."""
+    return {where(path): found for path in paths if (found := wrong_in(path))}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -150,9 +153,8 @@ def forbidden(place: str, tree: ast.AST) -> list[str]:
     return [name for name in imported(tree) if not allowed(name)]
 
 
-@each(MODULES)
-def test_a_module_imports_only_what_its_row_allows(path: Path) -> None:
-    assert forbidden(where(path), parsed(path)) == []
+def test_a_module_imports_only_what_its_row_allows() -> None:
+    assert broken(MODULES, lambda path: forbidden(where(path), parsed(path))) == {}
 
 
 @pytest.mark.parametrize(
@@ -181,48 +183,52 @@ def test_a_folder_without_a_row_is_noticed() -> None:
     assert row_of("bot/games/chess.py") is None
 
 
-@each(MODULES)
-def test_a_file_is_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES_MAX
+def test_a_file_is_short() -> None:
+    def lines_of(path: Path) -> int:
+        return len(path.read_text(encoding="utf-8").splitlines())
+
+    assert {
+        where(path): lines for path in MODULES if (lines := lines_of(path)) > FILE_LINES_MAX
+    } == {}
 
 
-@each([*MODULES, *TESTS])
-def test_every_function_is_short(path: Path) -> None:
-    long = [
-        f"{node.name}: {lines} lines"
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES_MAX
-    ]
-    assert long == []
-
-
-@each([*MODULES, *TESTS])
-def test_a_file_says_first_what_it_owns(path: Path) -> None:
-    assert ast.get_docstring(parsed(path)), "the module has no docstring"
-
-
-@each([*MODULES, *TESTS])
-def test_nothing_is_left_for_later(path: Path) -> None:
-    words = "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "NotImplemented" + "Error"))
-    assert re.findall(rf"\b(?:{words})\b", path.read_text(encoding="utf-8")) == []
-
-
-@each([*MODULES, *TESTS])
-def test_a_silenced_check_says_why(path: Path) -> None:
-    with path.open("rb") as file:
-        comments = [
-            token.string
-            for token in tokenize.tokenize(file.readline)
-            if token.type == tokenize.COMMENT
+def test_every_function_is_short() -> None:
+    def long_in(path: Path) -> list[str]:
+        return [
+            f"{node.name}: {lines} lines"
+            for node in ast.walk(parsed(path))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (lines := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES_MAX
         ]
-    silent = [
-        comment
-        for comment in comments
-        if re.search(r"noqa|type:\s*ignore", comment)
-        and not re.search(r"(?:noqa:|ignore\[).*\s(?:--?|—|#)\s*\w+", comment)
-    ]
-    assert silent == []
+
+    assert broken([*MODULES, *TESTS], long_in) == {}
+
+
+def test_a_file_says_first_what_it_owns() -> None:
+    assert broken([*MODULES, *TESTS], lambda path: not ast.get_docstring(parsed(path))) == {}
+
+
+def test_nothing_is_left_for_later() -> None:
+    words = "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "NotImplemented" + "Error"))
+    later = re.compile(rf"\b(?:{words})\b")
+
+    assert broken([*MODULES, *TESTS], lambda path: later.findall(path.read_text("utf-8"))) == {}
+
+
+def test_a_silenced_check_says_why() -> None:
+    def silent_in(path: Path) -> list[str]:
+        text = path.read_bytes()
+        if not re.search(rb"noqa|type:\s*ignore", text):
+            return []
+        return [
+            token.string
+            for token in tokenize.tokenize(iter(text.splitlines(keepends=True)).__next__)
+            if token.type == tokenize.COMMENT
+            and re.search(r"noqa|type:\s*ignore", token.string)
+            and not re.search(r"(?:noqa:|ignore\[).*\s(?:--?|—|#)\s*\w+", token.string)
+        ]
+
+    assert broken([*MODULES, *TESTS], silent_in) == {}
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
@@ -254,9 +260,12 @@ def _pasted(first: ast.expr) -> bool:
 
 
 # What makes a table takes no parameters, and no stranger's words.
-@each([path for path in MODULES if not where(path).startswith("storage/migrations/versions/")])
-def test_sql_is_never_pasted_together(path: Path) -> None:
-    assert pasted_sql(parsed(path)) == []
+def test_sql_is_never_pasted_together() -> None:
+    asking = [
+        path for path in MODULES if not where(path).startswith("storage/migrations/versions/")
+    ]
+
+    assert broken(asking, lambda path: pasted_sql(parsed(path))) == {}
 
 
 @pytest.mark.parametrize(
@@ -273,34 +282,39 @@ def test_pasted_sql_would_be_noticed(line: str) -> None:
     assert pasted_sql(ast.parse(line)) != []
 
 
-@each(MODULES)
-def test_the_clock_is_read_in_one_place(path: Path) -> None:
+def test_the_clock_is_read_in_one_place() -> None:
     clocks = {"bot/clock.py", "mpesa/simulator/clock.py"}
-    if where(path) in clocks:
-        return
-    read = [
-        name
-        for name, _ in calls(parsed(path))
-        if name.endswith(("datetime.now", "datetime.utcnow", "datetime.today", "date.today"))
-        or name == "time.time"
-    ]
-    assert read == []
+
+    def read_in(path: Path) -> list[str]:
+        return [
+            name
+            for name, _ in calls(parsed(path))
+            if name.endswith(("datetime.now", "datetime.utcnow", "datetime.today", "date.today"))
+            or name == "time.time"
+        ]
+
+    assert broken([path for path in MODULES if where(path) not in clocks], read_in) == {}
 
 
 VIRTUAL = "tests/prove/histories/virtual.py"  # its loop waits for nothing
 
 
-@each(TESTS)
-def test_no_test_sleeps_or_patches(path: Path) -> None:
-    tree = parsed(path)
-    wrong = [name for name, _ in calls(tree) if name in {"time.sleep", "monkeypatch.setattr"}]
-    wrong += [
-        ast.unparse(call)
-        for name, call in calls(tree)
-        if name == "asyncio.sleep" and ast.unparse(call.args[0]) != "0" and where(path) != VIRTUAL
-    ]
-    wrong += [name for name in imported(tree) if name in {"unittest", "unittest.mock", "mock"}]
-    assert wrong == []
+def test_no_test_sleeps_or_patches() -> None:
+    def wrong_in(path: Path) -> list[str]:
+        tree = parsed(path)
+        return [
+            *(name for name, _ in calls(tree) if name in {"time.sleep", "monkeypatch.setattr"}),
+            *(
+                ast.unparse(call)
+                for name, call in calls(tree)
+                if name == "asyncio.sleep"
+                and ast.unparse(call.args[0]) != "0"
+                and where(path) != VIRTUAL
+            ),
+            *(name for name in imported(tree) if name in {"unittest", "unittest.mock", "mock"}),
+        ]
+
+    assert broken(TESTS, wrong_in) == {}
 
 
 def spoken(tree: ast.Module) -> Iterator[str]:
@@ -317,12 +331,16 @@ def spoken(tree: ast.Module) -> Iterator[str]:
             yield str(node.value)
 
 
-@each([path for path in MODULES if not where(path).startswith(CODE_TABLES)])
-def test_safaricoms_codes_stay_in_their_tables(path: Path) -> None:
-    found = [
-        text for text in spoken(parsed(path)) if text in RESULT_CODES or ERROR_CODE.fullmatch(text)
-    ]
-    assert found == []
+def test_safaricoms_codes_stay_in_their_tables() -> None:
+    def codes_in(path: Path) -> list[str]:
+        return [
+            text
+            for text in spoken(parsed(path))
+            if text in RESULT_CODES or ERROR_CODE.fullmatch(text)
+        ]
+
+    others = [path for path in MODULES if not where(path).startswith(CODE_TABLES)]
+    assert broken(others, codes_in) == {}
 
 
 @pytest.mark.parametrize("phone", ["0799123456", "+254 722 123 456", "254110987654"])
@@ -337,10 +355,10 @@ def whole_phones(text: str) -> list[str]:
     return [line for line in shown.splitlines() if line not in hidden.splitlines()]
 
 
-@each(MODULES)
-def test_no_whole_phone_number_is_in_the_source(path: Path) -> None:
-    text = re.sub(r"ws_CO_\w+|(?:\d+\.){3}\d+", "", path.read_text(encoding="utf-8"))
-    assert whole_phones(text) == []
+def test_no_whole_phone_number_is_in_the_source() -> None:
+    none = re.compile(r"ws_CO_\w+|(?:\d+\.){3}\d+")
+
+    assert broken(MODULES, lambda path: whole_phones(none.sub("", path.read_text("utf-8")))) == {}
 
 
 def test_no_secret_or_database_is_committed() -> None:

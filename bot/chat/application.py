@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from telegram import LinkPreviewOptions, Update
@@ -32,9 +33,10 @@ from bot.chat.inbox import InboxQueue, PerChatProcessor
 from bot.chat.keyboards import Stationery
 from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
-from bot.chat.menus import set_menus
+from bot.chat.menus import refresh_menu, set_menus
 from bot.chat.notices import CHATS_AT_ONCE, Notifier
 from bot.chat.polling import Polling
+from bot.chat.whispers import Whispers
 from bot.core.core import Core
 from bot.texts import Texts
 
@@ -81,6 +83,14 @@ class ChatSide:
         self._settings = settings
         self._queue = InboxQueue(inbox=core.inbox, clock=core.clock)
         self._app = _build(core, settings, self._queue)
+
+    def username(self) -> str | None:
+        """The bot's name, without the @; None until Telegram was reached."""
+        try:
+            username: str = self._app.bot.username
+        except RuntimeError:
+            return None
+        return username
 
     async def take_raw(self, body: bytes) -> None:
         """An update from the webhook; see `InboxQueue.take_raw`."""
@@ -134,13 +144,22 @@ class ChatSide:
             username=bot.username,
             inline=bool(bot.bot.supports_inline_queries),
         )
-        self._route(Desk(self._core, paper, bot, self._app.create_task))
+        menu = partial(refresh_menu, bot, self._texts, self._core)
+        self._route(Desk(self._core, paper, bot, self._app.create_task, menu=menu))
         await self._patiently("replay", self._queue.replay)
         looking = asyncio.Event()
         _alongside(stack, self._queue.work(looking), looking)
         letters = Letters(self._core, paper)
         notifier = Notifier(
-            bot=bot, post=self._core.post, clock=self._core.clock, make=letters.make
+            bot=bot,
+            post=self._core.post,
+            clock=self._core.clock,
+            make=letters.make,
+            whispers=Whispers(
+                bot=bot,
+                clock=self._core.clock,
+                group_messages_per_minute=self._settings.group_messages_per_minute,
+            ),
         )
         halt = asyncio.Event()
         _alongside(stack, notifier.run(halt), halt)
@@ -199,7 +218,8 @@ class ChatSide:
             operators = self._core.operators
             merchants = [each.id for each in await self._core.merchants.all()]
             others = [each for each in merchants if each not in operators]
-            if await set_menus(bot, self._texts, operators, others):
+            gone = await self._core.merchants.revoked()
+            if await set_menus(bot, self._texts, operators, others, gone):
                 return
             await self._core.clock.sleep(wait_s)
 

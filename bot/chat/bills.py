@@ -12,12 +12,14 @@ from bot.chat.parse import Unclear, read_amount
 from bot.chat.pay import INVOICE_LINK
 from bot.core.ask import Asked, Refusal
 from bot.core.bills import Standing
+from bot.core.invoice_talk import WORDS_CHARS_MAX
 from bot.core.invoices import InvoiceView, PayInvoice
 from bot.core.phones import mask
 from bot.texts import clean, kes, plain
 from storage.records import Draft, DraftKind, Keyboard
 
 __all__ = [
+    "ask_merchant",
     "not_mine",
     "open_link",
     "part",
@@ -28,7 +30,6 @@ __all__ = [
     "typed",
 ]
 
-QUESTION_CHARS_MAX = 500
 TOAST_CHARS_MAX = 200
 PARTS_OF = (2, 3, 4)
 
@@ -91,7 +92,7 @@ async def not_mine(press: DeedPress) -> Toast:
     """It was sent to the wrong person."""
     turn = press.turn
     text = turn.say("bill.not-mine-noted")
-    view = await turn.core.invoices.not_mine(
+    view = await turn.core.invoice_talk.not_mine(
         press.deed.subject, person_id=turn.person.id, closing=turn.closing(turn.reply(text))
     )
     return Toast() if view is not None else turn.toast("toast.old")
@@ -114,15 +115,20 @@ async def typed(turn: Turn, draft: Draft) -> None:
     if view is None:
         await turn.core.post.say(turn.answered(turn.reply(turn.say("bill.unknown"))))
     elif asked["what"] == "question":
-        await turn.core.invoices.ask_merchant(
-            view.invoice.code,
-            person_id=turn.person.id,
-            text=turn.words.strip()[:QUESTION_CHARS_MAX],
-            key=f"question:{turn.chat_id}:{turn.message_id}",
-            closing=turn.answered(turn.reply(turn.say("bill.question-sent"))),
-        )
+        await ask_merchant(turn, view.invoice.code)
     else:
         await _part_typed(turn, view)
+
+
+async def ask_merchant(turn: Turn, code: str) -> None:
+    """These words are a question to the merchant."""
+    await turn.core.invoice_talk.ask(
+        code,
+        person_id=turn.person.id,
+        text=turn.words.strip()[:WORDS_CHARS_MAX],
+        key=f"question:{turn.chat_id}:{turn.message_id}",
+        closing=turn.answered(turn.reply(turn.say("bill.question-sent"))),
+    )
 
 
 async def _part_typed(turn: Turn, view: InvoiceView) -> None:

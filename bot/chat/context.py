@@ -31,6 +31,8 @@ class Desk:
     beside: Callable[[Coroutine[Any, Any, None]], object]
     """Starts a call to Telegram that the chat, and its place among others, need not wait for."""
     admins: Admins = field(default_factory=Admins)
+    menu: Callable[[int], Coroutine[Any, Any, None]] | None = None
+    """Brings the menu of this person's private chat up to date; None where there are no menus."""
 
     @property
     def texts(self) -> Texts:
@@ -98,9 +100,24 @@ class Turn:
         """A command as this chat must type it: in a group it names us."""
         return f"/{name}" if self.private else f"/{name}@{self.username}"
 
+    def refresh_menu(self, person_id: int) -> None:
+        """What this person may do has changed: their menu follows, and nobody waits for it."""
+        if self.desk.menu is not None:
+            self.desk.beside(self.desk.menu(person_id))
+
     def link(self, payload: str) -> str:
         """The address that opens a private chat with us (core.telegram.org/api/links)."""
         return f"https://t.me/{self.username}?start={payload}"
+
+    def go_private(self) -> None:
+        """
+        Go on in the private chat of whoever pressed.
+
+        What is whispered in a group is a private matter: an answer to it is not for the group.
+        """
+        if not self.private:
+            self.chat_id, self.private = self.person.id, True
+            self.thread_id, self.message_id = None, None
 
     def reply(self, text: str, keyboard: Keyboard | None = None) -> Reply:
         """A message to this chat; in a group it answers the one that was written."""

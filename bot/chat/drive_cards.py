@@ -27,6 +27,7 @@ from storage.records import (
 
 __all__ = [
     "AMOUNTS_KES",
+    "accept_keys",
     "card",
     "closed_text",
     "last_day",
@@ -135,7 +136,7 @@ def line_of(gift: ShownGift, paper: Stationery, language: str) -> str:
         return say(
             language,
             "drive.line.correction",
-            by=gift.by_name,
+            by=gift.by_name or "–",
             amount=_signed(gift.cents),
             reason=gift.reason,
         )
@@ -145,7 +146,7 @@ def line_of(gift: ShownGift, paper: Stationery, language: str) -> str:
     values = {"amount": amount} if amount else {}
     line = say(language, key, name=name, **values)
     if gift.cash:
-        line += f" ({say(language, 'drive.line.cash', by=gift.by_name)})"
+        line += f" ({say(language, 'drive.line.cash', by=gift.by_name or '–')})"
     return line
 
 
@@ -203,6 +204,18 @@ def plain_list(view: CardView, gifts: Sequence[ShownGift], paper: Stationery, la
     link = link_of(drive, paper)
     foot.append(plain(say(language, "drive.plain.link", link=link)).replace("\u2060", ""))
     return "\n".join([*lines, *_fitting(numbered[::-1], TEXT_CHARS_MAX - 500)[::-1], *foot])
+
+
+def accept_keys(drive_id: str, person_id: int, paper: Stationery, language: str) -> Keyboard:
+    """Yes and no, for whoever was named as a treasurer."""
+    keys = tuple(
+        Button(
+            label=plain(paper.texts.say(language, f"treasurer.button.{what}")),
+            does=Deed(action=f"d.{what}", subject=drive_id, owner=person_id),
+        )
+        for what in ("accept", "decline")
+    )
+    return Keyboard(rows=(keys,))
 
 
 def manage_key(drive_id: str, paper: Stationery, language: str) -> Keyboard:

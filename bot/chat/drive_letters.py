@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from bot.chat.context import language_of
-from bot.chat.drive_cards import card, closed_text, manage_key, offered, thanks_text
+from bot.chat.drive_cards import accept_keys, card, closed_text, manage_key, offered, thanks_text
 from bot.chat.drive_papers import closing_paper
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
@@ -147,6 +147,30 @@ async def _join(
     return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=(keys,)))
 
 
+async def _named(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    """Somebody was named as a treasurer: will they?"""
+    drive = view.drive
+    name = await core.drives.treasurers.name_of(drive.id, int(details[0]))
+    language = await _language(core, notice.chat_id)
+    text = paper.texts.say(language, "treasurer.named", name=name, title=drive.title)
+    keys = accept_keys(drive.id, notice.chat_id, paper, language)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
+
+
+async def _answered(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    """Whoever was named has answered."""
+    word = notice.topic.partition(":")[0]
+    language = await _language(core, notice.chat_id)
+    name = await core.drives.treasurers.name_of(view.drive.id, int(details[0]))
+    text = paper.texts.say(language, f"treasurer.{word}", name=name, title=view.drive.title)
+    keys = manage_key(view.drive.id, paper, language)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
+
+
 async def _joined(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
@@ -205,6 +229,9 @@ MAKERS: dict[str, Maker] = {
     "late": _late,
     "join": _join,
     "joined": _joined,
+    "named": _named,
+    "accepted": _answered,
+    "declined": _answered,
     "left": _left,
     "pledge": _pledge,
 }

@@ -36,12 +36,15 @@ DRIVE_BUTTONS: Mapping[str, Handler] = MappingProxyType(
         "d.leave": treasurers.left,
         "d.offer": treasurers.offered,
         **dict.fromkeys(("d.agree", "d.refuse"), treasurers.agreed),
+        **dict.fromkeys(("d.accept", "d.decline"), treasurers.accepted),
         **dict.fromkeys(
             ("g.named", "g.unnamed", "g.hide", "g.show", "g.behalf"), giving.show_pressed
         ),
         "p.day": pledging.day_pressed,
         **dict.fromkeys(("p.tomorrow", "p.stop", "p.withdraw"), pledging.reminded),
-        **dict.fromkeys(("w.skip", "w.back", "w.cancel", "w.set", "w.post"), drive_wizard.pressed),
+        **dict.fromkeys(
+            ("w.skip", "w.back", "w.cancel", "w.set", "w.pick", "w.post"), drive_wizard.pressed
+        ),
     }
 )
 

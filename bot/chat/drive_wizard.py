@@ -7,14 +7,18 @@ It goes on after a restart where it stood, and a button of an earlier step chang
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+from telegram import UsersShared
 
 from bot.chat.asides import aside_reply, button, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import manage_key
 from bot.chat.drive_words import NONE, kind_of, last_day, target, title
-from bot.core.drives import NewDrive
+from bot.core.drives import Named, NewDrive
+from bot.core.treasurers import TREASURERS_MAX
 from bot.texts import clean, kes, plain
 from storage.records import (
     Button,
@@ -29,13 +33,14 @@ from storage.records import (
     Shows,
 )
 
-__all__ = ["RESUME", "begin", "open_drive", "pressed", "resumed", "written"]
+__all__ = ["RESUME", "begin", "open_drive", "pressed", "resumed", "shared", "written"]
 
 LIFE = timedelta(minutes=30)
 NAME_CHARS_MAX = 40
 RESUME = "newdrive"
-STEPS = ("title", "target", "closes", "shows", "kind", "preview")
+STEPS = ("title", "target", "closes", "shows", "kind", "treasurers", "preview")
 SKIPPED = frozenset({"target", "closes"})
+NAMED_MAX = TREASURERS_MAX - 1  # the opener is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +57,20 @@ class Plan:
     closes_at: float | None = None  # seconds since 1970
     shows: str = Shows.ALL.value
     kind: str = DriveKind.HARAMBEE.value
+    named: tuple[tuple[int, str], ...] = ()  # Telegram user id and name
 
     def packed(self) -> str:
         return json.dumps(asdict(self))
+
+    @classmethod
+    def unpacked(cls, data: str) -> Plan:
+        raw = json.loads(data)
+        named = tuple((int(each), str(name)) for each, name in raw.pop("named", ()))
+        return cls(**raw, named=named)
+
+    @property
+    def names(self) -> str:
+        return ", ".join(name for _, name in self.named)
 
     @property
     def until(self) -> datetime | None:
@@ -71,7 +87,7 @@ async def begin(turn: Turn) -> None:
     )
     replies = [_question(turn, plan)] if leads_in_private(turn) else []
     if not turn.private:
-        keys = button(turn, "drive.button.open", RESUME)
+        keys = button(turn, "button.open-private", RESUME)
         replies.append(turn.reply(turn.say("wizard.in-private"), keys))
     await turn.core.people.keep_draft(_draft(turn, plan), turn.closing(*replies))
 
@@ -87,7 +103,7 @@ async def resumed(turn: Turn) -> None:
 
 async def written(turn: Turn, draft: Draft) -> None:
     """An answer in words."""
-    plan = Plan(**json.loads(draft.data))
+    plan = Plan.unpacked(draft.data)
     now = turn.core.clock.now()
     match plan.step:
         case "title":
@@ -108,10 +124,55 @@ async def written(turn: Turn, draft: Draft) -> None:
                 await turn.answer(turn.say("day.unclear"))
                 return
             plan = replace(plan, closes_at=None if over is None else over.timestamp())
+        case "treasurers":
+            people = await _known(turn)
+            if isinstance(people, str):
+                await turn.answer(people)
+            else:
+                await _name(turn, plan, people)
+            return
         case _:
             await turn.answer(turn.say("wizard.press"))
             return
     await _next(turn, plan)
+
+
+async def shared(turn: Turn, chosen: UsersShared) -> None:
+    """People were chosen with Telegram's own key."""
+    plan = await _plan(turn)
+    if plan is None or plan.step != "treasurers":
+        await turn.answer(turn.say("toast.old"), Keyboard(remove=True))
+        return
+    people = [(each.user_id, each.first_name or each.username or "–") for each in chosen.users]
+    await _name(turn, plan, people)
+
+
+async def _known(turn: Turn) -> list[tuple[int, str]] | str:
+    """Those whom `@ali @otieno` names; or what is to be said of somebody we have never met."""
+    found = []
+    for word in turn.words.replace(",", " ").split():
+        person = await turn.core.people.known_as(word.removeprefix("@"))
+        if person is None:
+            return turn.say("wizard.who.unknown", name=word)
+        found.append((person.id, person.first_name))
+    return found
+
+
+async def _name(turn: Turn, plan: Plan, people: Sequence[tuple[int, str]]) -> None:
+    """Go on with these named; the key that chose them goes."""
+    others = {each: clean(name, limit=NAME_CHARS_MAX) for each, name in people}
+    others.pop(turn.person.id, None)
+    if len(others) > NAMED_MAX:
+        await turn.answer(turn.say("wizard.who.too-many", count=NAMED_MAX))
+        return
+    plan = replace(plan, named=tuple(others.items()), step="preview")
+    noted = aside_reply(
+        turn,
+        turn.say("wizard.who.noted", names=plan.names) if others else turn.say("wizard.who.none"),
+        Keyboard(remove=True),
+    )
+    closing = turn.closing(noted, _question(turn, plan))
+    await turn.core.people.keep_draft(_draft(turn, plan), closing)
 
 
 async def pressed(press: DeedPress) -> Toast:
@@ -122,7 +183,8 @@ async def pressed(press: DeedPress) -> Toast:
         return turn.toast("toast.old")
     match press.deed.action:
         case "w.cancel":
-            closing = turn.closing(turn.reply(turn.say("wizard.cancelled")))
+            said = turn.reply(turn.say("wizard.cancelled"), Keyboard(remove=True))
+            closing = turn.closing(said)
             await turn.core.people.drop_draft(
                 chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
             )
@@ -134,7 +196,15 @@ async def pressed(press: DeedPress) -> Toast:
                 plan = replace(plan, target_kes=None)
             elif step == "closes":
                 plan = replace(plan, closes_at=None)
+            elif step == "treasurers":
+                await _name(turn, plan, ())
+                return Toast()
             await _next(turn, plan)
+        case "w.pick":
+            keys = Keyboard(
+                ask_users=plain(turn.say("wizard.button.choose")), ask_users_max=NAMED_MAX
+            )
+            await turn.answer(turn.say("wizard.who.choose", count=NAMED_MAX), keys)
         case "w.set" if step == "shows":
             await _next(turn, replace(plan, shows=value))
         case "w.set":
@@ -181,21 +251,31 @@ async def _post(turn: Turn, plan: Plan) -> Toast:
         opened_by=turn.person.id,
         opener_name=clean(turn.person.first_name, limit=NAME_CHARS_MAX),
         open_key=plan.key,
+        named=tuple(Named(id=each, name=name) for each, name in plan.named),
     )
     drive = await turn.core.drives.open(new, Closing())
     keys = manage_key(drive.id, turn.paper, turn.language)
-    closing = turn.closing(turn.reply(turn.say("wizard.posted"), keys))
+    closing = turn.closing(turn.reply(_posted(turn, plan, drive), keys))
     await turn.core.people.drop_draft(
         chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
     )
     return turn.toast("treasury.done")
 
 
+def _posted(turn: Turn, plan: Plan, drive: Drive) -> str:
+    if not plan.named:
+        return turn.say("wizard.posted")
+    # Telegram lets us write to nobody who has not written to us.
+    link = turn.link(f"t_{drive.code}")
+    text = turn.say("wizard.who.posted", names=plan.names, link=link)
+    return text.replace("\u2060", "")
+
+
 async def _plan(turn: Turn) -> Plan | None:
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
     if draft is None or draft.kind is not DraftKind.NEW_DRIVE:
         return None
-    return Plan(**json.loads(draft.data))
+    return Plan.unpacked(draft.data)
 
 
 async def _next(turn: Turn, plan: Plan) -> None:
@@ -235,6 +315,8 @@ def _question(turn: Turn, plan: Plan) -> Reply:
         rows = [tuple(key("set", f"manage.button.{each}", each.value) for each in DriveKind)]
     elif step == "preview":
         rows = [(key("post", "wizard.button.post", style="success"),)]
+    elif step == "treasurers":
+        rows = [(key("pick", "wizard.button.choose"),), (key("skip", "wizard.button.alone"),)]
     elif step in SKIPPED:
         rows = [(key("skip", "wizard.button.skip"),)]
     back = [key("back", "wizard.button.back")] if step != STEPS[0] else []
@@ -243,11 +325,15 @@ def _question(turn: Turn, plan: Plan) -> Reply:
 
 
 def _words(turn: Turn, plan: Plan) -> str:
+    if plan.step == "treasurers":
+        return turn.say("wizard.who.question", count=NAMED_MAX)
     if plan.step != "preview":
         return turn.say(f"wizard.{plan.step}")
     until = plan.until
+    named = plain(turn.say("wizard.who.asked", names=plan.names)) if plan.named else ""
     return turn.say(
         "wizard.preview.text",
+        treasurers=f"{clean(turn.person.first_name, limit=NAME_CHARS_MAX)}{named}",
         title=plan.title,
         target=plain(turn.say("wizard.no-target"))
         if plan.target_kes is None

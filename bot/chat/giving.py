@@ -34,6 +34,7 @@ from storage.records import (
     DriveStatus,
     Keyboard,
     Reply,
+    Whisper,
 )
 
 __all__ = [
@@ -121,7 +122,7 @@ async def give_pressed(press: DeedPress) -> Toast:
     if not await answered_in_time(press, words.text):
         await _ask_again(turn, drive, amount)
         return Toast(given=True)
-    await _go_on(turn, wish, resumed=False)
+    await _go_on(turn, wish, resumed=False, query_id=press.query_id)
     return Toast(given=True)
 
 
@@ -225,7 +226,7 @@ async def behalf_written(turn: Turn, intent_id: str) -> None:
     )
 
 
-async def _go_on(turn: Turn, wish: Wish, *, resumed: bool) -> None:
+async def _go_on(turn: Turn, wish: Wish, *, resumed: bool, query_id: str | None = None) -> None:
     """Ask for what is missing, in private; with nothing missing, send the prompt."""
     drives = await _candidates(turn, wish)
     if len(drives) == 1:
@@ -241,7 +242,7 @@ async def _go_on(turn: Turn, wish: Wish, *, resumed: bool) -> None:
     if wish.drive_id is None or wish.amount_kes is None or wish.phone is None:
         await _ask(turn, wish, drives)
         return
-    await _send(turn, wish, drives[0], resumed=resumed)
+    await _send(turn, wish, drives[0], resumed=resumed, query_id=query_id)
 
 
 async def _candidates(turn: Turn, wish: Wish) -> list[Drive]:
@@ -295,7 +296,9 @@ def _question(turn: Turn, wish: Wish, drives: list[Drive]) -> tuple[str, Keyboar
     return text, share_number(turn.paper.texts, turn.language)
 
 
-async def _send(turn: Turn, wish: Wish, drive: Drive, *, resumed: bool) -> None:
+async def _send(
+    turn: Turn, wish: Wish, drive: Drive, *, resumed: bool, query_id: str | None
+) -> None:
     """
     The prompt. It is committed before the draft is dropped and the update done: a crash between
     the two replays the update, and the key of the wish finds the same gift.
@@ -315,6 +318,7 @@ async def _send(turn: Turn, wish: Wish, drive: Drive, *, resumed: bool) -> None:
             ask_key=wish.key,
             on_behalf=wish.on_behalf,
             anonymous=wish.anonymous,
+            whisper=_place(turn, query_id),
         )
     )
     said = _said(turn, answer, wish, resumed=resumed)
@@ -328,6 +332,13 @@ async def _send(turn: Turn, wish: Wish, drive: Drive, *, resumed: bool) -> None:
         await turn.core.people.drop_draft(chat_id=person.id, person_id=person.id, closing=closing)
     else:
         await turn.core.post.say(closing)
+
+
+def _place(turn: Turn, query_id: str | None) -> Whisper | None:
+    """Where in the group they may be told how it goes; None where they gave in private."""
+    if turn.private:
+        return None
+    return Whisper(chat_id=turn.chat_id, thread_id=turn.thread_id, query_id=query_id)
 
 
 def _said(turn: Turn, answer: Asked | Refusal, wish: Wish, *, resumed: bool) -> Reply | None:

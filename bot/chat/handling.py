@@ -16,10 +16,12 @@ from bot.chat import (
     giving,
     inline,
     invoice_edits,
+    invoice_talk,
     merchant,
     pay,
     review,
     start,
+    statement_choice,
 )
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
@@ -101,10 +103,12 @@ async def _written(turn: Turn, message: Message) -> None:
     turn.words = text
     if message.contact is not None and turn.private:
         await pay.contact(turn, message.contact)
+    elif message.users_shared is not None and turn.private:
+        await drive_wizard.shared(turn, message.users_shared)
     elif message.document is not None and books.is_statement(turn, message.document):
         await books.dropped(turn, message.document)
     elif text:
-        await _words(turn)
+        await _words(turn, message)
     elif turn.private and await merchant.photo(turn, message):
         return
     elif turn.private and message.effective_attachment is not None:
@@ -123,8 +127,10 @@ async def _command(turn: Turn, name: str) -> None:
         await turn.answer(turn.say("private-only", command=f"/{name}"), Keyboard(rows=((link,),)))
 
 
-async def _words(turn: Turn) -> None:
-    """Words without a command: the answer to what we asked, or nothing we know."""
+async def _words(turn: Turn, message: Message) -> None:
+    """Words without a command: an answer to a message of ours, or nothing we know."""
+    if turn.private and await invoice_talk.replied(turn, message):
+        return
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
     if draft is None:
         await start.unknown(turn, command=False)
@@ -146,6 +152,8 @@ async def _words(turn: Turn) -> None:
             await words_written(turn, draft)
         case DraftKind.INVOICE:
             await invoice_edits.typed(turn, draft)
+        case DraftKind.STATEMENT:
+            await statement_choice.typed(turn, draft)
         case DraftKind.BILL:
             await bills.typed(turn, draft)
         case DraftKind.MERCHANT:
@@ -193,6 +201,8 @@ async def _press(turn: Turn, query: CallbackQuery) -> Toast:
     if view is None or found is None:
         return turn.toast("toast.old")
     handler, _ = found
+    if view.intent.private:
+        turn.go_private()
     press = Press(turn=turn, view=view, button=look.shown.data, argument=deed.argument)
     return await handler(press)
 

@@ -22,7 +22,7 @@ from bot.core.invoices import InvoiceView
 from bot.texts import money, plain
 from storage.records import BillItem, Button, Deed, VatMode
 
-__all__ = ["Quill", "customer_card", "invoice_link", "merchant_card", "quantity"]
+__all__ = ["Quill", "customer_card", "decide_buttons", "invoice_link", "merchant_card", "quantity"]
 
 ITEMS_SHOWN = 5
 PAYABLE = (Standing.OPEN, Standing.PART_PAID)
@@ -69,6 +69,11 @@ class Quill:
     @property
     def is_late(self) -> bool:
         return self.view.standing in PAYABLE and self.view.invoice.due_on < self.today
+
+    @property
+    def is_disowned(self) -> bool:
+        """Somebody says that it is not theirs, and the merchant has not decided."""
+        return self.view.standing in PAYABLE and self.view.invoice.disowned_by is not None
 
     def items(self) -> list[str]:
         """A line for each item, as many as a phone shows."""
@@ -142,8 +147,19 @@ def merchant_card(quill: Quill) -> Card:
         quill.note(),
         quill.say("invoice.due-line", tax=Markup(quill.tax_words())),  # noqa: S704 -- our own sentence, escaped
         quill.standing(),
+        quill.say("invoice.disowned") if quill.is_disowned else "",
     ]
-    return quill.card(lines, _merchant_buttons(quill))
+    return quill.card(lines, [*decide_buttons(quill), *_merchant_buttons(quill)])
+
+
+def decide_buttons(quill: Quill) -> list[Button]:
+    """What a merchant can say to "not mine", while that is open."""
+    if not quill.is_disowned:
+        return []
+    return [
+        quill.button("inv-theirs", "inv-decide", "theirs"),
+        quill.button("inv-not-theirs", "inv-decide", "not-theirs"),
+    ]
 
 
 def _merchant_buttons(quill: Quill) -> list[Button]:
@@ -163,6 +179,7 @@ def _merchant_buttons(quill: Quill) -> list[Button]:
                     label=plain(quill.say("button.inv-send")), url=_share(quill), style="primary"
                 ),
                 Button(label=plain(quill.say("button.inv-page")), copy=quill.page_url),
+                quill.button("inv-qr", "inv-qr"),
                 *late,
                 quill.button("inv-cash", "inv-ask", "cash"),
                 quill.button("inv-item", "inv-ask", "item"),

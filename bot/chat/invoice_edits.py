@@ -15,10 +15,11 @@ from bot.chat.parse import Unclear, cents_at, visible_words
 from bot.chat.parse_due import read_day
 from bot.chat.parse_invoice import AMOUNT_KES_MAX, item_words
 from bot.core.invoice_acts import Done, No
+from bot.core.invoice_talk import WORDS_CHARS_MAX
 from bot.texts import clean, plain
 from storage.records import Bill, BillItem, Closing, Draft, Etims, VatMode
 
-__all__ = ["cash_all", "choose_due", "choose_vat", "typed"]
+__all__ = ["answer", "cash_all", "choose_due", "choose_vat", "typed"]
 
 NOTE_CHARS_MAX = 300
 NAME_CHARS_MAX = 64
@@ -41,6 +42,8 @@ async def typed(turn: Turn, draft: Draft) -> None:
     match what:
         case "cash":
             await _cash(turn, draft, invoice_id)
+        case "answer":
+            await answer(turn, invoice_id, int(asked["place"]))
         case "etims":
             number, _, qr_text = turn.words.strip().partition("\n")
             etims = Etims(
@@ -63,6 +66,19 @@ async def typed(turn: Turn, draft: Draft) -> None:
                     invoice_id, change, by=turn.person.id, closing=_changed(turn)
                 ),
             )
+
+
+async def answer(turn: Turn, invoice_id: str, entry_id: int) -> None:
+    """These words go to the customer who asked."""
+    said = await turn.core.invoice_talk.answer(
+        invoice_id,
+        entry_id=entry_id,
+        by=turn.person.id,
+        text=turn.words.strip()[:WORDS_CHARS_MAX],
+        key=f"answer:{turn.chat_id}:{turn.message_id}",
+        closing=turn.answered(turn.reply(turn.say("answer.sent"))),
+    )
+    await _unless_refused(turn, said)
 
 
 async def choose_due(press: DeedPress) -> Toast:

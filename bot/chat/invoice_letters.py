@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from datetime import date
 
+from markupsafe import Markup
+
 from bot.chat.context import language_of
-from bot.chat.invoice_cards import Quill, customer_card, merchant_card
-from bot.chat.invoice_papers import invoice_paper
+from bot.chat.invoice_cards import Quill, customer_card, decide_buttons, merchant_card
+from bot.chat.invoice_papers import invoice_code, invoice_paper
 from bot.chat.keyboards import Stationery, keyboard
 from bot.chat.ledger_words import day_text
 from bot.chat.reports import report_picture
 from bot.core.core import Core
 from bot.core.eat import day_of
+from bot.core.invoice_talk import WORDS_CHARS_MAX
 from bot.core.invoices import InvoiceNewsView
-from bot.texts import Texts, money
-from storage.records import Keyboard, Notice, Reply
+from bot.texts import Texts, apart, clean, kes, money
+from storage.records import Button, InvoiceEntry, Keyboard, Notice, Reply
 
 __all__ = ["about_invoice", "about_merchant"]
-
-QUESTION_CHARS_MAX = 500
 
 
 async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply | None:
@@ -43,6 +44,8 @@ async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply 
         case "customer":
             card = customer_card(quill)
             return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
+        case "qr":
+            return await invoice_code(quill, chat_id=notice.chat_id)
         case "pdf":
             return await invoice_paper(core, quill, chat_id=notice.chat_id)
         case _:
@@ -108,22 +111,58 @@ def _news(
         case "remind":
             card = customer_card(quill)
             return _lines(quill.say("bill.reminder"), card.text), card.keyboard
-        case "question" | "not-mine" if found.entry is not None:
-            words = {"name": found.name, "text": found.entry.why[:QUESTION_CHARS_MAX]}
-            link = quill.button("inv-show", "inv-show")
-            if topic == "not-mine":
-                return quill.say("news.not-mine", name=found.name), keyboard((link,))
-            return quill.say("news.question", **words), keyboard((link,))
+        case _ if found.entry is not None:
+            return _talk(quill, found, found.entry, topic)
         case _:
             return "", None
+
+
+def _talk(
+    quill: Quill, found: InvoiceNewsView, entry: InvoiceEntry, topic: str
+) -> tuple[str, Keyboard | None]:
+    """What a customer says to the merchant, and what the merchant says to that."""
+    values = {
+        "name": found.name or quill.say("news.on-page"),
+        "text": _whole(entry.why),
+        "asked": _whole(found.asked),
+    }
+    show = quill.button("inv-show", "inv-show")
+    answer = quill.button("inv-answer", "inv-ask", f"answer:{entry.id}", style="primary")
+    match topic:
+        case "question":
+            how = quill.say("news.how-to-answer" if found.name else "news.answer-on-page")
+            return _lines(quill.say("news.question", **values), how), keyboard((answer, show))
+        case "not-mine":
+            text = quill.say("news.not-mine", **values)
+            more = quill.say("invoice.disowned") if quill.is_disowned else ""
+            asked = [answer] if found.name else []
+            return _lines(text, more), keyboard((*decide_buttons(quill), *asked, show))
+        case "answer":
+            again = quill.button("bill-question", "bill-question")
+            key = "news.answer" if found.asked else "news.answer-plain"
+            return quill.say(key, **values), keyboard((again, *_pay_button(quill)))
+        case _:
+            text, card = quill.say("news.theirs"), customer_card(quill)
+            return _lines(text, card.text), card.keyboard
+
+
+def _whole(text: str) -> Markup:
+    """What somebody wrote, to its end, and with nothing in it to be tapped."""
+    return Markup.escape(apart(clean(text, limit=WORDS_CHARS_MAX)))
+
+
+def _pay_button(quill: Quill) -> list[Button]:
+    amount = quill.view.ask_kes
+    return [quill.button("bill-pay", "bill-pay", amount=kes(amount))] if amount else []
 
 
 def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine: bool) -> str:
     payment = found.payment
     if payment is None:
         return ""
+    went_back = topic == "reversed"
     values: dict[str, object] = {
-        "amount": money(payment.credited_cents or 0),
+        "amount": money(payment.reversed_cents if went_back else payment.arrived_cents),
         "name": found.name or quill.view.invoice.bill.customer,
         "phone": payment.phone_mask,
         "receipt": payment.receipt or quill.say("code-to-follow"),

@@ -3,79 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
+
+from markupsafe import Markup
 
 from bot.chat.invoice_cards import Quill, invoice_link
 from bot.chat.keyboards import Stationery
-from bot.core.bills import Standing, item_cents
 from bot.core.core import Core
-from bot.core.eat import day_of
 from bot.core.receipts import ReceiptView
-from bot.documents import invoice as paper
 from bot.documents import receipt as slip
+from bot.documents.invoice import invoice_pdf
+from bot.documents.invoice_of import invoice_of
+from bot.documents.qr import qr_png
 from bot.documents.words import Words
 from storage.records import Document, Notice, Reply, Word
 
-__all__ = ["about_payment", "invoice_paper"]
-
-STATES = {
-    Standing.DRAFT: paper.InvoiceState.DRAFT,
-    Standing.PAID: paper.InvoiceState.PAID,
-    Standing.OVERPAID: paper.InvoiceState.OVERPAID,
-    Standing.VOID: paper.InvoiceState.VOID,
-    Standing.WRITTEN_OFF: paper.InvoiceState.WRITTEN_OFF,
-}
+__all__ = ["about_payment", "invoice_code", "invoice_paper"]
 
 
 async def invoice_paper(core: Core, quill: Quill, *, chat_id: int) -> Reply:
     """The invoice as it stands now, in the language of its merchant's papers."""
     view = quill.view
-    invoice, bill = view.invoice, view.invoice.bill
-    collector = core.invoices.collector(invoice.account)
-    amounts = view.amounts
-    now = core.clock.now()
-    words = Words(quill.paper.texts, invoice.language)
-    page = paper.Invoice(
-        number=invoice.label,
-        revision=invoice.shown_revision,
-        state=STATES.get(view.standing, paper.InvoiceState.OPEN),
-        merchant=view.merchant.name,
+    invoice = view.invoice
+    page = invoice_of(
+        view,
+        core.invoices.collector(invoice.account),
         logo=await core.merchants.logo(invoice.merchant_id),
-        kra_pin=view.merchant.kra_pin,
-        customer=bill.customer,
-        issued_on=day_of(invoice.issued_at or invoice.created_at),
-        due_on=invoice.due_on,
-        items=tuple(
-            paper.Item(
-                what=each.what,
-                quantity=Decimal(each.quantity_milli).scaleb(-3),
-                price_cents=each.price_cents,
-                amount_cents=item_cents(each),
-            )
-            for each in bill.items
-        ),
-        vat=paper.VatMode(bill.vat.value),
-        vat_percent=Decimal(bill.vat_bp).scaleb(-2),
-        net_cents=amounts.net_cents,
-        vat_cents=amounts.vat_cents,
-        total_cents=amounts.total_cents,
-        paid_cents=view.sums.paid_cents,
-        note=bill.note,
-        etims=None
-        if invoice.etims is None
-        else paper.Etims(number=invoice.etims.number, qr_text=invoice.etims.qr_text),
         pay_url=invoice_link(quill.paper.username, invoice.code),
-        by_hand=paper.ByHand(
-            till=collector.kind == "till", number=collector.number, account=invoice.by_hand_ref
-        ),
-        made_at=now,
-        practice=collector.practice,
+        made_at=core.clock.now(),
     )
-    content = await asyncio.to_thread(paper.invoice_pdf, page, words)
+    words = Words(quill.paper.texts, invoice.language)
+    content = await asyncio.to_thread(invoice_pdf, page, words)
     return Reply(
         chat_id=chat_id,
         text=quill.say("paper.sent"),
         document=Document(filename=f"{invoice.label}.pdf", content=content),
+    )
+
+
+async def invoice_code(quill: Quill, *, chat_id: int) -> Reply:
+    """The link as a code, for the camera of somebody who stands there."""
+    link = invoice_link(quill.paper.username, quill.view.invoice.code)
+    content = await asyncio.to_thread(qr_png, link)
+    return Reply(
+        chat_id=chat_id,
+        text=quill.say("paper.qr", page=Markup.escape(quill.page_url)),
+        document=Document(filename=f"{quill.view.invoice.label}.png", content=content),
     )
 
 
@@ -98,9 +70,9 @@ async def about_payment(core: Core, stationery: Stationery, notice: Notice) -> R
 def _slip(core: Core, view: ReceiptView, logo: bytes | None) -> slip.Receipt:
     payment = view.payment
     at = payment.paid_at or payment.decided_at or payment.created_at
-    credited = payment.credited_cents or 0
+    back_cents = payment.reversed_cents
     gone = (
-        (slip.Reversal(cents=credited, at=payment.decided_at or at, receipt=None),)
+        (slip.Reversal(cents=back_cents, at=payment.decided_at or at, receipt=None),)
         if view.reversed
         else ()
     )
@@ -108,7 +80,7 @@ def _slip(core: Core, view: ReceiptView, logo: bytes | None) -> slip.Receipt:
     return slip.Receipt(
         collector=view.payee,
         payer=payment.phone_mask,
-        amount_cents=credited,
+        amount_cents=payment.arrived_cents,
         method=slip.Method.BY_HAND if by_hand else slip.Method.MPESA,
         receipt=payment.receipt,
         paid_at=at,

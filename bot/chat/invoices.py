@@ -33,6 +33,7 @@ __all__ = [
     "ask",
     "close",
     "close_as",
+    "code",
     "edit",
     "excess",
     "invoice",
@@ -53,7 +54,7 @@ DRAFT_LIFE = timedelta(minutes=30)
 LABEL_CHARS_MAX = 24
 ENTRIES_SHOWN = 3
 
-QUESTIONS = ("item", "cash", "customer", "due", "note", "vat", "etims")
+QUESTIONS = ("item", "cash", "customer", "due", "note", "vat", "etims", "answer")
 
 
 async def invoice(turn: Turn) -> None:
@@ -284,14 +285,24 @@ async def pdf(press: DeedPress) -> Toast:
     return turn.toast("toast.paper")
 
 
-def paper_notice(turn: Turn, view: InvoiceView) -> NewNotice:
-    """The invoice as a PDF, made when its turn comes."""
+async def code(press: DeedPress) -> Toast:
+    """Its link as a code to be scanned from this screen."""
+    turn = press.turn
+    view = await turn.core.billing.view(press.deed.subject, by=turn.person.id)
+    if view is None:
+        return _toast(turn, No.NOT_YOURS, "")
+    await turn.core.post.say(turn.closing_with(paper_notice(turn, view, "qr")))
+    return Toast()
+
+
+def paper_notice(turn: Turn, view: InvoiceView, what: str = "pdf") -> NewNotice:
+    """The invoice as a PDF, or its code ("qr"), made when its turn comes."""
     return NewNotice(
-        key=f"i:{view.invoice.id}:pdf:{turn.update_id}",
+        key=f"i:{view.invoice.id}:{what}:{turn.update_id}",
         kind=NoticeKind.NEWS,
         chat_id=turn.chat_id,
         subject=view.invoice.subject,
-        topic=f"pdf:{turn.person.id}",
+        topic=f"{what}:{turn.person.id}",
     )
 
 

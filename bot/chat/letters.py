@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import assert_never
 
@@ -13,11 +14,18 @@ from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
 from bot.chat.routes import BUTTON_RULES
 from bot.core.core import Core
-from storage.records import IntentKind, Notice, NoticeKind, PaymentView, Reply
+from bot.core.settle import RING_AFTER
+from storage.records import OPEN, IntentKind, Keyboard, Notice, NoticeKind, PaymentView, Reply
 
 __all__ = ["Letters", "MakeAbout"]
 
 OPERATORS_LANGUAGE = "en"
+
+PROGRESS = OPEN
+"""What may be whispered: nothing is decided yet."""
+
+PRESS_GOOD_FOR = timedelta(seconds=12)
+"""A whisper may answer a press for 15 s (Bot API), and takes a while to get there."""
 
 MakeAbout = Callable[[Core, Stationery, Notice], Awaitable[Reply | None]]
 """Makes a CARD or NEWS about one kind of subject."""
@@ -82,7 +90,32 @@ class Letters:
         reply = self._about(notice, view)
         if view.intent.kind is not IntentKind.GIFT or notice.kind is not NoticeKind.STATUS:
             return reply
-        return await drive_letters.dressed(self.core, self.paper, view, reply)
+        dressed = await drive_letters.dressed(self.core, self.paper, view, reply)
+        return self._whispered(notice, view, dressed, reply.keyboard) or dressed
+
+    def _whispered(
+        self, notice: Notice, view: PaymentView, dressed: Reply, keyboard: Keyboard | None
+    ) -> Reply | None:
+        """
+        Progress where the group is, for the giver's eyes alone; None once it is time for private.
+
+        Never a last word: a whisper may not arrive. Nor what lasts: later on an edit in private
+        rings where a whisper is long out of sight.
+        """
+        whisper, payment = notice.whisper, view.payment
+        if whisper is None or payment.status not in PROGRESS or payment.pending_at is not None:
+            return None
+        age = self.core.clock.now() - payment.created_at
+        if age >= RING_AFTER:
+            return None
+        return replace(
+            dressed,
+            chat_id=whisper.chat_id,
+            thread_id=whisper.thread_id,
+            keyboard=keyboard,
+            whisper_to=notice.chat_id,
+            query_id=whisper.query_id if age < PRESS_GOOD_FOR else None,
+        )
 
     def _about(self, notice: Notice, view: PaymentView) -> Reply:
         make = status_card if notice.kind is NoticeKind.STATUS else ring_card

@@ -17,9 +17,10 @@ from telegram.error import TelegramError
 from telegram.ext import ExtBot
 
 from bot.chat.routes import COMMANDS, Place
+from bot.core.core import Core
 from bot.texts import Texts, plain
 
-__all__ = ["set_menus"]
+__all__ = ["refresh_menu", "set_menus"]
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,11 @@ CODES: Mapping[str, str | None] = MappingProxyType({"en": None, "sw": "sw"})
 
 
 async def set_menus(
-    bot: ExtBot[None], texts: Texts, operators: Iterable[int], merchants: Iterable[int] = ()
+    bot: ExtBot[None],
+    texts: Texts,
+    operators: Iterable[int],
+    merchants: Iterable[int] = (),
+    revoked: Iterable[int] = (),
 ) -> bool:
     """
     Bring menus and descriptions up to date, asking first so that a restart is quiet.
@@ -47,7 +52,24 @@ async def set_menus(
         good &= await _describe(bot, texts, language, code)
         for scope, place in scopes:
             good &= await _offer(bot, scope, code, _commands(texts, language, place))
+        for each in revoked:
+            good &= await _withdraw(bot, BotCommandScopeChat(each), code)
     return good
+
+
+async def refresh_menu(bot: ExtBot[None], texts: Texts, core: Core, person_id: int) -> None:
+    """The menu of a person's private chat as their part is now; without one, everybody's."""
+    place = None
+    if person_id in core.operators:
+        place = Place.OPERATOR
+    elif await core.merchants.get(person_id) is not None:
+        place = Place.MERCHANT
+    scope = BotCommandScopeChat(person_id)
+    for language, code in CODES.items():
+        if place is None:
+            await _withdraw(bot, scope, code)
+        else:
+            await _offer(bot, scope, code, _commands(texts, language, place))
 
 
 def _commands(texts: Texts, language: str, place: Place) -> list[BotCommand]:
@@ -67,6 +89,17 @@ async def _offer(
     except TelegramError as exc:
         # An operator who never opened a chat with us has none to put a menu in.
         log.warning("menus.not_set scope=%s why=%s", scope.type, exc.message)
+        return False
+    return True
+
+
+async def _withdraw(bot: ExtBot[None], scope: BotCommandScope, code: str | None) -> bool:
+    """What everybody is offered is offered again."""
+    try:
+        if await bot.get_my_commands(scope, code):
+            await bot.delete_my_commands(scope, code)
+    except TelegramError as exc:
+        log.warning("menus.not_withdrawn scope=%s why=%s", scope.type, exc.message)
         return False
     return True
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from telegram import Document, Message, MessageOriginUser, PhotoSize, User
 from telegram.error import TelegramError
 
-from bot.chat.context import DeedPress, Toast, Turn
+from bot.chat.context import DeedPress, Toast, Turn, language_of
 from bot.chat.invoices import DRAFT_LIFE, may_invoice
 from bot.chat.keyboards import keyboard
 from bot.core.merchants import DUE_DAYS_MAX, LOGO_BYTES_MAX, Appointed, is_kra_pin
@@ -47,14 +47,23 @@ async def appoint(turn: Turn) -> None:
         else:
             await _merchants(turn)
         return
-    person_id, name, language = meant
-    done = await turn.core.merchants.appoint(
-        person_id, name=name, language=language, by=turn.person.id, closing=Closing()
+    await _appoint(turn, *meant)
+
+
+async def _appoint(turn: Turn, person_id: int, name: str, language: str) -> None:
+    """Appoint and tell both, in one commit; the merchant's menu follows."""
+    collector = turn.core.collector.name
+    welcome = turn.paper.texts.say(language, "merchant.welcome", collector=collector)
+
+    def say(done: Appointed) -> Closing:
+        text = turn.say(f"appointed.{done}", name=name)
+        told = [Reply(chat_id=person_id, text=welcome)] if done is Appointed.DONE else []
+        return turn.closing(turn.reply(text, _about(turn, person_id, done)), *told)
+
+    await turn.core.merchants.appoint(
+        person_id, name=name, language=language, by=turn.person.id, say=say
     )
-    answer = turn.reply(turn.say(f"appointed.{done}", name=name), _about(turn, person_id, done))
-    welcome = turn.paper.texts.say(language, "merchant.welcome", collector=turn.core.collector.name)
-    told = [Reply(chat_id=person_id, text=welcome)] if done is Appointed.DONE else []
-    await turn.core.post.say(turn.closing(answer, *told))
+    turn.refresh_menu(person_id)
 
 
 def _about(turn: Turn, person_id: int, done: Appointed) -> Keyboard | None:
@@ -79,9 +88,13 @@ async def revoke(press: DeedPress) -> Toast:
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
     person_id = int(press.deed.argument)
-    done = await turn.core.merchants.revoke(person_id, by=turn.person.id, closing=Closing())
     button = _button("mer-appoint", "button.mer-appoint", turn, str(person_id))
-    await turn.answer(turn.say(f"revoke.{done}"), keyboard([button]))
+
+    def say(done: Appointed) -> Closing:
+        return turn.closing(turn.reply(turn.say(f"revoke.{done}"), keyboard([button])))
+
+    await turn.core.merchants.revoke(person_id, by=turn.person.id, say=say)
+    turn.refresh_menu(person_id)
     return Toast()
 
 
@@ -92,11 +105,10 @@ async def appoint_back(press: DeedPress) -> Toast:
         return turn.toast("toast.not-yours")
     person_id = int(press.deed.argument)
     person = await turn.core.people.get(person_id)
-    name = "" if person is None else person.first_name
-    done = await turn.core.merchants.appoint(
-        person_id, name=name, language=turn.language, by=turn.person.id, closing=Closing()
-    )
-    await turn.answer(turn.say(f"appointed.{done}", name=name))
+    if person is None:
+        return turn.toast("toast.old")
+    language = language_of(person.language, person.telegram_language)
+    await _appoint(turn, person_id, person.first_name, language)
     return Toast()
 
 
@@ -212,18 +224,20 @@ def _largest(offered: Sequence[PhotoSize | Document]) -> PhotoSize | Document | 
 async def _meant(turn: Turn) -> tuple[int, str, str] | None:
     """Id, name and language of the person that an operator means."""
     above = None if turn.message is None else turn.message.reply_to_message
+    if above is not None and above.forum_topic_created is not None:
+        above = None  # whatever is written in a topic answers the message that opened it
     user: User | None = None if above is None else above.from_user
     if above is not None and isinstance(above.forward_origin, MessageOriginUser):
         user = above.forward_origin.sender_user
     if user is not None and not user.is_bot:
-        spoken = (user.language_code or "").lower()[:2]
-        return user.id, user.first_name, spoken if spoken in LANGUAGES else "en"
+        known = await turn.core.people.get(user.id)
+        chosen = None if known is None else known.language
+        return user.id, user.first_name, language_of(chosen, user.language_code)
     found = USERNAME.fullmatch(turn.words.strip())
     person = None if found is None else await turn.core.people.known_as(found[1])
     if person is None:
         return None
-    language = person.language or (person.telegram_language or "")[:2]
-    return person.id, person.first_name, language if language in LANGUAGES else "en"
+    return person.id, person.first_name, language_of(person.language, person.telegram_language)
 
 
 async def _merchants(turn: Turn) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from telegram.error import (
     BadRequest,
@@ -19,11 +20,12 @@ from telegram.ext import ExtBot
 from bot.chat.holding import HeldNoMore, while_held
 from bot.chat.lanes import retry_after_s
 from bot.chat.telling import LOST, UNREACHABLE, edit, says, send
+from bot.chat.whispers import Whispers
 from bot.core.about import about
 from bot.core.hear import NotKept
 from bot.core.ports import Clock
 from bot.core.post import Post
-from storage.records import Notice, NoticeKind, Reply
+from storage.records import Notice, NoticeKind, Reply, Whisper
 
 __all__ = ["Make", "Notifier"]
 
@@ -42,12 +44,22 @@ Make = Callable[[Notice], Awaitable[Reply | None]]
 """Makes the message of a notice as things stand now; None if there is nothing to say."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """How it was told: in its own chat, or as a whisper in a group."""
+
+    reply: Reply
+    message_id: int | None = None
+    whisper: Whisper | None = None
+
+
 class Notifier:
     """
     Tells the chats what they are owed.
 
-    One notice per chat is on its way at a time (`Post.due` hands out no more), so a chat reads
-    everything in order; a chat that fails or waits is put off alone.
+    One notice per chat is on its way at a time (`Post.due` hands out no more, but beside a
+    receipt's file), so a chat reads everything in order; a chat that fails or waits is put off
+    alone.
     """
 
     def __init__(
@@ -57,12 +69,14 @@ class Notifier:
         post: Post,
         clock: Clock,
         make: Make,
+        whispers: Whispers | None = None,
         chats_at_once: int = CHATS_AT_ONCE,
     ) -> None:
         self._bot = bot
         self._post = post
         self._clock = clock
         self._make = make
+        self._whispers = whispers
         self._chats_at_once = chats_at_once
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._odd: dict[int, int] = {}  # notice id -> failures that we cannot explain
@@ -132,7 +146,7 @@ class Notifier:
             log.info("notice.resent id=%d", notice.id)
         try:
             with while_held(lambda: self._post.holds(notice)):
-                message_id = await self._tell(notice)
+                told = await self._tell(notice)
         except HeldNoMore:
             # If nobody has it now, its lease runs out, or it is freed with all that we had.
             log.warning("notice.held_no_more id=%d", notice.id)
@@ -156,17 +170,37 @@ class Notifier:
             await self._odd_failure(notice, exc)
         else:
             self._odd.pop(notice.id, None)
-            await self._write(lambda: self._post.sent(notice, message_id=message_id))
+            await self._write(
+                lambda: self._post.sent(notice, message_id=told.message_id, whisper=told.whisper)
+            )
+            if self._whispers is not None and notice.whisper is not None and told.whisper is None:
+                await self._whispers.end(notice.whisper, told.reply)
 
-    async def _tell(self, notice: Notice) -> int | None:
-        """Send or edit; the id of the message that now says it."""
+    async def _tell(self, notice: Notice) -> _Told:
+        """Whisper, send or edit; how it is said now."""
+        reply = await self._made(notice)
+        if reply.whisper_to is not None:
+            whisper = await self._whispered(reply, notice.whisper)
+            if whisper is not None:
+                return _Told(reply=reply, whisper=whisper)
+            # Said in private from now on, and at once: whoever gives waits for no group.
+            reply = await self._made(replace(notice, whisper=None))
+        if notice.kind in EDITED and notice.message_id is not None:
+            await edit(self._bot, reply, notice.message_id)
+            return _Told(reply=reply, message_id=notice.message_id)
+        return _Told(reply=reply, message_id=await send(self._bot, reply))
+
+    async def _whispered(self, reply: Reply, whisper: Whisper | None) -> Whisper | None:
+        if self._whispers is None or whisper is None:
+            return None
+        whisper_id = await self._whispers.tell(reply, whisper.message_id)
+        return None if whisper_id is None else replace(whisper, message_id=whisper_id)
+
+    async def _made(self, notice: Notice) -> Reply:
         reply = await self._make(notice)
         if reply is None:
             raise LookupError("there is nothing to make this notice from")
-        if notice.kind in EDITED and notice.message_id is not None:
-            await edit(self._bot, reply, notice.message_id)
-            return notice.message_id
-        return await send(self._bot, reply)
+        return reply
 
     async def _refused(self, notice: Notice, exc: BadRequest) -> None:
         if says(exc, LOST):

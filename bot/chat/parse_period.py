@@ -8,10 +8,12 @@ from datetime import date, timedelta
 from bot.chat.parse import Unclear
 from bot.chat.parse_due import MONTH, dated
 
-__all__ = ["FIRST_DAY", "read_period"]
+__all__ = ["FIRST_DAY", "find_period", "read_period"]
 
 FIRST_DAY = date(2020, 1, 1)
 """Before any payment there can be."""
+
+WORDS_MAX = 16
 
 _THIS_MONTH = {"", "this month", "mwezi huu"}
 _LAST_MONTH = {"last month", "mwezi uliopita"}
@@ -20,6 +22,7 @@ _YESTERDAY = {"yesterday", "jana"}
 _WEEK = {"this week", "week", "wiki hii", "wiki"}
 _YEAR = {"this year", "year", "mwaka huu", "mwaka"}
 _ALL = {"all", "everything", "yote", "zote"}
+_LINKS = {"for", "of", "in", "from", "ya", "za", "wa", "kwa", "la", "cha"}
 _MONTH = re.compile(r"([a-z]+)(?:\s+(20\d\d))?")
 _BETWEEN = re.compile(r"-|–|—|\bto\b|\bhadi\b|\buntil\b")
 
@@ -35,6 +38,30 @@ def read_period(text: str, *, today: date) -> tuple[date, date] | Unclear:
     if since > until:
         return Unclear("unclear.period", {"text": text.strip()})
     return since, until
+
+
+def find_period(text: str, *, today: date) -> tuple[str, tuple[date, date]]:
+    """
+    The period that *text* begins or ends with, the longest one, and what else it says.
+
+    "Peter last month" is ("Peter", …). Without any it is this month.
+    """
+    words = text.split()[:WORDS_MAX]
+    for size in range(len(words), 0, -1):
+        for part, rest in ((words[-size:], words[:-size]), (words[:size], words[size:])):
+            found = read_period(" ".join(part), today=today)
+            if not isinstance(found, Unclear):
+                return _without_links(rest), found
+    return _without_links(words), (today.replace(day=1), today)
+
+
+def _without_links(words: list[str]) -> str:
+    """*words* without "for" and the like, by which they hang on the period."""
+    while words and words[-1].lower() in _LINKS:
+        words = words[:-1]
+    while words and words[0].lower() in _LINKS:
+        words = words[1:]
+    return " ".join(words).strip(" ,;")
 
 
 def _named(words: str, today: date) -> tuple[date, date] | None:

@@ -72,6 +72,7 @@ async def delete_me_sure(turn: Turn) -> Toast:
         turn.person.id,
         done=turn.closing(turn.reply(turn.say("delete-me.done"), Keyboard(remove=True))),
         waiting=turn.closing(turn.reply(turn.say("delete-me.waiting"))),
+        needed=turn.closing(turn.reply(turn.say("delete-me.needed", command="/drive"))),
     )
     return turn.toast("toast.forgotten") if answer is Forgotten.DONE else Toast()
 
@@ -95,6 +96,18 @@ def _as_json(data: MyData) -> bytes:
                 "whole_number_shown_at": [_when(at) for at in each.looks],
             }
             for each in data.asked
+        ],
+        "drives": [
+            {
+                "what": each.what,
+                "drive": each.title,
+                "name": each.name,
+                "on_behalf_of": each.on_behalf or None,
+                "state": each.state or None,
+                "amount_kes": each.amount_kes,
+                "at": _when(each.at),
+            }
+            for each in data.in_drives
         ],
     }
     return json.dumps(whole, ensure_ascii=False, indent=1).encode()

@@ -20,6 +20,8 @@ async def start(turn: Turn) -> None:
     """Greets. A link's payload that we do not know is met like none: it may be an old one."""
     if turn.private:
         await turn.core.post.returned(turn.chat_id)
+        if await turn.core.merchants.get(turn.person.id) is not None:
+            turn.refresh_menu(turn.person.id)  # appointed before there was a chat to put it in
     payload = turn.words.strip()
     if payload == SHARE_PHONE and turn.private:
         await phone(turn)

@@ -1,5 +1,5 @@
 """
-Statements: `/statement` as CSV, Excel or PDF for any period, and `/report` as a picture.
+Statements: made as CSV, Excel or PDF for any period, and `/report` as a picture.
 
 A statement may have a million rows: it is written to disk a page at a time, with its progress in
 one message, and sent from there. It is not in the outbox, which keeps small things: if the
@@ -20,10 +20,8 @@ from telegram import InputFile
 from telegram.error import BadRequest, TelegramError
 
 from bot.chat.context import DeedPress, Desk, Toast, Turn
-from bot.chat.invoices import say_unclear, today_of
-from bot.chat.keyboards import keyboard
-from bot.chat.parse import Unclear
-from bot.chat.parse_period import FIRST_DAY, read_period
+from bot.chat.invoices import today_of
+from bot.chat.parse_period import FIRST_DAY
 from bot.core.eat import at_eat
 from bot.core.statements import CashRow, PaymentRow, Scope, Whose
 from bot.documents import statement as papers
@@ -31,17 +29,15 @@ from bot.documents.entries import Entry
 from bot.documents.packing import pack
 from bot.documents.receipt import Method
 from bot.documents.words import Words
-from bot.texts import plain
-from storage.records import Button, Deed, InvoiceEntryKind, NewNotice, NoticeKind, Word
+from storage.records import NewNotice, NoticeKind, Word
 
-__all__ = ["deliver", "entries_of", "make", "report", "statement"]
+__all__ = ["deliver", "entries_of", "make", "report"]
 
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = timedelta(seconds=3)
 SEND_WITHIN_S = 300.0
 REPORT_DAYS = 30
-FORMATS = ("csv", "xlsx", "pdf")
 
 Write = Callable[..., Awaitable[object]]
 WRITERS: dict[str, Write] = {
@@ -51,52 +47,29 @@ WRITERS: dict[str, Write] = {
 }
 
 
-async def statement(turn: Turn) -> None:
-    """`/statement last month`: which format? A merchant's own, everything for an operator."""
-    period = read_period(turn.words, today=today_of(turn))
-    if isinstance(period, Unclear):
-        await say_unclear(turn, period)
-        return
-    since, until = period
-    whose = await _whose(turn)
-    days = f"{since.toordinal()}:{until.toordinal()}"
-    buttons = [
-        Button(
-            label=plain(turn.say(f"button.statement.{each}")),
-            does=Deed(
-                action="statement",
-                subject=str(turn.person.id),
-                argument=f"{each}:{whose}:{days}",
-                owner=turn.person.id,
-            ),
-        )
-        for each in FORMATS
-    ]
-    text = turn.say(f"statement.which.{whose}", period=_period(turn, since, until))
-    await turn.answer(text, keyboard(buttons))
-
-
 async def make(press: DeedPress) -> Toast:
     """A format was pressed: it is made beside the chat, which need not wait."""
     turn = press.turn
-    kind, whose, since, until = press.deed.argument.split(":")
-    if whose != await _whose(turn):
+    kind, whose, since, until, about = press.deed.argument.split(":")
+    desk = turn.core.statement_desk
+    choice = await desk.choice(turn.person, Whose(whose), about)
+    if choice is None:
         return turn.toast("toast.old")  # what this person may see has changed since
-    scope = Scope(
-        whose=Whose(whose),
-        person_id=turn.person.id,
-        since=at_eat(date.fromordinal(int(since))),
-        until=at_eat(date.fromordinal(int(until) + 1)),
+    scope = await desk.scope(
+        turn.person,
+        choice,
+        at_eat(date.fromordinal(int(since))),
+        at_eat(date.fromordinal(int(until) + 1)),
     )
-    await turn.core.statements.looked(scope, by=turn.person.id, at=turn.core.clock.now())
-    job = _Job(turn.desk, turn.chat_id, turn.language, kind, scope, await _title(turn, scope))
+    await desk.looked(turn.person.id, choice)
+    job = _Job(turn.desk, turn.chat_id, turn.language, kind, scope, choice.title)
     turn.desk.beside(deliver(job))
     return turn.toast("toast.making")
 
 
 async def report(turn: Turn) -> None:
     """`/report`: the takings of the last thirty days, drawn when their turn comes."""
-    whose = await _whose(turn)
+    whose = (await turn.core.statement_desk.own(turn.person)).whose
     if whose is Whose.PERSON:
         await turn.answer(turn.say("merchant.not-you", collector=turn.core.collector.name))
         return
@@ -200,10 +173,10 @@ async def entries_of(rows: AsyncIterator[PaymentRow | CashRow]) -> AsyncIterator
             yield Entry(
                 at=row.at,
                 receipt="",
-                name="",
+                name=row.name,
                 phone="",
                 amount_cents=row.cents,
-                method=Method.CASH if row.kind is InvoiceEntryKind.CASH else Method.CORRECTION,
+                method=Method.CASH if row.is_cash else Method.CORRECTION,
                 what_for=_label(row.number),
                 note=row.why,
             )
@@ -228,33 +201,6 @@ async def entries_of(rows: AsyncIterator[PaymentRow | CashRow]) -> AsyncIterator
 
 def _label(number: int | None) -> str:
     return "" if number is None else f"INV-{number:04d}"
-
-
-async def _whose(turn: Turn) -> Whose:
-    """What this person may see: operators everything, merchants theirs, others their own."""
-    if turn.is_operator:
-        return Whose.EVERYBODY
-    merchant = await turn.core.merchants.get(turn.person.id)
-    return Whose.PERSON if merchant is None else Whose.MERCHANT
-
-
-async def _title(turn: Turn, scope: Scope) -> str:
-    match scope.whose:
-        case Whose.EVERYBODY:
-            return turn.core.collector.name
-        case Whose.MERCHANT:
-            merchant = await turn.core.merchants.get(turn.person.id)
-            return "" if merchant is None else merchant.name
-        case Whose.PERSON:
-            return turn.person.first_name
-
-
-def _period(turn: Turn, since: date, until: date) -> str:
-    first = turn.paper.texts.day(turn.language, since)
-    last = turn.paper.texts.day(turn.language, until)
-    if since == FIRST_DAY:
-        return last
-    return first if since == until else f"{first} – {last}"
 
 
 def _day(at: datetime) -> date:

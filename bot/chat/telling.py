@@ -13,6 +13,7 @@ from telegram import (
     InlineKeyboardMarkup,
     InputFile,
     KeyboardButton,
+    KeyboardButtonRequestUsers,
     Message,
     ReplyKeyboardMarkup,
     ReplyKeyboardRemove,
@@ -25,7 +26,7 @@ from telegram.ext import ExtBot
 from bot.texts import plain
 from storage.records import Button, Keyboard, Reply
 
-__all__ = ["LOST", "UNREACHABLE", "edit", "says", "send"]
+__all__ = ["LOST", "SAME", "UNREACHABLE", "edit", "inline_markup", "says", "send"]
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,13 @@ UNREACHABLE = (
 NO_THREAD = ("message thread not found", "topic_closed", "topic_deleted")
 NO_REPLY = ("message to be replied not found", "message to reply not found", "reply message")
 BAD_HTML = ("can't parse entities",)
+NO_PICTURE = ("image_process_failed", "photo_invalid_dimensions", "photo_save_file_invalid")
 TOO_LONG = ("caption is too long",)
 
 CAPTION_UNITS_MAX = 1024  # UTF-16, as Telegram counts (core.telegram.org/bots/api#senddocument)
+
+USERS_REQUEST = 1
+"""Telegram wants a number for each sort of choice; there is one sort."""
 
 UPLOAD_WITHIN_S = 60.0
 """A document is on its way no longer: with the time to begin that is within the notice's lease."""
@@ -65,6 +70,7 @@ class _Manner:
     thread: bool = True
     reply: bool = True
     whole: bool = True  # the caption of a document
+    picture: bool = True  # shown in the chat, where it is one
 
     def without(self, exc: BadRequest) -> _Manner | None:
         """The manner that avoids this refusal, or None if there is no other."""
@@ -74,6 +80,8 @@ class _Manner:
         if self.whole and says(exc, TOO_LONG):
             log.error("message.caption_cut why=%s", exc.message)
             return replace(self, html=False, whole=False)
+        if self.picture and says(exc, NO_PICTURE):
+            return replace(self, picture=False)
         if self.thread and says(exc, NO_THREAD):
             return replace(self, thread=False)
         if self.reply and says(exc, NO_REPLY):
@@ -121,7 +129,7 @@ async def edit(bot: ExtBot[None], reply: Reply, message_id: int) -> None:
                 chat_id=reply.chat_id,
                 message_id=message_id,
                 parse_mode=_parse_mode(manner),
-                reply_markup=_inline(reply.keyboard),
+                reply_markup=inline_markup(reply.keyboard),
             )
         except BadRequest as exc:
             if says(exc, SAME):
@@ -149,9 +157,11 @@ async def _send(bot: ExtBot[None], reply: Reply, manner: _Manner) -> Message:
         # The timeouts of a connection are for each piece of it: a slow line could go on for ever.
         try:
             async with asyncio.timeout(UPLOAD_WITHIN_S):
-                return await bot.send_document(
+                file = InputFile(reply.document.content, filename=reply.document.filename)
+                picture = manner.picture and reply.document.is_picture
+                return await (bot.send_photo if picture else bot.send_document)(
                     reply.chat_id,
-                    InputFile(reply.document.content, filename=reply.document.filename),
+                    file,
                     caption=_text(reply, manner),
                     parse_mode=_parse_mode(manner),
                     message_thread_id=thread_id,
@@ -193,14 +203,24 @@ def _markup(keyboard: Keyboard | None) -> Markup:
         return ReplyKeyboardRemove()
     if keyboard.force_reply is not None:
         return ForceReply(selective=True, input_field_placeholder=keyboard.force_reply or None)
+    if keyboard.ask_users is not None:
+        wanted = KeyboardButtonRequestUsers(
+            USERS_REQUEST,
+            user_is_bot=False,
+            max_quantity=keyboard.ask_users_max,
+            request_name=True,
+        )
+        chooser = KeyboardButton(keyboard.ask_users, request_users=wanted)
+        return ReplyKeyboardMarkup([[chooser]], resize_keyboard=True, one_time_keyboard=True)
     if keyboard.ask_contact is not None:
         keys = [[KeyboardButton(keyboard.ask_contact, request_contact=True)]]
         keys += [[KeyboardButton(label)] for label in keyboard.other_keys]
         return ReplyKeyboardMarkup(keys, resize_keyboard=True, one_time_keyboard=True)
-    return _inline(keyboard)
+    return inline_markup(keyboard)
 
 
-def _inline(keyboard: Keyboard | None) -> InlineMarkup:
+def inline_markup(keyboard: Keyboard | None) -> InlineMarkup:
+    """The buttons below a message, as Telegram takes them."""
     if keyboard is None or not keyboard.rows:
         return None
     return InlineKeyboardMarkup([[_button(each) for each in row] for row in keyboard.rows])

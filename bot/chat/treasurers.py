@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bot.chat.context import DeedPress, Toast, Turn
+from bot.chat.drive_cards import accept_keys, manage_key
 from bot.chat.treasury import actor, refusing
 from bot.core.drive_acts import Answer
 from bot.texts import plain
 from storage.records import Button, Deed, Keyboard
 
-__all__ = ["agreed", "left", "offer", "offered"]
+__all__ = ["accepted", "agreed", "left", "offer", "offered"]
 
 
 async def offer(turn: Turn, payload: str) -> None:
@@ -16,6 +17,10 @@ async def offer(turn: Turn, payload: str) -> None:
     drive = await turn.core.drives.by_code(payload.removeprefix("t_"))
     if drive is None:
         await turn.answer(turn.say("give.old-link"))
+        return
+    if await turn.core.drives.treasurers.was_named(drive.id, turn.person.id):
+        keys = accept_keys(drive.id, turn.person.id, turn.paper, turn.language)
+        await turn.answer(turn.say("treasurer.named-you", title=drive.title), keys)
         return
     label = plain(turn.say("treasurer.button.offer"))
     does = Deed(action="d.offer", subject=drive.id, owner=turn.person.id)
@@ -28,6 +33,23 @@ async def offered(press: DeedPress) -> Toast:
     turn = press.turn
     closing = turn.closing(turn.reply(turn.say("treasurer.offered")))
     answer = await turn.core.drives.treasurers.ask_to_join(press.deed.subject, actor(turn), closing)
+    return _outcome(turn, answer)
+
+
+async def accepted(press: DeedPress) -> Toast:
+    """Whoever was named says that they will, or will not."""
+    turn, yes = press.turn, press.deed.action == "d.accept"
+    drive = await turn.core.drives.get(press.deed.subject)
+    if drive is None:
+        return turn.toast("toast.old")
+    key = "treasurer.joined" if yes else "treasurer.you-declined"
+    keys = manage_key(drive.id, turn.paper, turn.language) if yes else None
+    answer = await turn.core.drives.treasurers.accept(
+        drive.id,
+        actor(turn),
+        yes=yes,
+        closing=turn.closing(turn.reply(turn.say(key, title=drive.title), keys)),
+    )
     return _outcome(turn, answer)
 
 

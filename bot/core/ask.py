@@ -34,6 +34,7 @@ from storage.records import (
     IntentKind,
     Payment,
     Status,
+    Whisper,
 )
 from storage.tx import Tx
 
@@ -84,6 +85,7 @@ class AskRequest:
     account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
     trusted: bool = False  # may ask any number of other people's phones: a treasurer, say
     page: PageAsk | None = None  # asked for on a public page, by NOBODY: other limits count
+    whisper: Whisper | None = None  # where they may be told how it goes, until its last word
     also: Callable[[Tx, Intent], Awaitable[None]] | None = None
     """Writes what else is known of a new intent, in the commit that opens it."""
 
@@ -244,7 +246,8 @@ class Asking:
         await tx.payments.add(payment)
         if request.page is not None:
             await tx.page_prompts.add(payment, address=request.page.address, page=request.page.page)
-        notices = [replace(status_notice(payment.id), chat_id=request.chat_id)]
+        told = replace(status_notice(payment.id), chat_id=request.chat_id, whisper=request.whisper)
+        notices = [told]
         if previous is not None:
             await tx.payments.supersede(previous.id)
             notices.append(status_notice(previous.id))

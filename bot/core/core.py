@@ -13,6 +13,7 @@ from bot.core.drives import Drives
 from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
@@ -27,6 +28,7 @@ from bot.core.record_desk import RecordDesk
 from bot.core.reminders import Reminders
 from bot.core.review import Review
 from bot.core.send import Sending
+from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 
@@ -57,10 +59,12 @@ class Core:
     invoices: Invoices
     billing: Billing
     cash_book: CashBook
+    invoice_talk: InvoiceTalk
     receipts: Receipts
     ledgers: Ledgers
     reminders: Reminders
     statements: Statements
+    statement_desk: StatementDesk
     collector: Collector
     clock: Clock
     operators: frozenset[int]

@@ -38,7 +38,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["Drives", "GiveRequest", "NewDrive"]
+__all__ = ["Drives", "GiveRequest", "Named", "NewDrive"]
 
 CARD_NAMES = 5
 CARD_STAYS_FOR = timedelta(minutes=2)
@@ -48,6 +48,14 @@ LIST_NAMES = 100
 GIVERS_COUNTED_MAX = 2000
 """Beyond it the card speaks of gifts: to count people reads every gift, to add them up does not."""
 REFERENCE_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Somebody whom the opener would like to look after the drive too."""
+
+    id: int  # Telegram user id
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +73,7 @@ class NewDrive:
     opened_by: int
     opener_name: str
     open_key: str  # the same key twice is one drive
+    named: tuple[Named, ...] = ()  # each is asked, and is a treasurer once they accept
 
 
 class Drives:
@@ -125,17 +134,17 @@ class Drives:
             open_key=new.open_key,
         )
         await tx.drives.add(drive)
-        await tx.drives.invite(
-            Treasurer(
-                drive_id=drive.id,
-                person_id=new.opened_by,
-                name=new.opener_name,
-                state=TreasurerState.ACCEPTED,
-                by=new.opened_by,
-                at=now,
-            )
+        opener = Treasurer(
+            drive_id=drive.id,
+            person_id=new.opened_by,
+            name=new.opener_name,
+            state=TreasurerState.ACCEPTED,
+            by=new.opened_by,
+            at=now,
         )
+        await tx.drives.invite(opener)
         await self._news.card(tx, drive, now)
+        await self.treasurers.ask_named(tx, drive, opener, new.named)
         return drive
 
     async def _reference(self, tx: Tx, label: str) -> str:

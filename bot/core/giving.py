@@ -25,6 +25,7 @@ from storage.records import (
     Intent,
     IntentKind,
     TreasurerState,
+    Whisper,
 )
 from storage.tx import Tx
 
@@ -48,6 +49,7 @@ class GiveRequest:
     anonymous: bool | None = None  # None: as the last time
     hide_amount: bool | None = None
     page: PageAsk | None = None  # asked for on a public page
+    whisper: Whisper | None = None  # where in the group they may be told how it goes
 
 
 class Giving:
@@ -114,6 +116,7 @@ class Giving:
                 label=drive.label,
                 trusted=trusted,
                 page=request.page,
+                whisper=request.whisper,
                 also=also,
             )
         )

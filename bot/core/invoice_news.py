@@ -13,6 +13,7 @@ from bot.core.bills import SHILLING, excess_cents
 from bot.core.ports import Clock
 from storage.records import (
     Decided,
+    Intent,
     Invoice,
     InvoiceEntry,
     InvoiceEntryKind,
@@ -57,17 +58,31 @@ class InvoiceNews:
     async def _paid(self, tx: Tx, invoice: Invoice, payment: Payment) -> list[NewNotice]:
         reversed_ = Word.REVERSED in payment.words
         topic = f"{'reversed' if reversed_ else 'paid'}:{payment.id}"
+        if reversed_ and payment.credited_cents:
+            topic += f":{payment.reversed_cents}"  # of two parts that went back, both are told
         owed = [news(invoice, topic, chat_id=invoice.merchant_id)]
         intent = await tx.payments.intent(payment.intent_id)
         # Whoever asked reads it in the status message of the payment.
         told = (intent.chat_id, invoice.merchant_id)
         others = [each for each in await tx.invoices.readers(invoice.id) if each not in told]
-        return [*owed, *(news(invoice, topic, chat_id=each) for each in others)]
+        owed += [news(invoice, topic, chat_id=each) for each in others]
+        return owed if reversed_ else [*owed, _paper(payment, intent)]
 
     def _cash(self, invoice: Invoice, entry: InvoiceEntry) -> list[NewNotice]:
         if invoice.customer_id in (None, invoice.merchant_id):
             return []
         return [news(invoice, f"cash:{entry.id}", chat_id=invoice.customer_id)]
+
+
+def _paper(payment: Payment, intent: Intent) -> NewNotice:
+    """The receipt as a file, for whoever paid; nobody on a page has a chat to send it to."""
+    return NewNotice(
+        key=f"p:{payment.id}:receipt",
+        kind=NoticeKind.NEWS,
+        chat_id=intent.chat_id,
+        subject=f"p:{payment.id}",
+        topic="receipt",
+    )
 
 
 def news(

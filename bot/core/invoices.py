@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.ask import Asked, Asking, AskRequest, PageAsk
-from bot.core.bills import SHILLING, Amounts, Standing, amounts_of, ask_kes, excess_cents, standing
-from bot.core.invoice_news import card, news
+from bot.core.bills import (
+    SHILLING,
+    Amounts,
+    Standing,
+    amounts_of,
+    ask_kes,
+    excess_cents,
+    item_cents,
+    standing,
+)
+from bot.core.invoice_news import card
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.people import close
 from bot.core.ports import Clock, Collector
@@ -41,11 +50,20 @@ __all__ = [
     "Invoices",
     "PagePayment",
     "PayInvoice",
+    "found_by_code",
     "guard_instalment",
     "view_of",
 ]
 
 CODE_CHARS_MAX = 32
+ABOUT_ENTRIES = (
+    InvoiceEntryKind.CASH,
+    InvoiceEntryKind.QUESTION,
+    InvoiceEntryKind.NOT_MINE,
+    InvoiceEntryKind.ANSWER,
+    InvoiceEntryKind.THEIRS,
+)
+"""What news may be about besides money: its topic is one of these and the entry's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +81,11 @@ class InvoiceView:
     @property
     def amounts(self) -> Amounts:
         return amounts_of(self.invoice.bill)
+
+    @property
+    def line_cents(self) -> tuple[int, ...]:
+        """What each item comes to."""
+        return tuple(item_cents(each) for each in self.invoice.bill.items)
 
     @property
     def left_cents(self) -> int:
@@ -89,6 +112,7 @@ class InvoiceNewsView:
     view: InvoiceView
     payment: Payment | None = None
     entry: InvoiceEntry | None = None
+    asked: str = ""  # what the entry answers
     name: str = ""  # who paid, asked or said so
 
 
@@ -149,7 +173,7 @@ class Invoices:
     async def by_code(self, code: str) -> InvoiceView | None:
         """The issued invoice with this code; None for anything else that was typed."""
         async with self._store.read() as tx:
-            invoice = await self._found(tx, code)
+            invoice = await found_by_code(tx, code)
             return None if invoice is None else await view_of(tx, invoice)
 
     async def news_view(self, invoice_id: str, topic: str) -> InvoiceNewsView | None:
@@ -159,24 +183,23 @@ class Invoices:
             invoice = await tx.invoices.get(invoice_id)
             if invoice is None:
                 return None
-            payment, entry, who = None, None, NOBODY
+            payment, entry, asked, who = None, None, "", NOBODY
             if kind in ("paid", "reversed"):
-                payment = await tx.payments.get(detail)
+                payment = await tx.payments.get(detail.partition(":")[0])
                 if payment is not None:
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
-            elif kind in (
-                InvoiceEntryKind.CASH,
-                InvoiceEntryKind.QUESTION,
-                InvoiceEntryKind.NOT_MINE,
-            ):
-                found = await tx.invoices.entries(invoice_id, InvoiceEntryKind(kind))
-                entry = next((each for each in found if str(each.id) == detail), None)
+            elif kind in ABOUT_ENTRIES:
+                entry = await tx.invoices.entry(invoice_id, int(detail))
                 who = NOBODY if entry is None else entry.by
+                if entry is not None and entry.answers is not None:
+                    said = await tx.invoices.entry(invoice_id, entry.answers)
+                    asked = "" if said is None else said.why
             person = None if who == NOBODY else await tx.people.get(who)
             return InvoiceNewsView(
                 view=await view_of(tx, invoice),
                 payment=payment,
                 entry=entry,
+                asked=asked,
                 name="" if person is None else person.first_name,
             )
 
@@ -236,7 +259,7 @@ class Invoices:
         now = self._clock.now()
 
         async def run(tx: Tx) -> InvoiceView | None:
-            found = await self._found(tx, code)
+            found = await found_by_code(tx, code)
             if found is None:
                 return None
             invoice = await tx.invoices.lock(found.id)
@@ -254,80 +277,6 @@ class Invoices:
             return await view_of(tx, invoice)
 
         return await self._write(run)
-
-    async def ask_merchant(
-        self, code: str, *, person_id: int, text: str, key: str, closing: Closing
-    ) -> InvoiceView | None:
-        """A question of somebody who has the link reaches the merchant; None: no such invoice."""
-
-        async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
-            await self._say_to_merchant(
-                tx, invoice, InvoiceEntryKind.QUESTION, person_id, now, key=key, why=text
-            )
-
-        return await self._about(code, closing, act)
-
-    async def not_mine(self, code: str, *, person_id: int, closing: Closing) -> InvoiceView | None:
-        """Somebody who was sent it says that it is not theirs: no more of it, and the merchant
-        is told, once."""
-
-        async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
-            await tx.invoices.disown(invoice.id, person_id, not_mine=True)
-            readers = await tx.invoices.readers(invoice.id)
-            customer = readers[0] if readers else None
-            if invoice.customer_id == person_id:
-                await tx.invoices.change(invoice.id, customer_id=customer)
-            key = f"not-mine:{invoice.id}:{person_id}"
-            await self._say_to_merchant(
-                tx, invoice, InvoiceEntryKind.NOT_MINE, person_id, now, key=key
-            )
-
-        return await self._about(code, closing, act)
-
-    async def _about(
-        self,
-        code: str,
-        closing: Closing,
-        act: Callable[[Tx, Invoice, datetime], Awaitable[None]],
-    ) -> InvoiceView | None:
-        now = self._clock.now()
-
-        async def run(tx: Tx) -> InvoiceView | None:
-            found = await self._found(tx, code)
-            invoice = None if found is None else await tx.invoices.lock(found.id)
-            if invoice is None:
-                return None
-            await act(tx, invoice, now)
-            await close(tx, closing, self._clock)
-            return await view_of(tx, invoice)
-
-        return await self._write(run)
-
-    async def _say_to_merchant(
-        self,
-        tx: Tx,
-        invoice: Invoice,
-        kind: InvoiceEntryKind,
-        person_id: int,
-        now: datetime,
-        *,
-        key: str,
-        why: str = "",
-    ) -> None:
-        entry = InvoiceEntry(
-            invoice_id=invoice.id, kind=kind, why=why, by=person_id, at=now, key=key
-        )
-        if await tx.invoices.enter(entry):
-            [*_, newest] = await tx.invoices.entries(invoice.id, kind)
-            topic = f"{kind}:{newest.id}"
-            await tx.notices.owe([news(invoice, topic, chat_id=invoice.merchant_id)], now=now)
-
-    @staticmethod
-    async def _found(tx: Tx, code: str) -> Invoice | None:
-        if not 0 < len(code) <= CODE_CHARS_MAX:
-            return None
-        invoice = await tx.invoices.by_code(code)
-        return None if invoice is None or invoice.decided is Decided.DRAFT else invoice
 
     async def _write(
         self, run: Callable[[Tx], Awaitable[InvoiceView | None]]
@@ -369,6 +318,14 @@ async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> Refusa
     return None
 
 
+async def found_by_code(tx: Tx, code: str) -> Invoice | None:
+    """The issued invoice with this code; None for a draft, and for anything else."""
+    if not 0 < len(code) <= CODE_CHARS_MAX:
+        return None
+    invoice = await tx.invoices.by_code(code)
+    return None if invoice is None or invoice.decided is Decided.DRAFT else invoice
+
+
 async def view_of(tx: Tx, invoice: Invoice) -> InvoiceView:
     """The invoice with whose it is and what came for it."""
     merchant = await tx.merchants.get(invoice.merchant_id)
@@ -384,7 +341,7 @@ def _prompt_label(invoice: Invoice) -> str:
 
 def _on_page(payment: Payment) -> PagePayment:
     return PagePayment(
-        amount_cents=payment.credited_cents or 0,
+        amount_cents=payment.arrived_cents,
         phone_mask=payment.phone_mask,
         at=payment.paid_at or payment.decided_at or payment.created_at,
         reversed=Word.REVERSED in payment.words,

@@ -25,6 +25,7 @@ T = TypeVar("T")
 KRA_PIN = re.compile(r"[AP][0-9]{9}[A-Z]")
 LOGO_BYTES_MAX = 512 * 1024
 DUE_DAYS_MAX = 365
+REVOKED_MAX = 100
 
 
 class Appointed(StrEnum):
@@ -34,6 +35,10 @@ class Appointed(StrEnum):
     ALREADY = "already"
     OPERATOR = "operator"  # operators are merchants for as long as they are operators
     NOBODY = "nobody"  # was no merchant
+
+
+Say = Callable[[Appointed], Closing]
+"""What is said about it, and that the update is done."""
 
 
 def is_kra_pin(text: str) -> bool:
@@ -74,6 +79,12 @@ class Merchants:
         async with self._store.read() as tx:
             return await tx.merchants.all()
 
+    async def revoked(self) -> list[int]:
+        """Who was revoked lately; operators are merchants all the same, and not among them."""
+        async with self._store.read() as tx:
+            found = await tx.merchants.revoked(limit=REVOKED_MAX)
+        return [each for each in found if each not in self._operators]
+
     async def within(self, tx: Tx, person_id: int) -> Merchant | None:
         """The same inside a transaction; an operator without a profile yet has a fresh one."""
         known = await tx.merchants.get(person_id)
@@ -91,13 +102,16 @@ class Merchants:
         return None if revoked and person_id not in self._operators else merchant
 
     async def appoint(
-        self, person_id: int, *, name: str, language: str, by: int, closing: Closing
+        self, person_id: int, *, name: str, language: str, by: int, say: Say
     ) -> Appointed:
-        """Let this person issue invoices; *name* is what customers read until it is changed."""
+        """
+        Let this person issue invoices; *name* is what customers read until it is changed.
+
+        What came of it is said in the same commit: a crash in between would tell nobody.
+        """
         now = self._clock.now()
 
-        async def run(tx: Tx) -> Appointed:
-            await close(tx, closing, self._clock)
+        async def appointed(tx: Tx) -> Appointed:
             if person_id in self._operators:
                 return Appointed.OPERATOR
             known = await tx.merchants.lock(person_id)
@@ -112,14 +126,13 @@ class Merchants:
             )
             return Appointed.DONE
 
-        return await self._write(run)
+        return await self._said(appointed, say)
 
-    async def revoke(self, person_id: int, *, by: int, closing: Closing) -> Appointed:
+    async def revoke(self, person_id: int, *, by: int, say: Say) -> Appointed:
         """This person issues no more; what was issued can still be paid, and is still theirs."""
         now = self._clock.now()
 
-        async def run(tx: Tx) -> Appointed:
-            await close(tx, closing, self._clock)
+        async def revoked(tx: Tx) -> Appointed:
             if person_id in self._operators:
                 return Appointed.OPERATOR
             known = await tx.merchants.lock(person_id)
@@ -128,7 +141,7 @@ class Merchants:
             await tx.merchants.change(person_id, revoked_by=by, revoked_at=now)
             return Appointed.DONE
 
-        return await self._write(run)
+        return await self._said(revoked, say)
 
     async def change(self, person_id: int, *, closing: Closing, **changes: object) -> bool:
         """Write fields of a profile anew; False if this person is no merchant."""
@@ -156,6 +169,14 @@ class Merchants:
             appointed_by=by,
             appointed_at=now,
         )
+
+    async def _said(self, act: Callable[[Tx], Awaitable[Appointed]], say: Say) -> Appointed:
+        async def run(tx: Tx) -> Appointed:
+            done = await act(tx)
+            await close(tx, say(done), self._clock)
+            return done
+
+        return await self._write(run)
 
     async def _write(self, run: Callable[[Tx], Awaitable[T]]) -> T:
         result = await self._store.write(run)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from bot.core.people import close
 from bot.core.ports import Clock
 from storage.engine import Store
-from storage.records import Closing, Notice
+from storage.records import Closing, Notice, Whisper
 from storage.tx import Tx
 
 __all__ = ["Post"]
@@ -76,9 +76,14 @@ class Post:
             return True
         return self._store.presence.sure and self._clock.now() <= notice.begin_by
 
-    async def sent(self, notice: Notice, *, message_id: int | None) -> None:
+    async def sent(
+        self, notice: Notice, *, message_id: int | None, whisper: Whisper | None = None
+    ) -> None:
+        """It was told; *whisper* is where it goes on, None: nowhere but in its own chat."""
+
         async def run(tx: Tx) -> None:
-            await tx.notices.told(notice, message_id=message_id, now=self._clock.now())
+            now = self._clock.now()
+            await tx.notices.told(notice, whisper=whisper, message_id=message_id, now=now)
 
         await self._store.write(run)
         self.wake.set()

@@ -18,6 +18,7 @@ from bot.core.people import close
 from bot.core.ports import Clock
 from storage.engine import Store
 from storage.privacy import Asked
+from storage.privacy_drives import InDrives
 from storage.records import Closing, Person
 from storage.tx import Tx
 
@@ -42,6 +43,7 @@ class Forgotten(StrEnum):
 
     DONE = "done"
     WAITING = "waiting"  # for the last word about a payment: it could not be told
+    NEEDED = "needed"  # a drive is open that nobody else looks after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class MyData:
 
     person: Person
     asked: Sequence[Asked]
+    in_drives: InDrives
     at: datetime
 
 
@@ -78,24 +81,34 @@ class Privacy:
 
         async def run(tx: Tx) -> MyData:
             asked = await tx.privacy.asked(person_id, limit=PAYMENTS_MAX)
+            in_drives = await tx.privacy_in_drives.kept(person_id, limit=PAYMENTS_MAX)
             await tx.payments.looked(by=person_id, payment_ids=[""], what="my-data", at=now)
             person = await tx.people.get(person_id)
-            return MyData(person=person or Person(id=person_id), asked=asked, at=now)
+            return MyData(
+                person=person or Person(id=person_id), asked=asked, in_drives=in_drives, at=now
+            )
 
         return await self._store.write(run)
 
-    async def forget(self, person_id: int, *, done: Closing, waiting: Closing) -> Forgotten:
+    async def forget(
+        self, person_id: int, *, done: Closing, waiting: Closing, needed: Closing
+    ) -> Forgotten:
         """
         Forget them, in one commit with the words about it.
 
-        Not while a payment of theirs is undecided: its last word could not be told.
+        Not while a payment of theirs is undecided: its last word could not be told. Nor while
+        they alone look after an open drive: nobody could close it, or write cash down.
         """
 
         async def run(tx: Tx) -> Forgotten:
             if await tx.privacy.undecided(person_id):
                 await close(tx, waiting, self._clock)
                 return Forgotten.WAITING
+            if await tx.privacy_in_drives.alone(person_id):
+                await close(tx, needed, self._clock)
+                return Forgotten.NEEDED
             pseudonym = FIRST_PSEUDONYM + secrets.randbits(59)
+            await tx.privacy_in_drives.forget(person_id, pseudonym=pseudonym)
             await tx.privacy.forget(person_id, pseudonym=pseudonym)
             await close(tx, done, self._clock)
             return Forgotten.DONE

@@ -27,6 +27,7 @@ REMINDERS_MAX = 3
 SUMMARY_HOUR = 20
 AT_ONCE = 100
 SNOOZE_DAYS = 3
+ASK_AGAIN_HOUR = 9  # East Africa Time
 PAYABLE = (Standing.OPEN, Standing.PART_PAID)
 
 
@@ -37,6 +38,7 @@ class Reminded(StrEnum):
     PLANNED = "planned"
     ENOUGH = "enough"  # three were sent or are planned
     NOBODY = "nobody"  # nobody opened it yet: there is no chat to write to
+    DISOWNED = "disowned"  # somebody says it is not theirs: the merchant decides first
     PAID = "paid"  # or closed: there is nothing to remind of
     NOT_YOURS = "not-yours"
 
@@ -79,6 +81,8 @@ class Reminders:
                 day = day_of(now) + timedelta(days=SNOOZE_DAYS)
                 await tx.invoices.change(invoice_id, ask_at=at_eat(day, hour=9))
                 return Reminded.PLANNED
+            if invoice.disowned_by is not None:
+                return Reminded.DISOWNED
             if invoice.customer_id is None or invoice.customer_id == by:
                 return Reminded.NOBODY
             times = [now] if wanted is Remind.NOW else _plan(view, now)
@@ -115,11 +119,15 @@ class Reminders:
             if polite(now) != now:
                 await tx.reminders.put_off(reminder.id, due_at=polite(now))
                 continue
-            await tx.reminders.sent(reminder.id, at=now)
             invoice = await tx.invoices.get(reminder.invoice_id)
-            if invoice is None or invoice.customer_id is None:
+            assert invoice is not None, "a reminder is about an invoice"
+            payable = (await view_of(tx, invoice)).standing in PAYABLE
+            if payable and invoice.disowned_by is not None:
+                tomorrow = at_eat(day_of(now) + timedelta(days=1), hour=ASK_AGAIN_HOUR)
+                await tx.reminders.put_off(reminder.id, due_at=tomorrow)
                 continue
-            if (await view_of(tx, invoice)).standing not in PAYABLE:
+            await tx.reminders.sent(reminder.id, at=now)
+            if invoice.customer_id is None or not payable:
                 continue
             topic = f"remind:{reminder.number}"
             await tx.notices.owe([news(invoice, topic, chat_id=invoice.customer_id)], now=now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 from storage.engine import Store
 from storage.statements import CashRow, PaymentRow, Scope, Whose
@@ -40,16 +39,9 @@ class Statements:
             return await tx.statements.by_day(scope)
 
     async def by_customer(self, scope: Scope) -> list[tuple[str, int]]:
-        """Customers and what came from them, in cents; "" is whoever had no invoice."""
+        """Customers and drives, and what came from or for them, in cents; "" is what is left."""
         async with self._store.read() as tx:
             return await tx.statements.by_customer(scope)
-
-    async def looked(self, scope: Scope, *, by: int, at: datetime) -> None:
-        """Keep in the audit that somebody took the books with them."""
-        what = [f"{scope.whose}:{scope.person_id}"[:32]]
-        await self._store.write(
-            lambda tx: tx.payments.looked(by=by, payment_ids=what, what="statement", at=at)
-        )
 
     async def _payments(self, scope: Scope) -> AsyncIterator[PaymentRow]:
         after = ""

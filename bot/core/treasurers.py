@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
 from bot.core.drive_acts import Actor, Answer, DriveActs
 from bot.core.people import close
 from storage.records import Closing, Drive, DriveStatus, Treasurer, TreasurerState
@@ -10,6 +14,16 @@ from storage.tx import Tx
 __all__ = ["TREASURERS_MAX", "Treasurers"]
 
 TREASURERS_MAX = 3
+
+
+class Person(Protocol):
+    """Somebody who was named."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
 
 
 class Treasurers(DriveActs):
@@ -26,6 +40,58 @@ class Treasurers(DriveActs):
         async with self._store.read() as tx:
             found = await tx.drives.treasurers(drive_id)
         return next((each.name for each in found if each.person_id == person_id), "")
+
+    async def ask_named(
+        self, tx: Tx, drive: Drive, opener: Treasurer, named: Sequence[Person]
+    ) -> None:
+        """Ask those whom the opener named; none of them has any power before they accept."""
+        for each in named:
+            if each.id == opener.person_id:
+                continue
+            await tx.drives.invite(
+                replace(opener, person_id=each.id, name=each.name, state=TreasurerState.NAMED)
+            )
+            asked = f"named:{opener.person_id}"
+            await self._news.to_person(tx, drive, asked, each.id, opener.at)
+
+    async def accept(self, drive_id: str, who: Actor, *, yes: bool, closing: Closing) -> Answer:
+        """Somebody who was named says that they will look after it, or will not."""
+
+        async def run(tx: Tx) -> Answer:
+            drive = await tx.drives.lock(drive_id)
+            if drive is None:
+                return Answer.CLOSED
+            found = {each.person_id: each for each in await tx.drives.treasurers(drive.id)}
+            own = found.get(who.id)
+            if own is None or own.state is TreasurerState.LEFT:
+                return Answer.NOT_YOURS
+            if own.state is not TreasurerState.NAMED:
+                return Answer.ALREADY
+            at_work = sum(each.state is TreasurerState.ACCEPTED for each in found.values())
+            if yes and at_work >= TREASURERS_MAX:
+                return Answer.FULL
+            now = self._clock.now()
+            state = TreasurerState.ACCEPTED if yes else TreasurerState.LEFT
+            # From now on, and not from when they were named: they are listed as they came.
+            await tx.drives.invite(replace(own, state=state, by=who.id, at=now))
+            word = "accepted" if yes else "declined"
+            topic = f"{word}:{who.id}:{int(now.timestamp())}"
+            await self._news.to_treasurers(tx, drive, topic, now, but=who.id)
+            if yes:
+                await self._note(tx, drive, who, "treasurers", "", f"+ {own.name}")
+                await tx.touched.touch(drive.subject)
+            await close(tx, closing, self._clock)
+            return Answer.DONE
+
+        return await self._written(run)
+
+    async def was_named(self, drive_id: str, person_id: int) -> bool:
+        """Whether somebody was named and has not answered."""
+        async with self._store.read() as tx:
+            found = await tx.drives.treasurers(drive_id)
+        return any(
+            each.person_id == person_id and each.state is TreasurerState.NAMED for each in found
+        )
 
     async def ask_to_join(self, drive_id: str, who: Actor, closing: Closing) -> Answer:
         """Somebody offers to look after it; a treasurer must agree."""

@@ -25,6 +25,7 @@ from bot.playground.profile import PROFILE, menu
 from bot.playground.sending import SENDING
 from bot.playground.updates import UpdateQueue
 from bot.playground.webhook import WebhookSender
+from bot.playground.whispering import WHISPERING
 from bot.playground.world import World
 
 TOKEN = "4242:playground-token"  # noqa: S105 - a made-up token that opens only the stand-in
@@ -82,6 +83,7 @@ class BotApi:
             **ASKING,
             **PROFILE,
             **INLINE,
+            **WHISPERING,
         }
 
     @property
@@ -258,7 +260,7 @@ class BotApi:
         if name == "getupdates":
             return await self._get_updates(params)
         method = self._methods.get(name)
-        if method is None:
+        if method is None or (name in WHISPERING and not self.world.whispers):
             raise ApiError(404, "Not Found: method not found")
         return method(self.backend, params)
 

@@ -64,7 +64,7 @@ class StoredFile:
 
 @dataclass(eq=False)
 class Message:
-    """One message as everybody in its chat sees it now."""
+    """One message as everybody in its chat sees it now; a whisper (`receiver`) as one person."""
 
     chat: Chat
     id: int
@@ -83,6 +83,14 @@ class Message:
     fixed: bool = False
     pinned: bool = False
     deleted: bool = False
+    receiver: User | None = None
+    whisper_id: int = 0
+    after_id: int = 0
+
+    @property
+    def anchor(self) -> str:
+        """What names it on a page; a whisper has no id among its chat's messages."""
+        return f"w{self.whisper_id}" if self.receiver is not None else str(self.id)
 
     @property
     def text(self) -> str:
@@ -127,6 +135,8 @@ class Message:
             "chat": self.chat.json(),
             "from": self.sender.json(),
         }
+        if self.receiver is not None:
+            body["ephemeral_message_id"] = self.whisper_id
         if self.service is not None:
             body |= self.service
         elif self.contact is not None:
@@ -185,12 +195,14 @@ class Chat:
     users: dict[int, User] = field(default_factory=dict, repr=False)
     standing: dict[int, str] = field(default_factory=dict, repr=False)
     messages: list[Message] = field(default_factory=list, repr=False)
+    whispers: list[Message] = field(default_factory=list, repr=False)
     topics: dict[int, Topic] = field(default_factory=dict)
     reply_keyboard: ReplyKeyboard | None = None
     typing: list[str] = field(default_factory=list)
     migrated_to: int | None = None
     other_bot_spoke_last: bool = False
     _last_id: int = 0
+    _last_whisper_id: int = 0
 
     @property
     def is_private(self) -> bool:
@@ -228,6 +240,27 @@ class Chat:
     def message(self, message_id: int) -> Message | None:
         """The message with this id, unless it was deleted."""
         return next((m for m in reversed(self.messages) if m.id == message_id), None)
+
+    def next_whisper_id(self) -> int:
+        self._last_whisper_id += 1
+        return self._last_whisper_id
+
+    @property
+    def newest_id(self) -> int:
+        """The id of the newest message there ever was."""
+        return self._last_id
+
+    def whispered_to(self, user_id: int) -> list[Message]:
+        """The ephemeral messages that this member alone sees, oldest first."""
+        return [m for m in self.whispers if m.receiver is not None and m.receiver.id == user_id]
+
+    def seen_by(self, user_id: int) -> list[Message]:
+        """All that stands in the chat on this person's telephone, oldest first."""
+
+        def place(message: Message) -> tuple[int, int]:
+            return (message.id or message.after_id, message.whisper_id)
+
+        return sorted([*self.messages, *self.whispered_to(user_id)], key=place)
 
     def is_member(self, user_id: int) -> bool:
         return self.standing.get(user_id) in ("creator", "administrator", "member")

@@ -48,10 +48,12 @@ class InlineKeyboard:
 
 @dataclass(frozen=True)
 class ReplyButton:
-    """A button in place of the phone's keyboard; it sends its text or the own contact."""
+    """A button in place of the phone's keyboard; it sends its text, the own contact, or people."""
 
     text: str
     request_contact: bool
+    request_id: int = 0
+    users_max: int = 0  # above 0: it lets people be chosen, at most so many
 
 
 @dataclass(frozen=True)
@@ -209,4 +211,14 @@ def _reply_button(raw: Any, private: bool) -> ReplyButton:
         raise bad_request("phone number can be requested in private chats only")
     if raw.get("request_location") and not private:
         raise bad_request("location can be requested in private chats only")
-    return ReplyButton(text, bool(raw.get("request_contact")))
+    wanted = raw.get("request_users")
+    if wanted is None:
+        return ReplyButton(text, bool(raw.get("request_contact")))
+    if not private:
+        raise bad_request("users can be requested in private chats only")
+    if not isinstance(wanted, dict) or not isinstance(wanted.get("request_id"), int):
+        raise bad_request("can't parse KeyboardButtonRequestUsers")
+    most = wanted.get("max_quantity", 1)
+    if not isinstance(most, int) or not 1 <= most <= 10:
+        raise bad_request("wrong max_quantity in KeyboardButtonRequestUsers")
+    return ReplyButton(text, request_contact=False, request_id=wanted["request_id"], users_max=most)

@@ -16,6 +16,8 @@ from bot.playground.world import Press
 from mpesa.simulator import Behaviour, Handset, Simulator
 
 KEEP_ALIVE_S = 15.0
+BY_HAND_KES_MAX = 250_000
+ACCOUNT_CHARS_MAX = 50
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HEADERS = {
     "Content-Security-Policy": (
@@ -144,7 +146,9 @@ class Page:
 
     async def _press(self, request: web.Request) -> web.Response:
         view = self._view(request)
-        message = view.chat.message(_number(request, "message"))
+        anchor = request.query.get("message", "")
+        seen = view.chat.seen_by(view.person.id)
+        message = next((each for each in seen if each.anchor == anchor), None)
         index = _number(request, "button")
         # A press that crossed an edit finds another keyboard or none: nothing to do.
         if message is None or not 0 <= index < len(message.buttons):
@@ -164,8 +168,12 @@ class Page:
     async def _tap(self, request: web.Request) -> web.Response:
         view = self._view(request)
         # A tap that crossed the removal of its keyboard has nothing to press.
+        label, chosen = request.query.get("label", ""), request.query.get("user", "")
         with contextlib.suppress(LookupError):
-            view.person.tap(request.query.get("label", ""), chat=view.chat)
+            if chosen:
+                view.person.choose(label, self.screens.view(chosen, "").person)
+            else:
+                view.person.tap(label, chat=view.chat)
         return web.Response(status=204)
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -191,6 +199,12 @@ class Page:
                 handset.cancel()
             case "ignore":
                 handset.ignore()
+            case "pay-by-hand":
+                await self._pay_by_hand(
+                    handset.phone,
+                    str(form.get("amount_kes", "")),
+                    str(form.get("account_reference", "")),
+                )
             case "behaviour":
                 try:
                     handset.behave(Behaviour(str(form.get("behaviour", ""))))
@@ -199,6 +213,15 @@ class Page:
             case _:
                 raise web.HTTPNotFound
         return web.Response(status=204)
+
+    async def _pay_by_hand(self, phone: str, amount: str, account: str) -> None:
+        """From the phone's own M-PESA menu, without a prompt."""
+        in_bounds = amount.isascii() and amount.isdecimal() and 1 <= int(amount) <= BY_HAND_KES_MAX
+        if not in_bounds or len(account) > ACCOUNT_CHARS_MAX:
+            raise web.HTTPBadRequest(
+                text="M-PESA takes KES 1 to 250,000 and an account of 50 letters."
+            )
+        await self._simulator.pay_by_hand_if_valid(phone, int(amount), account)
 
     def _handset(self, phone: str) -> Handset:
         for handset in self._simulator.phones:

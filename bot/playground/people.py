@@ -60,9 +60,25 @@ class Person(Account):
         keyboard = where.reply_keyboard
         if keyboard is not None and keyboard.one_time:
             where.reply_keyboard = None
+        if button.users_max:
+            raise ValueError("that button lets people be chosen: choose them")
         if button.request_contact:
             return self.share_contact()
         return self.say(button.text, chat=chat)
+
+    def choose(self, label: str, *people: Account) -> Message:
+        """Press a reply button that lets people be chosen, and choose these."""
+        button = _reply_button(self.chat, label)
+        if not 1 <= len(people) <= button.users_max:
+            raise ValueError(f"Telegram's clients let 1 to {button.users_max} be chosen")
+        self.chat.reply_keyboard = None
+        shared: Json = {
+            "users_shared": {
+                "request_id": button.request_id,
+                "users": [{"user_id": each.id, "first_name": each.first_name} for each in people],
+            }
+        }
+        return self._put(Draft(FormattedText(""), service=shared), None)
 
     def share_contact(
         self,
@@ -102,6 +118,8 @@ class Person(Account):
         """
         if message.deleted:
             raise LookupError("the message was deleted")
+        if message.receiver not in (None, self):
+            raise LookupError("that message is for somebody else's eyes")
         button = message.button(wanted)
         press = Press(secrets.token_hex(8), self, message, "", self.world.clock(), answered=True)
         match button.action:

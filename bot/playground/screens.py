@@ -81,6 +81,7 @@ class Screens:
             phones=self._simulator.phones,
             owner=self._owner,
             business=self._simulator.settings.business_name,
+            paybill=self._simulator.settings.party_b,
         )
 
     def composer(self, view: View, problem: str = "") -> str:
@@ -94,7 +95,7 @@ class Screens:
         press = self.presses.get(view.person.id)
         parts = {
             "chat": self._part("chat.html", view=view, see=self._see_button, say=_service_words),
-            "keys": self._part("keys.html", view=view),
+            "keys": self._part("keys.html", view=view, others=self._others(view.person)),
             "menu": self._part("menu.html", commands=self._api.menu(view.chat, view.person)),
             "toast": self._part("toast.html", press=press),
             "books": self._part("books.html", rows=self._rows()),
@@ -129,6 +130,9 @@ class Screens:
         outside = button.action == "url" and self.start_payload(button) is None
         return "link" if outside and button.value.startswith(("http://", "https://")) else "press"
 
+    def _others(self, person: Person) -> list[Person]:
+        return [each for each in self.people() if each is not person]
+
     def _owner(self, handset: Handset) -> str:
         return self._owners.get(handset.phone, "Somebody")
 
@@ -153,6 +157,9 @@ def _service_words(message: Message) -> str:
     match message.service:
         case {"new_chat_members": [{"first_name": who}, *_]}:
             return f"{name} added {who}" if who != name else f"{name} joined the group"
+        case {"users_shared": {"users": users}}:
+            chosen = ", ".join(each["first_name"] for each in users)
+            return f"{name} chose {chosen}"
         case {"left_chat_member": {"first_name": who}}:
             return f"{who} left the group"
         case {"pinned_message": _}:

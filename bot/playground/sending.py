@@ -16,9 +16,9 @@ from bot.playground.entities import (
     with_automatic,
 )
 from bot.playground.errors import Json, bad_request
-from bot.playground.keyboards import Markup, parse_markup
+from bot.playground.keyboards import InlineKeyboard, Markup, parse_markup
 from bot.playground.params import MAX_UPLOAD_BYTES, Params
-from bot.playground.world import Draft
+from bot.playground.world import QUERY_LIFETIME_S, Account, Draft
 
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
@@ -105,7 +105,49 @@ def send_message(backend: Backend, params: Params) -> Json:
     body = formatted(params, "text", MAX_TEXT)
     if not body.text:
         raise bad_request("message text is empty")
+    if backend.world.whispers and params.has("ephemeral_message_parameters"):
+        return _whisper(backend, params, body)
     return _send(backend, params, body, None)
+
+
+def _whisper(backend: Backend, params: Params, body: FormattedText) -> Json:
+    markup = reply_markup(params)
+    if markup is not None and not isinstance(markup, InlineKeyboard):
+        raise bad_request("inline keyboard expected")
+    chat = backend.chat(params)
+    receiver = _receiver(backend, params, chat)
+    thread_id = chat.require_thread(params.number("message_thread_id") or None)
+    backend.admit(chat)
+    draft = Draft(body, markup, thread_id=thread_id)
+    return backend.world.whisper(chat, receiver, draft).json()
+
+
+def _receiver(backend: Backend, params: Params, chat: Chat) -> Account:
+    """
+    Who may be told ephemerally: a member of a group.
+
+    An admin needs nothing more, another bot a press by that member within 15 s.
+    """
+    world, wanted = backend.world, params.object("ephemeral_message_parameters")
+    try:
+        receiver_id, query_id = int(wanted["receiver_user_id"]), wanted.get("callback_query_id")
+    except (KeyError, TypeError, ValueError):
+        raise bad_request("can't parse EphemeralMessageParameters") from None
+    if wanted.get("replace_callback_query_message"):
+        raise bad_request("the stand-in replaces no message")
+    if chat.is_private:
+        raise bad_request("BOT_NOT_ADMIN")
+    receiver = world.accounts.get(receiver_id)
+    if receiver is None or not chat.is_member(receiver_id):
+        raise bad_request("USER_NOT_PARTICIPANT")
+    if query_id is None and not chat.is_admin(world.bot.id):
+        raise bad_request("BOT_NOT_ADMIN")
+    if query_id is not None:
+        press = world.presses.get(str(query_id))
+        theirs = press is not None and press.person is receiver and press.message.chat is chat
+        if press is None or not theirs or world.clock() - press.at_s > QUERY_LIFETIME_S:
+            raise bad_request("QUERY_ID_INVALID")
+    return receiver
 
 
 def _file(backend: Backend, params: Params, kind: str) -> StoredFile:

@@ -50,6 +50,7 @@ class Account(User):
     phone: str = ""
     started: bool = False
     blocked: bool = False
+    offline: bool = False  # what is ephemeral does not reach them
 
 
 @dataclass(eq=False)
@@ -77,6 +78,7 @@ class World:
     chats: dict[int, Chat] = field(default_factory=dict)
     presses: dict[str, Press] = field(default_factory=dict)
     inline: bool = True  # @BotFather's /setinline
+    whispers: bool = True  # False: a Bot API server from before ephemeral messages
     files: dict[str, StoredFile] = field(default_factory=dict)
     questions: dict[str, InlineQuestion] = field(default_factory=dict)
 
@@ -165,6 +167,25 @@ class World:
         self.changes.notify()
         return message
 
+    def whisper(self, chat: Chat, receiver: Account, draft: Draft) -> Message:
+        """Show one member of a group a message that is nowhere else; lost on who is offline."""
+        message = Message(
+            chat,
+            0,
+            self.bot,
+            self.now,
+            draft.body,
+            keyboard=draft.markup if isinstance(draft.markup, InlineKeyboard) else None,
+            thread_id=draft.thread_id,
+            receiver=receiver,
+            whisper_id=chat.next_whisper_id(),
+            after_id=chat.newest_id,
+        )
+        if not receiver.offline:
+            chat.whispers.append(message)
+        self.changes.notify()
+        return message
+
     def bot_hears(self, message: Message) -> bool:
         """Privacy mode (core.telegram.org/bots/features#privacy-mode).
 
@@ -196,7 +217,8 @@ class World:
         self.changes.notify()
 
     def delete(self, message: Message) -> None:
-        message.chat.messages.remove(message)
+        stand = message.chat.messages if message.receiver is None else message.chat.whispers
+        stand.remove(message)
         message.deleted = True
         self.changes.notify()
 

@@ -133,7 +133,10 @@ class Forms:
 
 
 async def read_form(
-    request: web.Request, *, timeout_s: float = BODY_TIMEOUT_S
+    request: web.Request,
+    *,
+    timeout_s: float = BODY_TIMEOUT_S,
+    bytes_max: int = FORM_BYTES_MAX,
 ) -> Mapping[str, str] | None:
     """
     The fields of a form, the first of each name; None if it is none, or is too large.
@@ -146,7 +149,7 @@ async def read_form(
     if "Content-Encoding" in request.headers:
         return None
     try:
-        body = await read_body(request, bytes_max=FORM_BYTES_MAX, timeout_s=timeout_s)
+        body = await read_body(request, bytes_max=bytes_max, timeout_s=timeout_s)
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except (TooLarge, ValueError):
         return None

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from bot.core.ask import Asked, PageAsk
-from bot.core.bills import Standing, item_cents
+from bot.core.bills import Standing
 from bot.core.invoices import InvoicePage, PayInvoice
 from bot.core.limits import Refusal
 from bot.core.ports import Clock
@@ -71,7 +71,10 @@ class InvoiceNoun:
             "state": view.view.standing.value,
             "closed": view.view.standing in (Standing.VOID, Standing.WRITTEN_OFF),
             "overdue": invoice.due_on < today and view.view.left_cents > 0,
-            "items": [(each.what, _each(each), item_cents(each)) for each in bill.items],
+            "items": [
+                (each.what, _each(each), cents)
+                for each, cents in zip(bill.items, view.view.line_cents, strict=True)
+            ],
             "vat_rate": _vat_rate(bill),
             "payments": view.payments,
             "all_of_it": view.view.ask_kes * 100 >= view.view.left_cents,

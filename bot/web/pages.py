@@ -10,11 +10,12 @@ from aiohttp import web
 from bot.web.assets import STATIC, serve_asset
 from bot.web.drives import DriveNoun, Drives
 from bot.web.invoices import InvoiceNoun, Invoices
-from bot.web.papers import InvoicePaper, Merchants
+from bot.web.papers import InvoiceCode, InvoicePaper, Merchants
 from bot.web.progress import Progress
 from bot.web.prompting import PromptPage
 from bot.web.receipts import ReceiptPage, Receipts
 from bot.web.site import Site
+from bot.web.words import Talk, WordPage
 
 __all__ = ["Pages"]
 
@@ -26,6 +27,7 @@ class Pages:
     site: Site
     drives: Drives
     invoices: Invoices
+    talk: Talk
     receipts: Receipts
     merchants: Merchants
 
@@ -41,6 +43,12 @@ class Pages:
         self._mount(app, "/i/{code}", invoices, progress)
         papers = InvoicePaper(site, self.invoices, self.merchants)
         app.router.add_get("/i/{code}/pdf", site.seated(papers.get), allow_head=False)
+        codes = InvoiceCode(site, self.invoices)
+        app.router.add_get("/i/{code}/qr.svg", site.seated(codes.get), allow_head=False)
+        words = WordPage(site, self.invoices, self.talk)
+        app.router.add_get("/i/{code}/word", site.seated(words.get))
+        app.router.add_post("/i/{code}/word", site.seated(words.post))
+        app.router.add_get("/i/{code}/word/sent", site.seated(words.sent))
         receipts = ReceiptPage(site, self.receipts)
         app.router.add_get("/r/{code}", site.seated(receipts.get))
         app.on_shutdown.append(self._stop)

@@ -1,34 +1,25 @@
-"""Papers on the web: `GET /i/<code>/pdf`, the invoice of a page to keep or to print."""
+"""Papers on the web: the invoice of a page as PDF, to keep or to print, and its code."""
 
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import Protocol
 
 from aiohttp import web
 
-from bot.core.bills import Standing, item_cents
 from bot.core.invoices import InvoicePage
-from bot.documents import invoice as paper
+from bot.documents.invoice import invoice_pdf
+from bot.documents.invoice_of import invoice_of
+from bot.documents.qr import qr_svg
 from bot.documents.words import Words
-from bot.texts import EAT
 from bot.web.callbacks import not_found
 from bot.web.rendering import PAGE_HEADERS, Reader, code_in
 from bot.web.seats import Gate, NoSeat, Rates
 from bot.web.site import WITHIN, Site
-from storage.records import Decided
 
-__all__ = ["InvoicePaper"]
+__all__ = ["InvoiceCode", "InvoicePaper"]
 
 A_MINUTE = 6  # papers for one address: each is tens of milliseconds of work
-
-STATES = {
-    Standing.PAID: paper.InvoiceState.PAID,
-    Standing.OVERPAID: paper.InvoiceState.OVERPAID,
-    Standing.VOID: paper.InvoiceState.VOID,
-    Standing.WRITTEN_OFF: paper.InvoiceState.WRITTEN_OFF,
-}
 
 
 class Invoices(Protocol):
@@ -41,6 +32,24 @@ class Merchants(Protocol):
     """Knows their logos: `bot.core.merchants.Merchants`."""
 
     async def logo(self, merchant_id: int) -> bytes | None: ...
+
+
+class InvoiceCode:
+    """`GET /i/<code>/qr.svg`: the address of the page, for the camera of another phone."""
+
+    def __init__(self, site: Site, invoices: Invoices) -> None:
+        self._site = site
+        self._invoices = invoices
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        async with self._site.reads.turn():
+            found = await self._invoices.page_view(code_in(request))
+        if found is None:
+            return not_found()
+        address = self._site.press.public_url + request.path.removesuffix("/qr.svg")
+        return web.Response(
+            body=qr_svg(address), content_type="image/svg+xml", headers=PAGE_HEADERS
+        )
 
 
 class InvoicePaper:
@@ -65,55 +74,18 @@ class InvoicePaper:
         except NoSeat:
             return self._site.problem(reader, "page.too-often", status=429)
         words = Words(self._site.press.texts, reader.language)
-        drawn = self._paper(page, logo, self._site.press.public_url + reader.path)
+        drawn = invoice_of(
+            page.view,
+            page.collector,
+            logo=logo,
+            pay_url=self._site.press.public_url + reader.path,
+            made_at=self._site.clock.now(),
+        )
         async with self._drawing.turn():
-            content = await asyncio.to_thread(paper.invoice_pdf, drawn, words)
+            content = await asyncio.to_thread(invoice_pdf, drawn, words)
         name = f'attachment; filename="{page.view.invoice.label}.pdf"'
         return web.Response(
             body=content,
             content_type="application/pdf",
             headers={**PAGE_HEADERS, "Content-Disposition": name},
-        )
-
-    def _paper(self, page: InvoicePage, logo: bytes | None, address: str) -> paper.Invoice:
-        view, collector = page.view, page.collector
-        invoice, bill, amounts = view.invoice, view.invoice.bill, view.amounts
-        payable = invoice.decided is Decided.ISSUED
-        return paper.Invoice(
-            number=invoice.label,
-            revision=invoice.revision,
-            state=STATES.get(view.standing, paper.InvoiceState.OPEN),
-            merchant=view.merchant.name or collector.name,
-            logo=logo,
-            kra_pin=view.merchant.kra_pin,
-            customer=bill.customer,
-            issued_on=(invoice.issued_at or invoice.created_at).astimezone(EAT).date(),
-            due_on=invoice.due_on,
-            items=tuple(
-                paper.Item(
-                    what=each.what,
-                    quantity=Decimal(each.quantity_milli).scaleb(-3),
-                    price_cents=each.price_cents,
-                    amount_cents=item_cents(each),
-                )
-                for each in bill.items
-            ),
-            vat=paper.VatMode(bill.vat.value),
-            vat_percent=Decimal(bill.vat_bp).scaleb(-2),
-            net_cents=amounts.net_cents,
-            vat_cents=amounts.vat_cents,
-            total_cents=amounts.total_cents,
-            paid_cents=view.sums.paid_cents,
-            note=bill.note,
-            etims=None
-            if invoice.etims is None
-            else paper.Etims(number=invoice.etims.number, qr_text=invoice.etims.qr_text),
-            pay_url=address if payable else None,
-            by_hand=paper.ByHand(
-                till=collector.kind == "till",
-                number=collector.number,
-                account=invoice.by_hand_ref,
-            ),
-            made_at=self._site.clock.now(),
-            practice=collector.practice,
         )

@@ -45,7 +45,7 @@ class ReceiptPage:
             reader,
             view=view,
             collector=view.collector,
-            cents=payment.credited_cents or 0,
+            cents=payment.arrived_cents,
             paid_at=payment.paid_at or payment.decided_at or payment.created_at,
             code=payment.receipt and f"{payment.receipt[:3]}…{payment.receipt[-3:]}",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
@@ -96,6 +96,10 @@ class Reader:
         return path if said is None else f"{path}?{urlencode({'lang': said})}"
 
 
+def _nobody() -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """Prints pages."""
@@ -103,6 +107,7 @@ class Press:
     texts: Texts
     collector: Collector
     public_url: str  # https://pay.example.org, without a slash at the end
+    bot_name: Callable[[], str | None] = _nobody  # without the @; None until Telegram was reached
 
     def fragment(self, template: str, reader: Reader, **values: object) -> str:
         """A piece of a page, for an event stream."""
@@ -119,6 +124,7 @@ class Press:
             "reader": reader,
             "collector": self.collector,
             "here": self.public_url + reader.path,
+            "in_telegram": self._in_telegram,
         }
         return _environment().get_template(template).render({**frame, **values})
 
@@ -138,6 +144,11 @@ class Press:
             content_type="text/html",
             headers={**PAGE_HEADERS, "Content-Language": reader.language, **(headers or {})},
         )
+
+    def _in_telegram(self, payload: str) -> str | None:
+        """The address that goes on in the bot's private chat (core.telegram.org/api/links)."""
+        name = self.bot_name()
+        return None if name is None else f"https://t.me/{name}?{urlencode({'start': payload})}"
 
     def _day(self, at: date, reader: Reader) -> str:
         """`23 Nov 2026`; of an instant, the day it is in Nairobi."""

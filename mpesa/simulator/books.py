@@ -42,6 +42,7 @@ class Row:
     checkout_request_id: str | None = None
     reason: ReversalReason | None = None
     linked_receipt: str | None = None
+    shortcode: str = ""  # whose account it is
 
     @property
     def signed_cents(self) -> int:
@@ -102,6 +103,7 @@ class Books:
         account_reference: str,
         merchant_request_id: str | None = None,
         checkout_request_id: str | None = None,
+        shortcode: str = "",
     ) -> Row | None:
         """Move the money and write the row; None, and nothing moves, if the balance is short."""
         assert amount_cents > 0, "only money that exists can move"
@@ -116,6 +118,7 @@ class Books:
             account_reference=account_reference,
             merchant_request_id=merchant_request_id,
             checkout_request_id=checkout_request_id,
+            shortcode=shortcode,
         )
         self._write(row)
         return row
@@ -134,6 +137,7 @@ class Books:
             account_reference=paid.account_reference,
             reason=reason,
             linked_receipt=receipt,
+            shortcode=paid.shortcode,
         )
         self._reversed.add(receipt)
         self._write(row)

@@ -121,6 +121,7 @@ class Endpoints:
             shortcode=order.shortcode,
             password=order.password,
             timestamp=order.timestamp,
+            owner=self._safaricom.tokens.owner(incoming.authorization),
         )
         if refusal is None and self._safaricom.finds_line_busy(order.phone):
             refusal = answers.LINE_BUSY
@@ -155,11 +156,15 @@ class Endpoints:
             shortcode=str(body.get("BusinessShortCode")),
             password=str(fields["Password"]),
             timestamp=str(fields["Timestamp"]),
+            owner=self._safaricom.tokens.owner(incoming.authorization),
         )
         if refusal is not None:
             return refusal.answer(request_id)
         push = self._safaricom.find_push(str(fields["CheckoutRequestID"]))
-        if push is None:
+        anothers = push is not None and (
+            push.order is None or push.order.shortcode != body.get("BusinessShortCode")
+        )
+        if push is None or anothers:
             return invalid("CheckoutRequestID").answer(request_id)
         return self._say_state(push, fault, request_id)
 

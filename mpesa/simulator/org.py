@@ -74,7 +74,7 @@ class OrgDesk:
 
     def tell_paid(self, row: Row) -> None:
         """Post that a payment was made, if there is an address for it."""
-        if self.confirmation_url is not None:
+        if self.confirmation_url is not None and row.shortcode in ("", self._settings.shortcode):
             fault = self._safaricom.faults.take(Endpoint.C2B)
             self._safaricom.start(self._confirm(self.confirmation_url, row, fault))
 

@@ -70,18 +70,23 @@ class Prompter:
 
     def prompt_text(self, order: PushOrder) -> str:
         """What the prompt says."""
-        paybill = self.settings.transaction_type == "paybill"
+        merchant = self._merchant(order)
+        paybill = merchant.transaction_type == "paybill"
         return messages.prompt_text(
-            business=self.settings.business_name,
+            business=merchant.business_name,
             amount_kes=order.amount_kes,
             account_reference=order.account_reference if paybill else None,
         )
 
+    def _merchant(self, order: PushOrder) -> SimulatorSettings:
+        """Who asks."""
+        return self.settings.merchant(order.shortcode) or self.settings
+
     def _refused_early(self, push: AcceptedPush) -> str | None:
-        order = push.order
-        if order.transaction_type != self.settings.transaction_name:
+        order, merchant = push.order, self._merchant(push.order)
+        if order.transaction_type != merchant.transaction_name:
             return "2028"
-        if order.party_b != self.settings.party_b:
+        if order.party_b != merchant.party_b:
             return "SFC_IC0003"
         if push.plan.early is not None:
             return push.plan.early
@@ -153,16 +158,17 @@ class Prompter:
             account_reference=push.order.account_reference,
             merchant_request_id=push.merchant_request_id,
             checkout_request_id=push.checkout_request_id,
+            shortcode=push.order.shortcode,
         )
         if row is None:
             return self._short(push)
-        handset = push.handset
+        handset, merchant = push.handset, self._merchant(push.order)
         handset.note_paid(push.order.amount_kes, row.completed_at)
         text = messages.paid_text(
             row,
-            business=self.settings.business_name,
+            business=merchant.business_name,
             balance_cents=self.books.balance_cents(row.phone),
-            till=self.settings.transaction_type == "till",
+            till=merchant.transaction_type == "till",
         )
         self._text(handset, text)
         self.changes.announce(Topic.STATEMENT, row.phone)
@@ -170,7 +176,7 @@ class Prompter:
 
     def _short(self, push: AcceptedPush) -> str:
         text = messages.short_text(
-            business=self.settings.business_name,
+            business=self._merchant(push.order).business_name,
             amount_kes=push.order.amount_kes,
             balance_cents=self.books.balance_cents(push.order.phone),
         )

@@ -146,12 +146,22 @@ def read_push(body: Mapping[str, object]) -> PushOrder | Refusal:
 
 
 def check_merchant(
-    settings: SimulatorSettings, *, shortcode: str, password: str, timestamp: str
+    settings: SimulatorSettings,
+    *,
+    shortcode: str,
+    password: str,
+    timestamp: str,
+    owner: str | None,
 ) -> Refusal | None:
-    """Safaricom's no to a merchant it does not know, or whose password does not fit."""
-    if shortcode != settings.shortcode:
+    """
+    Safaricom's no to a merchant it does not know, or whose password does not fit.
+
+    *owner* is the shortcode of the app that asks: it knows no other merchant.
+    """
+    merchant = settings.merchant(shortcode)
+    if merchant is None or owner != shortcode:
         return MERCHANT_UNKNOWN
-    plain = f"{shortcode}{settings.passkey}{timestamp}"
+    plain = f"{shortcode}{merchant.passkey}{timestamp}"
     if password != base64.b64encode(plain.encode()).decode():
         return WRONG_CREDENTIALS
     return None

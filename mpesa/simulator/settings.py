@@ -65,6 +65,8 @@ class SimulatorSettings:
     c2b_tells_pushes: bool = False
     """Whether a payment that was prompted for is told like one by hand, too."""
     pull_page: int = 100
+    others: tuple["SimulatorSettings", ...] = ()
+    """Further merchants at this Safaricom: of each counts who it is, and nothing of its pace."""
 
     def __post_init__(self) -> None:
         if (self.transaction_type == "till") != (self.till_number is not None):
@@ -73,6 +75,19 @@ class SimulatorSettings:
             raise ValueError("shortcode must be 5 to 7 digits")
         if self.remembered_pushes < 1:
             raise ValueError("remembered_pushes must be at least 1")
+        shortcodes = {each.shortcode for each in self.merchants}
+        keys = {each.consumer_key for each in self.merchants}
+        if not len(shortcodes) == len(keys) == len(self.merchants):
+            raise ValueError("every merchant has a shortcode and keys of its own")
+
+    @property
+    def merchants(self) -> tuple["SimulatorSettings", ...]:
+        """Everybody whom this Safaricom knows; the first is we ourselves."""
+        return (self, *self.others)
+
+    def merchant(self, shortcode: str) -> "SimulatorSettings | None":
+        """The one with this shortcode."""
+        return next((each for each in self.merchants if each.shortcode == shortcode), None)
 
     @property
     def party_b(self) -> str:

@@ -1,4 +1,4 @@
-"""Owns OAuth: one valid token at a time, each new one voiding the last."""
+"""Owns OAuth: one valid token at a time for each app, each new one voiding the last."""
 
 import base64
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ class TokenDesk:
     """Hands out access tokens, and knows the one that counts."""
 
     def __init__(self, settings: SimulatorSettings, clock: Clock, ids: Ids) -> None:
-        plain = f"{settings.consumer_key}:{settings.consumer_secret}"
-        self._wanted = base64.b64encode(plain.encode()).decode()
+        self._wanted = {
+            base64.b64encode(f"{each.consumer_key}:{each.consumer_secret}".encode()).decode(): each
+            for each in settings.merchants
+        }
         self._lifetime = timedelta(seconds=settings.token_lifetime_s)
         self._clock = clock
         self._ids = ids
-        self._current: str | None = None
-        self._expires_at = datetime.min.replace(tzinfo=clock.now().tzinfo)
+        self._current: dict[str, tuple[str, datetime]] = {}  # by shortcode
         self.issued = 0
 
     def answer(self, query: Mapping[str, str], authorization: str) -> HttpAnswer:
@@ -33,20 +34,29 @@ class TokenDesk:
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() != "basic":
             return BASIC_WANTED.answer(self._ids.request())
-        if credentials.strip() != self._wanted:
+        merchant = self._wanted.get(credentials.strip())
+        if merchant is None:
             return HttpAnswer(400)
-        self._current = self._ids.token()
-        self._expires_at = self._clock.now() + self._lifetime
+        token = self._ids.token()
+        self._current[merchant.shortcode] = token, self._clock.now() + self._lifetime
         self.issued += 1
         lifetime_s = str(int(self._lifetime.total_seconds()))
-        return json_answer({"access_token": self._current, "expires_in": lifetime_s})
+        return json_answer({"access_token": token, "expires_in": lifetime_s})
 
     def expire(self) -> None:
-        """Let the present token count no more."""
-        self._current = None
+        """Let the present tokens count no more."""
+        self._current.clear()
 
     def accepts(self, authorization: str) -> bool:
-        """Whether the header carries the token that counts."""
-        scheme, _, token = authorization.partition(" ")
-        fresh = self._current is not None and self._clock.now() < self._expires_at
-        return fresh and scheme.lower() == "bearer" and token.strip() == self._current
+        """Whether the header carries a token that counts."""
+        return self.owner(authorization) is not None
+
+    def owner(self, authorization: str) -> str | None:
+        """The shortcode of the app whose token the header carries; None if none counts."""
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        for shortcode, (token, expires_at) in self._current.items():
+            if given.strip() == token and self._clock.now() < expires_at:
+                return shortcode
+        return None

@@ -18,6 +18,7 @@ from storage.records.chat import (
     Person,
     Reply,
     ShownButton,
+    Whisper,
 )
 from storage.records.drives import (
     Drive,
@@ -77,6 +78,7 @@ from storage.records.record import (
     RowKind,
     RowState,
     Source,
+    UnreadPost,
 )
 
 __all__ = [
@@ -144,6 +146,8 @@ __all__ = [
     "Totals",
     "Treasurer",
     "TreasurerState",
+    "UnreadPost",
     "VatMode",
+    "Whisper",
     "Word",
 ]

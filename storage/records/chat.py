@@ -25,6 +25,7 @@ __all__ = [
     "Person",
     "Reply",
     "ShownButton",
+    "Whisper",
 ]
 
 
@@ -88,9 +89,25 @@ class Keyboard:
 
     rows: tuple[tuple[Button, ...], ...] = ()
     ask_contact: str | None = None  # label of a "share my number" key (private chats only)
+    ask_users: str | None = None  # label of a "choose people" key (private chats only)
+    ask_users_max: int = 1
     other_keys: tuple[str, ...] = ()  # further labels beside ask_contact
     remove: bool = False
     force_reply: str | None = None  # placeholder text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whisper:
+    """
+    A place in a group where one member is told something that nobody else there sees.
+
+    Telegram calls such a message ephemeral, and does not promise that it arrives.
+    """
+
+    chat_id: int
+    thread_id: int | None = None
+    query_id: str | None = None  # of the press that it answers
+    message_id: int | None = None  # Telegram's ephemeral_message_id, once it was said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +126,8 @@ class Reply:
     quiet: bool = False
     document: Document | None = None
     pin: bool = False  # where we may
+    whisper_to: int | None = None  # the only one in the chat who is to see it
+    query_id: str | None = None  # of the press that a whisper answers, while it is fresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +169,7 @@ class NewNotice:
     subject: str | None = None  # "d:<drive>", "i:<invoice>"
     topic: str = ""  # which message about it, and what it needs to know
     not_before: datetime | None = None
+    whisper: Whisper | None = None  # where a STATUS may be told until its last word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +190,7 @@ class Notice:
     begin_by: datetime | None = None  # not a byte of it may leave later
     subject: str | None = None
     topic: str = ""
+    whisper: Whisper | None = None  # where it may be told until its last word
 
 
 class DraftKind(StrEnum):
@@ -186,6 +207,7 @@ class DraftKind(StrEnum):
     DRIVE_WORDS = "drive-words"  # a sentence about a drive: an amount, a name, a reason
     INVOICE = "invoice"  # something about a merchant's invoice: `data` says what
     BILL = "bill"  # something that a customer says about an invoice
+    STATEMENT = "statement"  # whose statement an operator or a merchant wants
     MERCHANT = "merchant"  # something about the merchant's own profile
 
 

@@ -52,6 +52,7 @@ class Shows(StrEnum):
 class TreasurerState(StrEnum):
     """Where somebody stands who was asked to look after a drive."""
 
+    NAMED = "named"  # by a treasurer; has not said yes yet
     INVITED = "invited"
     ACCEPTED = "accepted"
     LEFT = "left"

@@ -52,6 +52,9 @@ class InvoiceEntryKind(StrEnum):
     REMINDED = "reminded"
     QUESTION = "question"  # the customer asks
     NOT_MINE = "not-mine"  # somebody who was sent it says so
+    ANSWER = "answer"  # the merchant, to a question or to "not mine"
+    THEIRS = "theirs"  # the merchant, after "not mine": it is theirs all the same
+    NOT_THEIRS = "not-theirs"  # the merchant, after "not mine": it goes to somebody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,7 @@ class Invoice:
     created_at: datetime
     issued_at: datetime | None = None
     ask_at: datetime | None = None  # when the merchant is next asked about what is late
+    disowned_by: int | None = None  # who says it is not theirs, until the merchant has decided
 
     @property
     def label(self) -> str:
@@ -157,6 +161,7 @@ class InvoiceEntry:
     by: int
     at: datetime
     key: str  # the same key twice is one entry
+    answers: int | None = None  # the entry that this one answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

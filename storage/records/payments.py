@@ -120,6 +120,8 @@ class Alarm(StrEnum):
     UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
     CREDENTIAL = "credential"  # Safaricom does not accept the initiator
     CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
+    UNREAD = "unread"  # a post about a payment by hand could not be read
+    MERCHANT_TOOK = "merchant-took"  # a merchant says that money of nobody is an invoice's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,11 @@ class Payment:
     reversed_cents: int = 0  # of what arrived, already taken off credited_cents
     subject: str | None = None  # what it is for: "d:<drive>" or "i:<invoice>"; never changes
     account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
+
+    @property
+    def arrived_cents(self) -> int:
+        """What came, whatever of it went back since; 0 for what is not credited."""
+        return (self.credited_cents or 0) + self.reversed_cents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

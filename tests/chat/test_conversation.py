@@ -29,6 +29,7 @@ from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices, guard_instalment
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
@@ -44,6 +45,7 @@ from bot.core.reminders import Reminders
 from bot.core.review import Review
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import TouchedSubjects
 from bot.playground.botapi import TOKEN, BotApi
@@ -135,9 +137,17 @@ def invoicing(
             store=store, clock=clock, ids=Ids(os.urandom), merchants=merchants, acts=acts
         ),
         "cash_book": CashBook(acts=acts),
+        "invoice_talk": InvoiceTalk(store=store, clock=clock, acts=acts, limits=LIMITS, wake=wake),
         "ledgers": Ledgers(store=store, clock=clock, operators=frozenset({OPERATOR})),
         "reminders": Reminders(store=store, clock=clock, wake=wake),
         "statements": Statements(store=store),
+        "statement_desk": StatementDesk(
+            store=store,
+            clock=clock,
+            merchants=merchants,
+            operators=frozenset({OPERATOR}),
+            collector=MAMA_NJERI,
+        ),
         "receipts": Receipts(
             store=store, collectors=collectors, public_url="https://pay.example.org"
         ),
@@ -148,6 +158,7 @@ class Office:
     """The bot at work, and everybody it talks to."""
 
     operators = frozenset({OPERATOR})
+    group_messages_per_minute = 60_000.0
 
     def __init__(self, api: BotApi, store: Store, clock: TestClock) -> None:
         self.api = api
@@ -261,7 +272,7 @@ class Office:
             token=token,
             api_url=self.api.url,
             messages_per_second=30_000,
-            group_messages_per_minute=60_000,
+            group_messages_per_minute=self.group_messages_per_minute,
             webhook_url=webhook_url,
             webhook_secret="made-up" if webhook_url else None,
         )

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from bot.chat.invoice_papers import about_payment
+from bot.chat.keyboards import Stationery
 from bot.documents.qr import qr_png
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
-from tests.chat.test_conversation import Office, office
+from bot.texts import Texts
+from storage.records import Kind, Notice, NoticeKind
+from tests.chat.test_conversation import MAMA_NJERI, Office, office
+from tests.documents.papers import text_of
+from tests.fakes import fact, unit_of
 
 __all__ = ["office"]
 
@@ -158,6 +164,74 @@ async def test_a_question_and_not_mine_reach_the_merchant(
     await office.said(njeri.chat, "not theirs")
 
 
+@pytest.mark.parametrize("by_reply", [True, False])
+async def test_a_question_is_answered_and_the_answer_reaches_the_customer(
+    office: Office, njeri: Person, peter: Person, *, by_reply: bool
+) -> None:
+    bill = await opened(office, peter, await issued(office, njeri))
+    peter.press(bill, "❓ Question")
+    await office.said(peter.chat, "What shall I ask Njeri")
+    long = "Are they the large bags of 90 kg that you had last month, or the smaller ones? " * 2
+    peter.say(long)
+    question = await office.said(njeri.chat, "Peter asks about INV-0001")
+    assert long.strip() in question.text
+
+    if by_reply:
+        njeri.say("The large ones, see www.example.org", reply_to=question)
+    else:
+        njeri.press(question, "✍️ Answer")
+        await office.said(njeri.chat, "What shall I answer")
+        njeri.say("The large ones, see www.example.org")
+    await office.said(njeri.chat, "Your answer is on its way")
+    answer = await office.said(peter.chat, "Njeri answers about INV-0001")
+    assert "The large ones" in answer.text
+    assert long.strip() in answer.text
+    assert "www.example.org" not in answer.text  # a joiner keeps it from being a link
+
+    again = peter.say("And the price of five?", reply_to=answer)
+    await office.said(peter.chat, "I passed it on", after=again)
+    await office.said(njeri.chat, "And the price of five?")
+
+
+async def test_an_answer_is_read_in_swahili(office: Office, njeri: Person) -> None:
+    bill = await opened(office, office.otieno, await issued(office, njeri))
+    office.otieno.press(bill, "❓ Swali")
+    await office.said(office.otieno.chat, "Nimuulize nini Njeri")
+    office.otieno.say("Ni magunia makubwa?")
+    question = await office.said(njeri.chat, "Otieno asks about INV-0001")
+    njeri.say("Ndiyo", reply_to=question)
+
+    await office.said(office.otieno.chat, "Njeri anajibu kuhusu INV-0001")
+
+
+async def test_words_that_answer_what_we_asked_are_no_question(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    bill = await opened(office, peter, await issued(office, njeri))
+    peter.press(bill, "Pay part")
+    await office.said(peter.chat, "How much of INV-0001")
+    peter.say("500", reply_to=bill)
+
+    await office.said(peter.chat, "Which M-Pesa number")
+
+
+async def test_not_mine_waits_for_the_merchant_to_decide(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    peter.press(bill, "🚫 Not mine")
+    told = await office.said(njeri.chat, "Peter says that INV-0001 is not theirs")
+    await office.api.wait_for(lambda: "no reminders until you decide" in card.text)
+    await office.core.reminders.run_due()
+
+    decided = njeri.press(told, "🙋 It is theirs")
+    assert "they have it again" in await office.answered(decided)
+    await office.said(peter.chat, "is yours after all")
+    await office.api.wait_for(lambda: "no reminders" not in card.text)
+    assert "used already" in await office.answered(njeri.press(told, "👤 It is someone else’s"))
+
+
 async def test_cash_is_written_down_and_can_be_taken_back(office: Office, njeri: Person) -> None:
     card = await issued(office, njeri)
     njeri.press(card, "💵 Paid in cash")
@@ -297,11 +371,65 @@ async def test_papers_come_as_files(office: Office, njeri: Person, peter: Person
 
     bill = await opened(office, peter, card)
     await paid_by_phone(office, peter, bill, "💸 Pay KES 1,500")
-    status = await office.said(peter.chat, "✅")
-    peter.press(status, "🧾 PDF receipt")
     receipt = await made(office, peter, "Your receipt")
     assert receipt.file is not None
-    assert receipt.file.content.startswith(b"%PDF")
+    assert "KES 1,500" in text_of(receipt.file.content)
+    status = await office.said(peter.chat, "✅")
+    assert status.id < receipt.id
+    peter.press(status, "🧾 PDF receipt")
+    await office.api.wait_for(lambda: len(receipts(peter)) == 2)
+
+
+def receipts(person: Person) -> list[Message]:
+    return [each for each in person.chat.from_bot if "Your receipt" in each.text]
+
+
+async def test_a_receipt_of_what_went_back_says_what_it_was(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    bill = await opened(office, peter, await issued(office, njeri))
+    await paid_by_phone(office, peter, bill, "💸 Pay KES 1,500")
+    await made(office, peter, "Your receipt")
+    [view] = await office.core.books.latest(person_id=peter.id)
+    gone = fact(Kind.REVERSED, payment_id=view.payment.id, at=office.clock.now())
+    await office.store.submit(unit_of(gone, claims=False), office.core.hear._settle)
+    await office.core.touched.run_due()
+
+    await office.said(njeri.chat, "KES 1,500 from Peter 0722***001 went back")
+    late = Notice(
+        id=1,
+        kind=NoticeKind.NEWS,
+        chat_id=peter.id,
+        payment_id=None,
+        alarm=None,
+        reply=None,
+        message_id=None,
+        wanted=1,
+        tries=1,
+        resent=False,
+        subject=f"p:{view.payment.id}",
+        topic="receipt",
+    )
+    paper = Stationery(texts=Texts.load(), collector=MAMA_NJERI, username="njeribot")
+    told = await about_payment(office.core, paper, late)
+    assert told is not None
+    assert told.document is not None
+    words = text_of(told.document.content)
+    assert words.count("KES 1,500") == 2
+    assert "KES 0" in words
+
+
+async def test_the_link_is_shown_as_a_code_to_be_scanned(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "🔳 QR code")
+
+    code = await made(office, njeri, "scan to pay KES 1,500")
+    assert code.file is not None
+    assert code.file.size is not None  # shown in the chat, not to be fetched
+    assert code.file.content == qr_png(
+        f"https://t.me/{office.api.world.bot.username}?start={payload(card)}"
+    )
+    assert f"https://pay.example.org/i/{payload(card).removeprefix('i_')}" in code.text
 
 
 async def test_a_profile_is_what_customers_see(

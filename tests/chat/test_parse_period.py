@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.chat.parse import Unclear
-from bot.chat.parse_period import FIRST_DAY, read_period
+from bot.chat.parse_period import FIRST_DAY, find_period, read_period
 
 TODAY = date(2026, 11, 23)  # a Monday
 
@@ -40,8 +40,26 @@ def test_what_is_none_is_asked_about(text: str) -> None:
     assert isinstance(read_period(text, today=TODAY), Unclear)
 
 
+@pytest.mark.parametrize(
+    ("text", "who", "since", "until"),
+    [
+        ("Peter last month", "Peter", date(2026, 10, 1), date(2026, 10, 31)),
+        ("november Mama Njeri", "Mama Njeri", date(2026, 11, 1), TODAY),
+        ("@peter for 1 Nov - 15 Nov", "@peter", date(2026, 11, 1), date(2026, 11, 15)),
+        ("ya Otieno, mwezi uliopita", "Otieno", date(2026, 10, 1), date(2026, 10, 31)),
+        ("0712 345 678", "0712 345 678", date(2026, 11, 1), TODAY),
+        ("all", "", FIRST_DAY, TODAY),
+        ("", "", date(2026, 11, 1), TODAY),
+        ("someday", "someday", date(2026, 11, 1), TODAY),
+    ],
+)
+def test_what_is_no_period_is_who_is_meant(text: str, who: str, since: date, until: date) -> None:
+    assert find_period(text, today=TODAY) == (who, (since, until))
+
+
 @given(st.text(max_size=40))
 def test_nothing_that_is_written_breaks_it(text: str) -> None:
     answer = read_period(text, today=TODAY)
+    find_period(text, today=TODAY)
 
     assert isinstance(answer, tuple | Unclear)

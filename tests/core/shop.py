@@ -13,8 +13,9 @@ from bot.core.billing import Billing, NewInvoice
 from bot.core.cash_book import CashBook
 from bot.core.invoice_acts import Acts, Done, No
 from bot.core.invoice_news import InvoiceNews
+from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices, InvoiceView, PayInvoice, guard_instalment
-from bot.core.limits import Refusal
+from bot.core.limits import LimitSettings, Refusal
 from bot.core.merchants import Merchants
 from bot.core.ports import Collector, Ids
 from bot.core.receipts import Receipts
@@ -51,6 +52,7 @@ class Shop:
     invoices: Invoices
     billing: Billing
     cash_book: CashBook
+    talk: InvoiceTalk
     receipts: Receipts
     touched: TouchedSubjects
     issued: int = 0
@@ -58,7 +60,7 @@ class Shop:
 
     async def appoint(self, person_id: int = NJERI) -> None:
         await self.merchants.appoint(
-            person_id, name="Njeri", language="en", by=OPERATOR, closing=Closing()
+            person_id, name="Njeri", language="en", by=OPERATOR, say=lambda _: Closing()
         )
 
     async def make(self, bill: Bill | None = None, *, by: int = NJERI, **changes: Any) -> Done | No:
@@ -169,6 +171,7 @@ def make_shop(desk: Desk, *, seed: int = 11) -> Shop:
             acts=acts,
         ),
         cash_book=CashBook(acts=acts),
+        talk=InvoiceTalk(store=store, clock=clock, acts=acts, limits=LimitSettings(), wake=wake),
         receipts=Receipts(store=store, collectors=COLLECTORS, public_url="https://pay.example.org"),
         touched=TouchedSubjects(
             store=store, clock=clock, looks={"i": InvoiceNews(clock=clock).look}, wake=wake

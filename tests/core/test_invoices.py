@@ -15,7 +15,7 @@ from bot.core.bills import Standing
 from bot.core.invoice_acts import Done, No
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.merchants import Appointed
-from storage.records import Bill, BillItem, Closing, Etims, Status
+from storage.records import NOBODY, Bill, BillItem, Closing, Etims, Status
 from tests.core.bodies import failure
 from tests.core.conftest import Desk, ScriptedDaraja
 from tests.core.shop import DUE, NJERI, OPERATOR, Shop, a_bill, make_shop
@@ -49,7 +49,7 @@ async def test_an_invoice_is_issued_paid_and_told_to_both_sides(shop: Shop) -> N
     assert (view.standing, view.left_cents) == (Standing.PAID, 0)
     assert payment.push_ref.startswith("INV1-")
     assert await shop.news(NJERI) == ["merchant", f"paid:{payment.id}"]
-    assert await shop.news(PETER) == ["customer"]
+    assert await shop.news(PETER) == ["customer", "receipt"]
 
 
 async def test_what_was_paid_is_told_once_however_often_it_is_looked_at(shop: Shop) -> None:
@@ -116,11 +116,11 @@ async def test_nobody_but_a_merchant_issues(shop: Shop) -> None:
     assert await shop.make(by=PETER) is No.NOT_A_MERCHANT
     assert isinstance(await shop.make(by=OPERATOR), Done)
 
-    gone = await shop.merchants.revoke(NJERI, by=OPERATOR, closing=Closing())
+    gone = await shop.merchants.revoke(NJERI, by=OPERATOR, say=lambda _: Closing())
     assert gone is Appointed.DONE
     assert await shop.make() is No.NOT_A_MERCHANT
     back = await shop.merchants.appoint(
-        NJERI, name="Njeri", language="en", by=OPERATOR, closing=Closing()
+        NJERI, name="Njeri", language="en", by=OPERATOR, say=lambda _: Closing()
     )
     assert back is Appointed.DONE
     assert (await shop.issue()).invoice.label == "INV-0001"
@@ -227,6 +227,29 @@ async def test_a_reversal_makes_the_invoice_owed_again(shop: Shop) -> None:
     receipt = await shop.receipts.by_code(shop.receipts.code(payment.id))
     assert receipt is not None
     assert receipt.reversed
+
+
+async def test_whoever_paid_gets_the_receipt_once_and_without_asking(shop: Shop) -> None:
+    view = await shop.issue()
+    part = await shop.paid(view, 500, by=3001)
+    await shop.touched.run_due()
+    await shop.paid(view, None, by=3002, phone="254712000002")
+    await shop.touched.run_due()
+
+    for person in (3001, 3002):
+        assert (await shop.news(person)).count("receipt") == 1
+    assert "receipt" not in await shop.news(NJERI)
+    await shop.reverse(part)
+    await shop.touched.run_due()
+    assert (await shop.news(3001)).count("receipt") == 1
+
+
+async def test_a_page_has_no_chat_to_send_a_receipt_to(shop: Shop) -> None:
+    view = await shop.issue()
+    await shop.paid(view, by=NOBODY)
+    await shop.touched.run_due()
+
+    assert await shop.news(NOBODY) == []
 
 
 async def test_cash_is_an_entry_and_a_wrong_one_is_taken_back_by_another(shop: Shop) -> None:
@@ -364,7 +387,7 @@ async def test_the_first_who_opens_it_is_its_customer_unless_it_is_not_theirs(sh
     assert (await shop.view(view)).invoice.customer_id == PETER
 
     for _ in range(2):
-        await shop.invoices.not_mine(code, person_id=PETER, closing=Closing())
+        await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
 
     assert (await shop.view(view)).invoice.customer_id == MARY
     told = [each for each in await shop.news(NJERI) if each.startswith("not-mine")]
@@ -374,7 +397,7 @@ async def test_the_first_who_opens_it_is_its_customer_unless_it_is_not_theirs(sh
 async def test_a_question_reaches_the_merchant_once(shop: Shop) -> None:
     view = await shop.issue()
     for _ in range(2):
-        await shop.invoices.ask_merchant(
+        await shop.talk.ask(
             view.invoice.code, person_id=PETER, text="Which bags?", key="q:1", closing=Closing()
         )
 

@@ -9,17 +9,23 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
+from bot.core.drive_acts import Actor
+from bot.core.drives import Named
 from bot.core.privacy import Forgotten, Privacy, PrivacySettings
 from bot.core.settle import stand
 from storage import schema
+from storage.drive_tables import drive_edits, drive_entries, gifts, pledges, treasurers
 from storage.engine import Store
 from storage.errors import StoreFailed
-from storage.records import Closing, Kind, Reply, Status
+from storage.records import Closing, DriveStatus, Kind, Reply, Status
 from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk, ScriptedDaraja, make_desk
+from tests.core.drive_life import OPENER, DriveLife, drives
 from tests.fakes import PHONE
 from tests.stores import NOON, TestClock
+
+__all__ = ["drives"]
 
 JANE = 1001
 MONTHS = timedelta(days=31)
@@ -43,11 +49,11 @@ async def known(desk: Desk) -> None:
 
 
 async def forget(privacy: Privacy) -> Forgotten:
-    done, waiting = (
+    done, waiting, needed = (
         Closing(update_id=None, once_as=word, replies=(Reply(chat_id=JANE, text=word),))
-        for word in ("done", "waiting")
+        for word in ("done", "waiting", "needed")
     )
-    return await privacy.forget(JANE, done=done, waiting=waiting)
+    return await privacy.forget(JANE, done=done, waiting=waiting, needed=needed)
 
 
 async def everywhere(store: Store, number: int) -> set[str]:
@@ -235,3 +241,121 @@ async def test_what_evidence_says_cannot_be_changed(desk: Desk, values: dict[str
     async with desk.store.read() as tx:
         assert await tx.evidence.of([payment.id]) == before
     assert await bodies(desk.store) == {payment.id}
+
+
+MARY = Actor(id=OPENER, name="Mary")
+OTHER = Actor(id=1002, name="Otieno")
+
+
+async def forget_whom(privacy: Privacy, person_id: int) -> Forgotten:
+    nothing = Closing()
+    return await privacy.forget(person_id, done=nothing, waiting=nothing, needed=nothing)
+
+
+async def names_in_drives(store: Store) -> str:
+    """All sealed words of all drives' tables, opened."""
+    words: list[str] = []
+    async with store.read() as tx:
+        for table in (gifts, pledges, treasurers, drive_entries, drive_edits):
+            for row in (await tx.drives._connection.execute(select(table))).mappings():
+                sealed = [each for each in row.values() if isinstance(each, bytes)]
+                words += [tx.drives._crypt.open_text(each) for each in sealed]
+    return " ".join(words)
+
+
+async def test_a_giver_who_is_forgotten_is_in_no_list_and_every_total_stays(
+    drives: DriveLife, privacy: Privacy
+) -> None:
+    drive = await drives.open()
+    late = await drives.give(drive, 1, name="Wanjiku", on_behalf="Shosh")
+    await drives.paid(drive, 2, name="Kamau", giver_id=1005, chat_id=1005, on_behalf="")
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing())
+    drives.desk.clock.advance(60)
+    await drives.desk.post(late, success(1, amount=500, receipt="UKN0000001"))
+    await drives.treasury.decide_late(
+        drive.id, MARY, payment_id=late.id, keep=True, closing=Closing()
+    )
+    before = await drives.drives.totals(drive.id)
+    assert "Wanjiku" in await names_in_drives(drives.desk.store)
+
+    assert await forget_whom(privacy, 1005) is Forgotten.DONE
+
+    left = await names_in_drives(drives.desk.store)
+    assert not {"Wanjiku", "Kamau", "Shosh"} & set(left.split())
+    assert "Mary" in left
+    assert await drives.drives.totals(drive.id) == before
+    assert before.cents == 100_000
+    view = await drives.drives.card_view(drive.id)
+    assert view is not None
+    assert [each.name for each in view.newest] == [None, None]
+    assert view.givers == 1
+    assert not any(
+        "drive" in each or "gift" in each for each in await everywhere(drives.desk.store, 1005)
+    )
+
+
+async def test_what_stands_in_drives_is_given_too(drives: DriveLife, privacy: Privacy) -> None:
+    drive = await drives.open()
+    await drives.give(drive, 1, name="Wanjiku", on_behalf="Shosh", anonymous=True)
+    await drives.give(drive, 2, name="Kamau")
+
+    mine = (await privacy.my_data(1005)).in_drives
+    marys = (await privacy.my_data(OPENER)).in_drives
+
+    [gift] = mine
+    assert (gift.what, gift.title, gift.name) == ("gift", drive.title, "Wanjiku")
+    assert (gift.on_behalf, gift.state) == ("Shosh", "anonymous")
+    assert [(each.what, each.name, each.state) for each in marys] == [
+        ("treasurer", "Mary", "accepted")
+    ]
+
+
+async def test_a_treasurer_is_forgotten_once_somebody_else_looks_after_the_money(
+    drives: DriveLife, privacy: Privacy
+) -> None:
+    drive = await drives.open(named=(Named(id=OTHER.id, name=OTHER.name),))
+    await drives.treasury.cash(
+        drive.id, MARY, amount_kes=300, name="Mzee", key="w:1", closing=Closing()
+    )
+    assert await forget_whom(privacy, OPENER) is Forgotten.NEEDED
+    assert "Mary" in await names_in_drives(drives.desk.store)
+    await drives.drives.treasurers.accept(drive.id, OTHER, yes=True, closing=Closing())
+
+    assert await forget_whom(privacy, OPENER) is Forgotten.DONE
+
+    left = await names_in_drives(drives.desk.store)
+    assert "Mary" not in left
+    assert "Mzee" in left
+    [cash] = await drives.treasury.entries(drive.id)
+    assert (cash.cents, cash.by_name) == (30_000, "")
+    assert [each.name for each in await drives.drives.treasurers.of(drive.id)] == ["Otieno"]
+    assert await forget_whom(privacy, OTHER.id) is Forgotten.NEEDED
+    await drives.treasury.set_status(drive.id, OTHER, DriveStatus.CLOSED, Closing())
+    assert await forget_whom(privacy, OTHER.id) is Forgotten.DONE
+    assert "Otieno" not in await names_in_drives(drives.desk.store)
+    [joined] = [e for e in await drives.treasury.trail(drive.id) if e.what == "treasurers"]
+    assert joined.after == "+ –"
+
+
+async def test_nobody_is_reminded_of_what_a_forgotten_person_promised(
+    drives: DriveLife, privacy: Privacy
+) -> None:
+    drive = await drives.open()
+    now = drives.desk.clock.now()
+    await drives.pledging.promise(
+        drive.id,
+        person_id=1005,
+        name="Wanjiku",
+        amount_kes=500,
+        due_at=now + timedelta(days=2),
+        key="p:1",
+        closing=Closing(),
+    )
+    await forget_whom(privacy, 1005)
+    drives.desk.clock.advance(timedelta(days=3).total_seconds())
+    await drives.pledging.run_due()
+
+    async with drives.desk.store.read() as tx:
+        assert await tx.pledges.promised(drive.id) == (0, 0)
+        query = select(schema.notices.c.topic).where(schema.notices.c.topic.like("pledge%"))
+        assert (await tx.drives._connection.execute(query)).all() == []

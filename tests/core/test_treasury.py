@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.drive_acts import Actor, Answer
+from bot.core.drives import Named
 from storage.drive_tables import drive_edits, drive_entries
 from storage.errors import StoreFailed
 from storage.records import Closing, Drive, DriveStatus, EntryKind, Payment, TreasurerState
@@ -87,7 +88,10 @@ async def test_cash_and_corrections_are_lines_that_nobody_can_rewrite(drives: Dr
     async def erase(tx: Tx) -> None:
         await tx.drives._connection.execute(delete(drive_entries))
 
-    for deed in (rewrite, erase):
+    async def reason(tx: Tx) -> None:
+        await tx.drives._connection.execute(update(drive_entries).values(reason=b"another"))
+
+    for deed in (rewrite, erase, reason):
         with pytest.raises((StoreFailed, IntegrityError)):
             await drives.desk.store.write(deed)
     assert (await drives.drives.totals(drive.id)).cash_cents == 30_000
@@ -108,8 +112,12 @@ async def test_every_change_leaves_a_trail_that_nobody_can_erase(drives: DriveLi
     async def erase(tx: Tx) -> None:
         await tx.drives._connection.execute(delete(drive_edits))
 
-    with pytest.raises((StoreFailed, IntegrityError)):
-        await drives.desk.store.write(erase)
+    async def rewrite(tx: Tx) -> None:
+        await tx.drives._connection.execute(update(drive_edits).values(after=b"another"))
+
+    for deed in (erase, rewrite):
+        with pytest.raises((StoreFailed, IntegrityError)):
+            await drives.desk.store.write(deed)
 
 
 async def late_gift(drives: DriveLife, drive: Drive) -> Payment:
@@ -215,6 +223,41 @@ async def test_a_treasurer_is_let_in_by_another_and_may_then_act(drives: DriveLi
     assert await cash(drives, drive, ALI) is Answer.DONE
     again = await treasurers.agree(drive.id, MARY, person_id=ALI.id, yes=True, closing=Closing())
     assert again is Answer.ALREADY
+
+
+async def test_who_was_named_has_no_power_before_they_accept_and_accepts_once(
+    drives: DriveLife,
+) -> None:
+    named = tuple(Named(id=each, name=f"P{each}") for each in (OPENER, 5001, 5002, 5003))
+    drive = await drives.open(named=named)
+    first, second, third = (Actor(id=each, name=f"P{each}") for each in (5001, 5002, 5003))
+
+    async def accept(who: Actor, *, yes: bool = True) -> Answer:
+        return await drives.drives.treasurers.accept(drive.id, who, yes=yes, closing=Closing())
+
+    assert await pause(drives, drive, first) is Answer.NOT_YOURS
+    assert [each.topic.partition(":")[0] for each in await drives.owed(5001)] == ["named"]
+    assert await accept(STRANGER) is Answer.NOT_YOURS
+    assert await accept(first) is Answer.DONE
+    assert await accept(first) is Answer.ALREADY
+    assert await pause(drives, drive, first) is Answer.DONE
+    assert await accept(second) is Answer.DONE
+    assert await accept(third) is Answer.FULL
+    assert await accept(third, yes=False) is Answer.DONE
+    assert await accept(third) is Answer.NOT_YOURS
+
+    trail = await drives.treasury.trail(drive.id)
+    assert [each.after for each in trail if each.what == "treasurers"] == ["+ P5001", "+ P5002"]
+    told = [each.topic.partition(":")[0] for each in await drives.owed(OPENER)]
+    assert told == ["accepted", "accepted", "declined"]
+
+
+async def test_the_same_drive_opened_twice_asks_the_named_once(drives: DriveLife) -> None:
+    named = (Named(id=5001, name="Ali"),)
+    await drives.open(named=named)
+    await drives.open(named=named)
+
+    assert len(await drives.owed(5001)) == 1
 
 
 async def test_three_treasurers_are_as_many_as_may_be(drives: DriveLife) -> None:

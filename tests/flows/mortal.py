@@ -104,7 +104,8 @@ def arm(death: Death) -> None:
 
     @event.listens_for(Engine, "rollback")
     def rollback(connection: Any) -> None:
-        connection.info.pop("wrote", None)
+        if not connection.invalidated:  # one that was cut off has nothing to tell any more
+            connection.info.pop("wrote", None)
 
     @event.listens_for(Engine, "commit")
     def commit(connection: Any) -> None:

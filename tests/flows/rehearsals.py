@@ -213,13 +213,14 @@ class Tally:
             nth += every
 
     async def each_statement(
-        self, house: House, name: str, fault: DiskFault, known: set[str]
+        self, house: House, name: str, fault: DiskFault, known: set[str], *, every: int = 1
     ) -> None:
         """Break each statement that is not *known* yet, whenever it is first read."""
         disk = house.town.disk
         await self.play(house, name, of_disk(house, fault), NEVER, fault)
-        for words in [each for each in disk.read if each not in known]:
-            known.add(words)
+        new = list(dict.fromkeys(each for each in disk.read if each not in known))
+        known.update(new)
+        for words in new[::every]:
             strike = of_disk(house, fault, like=words)
             await self.play(house, name, strike, 1, f"{fault}: {words}")
 

@@ -8,6 +8,8 @@ import re
 import sqlite3
 from pathlib import Path
 
+import aiohttp
+
 from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
 from mpesa.simulator import Behaviour, CallbackFault, Fault, ReplyFault
@@ -164,6 +166,7 @@ async def write_down_and_close(village: Village, moved: Chat) -> str:
     await village.world.simulator.settled()
     await village.card_says(moved, "🏁 Closed")
     await village.card_says(moved, f"KES {village.kept_kes() + 2_800:,} of")
+    await the_page_agrees(village)
     mary.say("/export")
     formats = await village.said(mary.chat, "How would you like it")
     mary.press(formats, "CSV")
@@ -172,6 +175,23 @@ async def write_down_and_close(village: Village, moved: Chat) -> str:
     )
     [table] = [m.file for m in mary.chat.messages if m.file is not None]
     return table.content.decode("utf-8-sig")
+
+
+async def the_page_agrees(village: Village) -> None:
+    """Whoever opens the link without Telegram reads the same total, and no phone."""
+    books = sqlite3.connect(f"file:{village.world.bot.folder / 'bot.db'}?mode=ro", uri=True)
+    try:
+        [(code,)] = books.execute("SELECT code FROM drives").fetchall()
+    finally:
+        books.close()
+    address = f"http://127.0.0.1:{village.world.bot.port}/d/{code}"
+    async with aiohttp.ClientSession() as client, client.get(address) as answer:
+        page = (await answer.text()).replace("\u00a0", " ")
+    assert answer.status == 200
+    words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert f"KES {village.kept_kes() + 2_800:,} of KES 50,000" in words
+    assert "grandma" in words
+    assert "0712***" not in words
 
 
 async def agree(village: Village, moved: Chat, exported: str) -> None:

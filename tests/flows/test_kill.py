@@ -59,7 +59,7 @@ async def test_a_kill_on_postgresql_loses_and_repeats_no_more(
 
 
 async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, bot_type=ForkedBot) as world:
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS["Safaricom hears of a few pushes"])
         edits = len(world.api.calls_of("editMessageText"))

@@ -1,7 +1,7 @@
 """
 The n-th call fails, for every n: of the disk, of Safaricom, of Telegram; and then it is over.
 
-Here each kind of trouble is met by some of the stories; `make prove` lets every story meet all.
+Here some of the calls fail in some of the stories; `make prove` lets every story meet all.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield opened
 
 
-async def test_every_statement_fails_once(house: House) -> None:
+async def test_every_third_statement_fails_once(house: House) -> None:
     tally, known = Tally(), set[str]()
     for name in WITH_NEW_STATEMENTS:
-        await tally.each_statement(house, name, DiskFault.IO_ERROR, known)
+        await tally.each_statement(house, name, DiskFault.IO_ERROR, known, every=3)
 
     assert tally.wrong == []
-    assert tally.broken >= 50
+    assert tally.broken >= 20
 
 
 async def test_the_disk_is_full_from_any_write_on(house: House) -> None:
     tally, known = Tally(), set[str]()
-    await tally.each_statement(house, "the phone is shared", DiskFault.FULL, known)
+    await tally.each_statement(house, "the phone is shared", DiskFault.FULL, known, every=3)
 
     assert tally.wrong == []
-    assert tally.broken >= 12
+    assert tally.broken >= 4
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ async def test_safaricom_fails_at_any_request(house: House) -> None:
     tally = Tally()
     for number, fault in enumerate(ReplyFault):
         name = NAMES[number % len(NAMES)]
-        await tally.each_call(house, name, of_safaricom(house, fault), fault)
+        await tally.each_call(house, name, of_safaricom(house, fault), fault, every=2)
 
     assert tally.wrong == []
-    assert tally.broken >= 3 * len(ReplyFault)
+    assert tally.broken >= len(ReplyFault)
 
 
 async def test_telegram_fails_at_any_call(house: House) -> None:
@@ -99,15 +99,15 @@ async def test_telegram_fails_at_any_call(house: House) -> None:
     for number, fault in enumerate(TelegramFault):
         names = PRIVATE if fault is TelegramFault.FORBIDDEN else NAMES
         name = names[number % len(names)]
-        await tally.each_call(house, name, of_telegram(house, fault), fault)
+        await tally.each_call(house, name, of_telegram(house, fault), fault, every=2)
 
     assert tally.wrong == []
-    assert tally.broken >= 3 * len(TelegramFault)
+    assert tally.broken >= len(TelegramFault)
 
 
 async def test_a_start_fails_at_any_statement_and_the_next_one_picks_up(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
-        for nth in count(1, 2):
+        for nth in count(1, 4):
             story = Story(town, nth)
             async with town.process() as house:
                 story.tell()

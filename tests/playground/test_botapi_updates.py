@@ -211,3 +211,24 @@ async def test_a_bot_that_goes_away_in_the_middle_of_a_call_is_no_error(
         writer.transport.abort()
 
     assert [each.getMessage() for each in caplog.records if each.name == "aiohttp.server"] == []
+
+
+async def test_people_are_chosen_with_a_key_in_private_and_not_more_than_asked_for(
+    raw: RawBot, jane: Person, otieno: Person, group: Chat
+) -> None:
+    wanted = {"request_id": 7, "user_is_bot": False, "max_quantity": 1}
+    markup = {"keyboard": [[{"text": "Who?", "request_users": wanted}]]}
+    refused = await raw.refused("sendMessage", chat_id=group.id, text="?", reply_markup=markup)
+    await raw.ok("sendMessage", chat_id=jane.id, text="?", reply_markup=markup)
+
+    with pytest.raises(ValueError, match="1 to 1"):
+        jane.choose("Who?", otieno, jane)
+    with pytest.raises(ValueError, match="choose them"):
+        jane.tap("Who?")
+    jane.choose("Who?", otieno)
+
+    assert refused == "Bad Request: users can be requested in private chats only"
+    updates = await raw.ok("getUpdates", timeout=0)
+    [shared] = [u["message"]["users_shared"] for u in updates if "users_shared" in u["message"]]
+    assert shared == {"request_id": 7, "users": [{"user_id": 1002, "first_name": "Otieno"}]}
+    assert jane.chat.reply_keyboard is None

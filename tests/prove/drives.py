@@ -8,6 +8,7 @@ written down, add up to.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 import tempfile
@@ -109,8 +110,9 @@ async def live(folder: Path, *, count: int, seed: int) -> Judged:
                 until = min(count, done + LIFE_GIFTS)
                 while done < until:
                     batch = range(done, min(until, done + BATCH))
-                    for number in batch:
-                        await _give(town, house, drive, number, rng)
+                    # All at once, as on a busy evening: what arrives together shares a commit.
+                    asked = [_asked(town, drive, number, rng) for number in batch]
+                    await asyncio.gather(*(_give(house, *each) for each in asked))
                     cash_cents += await _cash(house, drive, batch)
                     for seconds in BETWEEN_S:
                         await house.tick(seconds)
@@ -140,8 +142,8 @@ async def _drive(house: House) -> Drive:
     )
 
 
-async def _give(town: Town, house: House, drive: Drive, number: int, rng: random.Random) -> None:
-    """One gift from one phone, and what becomes of it; some ask twice with the same words."""
+def _asked(town: Town, drive: Drive, number: int, rng: random.Random) -> tuple[GiveRequest, bool]:
+    """One gift from one phone, what becomes of it, and whether it is asked for twice."""
     phone = f"25471{number:07d}"
     willing = rng.random() < PAYS
     behaviour = Behaviour.PAY if willing else rng.choice(UNWILLING)
@@ -159,8 +161,12 @@ async def _give(town: Town, house: House, drive: Drive, number: int, rng: random
         ask_key=f"page:{number}",
         anonymous=rng.random() < 0.2,
     )
+    return request, rng.random() < 0.2
+
+
+async def _give(house: House, request: GiveRequest, twice: bool) -> None:
     await house.core.drives.give(request)
-    if rng.random() < 0.2:
+    if twice:
         await house.core.drives.give(request)
 
 

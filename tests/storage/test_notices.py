@@ -21,6 +21,7 @@ from storage.records import (
     Notice,
     NoticeKind,
     Reply,
+    Whisper,
 )
 from storage.schema import notices
 from storage.tx import Tx
@@ -72,6 +73,26 @@ async def test_the_same_key_is_owed_once(store: Store) -> None:
 
     assert len(await claim(store)) == 2
     assert await claim(store) == []
+
+
+async def test_words_pass_a_receipts_file_that_is_being_sent(store: Store) -> None:
+    paper = NewNotice(
+        key="p:1:receipt", kind=NoticeKind.NEWS, chat_id=1, subject="p:1", topic="receipt"
+    )
+    await owe(store, paper, saying("word", 1), saying("another", 1))
+
+    [file] = await claim(store)
+    [word] = await claim(store, 1)
+    nothing = await claim(store, 2)
+    await tell(store, word)
+    [another] = await claim(store, 3)
+    await tell(store, another)
+
+    assert file.subject == "p:1"
+    assert nothing == []
+    assert [each.reply and each.reply.text for each in (word, another)] == ["hello"] * 2
+    [again] = await claim(store, LEASE.total_seconds() + 1)
+    assert (again.id, again.resent) == (file.id, True)
 
 
 async def test_each_chat_gets_its_next_one_only_after_the_last(store: Store) -> None:
@@ -181,6 +202,58 @@ async def test_a_group_that_moved_gets_everything_at_its_new_address(store: Stor
     assert [(n.chat_id, n.message_id) for n in found] == [(-1001, None)]
     async with store.read() as tx:
         assert (await tx.payments.intent(PAYMENT)).chat_id == -1001
+
+
+async def test_a_whisper_is_remembered_goes_with_its_group_and_ends_for_good(
+    store: Store,
+) -> None:
+    place = Whisper(chat_id=-5, thread_id=7, query_id="q")
+    owed = replace(STATUS, chat_id=1001, whisper=place)
+    await owe(store, owed)
+    [first] = await claim(store)
+    said = replace(place, message_id=3)
+
+    async def whispered(tx: Tx) -> None:
+        await tx.notices.told(first, message_id=None, whisper=said, now=NOON)
+
+    async def move(tx: Tx) -> None:
+        await tx.notices.migrate(old_chat_id=-5, new_chat_id=-1005)
+
+    await store.write(whispered)
+    await owe(store, owed)
+    [second] = await claim(store)
+    await tell(store, second)
+    await owe(store, owed)
+    [third] = await claim(store)
+
+    assert (first.whisper, first.message_id) == (place, None)
+    assert (second.whisper, second.message_id) == (said, None)
+    assert (third.whisper, third.message_id) == (None, 77)
+
+    other = replace(owed, key="status:2", payment_id=None)
+    await owe(store, other)
+    await store.write(move)
+    await tell(store, third)
+    [moved] = await claim(store)
+    assert moved.whisper == replace(place, chat_id=-1005)
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["the last word", "there is a newer word"])
+async def test_what_was_whispered_rings_no_more_once_its_last_word_was_a_new_message(
+    store: Store, newer: bool
+) -> None:
+    whispered = replace(STATUS, chat_id=1001, whisper=Whisper(chat_id=-5))
+    ring = NewNotice(key="ring:1", kind=NoticeKind.RING, chat_id=1001, payment_id=PAYMENT)
+    await owe(store, whispered)
+    [status] = await claim(store)
+    await owe(store, ring)
+    if newer:
+        await owe(store, whispered)
+
+    await tell(store, status)
+
+    async with store.read() as tx:
+        assert await tx.notices.known("ring:1") is newer
 
 
 async def test_alarms_know_what_they_are_about(store: Store) -> None:

@@ -113,15 +113,22 @@ class Place:
     async def drive(self, **changes: Any) -> Drive:
         return await self.core.drives.open(replace(self.new, **changes), Closing())
 
-    async def invoice(self, bill: Bill | None = None, *, by: int = NJERI) -> InvoiceView:
-        """One that Mama Njeri has just issued."""
+    async def invoice(
+        self, bill: Bill | None = None, *, by: int = NJERI, draft: bool = False
+    ) -> InvoiceView:
+        """One that Mama Njeri has just issued, or is about to."""
         merchants = self.core.merchants
         self.issued += 1
         if self.issued == 1:
             await merchants.appoint(
-                by, name="Mama Njeri Shop", language="en", by=900, closing=Closing()
+                by, name="Mama Njeri Shop", language="en", by=900, say=lambda _: Closing()
             )
-        new = NewInvoice(merchant_id=by, bill=bill or a_bill(), issue_key=f"m:{by}:{self.issued}")
+        new = NewInvoice(
+            merchant_id=by,
+            bill=bill or a_bill(),
+            issue_key=f"m:{by}:{self.issued}",
+            draft=draft,
+        )
         done = await self.core.billing.make(new, Closing())
         assert isinstance(done, Done), done
         return done.view
@@ -221,7 +228,7 @@ async def opened_place(
             office=ScriptedOffice(),
         )
     )
-    pages = pages_of(config, store, core)
+    pages = pages_of(config, store, core, lambda: "lipa_demo_bot")
     shown = live or Live(every_s=0.01, heartbeat_s=5)
     pages = replace(
         pages, site=replace(pages.site, live=shown, body_timeout_s=1.0), drives=drives(core.drives)

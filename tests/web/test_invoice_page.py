@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from storage.records import BillItem, VatMode
-from tests.core.shop import a_bill
+from bot.core.invoice_acts import Done
+from bot.core.invoices import InvoiceView
+from bot.documents.qr import qr_svg
+from storage.records import Bill, BillItem, Closing, VatMode
+from tests.core.shop import NJERI, a_bill
+from tests.documents.papers import text_of
 from tests.web.place import MASK, PHONE, Place, ticket_in
 
 ALL = {"how_much": "all", "amount": ""}
@@ -125,6 +130,66 @@ async def test_the_invoice_can_be_kept_as_a_paper(place: Place, language: str) -
     assert headers["Content-Type"] == "application/pdf"
     assert headers["Content-Disposition"] == 'attachment; filename="INV-0001.pdf"'
     assert (missing.status, missing.text) == (404, "Not found")
+
+
+async def test_a_paper_names_the_revision_that_is_read_and_not_the_drafts_before_it(
+    place: Place,
+) -> None:
+    draft = await place.invoice(draft=True)
+    for cents in (160_000, 170_000):
+        await revise(place, draft, cents)
+    done = await place.core.billing.issue(draft.invoice.id, by=NJERI, closing=Closing())
+    assert isinstance(done, Done), done
+
+    issued = await paper(place, done.view)
+    await revise(place, done.view, 180_000)
+    revised = await paper(place, done.view)
+
+    assert "KES 1,700" in issued
+    assert "revision" not in issued
+    assert "KES 1,800" in revised
+    assert "Invoice INV-0001, revision 2" in revised
+
+
+async def revise(place: Place, view: InvoiceView, cents: int) -> None:
+    def change(bill: Bill) -> Bill:
+        return replace(bill, items=(BillItem(what="tiles", price_cents=cents),))
+
+    done = await place.core.billing.revise(view.invoice.id, change, by=NJERI, closing=Closing())
+    assert isinstance(done, Done), done
+
+
+async def paper(place: Place, view: InvoiceView) -> str:
+    """The words of its PDF."""
+    async with place.client.get(f"/i/{view.invoice.code}/pdf") as answer:
+        return " ".join(text_of(await answer.read()).split())
+
+
+async def test_a_payment_that_went_back_is_shown_with_what_it_was(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, how_much="part", amount="1,000", all_kes="1500")
+    await place.finish()
+    [payment] = await place.payments()
+    await place.paid(payment)
+    await place.reverse(payment)
+
+    assert f"{MASK} · ↩️ returned to the payer KES 1,000" in (await place.get(path)).words
+    receipt = await place.get("/r/" + place.core.receipts.code(payment.id))
+    assert "KES 1,000" in receipt.words
+
+
+async def test_the_page_shows_its_own_address_as_a_code(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    page = await place.get(f"{path}?lang=sw")
+    async with place.client.get(f"{path}/qr.svg") as answer:
+        code, headers = await answer.read(), answer.headers
+
+    assert f'<img src="{path}/qr.svg"' in page.text
+    assert code == qr_svg(f"http://pay.example.org{path}")
+    assert headers["Content-Type"] == "image/svg+xml"
+    assert (await place.get("/i/" + "A" * 22 + "/qr.svg")).status == 404
 
 
 async def test_papers_are_not_drawn_without_end(place: Place) -> None:

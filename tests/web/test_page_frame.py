@@ -7,10 +7,16 @@ import re
 
 import pytest
 
+from bot.core.ports import Collector
+from bot.texts import Texts
 from bot.web.assets import assets
-from tests.web.place import Place, ticket_in
+from bot.web.rendering import Press
+from storage.records import Shows
+from tests.web.place import MASK, PHONE, Place, ticket_in
 
-AWAY = re.compile(r'(?:src|href|action|content)="(?:https?:)?//(?!pay\.example\.org|wa\.me)[^"]*"')
+AWAY = re.compile(
+    r'(?:src|href|action|content)="(?:https?:)?//(?!pay\.example\.org|wa\.me|t\.me)[^"]*"'
+)
 
 
 async def test_a_page_carries_strict_headers_and_nothing_inline(place: Place) -> None:
@@ -40,6 +46,36 @@ async def test_a_page_has_a_preview_for_those_it_is_shared_with(place: Place) ->
     assert f'"og:url" content="http://pay.example.org/d/{drive.code}"' in page.text
     assert '<meta property="og:locale" content="sw_KE">' in invoice.text
     assert "INV-0001 · Mama Njeri Shop" in invoice.text
+
+
+async def test_a_page_leads_on_into_telegram_and_its_preview_tells_nothing_private(
+    place: Place,
+) -> None:
+    drive, view = await place.drive(shows=Shows.TOTALS), await place.invoice()
+    await place.send(f"/d/{drive.code}", amount="500", phone=PHONE, name="Jane")
+    await place.finish()
+    [payment] = await place.payments()
+    await place.paid(payment)
+    page = await place.get(f"/d/{drive.code}")
+    invoice = await place.get(f"/i/{view.invoice.code}", **{"Accept-Language": "sw"})
+
+    assert f'href="https://t.me/lipa_demo_bot?start=d_{drive.code}"' in page.text
+    assert f'href="https://t.me/lipa_demo_bot?start=i_{view.invoice.code}"' in invoice.text
+    assert "Fungua kwenye Telegram" in invoice.text
+    preview = " ".join(re.findall(r'<meta (?:name|property)="[^>]+>', page.text))
+    assert "og:description" in preview
+    assert not {"Jane", MASK, PHONE} & set(re.split(r"[ \">]", preview))
+    customer = view.invoice.bill.customer
+    assert customer not in " ".join(re.findall(r"<meta [^>]+>", invoice.text))
+
+
+async def test_a_page_has_no_door_into_telegram_before_it_was_reached() -> None:
+    press = Press(
+        texts=Texts.load(),
+        collector=Collector(name="Shop", kind="paybill", number="600000", practice=False),
+        public_url="https://pay.example.org",
+    )
+    assert press._in_telegram("d_x") is None
 
 
 async def test_files_are_kept_for_ever_under_a_name_of_what_is_in_them(place: Place) -> None:

@@ -1,0 +1,175 @@
+"""A drive described step by step: who looks after it is named, asked, and has no power before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
+from storage.engine import Store
+from storage.records import TreasurerState
+from tests.chat.drive_office import Harambee
+from tests.chat.test_conversation import Office
+from tests.stores import TestClock
+
+TITLE = "Mama Akinyi hospital bill"
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    made = Office(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+@pytest.fixture
+def harambee(office: Office, api: BotApi) -> Harambee:
+    return Harambee(office, api)
+
+
+async def to_the_treasurers(harambee: Harambee) -> Message:
+    """Mary has answered everything before; the question who else looks after it."""
+    office, mary = harambee.office, harambee.mary
+    mary.start()
+    await office.said(mary.chat, "Hello Mary")
+    mary.say("/newdrive@lipa_demo_bot", chat=harambee.group)
+    await office.said(mary.chat, "What is it for?")
+    mary.say(TITLE)
+    asked = await office.said(mary.chat, "How much is needed?")
+    mary.press(asked, "Skip")
+    asked = await office.said(mary.chat, "Which is the last day?")
+    mary.press(asked, "Skip")
+    asked = await office.said(mary.chat, "What may everybody")
+    mary.press(asked, "Names only")
+    asked = await office.said(mary.chat, "What sort of drive")
+    mary.press(asked, "Harambee")
+    return await office.said(mary.chat, "Who else looks after the money?")
+
+
+async def states(harambee: Harambee) -> dict[str, TreasurerState]:
+    drive = await harambee.drive
+    async with harambee.office.store.read() as tx:
+        return {each.name: each.state for each in await tx.drives.treasurers(drive.id)}
+
+
+async def test_people_are_chosen_asked_and_are_treasurers_once_they_accept(
+    harambee: Harambee,
+) -> None:
+    office, mary, jane, otieno = (
+        harambee.office,
+        harambee.mary,
+        harambee.office.jane,
+        harambee.office.otieno,
+    )
+    otieno.start()
+    jane.start()
+    await office.said(jane.chat, "Hello Jane")
+    asked = await to_the_treasurers(harambee)
+    mary.press(asked, "Choose people")
+    await office.said(mary.chat, "choose up to 2 people")
+    mary.choose("👥 Choose people", jane, otieno)
+    preview = await office.said(mary.chat, "Shall I post it?")
+    assert "👥 Mary, and once they accept: Jane, Otieno" in preview.text
+    assert mary.chat.reply_keyboard is None
+    mary.press(preview, "Post it")
+
+    card = await office.said(harambee.group, "Treasurers: Mary")
+    assert "Jane" not in card.text
+    await office.said(mary.chat, "I have asked Jane, Otieno")
+    for_jane = await office.said(jane.chat, "Mary asks you to look after")
+    for_otieno = await office.said(otieno.chat, "Mary anakuomba usimamie")
+    assert await states(harambee) == {
+        "Mary": TreasurerState.ACCEPTED,
+        "Jane": TreasurerState.NAMED,
+        "Otieno": TreasurerState.NAMED,
+    }
+    drive = await harambee.drive
+    assert not await office.core.drives.treasury.is_treasurer(drive.id, jane.id)
+
+    office.clock.advance(1)
+    jane.press(for_jane, "I will")
+    await office.said(mary.chat, "Jane has accepted")
+    otieno.press(for_otieno, "Hapana")
+    await office.said(mary.chat, "Otieno will not look after")
+    await harambee.look(10)
+    await harambee.api.wait_for(lambda: "Treasurers: Mary, Jane" in card.text)
+    assert await states(harambee) == {
+        "Mary": TreasurerState.ACCEPTED,
+        "Jane": TreasurerState.ACCEPTED,
+        "Otieno": TreasurerState.LEFT,
+    }
+    again = otieno.press(for_otieno, "Nakubali")
+    assert await office.answered(again)
+    assert (await states(harambee))["Otieno"] is TreasurerState.LEFT
+
+
+async def test_names_can_be_written_and_who_is_unknown_is_said(
+    harambee: Harambee, api: BotApi
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    ali = api.person(3001, "Ali", username="ali_k", started=True)
+    ali.start()
+    await office.said(ali.chat, "Hello Ali")
+    await to_the_treasurers(harambee)
+
+    mary.say("@ali_k @nobody_here")
+    await office.said(mary.chat, "nobody_here yet. Press Choose people")
+    mary.say("@ali_k")
+    preview = await office.said(mary.chat, "once they accept: Ali")
+    mary.press(preview, "Back")
+    asked = await office.said(mary.chat, "Who else", after=preview)
+    mary.press(asked, "Only me")
+    preview = await office.said(mary.chat, "Shall I post it?", after=asked)
+
+    assert "👥 Mary" in preview.text
+    assert "Ali" not in preview.text
+
+
+async def test_who_never_wrote_to_us_is_asked_when_they_open_the_link(
+    harambee: Harambee, api: BotApi
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    ali = api.person(3001, "Ali")
+    asked = await to_the_treasurers(harambee)
+    mary.press(asked, "Choose people")
+    await office.said(mary.chat, "choose up to 2 people")
+    mary.choose("👥 Choose people", ali)
+    preview = await office.said(mary.chat, "Shall I post it?")
+    mary.press(preview, "Post it")
+    posted = await office.said(mary.chat, "when they open this link")
+    await office.handled()
+    drive = await harambee.drive
+    assert f"?start=t_{drive.code}" in posted.text
+
+    ali.start(f"t_{drive.code}")
+    question = await office.said(ali.chat, "You were asked to look after")
+    ali.press(question, "I will")
+
+    await office.said(ali.chat, f"You look after {TITLE} now")
+    assert (await states(harambee))["Ali"] is TreasurerState.ACCEPTED
+
+
+async def test_the_step_goes_on_after_a_restart(api: BotApi, kept: Store, clock: TestClock) -> None:
+    office = Office(api, kept, clock)
+    harambee = Harambee(office, api)
+    mary = harambee.mary
+    async with office.open():
+        asked = await to_the_treasurers(harambee)
+        mary.press(asked, "Choose people")
+        await office.said(mary.chat, "choose up to 2 people")
+        await office.handled()
+    async with office.open():
+        mary.choose("👥 Choose people", office.jane)
+        preview = await office.said(mary.chat, "once they accept: Jane")
+        await office.handled()
+    async with office.open():
+        mary.press(preview, "Post it")
+        await office.said(harambee.group, "Treasurers: Mary")
+        await office.handled()
+
+    assert (await states(harambee))["Jane"] is TreasurerState.NAMED
+    await asyncio.gather(*office.tasks)
