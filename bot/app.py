@@ -14,6 +14,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -27,8 +28,10 @@ from bot.config import Config, ConfigError
 from bot.config_keys import Mpesa, MpesaAccount
 from bot.config_record import initiator_of
 from bot.core.core import Core
+from bot.core.latencies import Latencies
 from bot.core.ports import Ids
 from bot.core.post import Post
+from bot.core.reach import EVERY, Reach
 from bot.core.settle import Settle
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
@@ -37,6 +40,7 @@ from bot.machine import VERSION
 from bot.metrics import Metrics
 from bot.texts import Texts
 from bot.web.pages import Pages
+from bot.web.probe import ProbeDoor, probe
 from bot.web.rendering import Press
 from bot.web.server import build_web, serving
 from bot.web.site import Site
@@ -103,7 +107,9 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             store = await stack.enter_async_context(_open_store(config))
         post = Post(store=store, clock=SystemClock())
         settle = Settle(operators=sorted(config.telegram.operators))
-        daraja, accounts = await _open_darajas(stack, config, store, settle, post)
+        latencies = Latencies()
+        opening = partial(_open_daraja, config, store, settle, post, latencies)
+        daraja, accounts = await _open_darajas(stack, config, opening)
         background = Background()
         core = build_core(
             Parts(
@@ -117,6 +123,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
                 clock=SystemClock(),
                 ids=Ids(os.urandom),
                 office=daraja.back_office,
+                latencies=latencies,
             )
         )
         stack.push_async_callback(background.close)
@@ -139,14 +146,17 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             telegram=door,
             counting=metrics,
             pages=pages_of(config, store, core, chat.username),
+            probe=ProbeDoor(store.crypt),
         )
         with _naming("webhook.host, webhook.port"):
             await stack.enter_async_context(
                 serving(web, host=config.webhook.host, port=config.webhook.port)
             )
-        timetable = Timetable(jobs_of(core, store))
+        timetable = Timetable([*jobs_of(core, store), *await _probing(config, store, core)])
         timetable.start()
         stack.push_async_callback(timetable.stop)
+        # Not five minutes later: what is paid by hand until then would be told to nobody.
+        background.start(core.record.ways.register())
         try:
             await stack.enter_async_context(chat.at_work(ready))
         except TokenRefused as exc:
@@ -155,13 +165,27 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         yield ready
 
 
+async def _probing(config: Config, store: Store, core: Core) -> list[Job]:
+    """Looks at our own public address, unless that is turned off."""
+    ask = partial(probe, config.webhook.public_url.rstrip("/"), store.crypt)
+    reach = Reach(store=store, clock=core.clock, probe=ask)
+    if config.webhook.probe:
+        every_s = EVERY.total_seconds()
+        return [Job(name="see whether we are reached", every_s=every_s, run=reach.look)]
+    await reach.forget()
+    return []
+
+
+OpenDaraja = Callable[[Mpesa | MpesaAccount], AbstractAsyncContextManager[client.Daraja]]
+
+
 async def _open_darajas(
-    stack: AsyncExitStack, config: Config, store: Store, settle: Settle, post: Post
+    stack: AsyncExitStack, config: Config, opening: OpenDaraja
 ) -> tuple[client.Daraja, dict[str, client.Daraja]]:
     """The first account's, and the others' by name: each with its own keys and token."""
 
     async def opened(account: Mpesa | MpesaAccount) -> client.Daraja:
-        return await stack.enter_async_context(_open_daraja(config, account, store, settle, post))
+        return await stack.enter_async_context(opening(account))
 
     others = {each.name: await opened(each) for each in config.mpesa.accounts}
     return await opened(config.mpesa), others
@@ -196,10 +220,11 @@ def pages_of(
 
 def _open_daraja(
     config: Config,
-    account: Mpesa | MpesaAccount,
     store: Store,
     settle: Settle,
     post: Post,
+    latencies: Latencies,
+    account: Mpesa | MpesaAccount,
 ) -> AbstractAsyncContextManager[client.Daraja]:
     base_url, clock = config.mpesa.base_url, SystemClock()
     return open_daraja(
@@ -221,6 +246,7 @@ def _open_daraja(
             account=f"{base_url} {account.consumer_key.get_secret_value()}",
         ),
         initiator=initiator_of(config),
+        took=latencies.took,
     )
 
 
@@ -285,6 +311,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="ask about receipts", every_s=30, run=core.record.ways.ask_due),
         Job(name="fetch the list of payments", every_s=60, run=core.record.ways.pull_due),
         Job(name="register addresses", every_s=300, run=core.record.ways.register),
+        Job(name="read unread posts again", every_s=3600, run=core.record.ways.unread.read_again),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="keep nothing for too long", every_s=3600, run=core.privacy.keep_no_longer),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),

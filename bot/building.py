@@ -24,6 +24,7 @@ from bot.core.invoice_acts import Acts
 from bot.core.invoice_news import InvoiceNews
 from bot.core.invoice_talk import InvoiceTalk
 from bot.core.invoices import Invoices, guard_instalment
+from bot.core.latencies import Latencies
 from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
@@ -73,6 +74,7 @@ class Parts:
     clock: ports.Clock
     ids: Ids
     office: ports.BackOffice
+    latencies: Latencies = field(default_factory=Latencies)
 
     @property
     def wake(self) -> Callable[[], None]:
@@ -125,7 +127,14 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         privacy=privacy_of(parts.config, store, clock=clock, wake=wake),
-        health=health_of(parts.config, store, parts.limits, clock=clock, wake=wake),
+        health=health_of(
+            parts.config,
+            store,
+            parts.limits,
+            clock=clock,
+            wake=wake,
+            latencies=parts.latencies,
+        ),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         record=_record(parts),
         touched=_touched(parts, looks={"d": drives.look, "i": news.look}),

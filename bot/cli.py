@@ -78,7 +78,9 @@ def demo(port: int, data: Path) -> None:
 
 
 @asynccontextmanager
-async def _demo_bot(*, api_url: str, mpesa_base_url: str, data_dir: Path) -> AsyncIterator[None]:
+async def _demo_bot(
+    *, api_url: str, mpesa_base_url: str, data_dir: Path, certificate: bytes
+) -> AsyncIterator[None]:
     """The real bot, at work between the two stand-ins while the block runs."""
     from bot.app import running
     from bot.clock import SystemClock
@@ -87,14 +89,16 @@ async def _demo_bot(*, api_url: str, mpesa_base_url: str, data_dir: Path) -> Asy
     # receipts would be somebody else's in the new world. Earlier runs are left to look at.
     folder = data_dir / f"{SystemClock().now():%Y%m%d-%H%M%S}"
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    config = _demo_config(api_url, mpesa_base_url, folder / "lipabot.db")
+    sealing = folder / "safaricom.cer"
+    await asyncio.to_thread(sealing.write_bytes, certificate)
+    config = _demo_config(api_url, mpesa_base_url, folder / "lipabot.db", sealing)
     async with running(config) as ready:
         async with asyncio.timeout(READY_WITHIN_S):
             await ready.wait()
         yield
 
 
-def _demo_config(api_url: str, mpesa_base_url: str, database: Path) -> Config:
+def _demo_config(api_url: str, mpesa_base_url: str, database: Path, sealing: Path) -> Config:
     from bot.config import Config
     from bot.playground.botapi import TOKEN
     from bot.playground.demo import OPERATOR_ID
@@ -112,6 +116,12 @@ def _demo_config(api_url: str, mpesa_base_url: str, database: Path) -> Config:
                 "shortcode": daraja.shortcode,
                 "passkey": daraja.passkey,
                 "business_name": "Mama Njeri Shop",
+                "initiator": daraja.initiator,
+                "initiator_password": daraja.initiator_password,
+                "certificate": str(sealing),
+                "pull": True,
+                "pull_number": "254700000900",
+                "c2b": daraja.c2b,
             },
             "webhook": {"public_url": f"http://127.0.0.1:{port}", "port": port},
             "storage": {"url": f"sqlite:///{database}"},

@@ -164,6 +164,7 @@ class Webhook(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     trusted_proxies: tuple[ProxyNetwork, ...] = ()
     allow_from: tuple[CallerNetwork, ...] = ()
+    probe: bool = True
 
     @property
     def callers(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from bot.chat.health import change_text
 from bot.config import Config
 from bot.core.health import Health
+from bot.core.latencies import Latencies
 from bot.core.limits import LimitSettings
 from bot.core.ports import Clock
 from bot.core.privacy import Privacy, PrivacySettings
@@ -68,6 +69,7 @@ def health_of(
     *,
     clock: Clock,
     wake: Callable[[], None],
+    latencies: Latencies,
 ) -> Health:
     """The health of the bot of this configuration, told in the catalogues' words."""
     return Health(
@@ -79,6 +81,7 @@ def health_of(
         say=partial(change_text, Texts.load()),
         timer_s=time.perf_counter,
         wake=wake,
+        latencies=latencies.seen,
     )
 
 

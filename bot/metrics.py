@@ -10,11 +10,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from bot.core.health import Snapshot, Trouble
 from bot.core.hear import NotKept
+from bot.core.latencies import BOUNDS_S
 from bot.core.ports import Clock
+from bot.core.reach import Reached
 from storage.hearing import Outcome
 from storage.records import FINAL, Kind
 
@@ -165,6 +168,10 @@ def _gauges(snapshot: Snapshot | None) -> Iterator[Metric]:
         ("paused_after_restore", "Whether no prompt is sent.", snapshot.restored_as_of is not None),
     ):
         yield GaugeMetricFamily(f"lipabot_{name}", text, float(value))
+    yield from _latencies(snapshot)
+    if snapshot.sight is not None:
+        ours = float(snapshot.sight.reached is Reached.OURS)
+        yield GaugeMetricFamily("lipabot_reached", "Our address leads to us.", ours)
     if snapshot.free_bytes is not None:
         yield GaugeMetricFamily("lipabot_disk_free_bytes", "Free.", snapshot.free_bytes)
     if snapshot.last_backup_at is not None:
@@ -174,3 +181,23 @@ def _gauges(snapshot: Snapshot | None) -> Iterator[Metric]:
     for trouble in Trouble:
         troubles.add_metric([trouble.value], float(trouble in snapshot.wrong))
     yield troubles
+
+
+def _latencies(snapshot: Snapshot) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+
+    took = HistogramMetricFamily(
+        "lipabot_safaricom_seconds", "Safaricom's answers, by this process.", labels=["request"]
+    )
+    p95 = GaugeMetricFamily(
+        "lipabot_safaricom_quantile_seconds",
+        "Of the newest 200 of each.",
+        labels=["request", "quantile"],
+    )
+    for kind, each in snapshot.latencies.items():
+        sums = accumulate(each.counts)
+        bounds = [*map(str, BOUNDS_S), "+Inf"]
+        buckets = [(bound, float(seen)) for bound, seen in zip(bounds, sums, strict=True)]
+        took.add_metric([kind], buckets=buckets, sum_value=each.total_s)
+        p95.add_metric([kind, "0.95"], each.p95_s)
+    yield from (took, p95)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from pydantic import SecretStr, TypeAdapter
@@ -13,11 +14,13 @@ from mpesa.back_office import BackOffice
 from mpesa.errors import BadCredentials, NoAnswer, NotSent, OutcomeUnknown, TooLate, Unreachable
 from mpesa.models import Accepted, Account, Initiator, Push, QueryAnswer, Token
 from mpesa.tokens import TokenKeeper, TokenShelf
-from mpesa.transport import Deadline, Lost, Transport, open_transport
+from mpesa.transport import Deadline, Lost, Took, Transport, open_transport
 from mpesa.wire import TokenRefused
 
 # Built once, and written in one go: a third of what an encoder of the json module takes.
 _BODY: Final = TypeAdapter(dict[str, object])
+
+_KINDS: Final = {wire.PUSH_PATH: "push", wire.QUERY_PATH: "query", wire.TOKEN_PATH: "token"}
 
 _REFUSED_TWICE: Final = (
     "Safaricom refuses a token that it has just granted: the keys are for another environment,"
@@ -140,15 +143,18 @@ async def open_daraja(
     timeout_s: float = 30,
     shelf: TokenShelf | None = None,
     initiator: Initiator | None = None,
+    took: Took | None = None,
 ) -> AsyncIterator[Daraja]:
     """
     A `Daraja` at `base_url` (https://api.safaricom.co.ke, or the sandbox's), until the block ends.
 
     `now` gives aware time. `timeout_s` bounds each request whole. Nothing is sent at opening.
     With a `shelf`, processes that use the same keys share one token. An `initiator` is needed to
-    ask for the status of transactions, and for reversals.
+    ask for the status of transactions, and for reversals. `took` is told of every request that
+    began to leave: "push", "query", "token" or "books", and the seconds until it ended.
     """
-    async with open_transport(base_url, timeout_s=timeout_s) as transport:
+    timed = None if took is None else partial(_timed, took)
+    async with open_transport(base_url, timeout_s=timeout_s, took=timed) as transport:
 
         async def fetch() -> Token:
             asked_at = now()
@@ -168,6 +174,10 @@ async def open_daraja(
             yield Daraja(transport, tokens, account, now, initiator=initiator)
         finally:
             await tokens.aclose()
+
+
+def _timed(took: Took, path: str, seconds: float) -> None:
+    took(_KINDS.get(path, "books"), seconds)
 
 
 def _encoded(body: dict[str, object]) -> bytes:

@@ -34,6 +34,10 @@ _RETRY_AFTER_MAX_S: Final = 3600
 _CONNECT_MIN_S: Final = 0.001
 
 
+Took = Callable[[str, float], None]
+"""Told of each request that began to leave: its path, and how many seconds it took in all."""
+
+
 class Lost(Exception):
     """The request had begun to leave, and no whole reply came back."""
 
@@ -41,16 +45,22 @@ class Lost(Exception):
 class Deadline:
     """The last moment at which a push may leave, by two clocks: one may be set, one may sleep."""
 
-    def __init__(self, within_s: float, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        within_s: float,
+        now: Callable[[], datetime],
+        timer_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._within_s = within_s
         self._now = now
+        self._timer_s = timer_s
         self._began_at = now()
-        self._began_s = time.monotonic()
+        self._began_s = timer_s()
 
     def left_s(self) -> float:
         """Seconds left; zero or less when it is over."""
         by_wall = (self._now() - self._began_at).total_seconds()
-        return self._within_s - max(by_wall, time.monotonic() - self._began_s)
+        return self._within_s - max(by_wall, self._timer_s() - self._began_s)
 
     def check(self) -> None:
         """Raises TooLate when it is over."""
@@ -85,10 +95,18 @@ class Transport:
     Use `open_transport`.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        *,
+        timeout_s: float,
+        took: Took | None = None,
+    ) -> None:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
+        self._took = took
         self._whole = aiohttp.ClientTimeout(total=timeout_s)
 
     async def get(self, path: str, *, authorization: str) -> Reply:
@@ -140,6 +158,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         gate = _Gate(deadline)
         reset = _gate.set(gate)
+        began_s = time.monotonic()
         try:
             async with self._session.request(
                 method,
@@ -164,6 +183,8 @@ class Transport:
             raise Unreachable(f"Safaricom cannot be reached ({type(exc).__name__})") from exc
         finally:
             _gate.reset(reset)
+            if self._took is not None and gate.passed:
+                self._took(path, time.monotonic() - began_s)
 
     def _timeouts(self, deadline: Deadline | None) -> aiohttp.ClientTimeout:
         if deadline is None:
@@ -188,7 +209,9 @@ def _connecting(timeout_s: float, left_s: float) -> aiohttp.ClientTimeout:
 
 
 @asynccontextmanager
-async def open_transport(base_url: str, *, timeout_s: float) -> AsyncIterator[Transport]:
+async def open_transport(
+    base_url: str, *, timeout_s: float, took: Took | None = None
+) -> AsyncIterator[Transport]:
     """A transport with its connections, which are closed at the end."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, keepalive_timeout=_KEEPALIVE_S),
@@ -197,7 +220,7 @@ async def open_transport(base_url: str, *, timeout_s: float) -> AsyncIterator[Tr
         request_class=_GatedRequest,
         trust_env=False,
     ) as session:
-        yield Transport(session, base_url, timeout_s=timeout_s)
+        yield Transport(session, base_url, timeout_s=timeout_s, took=took)
 
 
 async def _read(response: ClientResponse, bytes_max: int) -> Reply:

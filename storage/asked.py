@@ -1,4 +1,4 @@
-"""Asked: what we asked Safaricom to be answered later, claims of receipts, and first decisions."""
+"""Asked: what we asked Safaricom, claims of receipts, posts nobody could read, first decisions."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, insert, select, update
+from sqlalchemy import RowMapping, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
-from storage.record_tables import decisions, questions, receipt_claims, record_rows
-from storage.records import AskedLater, DecidedByOne, Payment, QuestionKind
+from storage.record_tables import (
+    decisions,
+    questions,
+    receipt_claims,
+    record_rows,
+    record_unread,
+)
+from storage.records import AskedLater, DecidedByOne, Payment, QuestionKind, UnreadPost
 
 __all__ = ["Asking"]
 
@@ -81,6 +87,17 @@ class Asking:
             .order_by(questions.c.asked_at.desc())
         )
 
+    async def asked_by(self, person_id: int, *, since: datetime) -> int:
+        """How many questions this person had asked since then."""
+        # Ids begin with the instant that they were made at: this looks at that time only.
+        first_id = f"{int(since.timestamp() * 1000):012x}"
+        query = (
+            select(func.count())
+            .select_from(questions)
+            .where(questions.c.id >= first_id, questions.c.by == person_id)
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
     async def heard(self, question_id: str, *, outcome: str, now: datetime) -> None:
         """A question was answered."""
         await self._connection.execute(
@@ -95,6 +112,39 @@ class Asking:
             .where(questions.c.id == question_id)
             .values(bodies=questions.c.bodies + 1)
         )
+
+    async def keep_unread(self, post: UnreadPost, *, kept_max: int) -> bool:
+        """Keep a body that could not be read; False where it is kept already, or no more are."""
+        count = select(func.count()).select_from(record_unread)
+        if (await self._connection.execute(count)).scalar_one() >= kept_max:
+            return False
+        make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
+        added = await self._connection.execute(
+            make(record_unread)
+            .values(
+                digest=post.digest,
+                door=post.door,
+                why=post.why,
+                body=self._crypt.seal(post.body),
+                at=post.at,
+            )
+            .on_conflict_do_nothing()
+            .returning(record_unread.c.id)
+        )
+        return added.first() is not None
+
+    async def unread(self, door: str) -> list[UnreadPost]:
+        """What was kept of one door, oldest first."""
+        found = await self._connection.execute(
+            select(record_unread).where(record_unread.c.door == door).order_by(record_unread.c.id)
+        )
+        return [
+            UnreadPost(**{**row, "body": self._crypt.open(row["body"])}) for row in found.mappings()
+        ]
+
+    async def drop_unread(self, post_id: int) -> None:
+        """It could be read by now."""
+        await self._connection.execute(delete(record_unread).where(record_unread.c.id == post_id))
 
     async def propose(
         self, deed: str, subject: str, argument: str, *, by: int, why: str, at: datetime

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -14,7 +14,7 @@ from storage.asked import Asking
 from storage.columns import micros
 from storage.record_tables import OPEN, record_open
 from storage.records import OpenDifference, OpenKind
-from storage.setwise import Many
+from storage.setwise import Among, Many
 
 __all__ = ["Differences"]
 
@@ -29,6 +29,20 @@ _OPEN = Many(
     },
     [column.name for column in record_open.c if column.name != "id"],
 )
+
+
+# Of a statement's thousands of rows hardly one is open: who is, is looked up before it is closed.
+_SOME_OPEN = select(record_open.c.id).where(OPEN).exists()
+_STILL_OPEN = Among(select(record_open.c.key).where(OPEN), record_open.c.key)
+_ASKED_AT_ONCE = 4096
+
+
+def _still_open(connection: Connection, keys: Sequence[str]) -> list[str]:
+    return [
+        row[0]
+        for start in range(0, len(keys), _ASKED_AT_ONCE)
+        for row in _STILL_OPEN(connection, keys[start : start + _ASKED_AT_ONCE])
+    ]
 
 
 class Differences(Asking):
@@ -90,6 +104,10 @@ class Differences(Asking):
     ) -> int:
         """Close differences by kind and receipt (or payment, where it is only ours)."""
         wanted = [f"{kind}:{about}" for kind, about in keys]
+        if wanted and await self._connection.scalar(select(_SOME_OPEN)):
+            wanted = await self._connection.run_sync(_still_open, wanted)
+        else:
+            wanted = []
         if not wanted:
             return 0
         closed = await self._connection.execute(

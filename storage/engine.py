@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.crypt import Crypt, key_beside
-from storage.errors import StorageError, StoreBusy, WrongKey
+from storage.errors import NotKept, StorageError, StoreBusy, WrongKey
 from storage.hearing import Decide, Outcome, Unit
 from storage.leases import Holder
 from storage.locks import only_process
@@ -90,6 +90,15 @@ class Store:
         if outcome.moved and self._on_move is not None:
             self._on_move(outcome)
         return outcome
+
+    async def submit_many(self, units: Sequence[Unit], decide: Decide) -> list[Outcome | NotKept]:
+        """Many units, in their order; see `Writer.submit_many`."""
+        outcomes = await self._writer.submit_many(units, decide)
+        if self._on_move is not None:
+            for each in outcomes:
+                if isinstance(each, Outcome) and each.moved:
+                    self._on_move(each)
+        return outcomes
 
     def on_move(self, tell: Callable[[Outcome], None]) -> None:
         """*tell* of every payment that moves through this process, after it is committed."""

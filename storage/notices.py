@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     ColumnElement,
     Integer,
-    Select,
-    String,
     and_,
     bindparam,
     case,
     delete,
     func,
-    literal_column,
-    not_,
     or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.crypt import Crypt
 from storage.errors import WrongKey
-from storage.leases import ME, Holder, lease_end, lease_over
+from storage.leases import Holder
+from storage.notice_picks import NOW, OWED, any_ready, mark, pick
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
@@ -41,81 +35,10 @@ from storage.records import (
     Reply,
     Whisper,
 )
-from storage.schema import Instant, intents, notices
+from storage.schema import intents, notices
 from storage.setwise import padded
 
 __all__ = ["Notices"]
-
-_OWED = ("due", "sending")
-_DUE = literal_column("'due'", String)
-_SENDING = literal_column("'sending'", String)
-_PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
-
-_PAPERS = literal_column("'p:%'", String)
-"""Subjects of what is about a payment itself: its receipt, on paper."""
-
-_NOW: ColumnElement[datetime] = bindparam("now", type_=Instant())
-
-
-def _ready(*, by_server: bool) -> ColumnElement[bool]:
-    """Due, or being sent by somebody who has had time enough."""
-    over = lease_over(notices.c.lease_until, by_server=by_server)
-    return or_(
-        and_(notices.c.state == "due", notices.c.due_at <= _NOW),
-        and_(notices.c.state == "sending", over),
-    )
-
-
-@cache
-def _any_ready(by_server: bool) -> Select[tuple[int]]:
-    return select(notices.c.id).where(_ready(by_server=by_server)).limit(1)
-
-
-# Its time is yet to come, and nobody in the chat misses it meanwhile.
-_PUT_OFF = and_(notices.c.kind.in_(_PATIENT), notices.c.state == _DUE, notices.c.due_at > _NOW)
-
-
-def _uploading(*, by_server: bool) -> ColumnElement[bool]:
-    """A receipt's file is on its way: on a slow line for a minute, and words need not wait."""
-    over = lease_over(notices.c.lease_until, by_server=by_server)
-    # A subject that is NULL is like nothing, and NOT LIKE nothing either.
-    paper = func.coalesce(notices.c.subject, literal_column("''", String)).like(_PAPERS)
-    return and_(paper, notices.c.state == _SENDING, not_(over))
-
-
-@cache
-def _pick(by_server: bool) -> Select[tuple[int, str]]:
-    heads = (
-        select(func.min(notices.c.id))
-        .where(notices.c.state.in_(_OWED), not_(_PUT_OFF), not_(_uploading(by_server=by_server)))
-        .group_by(notices.c.chat_id)
-    )
-    return (
-        select(notices.c.id, notices.c.state)
-        .where(notices.c.id.in_(heads), _ready(by_server=by_server))
-        .order_by(notices.c.due_at, notices.c.id)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-    )
-
-
-@cache
-def _mark(by_server: bool) -> ReturningUpdate[Any]:
-    wanted: BindParameter[int] = bindparam("these", expanding=True)
-    return (
-        update(notices)
-        .where(notices.c.id.in_(wanted))
-        .values(
-            state="sending",
-            lease_until=lease_end(by_server=by_server),
-            lease_gen=notices.c.lease_gen + 1,
-            holder=ME,
-            tries=notices.c.tries + 1,
-            resent=or_(notices.c.resent, notices.c.state == "sending"),
-        )
-        .returning(notices)
-    )
-
 
 # No value that is bound in an UPDATE has the name of a column: it would be written there.
 # What a process that was away too long writes hits no row: somebody has taken it over since.
@@ -133,8 +56,8 @@ _TELL = (
         state=case((notices.c.wanted > _VERSION, "due"), else_="told"),
         # Told: when. Newer already: at once, unless that was put off.
         due_at=case(
-            (and_(notices.c.wanted > _VERSION, notices.c.due_at > _NOW), notices.c.due_at),
-            else_=_NOW,
+            (and_(notices.c.wanted > _VERSION, notices.c.due_at > NOW), notices.c.due_at),
+            else_=NOW,
         ),
         lease_until=None,
         tries=0,
@@ -197,13 +120,13 @@ class Notices:
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         bound = holder.bound(now, lease)
-        picked = _pick(holder.by_server)
+        picked = pick(holder.by_server)
         found = (await self._connection.execute(picked, {"now": now, "most": limit, **bound})).all()
         if not found:
             return []
         stale = {row.id for row in found if row.state == "sending"}
         wanted = padded([row.id for row in found])
-        marked = await self._connection.execute(_mark(holder.by_server), {"these": wanted, **bound})
+        marked = await self._connection.execute(mark(holder.by_server), {"these": wanted, **bound})
         rows = marked.mappings().all()
         return sorted(
             (self._read(row, stale=row["id"] in stale) for row in rows), key=lambda each: each.id
@@ -214,7 +137,7 @@ class Notices:
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         found = await self._connection.execute(
-            _any_ready(holder.by_server), {"now": now, **holder.bound(now)}
+            any_ready(holder.by_server), {"now": now, **holder.bound(now)}
         )
         return found.first() is not None
 
@@ -352,17 +275,17 @@ class Notices:
 
     async def owes(self, key: str) -> bool:
         """Whether a notice of this key is neither told nor dead."""
-        query = select(notices.c.id).where(notices.c.key == key, notices.c.state.in_(_OWED))
+        query = select(notices.c.id).where(notices.c.key == key, notices.c.state.in_(OWED))
         return (await self._connection.execute(query)).first() is not None
 
     async def waiting(self, chat_id: int) -> int:
         """How many messages wait to be told to a chat."""
-        query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(_OWED))
+        query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(OWED))
         return (await self._connection.execute(query)).scalar_one()
 
     async def owed(self) -> int:
         """How many are neither told nor dead."""
-        query = select(func.count()).where(notices.c.state.in_(_OWED))
+        query = select(func.count()).where(notices.c.state.in_(OWED))
         return (await self._connection.execute(query)).scalar_one()
 
     async def purge(self, *, before: datetime) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
+from storage.record_tables import record_unread
 from storage.records import OPEN, Kind, NoticeKind, Payment, Status
 from storage.schema import (
     buttons,
@@ -183,7 +184,11 @@ class PrivacyBook:
         """Forget bodies of payments that we never had, and looks of long ago; how many rows."""
         gone = await self._connection.execute(delete(orphans).where(orphans.c.at < orphans_before))
         old = await self._connection.execute(delete(looks).where(looks.c.at < looks_before))
-        return gone.rowcount + old.rowcount
+        # As old as the orphans: bodies word for word, both.
+        unread = await self._connection.execute(
+            delete(record_unread).where(record_unread.c.at < orphans_before)
+        )
+        return gone.rowcount + old.rowcount + unread.rowcount
 
 
 def _ids_of(person_id: int):  # type: ignore[no-untyped-def]  # a subquery: its type says less than the code

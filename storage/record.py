@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -33,7 +33,7 @@ from storage.records import (
 from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
 
-__all__ = ["Kept", "ReceiptTaken", "Record"]
+__all__ = ["Kept", "Named", "ReceiptTaken", "Record"]
 
 # Built once: a statement of the portal brings a million rows.
 _COLUMNS = tuple(record_rows.c)
@@ -47,6 +47,19 @@ _ADD = Many(
 )
 
 
+_PLACE = Many(
+    dict.fromkeys(
+        ("sqlite", "postgresql"),
+        update(record_rows)
+        .where(record_rows.c.receipt == bindparam("key_receipt"))
+        .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id")),
+    ),
+    (),
+)
+_PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
+_BY_HAND = Among(select(intents.c.by_hand_ref), intents.c.by_hand_ref)
+
+
 class ReceiptTaken(Exception):
     """Another payment holds the receipt, since a moment ago."""
 
@@ -55,8 +68,20 @@ Kept = tuple[RecordRow, bool]
 """A row as it stands, and whether what just came differs from what the books said before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whose some references are."""
+
+    pushes: Mapping[str, str]  # push reference -> payment
+    by_hand: frozenset[str]  # those of intents
+
+
 class Record(Differences):
     """Rows of the record, inside one open transaction."""
+
+    async def named(self, references: Collection[str]) -> Named:
+        """Whose these references are, of payments and of intents."""
+        return await self._connection.run_sync(_named, [*references])
 
     async def known(self, wanted: Collection[str]) -> dict[str, RecordRow]:
         """The rows of these receipts that are kept."""
@@ -99,12 +124,16 @@ class Record(Differences):
         self, placed: Collection[str], state: RowState, payment_id: str | None = None
     ) -> None:
         """Say where the rows of these receipts stand."""
-        if placed:
-            await self._connection.execute(
-                update(record_rows)
-                .where(record_rows.c.receipt.in_(placed))
-                .values(state=state.value, payment_id=payment_id)
-            )
+        await self.place_each([(receipt, state, payment_id) for receipt in placed])
+
+    async def place_each(self, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
+        """The same, of each its own."""
+        rows = [
+            {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
+            for receipt, state, payment_id in placed
+        ]
+        if rows:
+            await self._connection.run_sync(_PLACE, rows)
 
     async def push_payment(self, push_ref: str) -> Payment | None:
         """The payment whose prompt showed that account."""
@@ -291,6 +320,15 @@ class Record(Differences):
             state=RowState(row["state"]),
             payment_id=row["payment_id"],
         )
+
+
+def _named(connection: Connection, references: list[str]) -> Named:
+    if not references:
+        return Named({}, frozenset())
+    return Named(
+        dict(tuple(row) for row in _PUSHES(connection, references)),
+        frozenset(row[0] for row in _BY_HAND(connection, references)),
+    )
 
 
 def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple[RecordRow, bool]:

@@ -26,6 +26,7 @@ __all__ = [
     "receipt_claims",
     "record_open",
     "record_rows",
+    "record_unread",
 ]
 
 # An index over some rows only is found by a query that says which in the very same words.
@@ -96,6 +97,18 @@ questions = Table(
     Column("bodies", Integer, nullable=False),
     Index("questions_of_receipt", "receipt", "asked_at"),
     Index("questions_unheard", "asked_at", sqlite_where=UNHEARD, postgresql_where=UNHEARD),
+)
+
+record_unread = Table(
+    "record_unread",
+    metadata,
+    row_id(),
+    Column("digest", String(64), nullable=False),
+    Column("door", String(12), nullable=False),
+    Column("why", String(120), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("digest", name="record_unread_digest_once"),
 )
 
 decisions = Table(

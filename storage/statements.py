@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
-from storage.drive_tables import drive_entries, gifts
+from storage.drive_tables import drive_entries, drives, gifts
 from storage.invoice_tables import bills, invoice_entries, invoices
 from storage.invoices import SUBJECT, bill_of
 from storage.records import EntryKind, InvoiceEntryKind, Status
@@ -223,15 +223,26 @@ class Statements:
         return [(int(each[0]), int(each[1])) for each in found]
 
     async def by_customer(self, scope: Scope) -> list[tuple[str, int]]:
-        """What M-Pesa brought by customer's name; "" for what was paid without an invoice."""
-        query = _summed(scope, func.coalesce(invoices.c.id, "").label("invoice"))
-        found = (await self._connection.execute(query)).all()
-        names = await self._customers({each[0] for each in found} - {""})
+        """What M-Pesa brought by customer's name or drive's title; "" for what was for neither."""
+        what_for = func.coalesce(invoices.c.id, payments.c.subject, "").label("what_for")
+        found = (await self._connection.execute(_summed(scope, what_for))).all()
+        ids = {each[0] for each in found} - {""}
+        names = await self._customers(ids) | await self._titles(ids)
         sums: dict[str, int] = {}
         for invoice_id, cents in found:
             name = names.get(invoice_id, "")
             sums[name] = sums.get(name, 0) + int(cents)
         return sorted(sums.items(), key=lambda each: -each[1])
+
+    async def _titles(self, subjects: set[str]) -> dict[str, str]:
+        """The titles of those that are drives, by subject."""
+        ids = sorted(each.removeprefix("d:") for each in subjects if each.startswith("d:"))
+        found: dict[str, str] = {}
+        for some in _in_pieces(ids):
+            query = select(drives.c.id, drives.c.title).where(drives.c.id.in_(some))
+            for row in await self._connection.execute(query):
+                found[f"d:{row.id}"] = self._crypt.open_text(row.title)
+        return found
 
     async def _customers(self, ids: set[str]) -> dict[str, str]:
         """The customer on the newest bill of each of these invoices."""

@@ -103,15 +103,40 @@ class Writer:
         outcome: Outcome = await self._enter(work)
         return outcome
 
+    async def submit_many(self, units: Sequence[Unit], decide: Decide) -> list[Outcome | NotKept]:
+        """
+        The same for many, a commit's worth at a time, so that others are not kept waiting.
+
+        Raises:
+            Exception: a bug of one unit; of the others nothing is known.
+        """
+        loop, told = asyncio.get_running_loop(), list[Outcome | NotKept]()
+        for start in range(0, len(units), BATCH_MAX):
+            works = [
+                _Work(loop.create_future(), unit=unit, decide=decide)
+                for unit in units[start : start + BATCH_MAX]
+            ]
+            for work in works:
+                self._put(work)
+            answers = await asyncio.gather(*(each.answer for each in works), return_exceptions=True)
+            for answer in answers:
+                if isinstance(answer, BaseException) and not isinstance(answer, NotKept):
+                    raise answer
+                told.append(answer)
+        return told
+
     async def _enter(self, work: _Work) -> Any:
+        self._put(work)
+        # Cancelling the wait cancels the answer only: the work stays in the queue.
+        return await work.answer
+
+    def _put(self, work: _Work) -> None:
         if self._closing or self._task is None:
             raise StoreBusy("the store is closing")
         try:
             self._queue.put_nowait(work)
         except asyncio.QueueFull:
             raise StoreBusy(f"{QUEUE_MAX} writes are waiting") from None
-        # Cancelling the wait cancels the answer only: the work stays in the queue.
-        return await work.answer
 
     async def _work_off(self) -> None:
         while True:

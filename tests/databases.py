@@ -110,7 +110,7 @@ class Databases:
             )
             database = await asyncpg.connect(self.url(name))
             try:
-                sound = (
+                sound: bool = (
                     await database.fetchval(LARGEST) <= WORN
                     and await database.fetchval(SHAPE) == self._shape
                 )

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from bot.building import finders_of
 from bot.core.placing import Placing
 from bot.core.ports import Clock, Collector, Ids
 from bot.core.record import Record
 from bot.core.record_desk import RecordDesk
-from bot.core.references import FindByHand, by_hand_of_intents
+from bot.core.references import FindByHand
 from bot.core.reversals import Reversals
 from bot.core.rulings import Rulings, TwoPeople
 from bot.core.settle import Settle
@@ -86,7 +87,7 @@ def a_desk(
     seed: int = 11,
     two_people_above_kes: int = 50_000,
     operators: frozenset[int] = OPERATORS,
-    finders: Sequence[FindByHand] = (by_hand_of_intents,),
+    finders: Sequence[FindByHand] | None = None,
     reversals: bool = True,
     wake: Callable[[], None] = lambda: None,
     **settings: Any,
@@ -99,7 +100,7 @@ def a_desk(
         settle=settle,
         clock=clock,
         ids=ids,
-        finders=finders,
+        finders=finders_of(ids, clock) if finders is None else finders,
         confirm_above_kes=5000,
     )
     rows = Record(store=store, settle=settle, clock=clock, placing=placing, wake=wake)

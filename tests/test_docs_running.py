@@ -11,6 +11,7 @@ import pytest
 from bot.cli import main
 from bot.config import Config
 from bot.core.health import Snapshot, Trouble
+from bot.core.reach import Reached, Sight
 from bot.metrics import Metrics
 from storage.records import Alarm
 from tests.core.test_health import snapshot
@@ -85,7 +86,8 @@ def test_every_configuration_key_that_is_told_exists(name: str) -> None:
 
 async def test_every_number_that_metrics_gives_is_told() -> None:
     async def look() -> Snapshot:
-        return snapshot(last_backup_at=TestClock().now())
+        now = TestClock().now()
+        return snapshot(last_backup_at=now, sight=Sight(at=now, reached=Reached.OURS, failures=0))
 
     made = await Metrics(look=look, clock=TestClock(), version="1").page()
     given = set(re.findall(r"^# TYPE (lipabot_[a-z_]+) ", made.decode(), re.MULTILINE))

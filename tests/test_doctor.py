@@ -24,6 +24,7 @@ from bot.config import Config
 from bot.core.hear import Hear
 from bot.core.settle import Settle
 from bot.playground.botapi import TOKEN, BotApi
+from bot.web.probe import ProbeDoor
 from bot.web.server import build_web, serving
 from mpesa.simulator import Simulator, SimulatorSettings
 from storage.engine import open_store
@@ -118,7 +119,7 @@ async def test_it_leaves_a_running_bot_alone_and_finds_it(ward: Ward) -> None:
             wake=lambda: None,
             unconfirmed_total_kes=1,
         )
-        app = build_web(hear, ready=lambda: True)
+        app = build_web(hear, ready=lambda: True, probe=ProbeDoor(store.crypt))
         async with serving(app, host="127.0.0.1", port=port):
             assert await ward.bad() == []
         await store.write(lambda tx: tx.shared.put("probe", b""))

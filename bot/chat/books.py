@@ -1,4 +1,8 @@
-"""Books: `/verify`, `/unmatched` and a dropped statement: Safaricom's books, for operators."""
+"""
+Books: `/verify`, `/unmatched` and a dropped statement: Safaricom's books, for operators.
+
+Merchants have `/verify` too, and are shown less: `bot.chat.counter`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from pathlib import Path
 from telegram import Document
 from telegram.error import TelegramError
 
+from bot.chat import counter
 from bot.chat.alarms import payment_facts
 from bot.chat.context import Toast, Turn
+from bot.chat.invoices import may_invoice
 from bot.core.portal import BadStatement, Reconciled
 from bot.core.record import Suggestion
 from bot.core.record_desk import Known, Verified
@@ -52,11 +58,16 @@ class BooksAct(StrEnum):
 
 async def verify(turn: Turn) -> None:
     """ "The customer shows me this code": what it is, how much, when, and whose."""
+    if not turn.is_operator and await may_invoice(turn) is None:
+        return
     receipt = "".join(turn.words.split()).upper()
     if len(receipt) != RECEIPT_CHARS or not receipt.isascii() or not receipt.isalnum():
         await turn.answer(turn.say("verify.which", verify=turn.command("verify")))
         return
-    await turn.core.post.say(turn.closing(await _verified(turn, receipt)))
+    if turn.is_operator:
+        await turn.core.post.say(turn.closing(await _verified(turn, receipt)))
+    else:
+        await counter.show(turn, receipt)
 
 
 async def _verified(turn: Turn, receipt: str) -> Reply:

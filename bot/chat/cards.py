@@ -177,7 +177,10 @@ def _waiting(pen: Pen) -> Card:
 def _paid(pen: Pen) -> Card:
     payment, words = pen.payment, pen.payment.words
     if Word.REVERSED in words:
-        return pen.card([pen.say("paid.reversed", **_arrived(pen)), _twice(pen)], [])
+        left = money(payment.credited_cents or 0)
+        key = "paid.partly-reversed" if payment.credited_cents else "paid.reversed"
+        back = money(payment.reversed_cents)
+        return pen.card([pen.say(key, **_arrived(pen), back=back, left=left), _twice(pen)], [])
     asked_cents, credited_cents = payment.amount_kes * 100, _arrived_cents(payment)
     lines = [pen.say("paid.private" if pen.private else "paid.group", **_arrived(pen))]
     if Word.LATE in words:

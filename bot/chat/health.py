@@ -77,7 +77,16 @@ def _trouble(texts: Texts, language: str, trouble: Trouble, snapshot: Snapshot) 
         paused=snapshot.lines_paused,
         free=_megabytes(snapshot.free_bytes),
         when=texts.when(language, as_of),
+        why=_reached(texts, language, snapshot),
     )
+
+
+def _reached(texts: Texts, language: str, snapshot: Snapshot) -> str:
+    """Who answers at our own address, by the last look."""
+    if snapshot.sight is None:
+        return texts.say(language, "reach.unknown")
+    when = texts.when(language, snapshot.sight.at)
+    return texts.say(language, f"reach.{snapshot.sight.reached}", when=when)
 
 
 async def _answer(turn: Turn, snapshot: Snapshot, *, whole: bool) -> None:
@@ -101,8 +110,10 @@ async def _answer(turn: Turn, snapshot: Snapshot, *, whole: bool) -> None:
             paused=snapshot.lines_paused,
             backup="–" if backup is None else texts.when(language, backup),
         ),
+        _reached(texts, language, snapshot),
     ]
     if whole:
+        lines += _latencies(turn, snapshot)
         lines.append(
             turn.say(
                 "health.details",
@@ -124,6 +135,14 @@ async def _answer(turn: Turn, snapshot: Snapshot, *, whole: bool) -> None:
     if snapshot.restored_as_of is not None:
         rows.append((_button(turn, "resume", "button.resume"),))
     await turn.answer("\n".join(lines), Keyboard(rows=tuple(rows)))
+
+
+def _latencies(turn: Turn, snapshot: Snapshot) -> list[str]:
+    """How long Safaricom takes to answer us."""
+    return [
+        turn.say(f"latency.{kind}", seconds=f"{each.p95_s:.1f}", among=each.among)
+        for kind, each in snapshot.latencies.items()
+    ]
 
 
 def _percent(told: Told) -> int:

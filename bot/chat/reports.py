@@ -47,7 +47,7 @@ async def report_picture(
         until=until,
         by_day=[DayTakings(EPOCH + timedelta(days=day), cents) for day, cents in days],
         by_name=[NamedTakings(name or other, cents) for name, cents in names],
-        of_drives=False,
+        names_are="both" if scope.whose is Whose.EVERYBODY else "customer",
         practice=core.collector.practice,
     )
     total = money(sum(cents for _, cents in days))

@@ -18,6 +18,14 @@ from storage.records import Button, Deed, Draft, DraftKind, Keyboard
 __all__ = ["chosen", "statement", "typed", "who"]
 
 FORMATS = ("csv", "xlsx", "pdf")
+ICONS = {
+    Whose.EVERYBODY: "📚",
+    Whose.MERCHANT: "🏪",
+    Whose.DRIVE: "🤝",
+    Whose.PERSON: "👤",
+    Whose.CUSTOMER: "👤",
+    Whose.LINE: "📱",
+}
 PER_ROW = 2
 LABEL_CHARS_MAX = 30
 TYPED_CHARS_MAX = 64
@@ -142,10 +150,7 @@ def _rows(turn: Turn, found: Sequence[Choice], period: Period) -> tuple[tuple[Bu
     """Each one a button: what it is, and what people call it."""
     buttons = [
         Button(
-            label=clean(
-                plain(turn.say(f"button.statement-one.{each.whose}", title=each.title)),
-                limit=LABEL_CHARS_MAX,
-            ),
+            label=clean(f"{ICONS[each.whose]} {each.title}", limit=LABEL_CHARS_MAX),
             does=_deed(turn, "statement-of", _code(each, period)),
         )
         for each in found

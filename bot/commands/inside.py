@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -15,7 +16,7 @@ from storage.errors import StorageError
 from storage.examining import Examined, examine
 from storage.migrations import HEAD
 
-__all__ = ["DISK_FREE_MIN_BYTES", "database", "disk"]
+__all__ = ["DISK_FREE_MIN_BYTES", "crypt_of", "database", "disk", "passing_crypt"]
 
 DISK_FREE_MIN_BYTES = 512 * 1024 * 1024
 
@@ -42,7 +43,7 @@ async def database(patient: Patient) -> list[Finding]:
     if file is not None and not file.exists():
         return [Finding(True, f"the database {file} will be made by the first `lipabot run`")]
     try:
-        found = await examine(url, crypt=_crypt(config), people_ids=config.telegram.operators)
+        found = await examine(url, crypt=crypt_of(config), people_ids=config.telegram.operators)
     except (StorageError, DBAPIError, OSError) as exc:
         why = str(exc.orig) if isinstance(exc, DBAPIError) else str(exc)
         return [
@@ -56,7 +57,8 @@ async def database(patient: Patient) -> list[Finding]:
     return [*_sound(found), *_key(config, found), *_operators(config, found)]
 
 
-def _crypt(config: Config) -> Crypt | None:
+def crypt_of(config: Config) -> Crypt | None:
+    """The key of the bot's database; None where there is none yet, or it was lost."""
     security, file = config.security, sqlite_file(config)
     previous = [each.get_secret_value() for each in security.previous_keys]
     if security.key is not None:
@@ -65,6 +67,11 @@ def _crypt(config: Config) -> Crypt | None:
     if beside is None or not beside.exists():
         return None
     return Crypt(beside.read_text().strip(), previous)
+
+
+def passing_crypt() -> Crypt:
+    """A key of nobody's, for as long as a check takes."""
+    return Crypt(secrets.token_hex(32))
 
 
 def _sound(found: Examined) -> list[Finding]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
 from bot.commands.findings import Finding, Patient
+from bot.commands.inside import crypt_of, passing_crypt
 from bot.config_checks import host_of, is_loopback
+from bot.core.reach import Reached
+from bot.web.probe import PROBE_PREFIX, ProbeDoor, Signer, probe
 from mpesa.client import open_daraja
 from mpesa.errors import BadCredentials, MpesaError
 from mpesa.models import Account, Push
@@ -25,9 +27,8 @@ __all__ = ["outside", "push_one_shilling"]
 
 WITHIN_S = 10.0
 SKEW_MAX_S = 60.0
-PROBE_HEADER = "X-Lipabot-Doctor"
-PROBE_PATH = "/c/doctor"
-"""Of the paths that a proxy lets through; it belongs to no payment."""
+NO_PAYMENT = "/c/doctor"
+"""An address of ours that belongs to no payment: what is posted there changes nothing."""
 
 
 async def outside(patient: Patient) -> AsyncIterator[Finding]:
@@ -159,8 +160,7 @@ async def push_one_shilling(patient: Patient, phone: str) -> Finding:
         amount_kes=1,
         reference="DOCTOR",
         description="Test",
-        # An address of ours that belongs to no payment: its callback changes nothing.
-        callback_url=f"{patient.config.webhook.public_url.rstrip('/')}{PROBE_PATH}",
+        callback_url=f"{patient.config.webhook.public_url.rstrip('/')}{NO_PAYMENT}",
     )
     try:
         async with _open(patient) as daraja:
@@ -204,48 +204,40 @@ async def _callbacks(patient: Patient, http: aiohttp.ClientSession) -> list[Find
         bad = await _not_public(url)
         if bad is not None:
             return [bad]
-    async with _somebody_to_find(patient) as (nonce, why):
+    async with _somebody_to_find(patient) as (signer, why):
         if why is not None:
             return [why]
-        try:
-            async with http.get(f"{url}{PROBE_PATH}", allow_redirects=False) as answer:
-                given = answer.headers.get(PROBE_HEADER)
-                ours = given == nonce if nonce else await _is_our_404(answer)
-        except aiohttp.ClientConnectorCertificateError:
-            return [
-                Finding(
-                    False,
-                    f"the certificate of {url} is not valid: Safaricom would not call it",
-                    "let Caddy or certbot make one for this name (docs/install.md)",
-                )
-            ]
-        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            return [
-                Finding(
-                    False,
-                    f"nobody answers at {url} ({type(exc).__name__}); payments would still be "
-                    "found, by asking, but late",
-                    "let ports 80 and 443 in, and have the proxy hand them to "
-                    f"{patient.config.webhook.host}:{patient.config.webhook.port}",
-                )
-            ]
-    if not ours:
-        return [
-            Finding(
+        return [_met(patient, url, await probe(url, signer, within_s=WITHIN_S))]
+
+
+def _met(patient: Patient, url: str, reached: Reached) -> Finding:
+    hook = patient.config.webhook
+    match reached:
+        case Reached.OURS:
+            return Finding(True, f"we are reached through {url}")
+        case Reached.BAD_CERTIFICATE:
+            return Finding(
+                False,
+                f"the certificate of {url} is not valid: Safaricom would not call it",
+                "let Caddy or certbot make one for this name (docs/install.md)",
+            )
+        case Reached.NOBODY:
+            return Finding(
+                False,
+                f"nobody answers at {url}; payments would still be found, by asking, but late",
+                "let ports 80 and 443 in, and have the proxy hand them to "
+                f"{hook.host}:{hook.port}. Where only this machine cannot reach its own public "
+                "address (no hairpin NAT), set webhook.probe = false and try from another network",
+            )
+        case Reached.SOMEBODY_ELSE:
+            return Finding(
                 False,
                 f"somebody else answers at {url}",
-                "have the proxy hand this name to "
-                f"{patient.config.webhook.host}:{patient.config.webhook.port}, and see that the "
-                "name points to this machine",
+                f"have the proxy hand this name, with all of /c/, to {hook.host}:{hook.port}, and "
+                "see that the name points to this machine; a bot of another security.key is "
+                "somebody else too",
             )
-        ]
-    return [Finding(True, f"we are reached through {url}")]
-
-
-async def _is_our_404(answer: aiohttp.ClientResponse) -> bool:
-    """The constant answer of a running bot; a proxy may put its own name over ours."""
-    constant = answer.headers.get("Cache-Control") == "no-store"
-    return answer.status == 404 and constant and await answer.text() == "Not found"
+    assert_never(reached)
 
 
 async def _not_public(url: str) -> Finding | None:
@@ -275,21 +267,15 @@ async def _not_public(url: str) -> Finding | None:
 
 
 @asynccontextmanager
-async def _somebody_to_find(
-    patient: Patient,
-) -> AsyncIterator[tuple[str | None, Finding | None]]:
+async def _somebody_to_find(patient: Patient) -> AsyncIterator[tuple[Signer, Finding | None]]:
     """
     Whoever is to be found through the public address: the bot, if it runs, else we ourselves.
 
-    Yields a word that only we would answer with (None: the bot answers), and what is wrong.
+    Yields whose signature the answer must bear, and what is wrong.
     """
-    nonce = secrets.token_hex(16)
-
-    async def probe(_request: web.Request) -> web.Response:
-        return web.Response(text="doctor", headers={PROBE_HEADER: nonce})
-
+    ours = passing_crypt()
     app = web.Application()
-    app.router.add_get(PROBE_PATH, probe)
+    app.router.add_post(f"{PROBE_PREFIX}{{address}}", ProbeDoor(ours).post)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     hook = patient.config.webhook
@@ -297,9 +283,10 @@ async def _somebody_to_find(
         try:
             await web.TCPSite(runner, hook.host, hook.port).start()
         except OSError:
-            yield None, await _not_the_bot(patient)
+            # Its key is the database's; without one, a finding of its own, nobody can be known.
+            yield crypt_of(patient.config) or ours, await _not_the_bot(patient)
         else:
-            yield nonce, None
+            yield ours, None
     finally:
         await runner.cleanup()
 

@@ -16,9 +16,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from bot.core.latencies import Latency
 from bot.core.limits import LimitSettings
 from bot.core.people import close
 from bot.core.ports import Clock
+from bot.core.reach import Sight, sight
 from bot.core.restored import lift_in, restored
 from bot.core.settle import BAD_CREDENTIALS
 from storage.engine import Store
@@ -50,6 +52,7 @@ QUERIES = (Kind.QUERY_PAID, Kind.QUERY_FAILED)
 class Trouble(StrEnum):
     """What can be wrong with the whole; each has a sentence, and a page in docs/alerts.md."""
 
+    UNREACHABLE = "unreachable"  # our own address does not lead to us
     NO_CALLBACKS = "no-callbacks"  # queries find money, and nobody called
     PAID_BY_POLL = "paid-by-poll"  # more than a fifth was found by asking
     OUTBOX_LATE = "outbox-late"
@@ -95,6 +98,8 @@ class Snapshot:
     free_bytes: int | None
     last_backup_at: datetime | None
     restored_as_of: datetime | None
+    sight: Sight | None = None  # None: nobody looks at our own address
+    latencies: Mapping[str, Latency] = field(default_factory=dict)  # of this process
     wrong: Mapping[Trouble, datetime] = field(default_factory=dict)  # as operators were told
 
     def age_s(self, since: datetime | None) -> float:
@@ -130,6 +135,7 @@ class Health:
         say: Say,
         timer_s: Callable[[], float],
         wake: Callable[[], None],
+        latencies: Callable[[], Mapping[str, Latency]] = dict,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -138,6 +144,7 @@ class Health:
         self._limits = limits
         self._say = say
         self._timer_s = timer_s
+        self._latencies = latencies
         self._wake = wake
 
     async def look(self) -> Snapshot:
@@ -165,6 +172,8 @@ class Health:
                 free_bytes=self._machine.free_bytes(),
                 last_backup_at=self._machine.last_backup_at(),
                 restored_as_of=await restored(tx),
+                sight=await sight(tx),
+                latencies=self._latencies(),
                 wrong=_read(await tx.shared.get(STATE)),
             )
 
@@ -230,6 +239,9 @@ def judge(trouble: Trouble, snapshot: Snapshot) -> bool | None:
     """Whether this is wrong; None where what is known does not say."""
     waiting, told, lately = snapshot.waiting, snapshot.within_the_hour, snapshot.lately
     match trouble:
+        case Trouble.UNREACHABLE:
+            # Nobody looks any more: what was told once is not kept up.
+            return False if snapshot.sight is None else snapshot.sight.shut(snapshot.at)
         case Trouble.NO_CALLBACKS:
             if lately.by_callback:
                 return False

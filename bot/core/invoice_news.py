@@ -58,6 +58,8 @@ class InvoiceNews:
     async def _paid(self, tx: Tx, invoice: Invoice, payment: Payment) -> list[NewNotice]:
         reversed_ = Word.REVERSED in payment.words
         topic = f"{'reversed' if reversed_ else 'paid'}:{payment.id}"
+        if reversed_ and payment.credited_cents:
+            topic += f":{payment.reversed_cents}"  # of two parts that went back, both are told
         owed = [news(invoice, topic, chat_id=invoice.merchant_id)]
         intent = await tx.payments.intent(payment.intent_id)
         # Whoever asked reads it in the status message of the payment.

@@ -185,7 +185,7 @@ class Invoices:
                 return None
             payment, entry, asked, who = None, None, "", NOBODY
             if kind in ("paid", "reversed"):
-                payment = await tx.payments.get(detail)
+                payment = await tx.payments.get(detail.partition(":")[0])
                 if payment is not None:
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
             elif kind in ABOUT_ENTRIES:

@@ -10,14 +10,14 @@ Every step may be done again: a row is placed only once it stands there that it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
 from bot.core.settle import Settle
+from bot.core.told_rows import Placed, record_evidence, same_receipt, same_receipt_placed
 from mpesa.phones import BadPhone, mask, may_be, read_phone
 from storage.engine import Store
 from storage.hearing import Admitted, Outcome, Seen, Unit
@@ -26,7 +26,6 @@ from storage.records import (
     Alarm,
     Evidence,
     Kind,
-    OpenDifference,
     OpenKind,
     Payment,
     RecordRow,
@@ -35,27 +34,15 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["PROMPTED_WITHIN", "Placed", "Placing"]
+__all__ = ["PROMPTED_WITHIN", "Placing"]
 
 log = logging.getLogger(__name__)
 
 PROMPTED_WITHIN = timedelta(minutes=10)
 """A payment with a push reference is the prompt's own if it was made within this of its push."""
 
-Admit = Callable[[Payment, Seen], Admitted]
-
 SURE = (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
 MASK_CHARS_MAX = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """Where a row belongs. `open` is what a person must look at, where there is something."""
-
-    state: RowState
-    payment_id: str | None = None
-    open: OpenKind | None = None
-    ours_cents: int | None = None
 
 
 class Placing:
@@ -133,34 +120,9 @@ class Placing:
 
     async def _same_receipt(self, row: RecordRow, holder: str) -> Placed:
         """The payment that holds the receipt has its word from the books."""
-
-        def admit(payment: Payment, _seen: Seen) -> Admitted:
-            if not _agrees(row, payment):
-                return Admitted()
-            return Admitted(
-                evidence=(record_evidence(row, payment.id, self._clock.now()),),
-                claims_receipt=row.receipt,
-            )
-
-        outcome = await self._submit(holder, row, admit)
-        payment = outcome.payment
-        assert payment is not None, "receipts are held by payments that we have"
-        if not _agrees(row, payment):
-            return Placed(
-                state=RowState.OPEN,
-                payment_id=holder,
-                open=OpenKind.AMOUNT_DIFFERS,
-                ours_cents=payment.credited_cents or payment.amount_kes * 100,
-            )
-        if payment.receipt != row.receipt:
-            # Two receipts for one prompt: the payment counts one, and a person says what of this.
-            return Placed(
-                state=RowState.OPEN,
-                payment_id=holder,
-                open=OpenKind.TWICE,
-                ours_cents=payment.credited_cents,
-            )
-        return Placed(state=RowState.MATCHED, payment_id=holder)
+        outcome = await self._submit(same_receipt(row, holder, self._clock.now))
+        assert outcome.payment is not None, "receipts are held by payments that we have"
+        return same_receipt_placed(row, outcome.payment)
 
     async def _tell_prompted(self, row: RecordRow, prompted: Payment, *, outranks: bool) -> Outcome:
         """The row may be what the prompt of this payment was answered with."""
@@ -175,7 +137,7 @@ class Placing:
                 outranks=outranks,
             )
 
-        return await self._submit(prompted.id, row, admit)
+        return await self._submit(Unit(payment_id=prompted.id, admit=admit, receipt=row.receipt))
 
     async def _is_anothers(
         self, row: RecordRow, holder: str, prompted: Payment | None, reference: str | None
@@ -263,12 +225,13 @@ class Placing:
         held: bool = False,
         outranks: bool = False,
         by: int | None = None,
+        alarm: Alarm | None = None,
     ) -> Placed:
         """
         A payment of its own for money paid by hand, under *owner* or whoever has that reference.
 
-        *held*: it waits for a person. *by*: an operator says so. State NEW: the receipt has just
-        been taken by another.
+        *held*: it waits for a person. *by*: an operator says so. *alarm*: operators are told it, if
+        the payment is new. State NEW: the receipt has just been taken by another.
         """
         now = self._clock.now()
 
@@ -283,6 +246,8 @@ class Placing:
             told = record_evidence(row, payment.id, now, held=held, by=by)
             born = await tx.record.bear(payment, told, self._settle, now=now, outranks=outranks)
             await tx.notices.owe(self._settle(payment, (told,)).notices, now=now)
+            if alarm is not None:
+                await tx.notices.owe(self._settle.alarm(alarm, born.id), now=now)
             if born.subject is not None:
                 await tx.touched.touch(born.subject)
             return _placed(born)
@@ -326,47 +291,12 @@ class Placing:
         fitting = [phone for phone in phones if phone and may_be(row.payer, phone)]
         return fitting[0] if len(fitting) == 1 else ""
 
-    async def _submit(self, payment_id: str, row: RecordRow, admit: Admit) -> Outcome:
-        unit = Unit(payment_id=payment_id, admit=admit, receipt=row.receipt)
+    async def _submit(self, unit: Unit) -> Outcome:
         outcome = await self._store.submit(unit, self._settle)
         if outcome.moved and outcome.payment is not None:
-            log.info("payment.heard id=%s status=%s via=record", payment_id, outcome.payment.status)
+            status = outcome.payment.status
+            log.info("payment.heard id=%s status=%s via=record", unit.payment_id, status)
         return outcome
-
-
-def record_evidence(
-    row: RecordRow, payment_id: str, at: datetime, *, held: bool = False, by: int | None = None
-) -> Evidence:
-    """What the books say of a payment; the same receipt by another way says the same."""
-    kind = Kind.RECORD_PAID if by is None else Kind.OPERATOR_PAID
-    return Evidence(
-        payment_id=payment_id,
-        kind=kind,
-        at=at,
-        receipt=row.receipt,
-        amount_cents=row.amount_cents,
-        paid_at=row.at,
-        held=held,
-        digest=sha256(f"{kind}:{row.receipt}:{held}".encode()).hexdigest(),
-        source=" ".join(sorted(row.sources)),
-        by=by,
-    )
-
-
-def difference_of(row: RecordRow, placed: Placed, now: datetime) -> OpenDifference | None:
-    """What a person must look at about a placed row, if anything."""
-    if placed.open is None:
-        return None
-    return OpenDifference(
-        id=0,
-        kind=placed.open,
-        receipt=row.receipt,
-        payment_id=placed.payment_id,
-        theirs_cents=row.amount_cents,
-        ours_cents=placed.ours_cents,
-        at=row.at,
-        found_at=now,
-    )
 
 
 def _placed(born: Payment) -> Placed:
@@ -376,11 +306,6 @@ def _placed(born: Payment) -> Placed:
         payment_id=born.id,
         open=OpenKind.REVIEW if review else None,
     )
-
-
-def _agrees(row: RecordRow, payment: Payment) -> bool:
-    arrived_cents = (payment.credited_cents or 0) + payment.reversed_cents
-    return row.amount_cents in (payment.amount_kes * 100, arrived_cents)
 
 
 def _fits_prompt(row: RecordRow, payment: Payment) -> bool:

@@ -19,7 +19,7 @@ from storage.records import NewRecordRow, OpenKind, RowKind, Source
 
 __all__ = ["BadStatement", "Progress", "Reconciled", "reconcile_statement"]
 
-CHUNK = 2000
+CHUNK = 1000
 BAD_LINES_KEPT = 20
 ACCOUNTS = {"paybill": "utility", "till": "merchant"}
 COUNTED = (Nature.PAYMENT, Nature.REVERSAL, Nature.OTHER_IN)
@@ -45,8 +45,9 @@ class Reconciled:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is open, and every line could be read."""
-        return not self.bad_lines and not sum(self.open_now.values())
+        """Whether nothing is open, every line could be read, and every row was placed."""
+        nothing_left = not self.bad_lines and not self.taken.left
+        return nothing_left and not sum(self.open_now.values())
 
 
 async def reconcile_statement(

@@ -40,8 +40,8 @@ class ReceiptView:
 
     @property
     def reversed(self) -> bool:
-        """The money went back: the paper is true, and worth nothing."""
-        return Word.REVERSED in self.payment.words
+        """All of the money went back: the paper is true, and worth nothing."""
+        return Word.REVERSED in self.payment.words and not self.payment.credited_cents
 
 
 class Receipts:

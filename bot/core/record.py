@@ -8,19 +8,19 @@ we did not get to is placed by the next turn.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.core.placing import PROMPTED_WITHIN, Placed, Placing, difference_of
+from bot.core.placing import PROMPTED_WITHIN, Placing
 from bot.core.ports import Clock
+from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
+from bot.core.told_rows import Placed, difference_of
 from mpesa.phones import may_be
 from storage.engine import Store
-from storage.errors import NotKept
 from storage.records import (
     Alarm,
     NewRecordRow,
@@ -38,7 +38,7 @@ __all__ = ["Record", "Suggestion", "Taken"]
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2000
+CHUNK = 1000
 UNPLACED_AT_ONCE = 500
 SUGGESTED = 5
 CLAIMS_MAX = 10_000
@@ -55,10 +55,11 @@ class Taken:
     fresh: int = 0  # receipts that we had not seen in the books
     matched: int = 0
     open: int = 0
+    left: int = 0  # not placed: the store was in the way
     differs: int = 0  # the books say now what they did not say before
 
     def add(self, other: Taken) -> None:
-        for name in ("rows", "fresh", "matched", "open", "differs"):
+        for name in ("rows", "fresh", "matched", "open", "left", "differs"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -89,6 +90,7 @@ class Record:
         self._settle = settle
         self._clock = clock
         self.placing = placing
+        self._batches = RowBatches(store=store, settle=settle, clock=clock, placing=placing)
         self._wake = wake
 
     async def take(self, rows: Sequence[NewRecordRow]) -> Taken:
@@ -229,6 +231,7 @@ class Record:
                 states |= await self._place(list(new.values()))
         taken.matched = sum(state in SETTLED for state in states.values())
         taken.open = sum(state is RowState.OPEN for state in states.values())
+        taken.left = sum(state is RowState.NEW for state in states.values())
         return taken
 
     async def _note_other_amounts(
@@ -264,30 +267,17 @@ class Record:
             batch = [row for row in rows if row.kind is kind]
             if not batch:
                 continue
-            async with self._store.read() as tx:
-                holders = await tx.evidence.receipt_holders([row.receipt for row in batch])
-            # Together: what they tell shares commits.
-            places = await asyncio.gather(
-                *(self._place_one(row, holders.get(row.receipt)) for row in batch)
-            )
-            pairs = [(row, place) for row, place in zip(batch, places, strict=True) if place]
+            # What could not be kept stays new, and the job comes back to it.
+            pairs = [(row, place) for row, place in await self._batches.place(batch) if place]
             await self._store.write(partial(self._write_down, pairs=pairs))
             states |= {row.receipt: place.state for row, place in pairs}
         return states
 
-    async def _place_one(self, row: RecordRow, holder: str | None) -> Placed | None:
-        try:
-            return await self.placing.place(row, holder)
-        except NotKept:
-            return None  # it stays new, and the job comes back to it
-
     async def _write_down(self, tx: Tx, *, pairs: Sequence[tuple[RecordRow, Placed]]) -> None:
         now = self._clock.now()
-        groups: dict[tuple[RowState, str | None], list[str]] = {}
-        for row, place in pairs:
-            groups.setdefault((place.state, place.payment_id), []).append(row.receipt)
-        for (state, payment_id), receipts in groups.items():
-            await tx.record.place(receipts, state, payment_id)
+        await tx.record.place_each(
+            [(row.receipt, place.state, place.payment_id) for row, place in pairs]
+        )
         settled = [row.receipt for row, place in pairs if place.state is RowState.MATCHED]
         keys: list[tuple[OpenKind, str]] = [
             (kind, receipt) for receipt in settled for kind in BY_ROW

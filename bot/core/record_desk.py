@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from bot.core.counter import Counter
 from bot.core.portal import Progress, Reconciled, reconcile_statement
 from bot.core.ports import Clock, Collector
 from bot.core.record import Record, Suggestion
@@ -71,12 +72,13 @@ class RecordDesk:
         self.ways = ways
         self.rulings = rulings
         self.reversals = reversals
+        self.counter = Counter(store=store, clock=clock, look=self.verify, rulings=rulings)
 
-    async def verify(self, receipt: str, *, by: int) -> Verified:
+    async def verify(self, receipt: str, *, by: int, may_ask: bool = True) -> Verified:
         """
         "The customer shows me a code": what is it? Asks Safaricom where the books have not said.
 
-        Raises NotKept.
+        For operators: it holds whose it is. Merchants are answered by `counter`. Raises NotKept.
         """
         receipt = receipt.strip().upper()
         async with self._store.read() as tx:
@@ -88,7 +90,7 @@ class RecordDesk:
         named = row is not None and row.recorded
         lately = asked_before and self._clock.now() - asked_before[0].asked_at < ASK_EVERY
         asked = bool(not named and lately and asked_before[0].heard_at is None)
-        if not named and not lately:
+        if not named and not lately and may_ask:
             asked = await self.ways.ask(receipt, by=by)
         known = Known.UNKNOWN
         if payment is not None:

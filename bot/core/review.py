@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
 from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
 from bot.core.settle import Settle
+from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import Alarm, Evidence, Kind, Payment, Status
@@ -25,9 +26,6 @@ from storage.tx import Tx
 __all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
 
 log = logging.getLogger(__name__)
-
-PROPOSAL_LIFE = timedelta(hours=72)
-"""After that an operator proposes anew: what was looked up may have changed."""
 
 
 class Deciding(StrEnum):
@@ -100,8 +98,7 @@ class Review:
         self._settle = settle
         self._books = books
         self._clock = clock
-        self._operators = operators
-        self._two_people_above_kes = two_people_above_kes
+        self._rule = TwoPeopleRule(above_kes=two_people_above_kes, operators=operators)
         self._wake = wake
 
     async def waiting(self, *, by: int, limit: int) -> tuple[int, list[ReviewItem]]:
@@ -122,10 +119,6 @@ class Review:
         return ReviewItem(
             pending=pending, evidence=told, proposal=_proposal(told, self._clock.now())
         )
-
-    def needs_two(self, amount_cents: int) -> bool:
-        """Whether one operator is not enough for so much money."""
-        return amount_cents > self._two_people_above_kes * 100
 
     async def decide(self, ruling: Ruling, *, update_id: int | None = None) -> Verdict:
         """
@@ -194,9 +187,7 @@ class Review:
         possible = self._possible(payment, seen, ruling)
         if possible is not Verdict.DONE:
             return possible
-        if not self.needs_two(_cents(ruling, payment)):
-            return Verdict.DONE
-        return Verdict.PROPOSED if len(self._operators) > 1 else Verdict.ALONE
+        return _VERDICTS[self._rule.needs(_cents(ruling, payment))]
 
     def _possible(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
         """Whether this can be decided about the payment as it stands under its lock."""
@@ -258,6 +249,11 @@ class Review:
         await self._store.write(run)
 
 
+_VERDICTS = {
+    Needs.ONE: Verdict.DONE,
+    Needs.SECOND: Verdict.PROPOSED,
+    Needs.ANOTHER_OPERATOR: Verdict.ALONE,
+}
 _KINDS = {
     Deciding.CREDIT: Kind.OPERATOR_PAID,
     Deciding.VOID: Kind.OPERATOR_VOID,
@@ -296,7 +292,7 @@ def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
         each
         for each in told
         if each.kind is Kind.PROPOSED
-        and each.at > now - PROPOSAL_LIFE
+        and TwoPeopleRule.lasts(each.at, now)
         and all(each.at > decided_at for decided_at in decisions)
     ]
     if not open_since:

@@ -11,17 +11,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from bot.core.placing import Placed, Placing
+from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.settle import Settle
+from bot.core.told_rows import Placed
+from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
+    Alarm,
     DecidedByOne,
     Evidence,
     Kind,
@@ -38,8 +40,6 @@ __all__ = ["Deed", "Ruling", "Rulings", "TwoPeople"]
 log = logging.getLogger(__name__)
 
 REASON_CHARS_MAX = 500
-PROPOSAL_LIFE = timedelta(hours=72)
-"""After that an operator proposes anew: what was looked up may have changed."""
 
 
 class Ruling(StrEnum):
@@ -53,6 +53,7 @@ class Ruling(StrEnum):
     ALREADY = "already"  # it stands so, or was closed by somebody
     CANNOT = "cannot"  # not for this kind of difference, or no payment was named
     OFF = "off"  # not enabled in the configuration
+    OPERATORS = "operators"  # only operators decide about so much
 
 
 class Deed(StrEnum):
@@ -70,8 +71,7 @@ class TwoPeople:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._above_kes = above_kes
-        self._operators = operators
+        self.rule = TwoPeopleRule(above_kes=above_kes, operators=operators)
 
     async def agreed(
         self,
@@ -85,18 +85,16 @@ class TwoPeople:
         always: bool = False,
     ) -> Ruling:
         """DONE if it may be done now; NEEDS_SECOND if *by* is the first, whose word is now kept."""
-        if amount_cents <= self._above_kes * 100 and not always:
-            return Ruling.DONE
-        if len(self._operators) < 2:
-            return Ruling.ALONE
+        needs = self.rule.needs(amount_cents, always=always)
+        if needs is not Needs.SECOND:
+            return Ruling.DONE if needs is Needs.ONE else Ruling.ALONE
         now = self._clock.now()
 
         async def run(tx: Tx) -> Ruling:
-            since = now - PROPOSAL_LIFE
             others = [
                 each
                 for each in await tx.record.proposed(deed, subject, argument)
-                if each.at > since
+                if self.rule.lasts(each.at, now)
             ]
             if any(each.by != by for each in others):
                 return Ruling.DONE
@@ -198,6 +196,26 @@ class Rulings:
             return Ruling.DONE
 
         return await self._store.write(run)
+
+    async def give_to_reference(self, row: RecordRow, reference: str, *, by: int) -> str | None:
+        """
+        A merchant takes money that is nobody's, as if that reference had been its account.
+
+        Returns the payment that has it now, theirs or of whoever was faster; None: nobody has that
+        reference. Operators are told. Raises NotKept.
+        """
+        now = self._clock.now()
+        # Who did it is written down before it is done.
+        await self._store.write(
+            lambda tx: tx.payments.looked(by=by, payment_ids=[row.receipt], what="took", at=now)
+        )
+        born = await self._placing.bear(row, reference, alarm=Alarm.MERCHANT_TOOK)
+        if born.state is RowState.NEW:
+            async with self._store.read() as tx:
+                return (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
+        if born.payment_id is not None:
+            await self._settle_row(row.receipt, born.payment_id, by=by, why="")
+        return born.payment_id
 
     async def _give(
         self, open_one: OpenDifference, row: RecordRow, payment: Payment, by: int, why: str

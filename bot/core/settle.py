@@ -330,14 +330,14 @@ def _tell(
     """The status message again if it would read differently, and a ring if it comes late."""
     was = (_read_as(payment.status), payment.words, payment.reason, payment.receipt)
     now = (_read_as(standing.status), standing.words, standing.reason, standing.receipt)
-    if was == now and (pending_at is None) == (payment.pending_at is None):
+    more_went_back = payment.reversed_cents != standing.reversed_cents
+    if was == now and not more_went_back and (pending_at is None) == (payment.pending_at is None):
         return []
     notices = [status_notice(payment.id)]
     last_word = standing.status in (*FINAL, Status.LAPSED)
     if last_word and standing.status is not payment.status:
         begun_at = payment.begun_at or payment.created_at
-        after_all = Word.LATE in standing.words
-        if after_all or heard_at > begun_at + RING_AFTER:
+        if Word.LATE in standing.words or heard_at > begun_at + RING_AFTER:
             notices.append(
                 NewNotice(
                     key=f"ring:{payment.id}:{standing.status}",

@@ -37,7 +37,7 @@ class Statements:
             return await tx.statements.by_day(scope)
 
     async def by_customer(self, scope: Scope) -> list[tuple[str, int]]:
-        """Customers and what came from them, in cents; "" is whoever had no invoice."""
+        """Customers and drives, and what came from or for them, in cents; "" is what is left."""
         async with self._store.read() as tx:
             return await tx.statements.by_customer(scope)
 

@@ -19,6 +19,7 @@ from bot.core.pace import pace_of
 from bot.core.ports import BackOffice, Clock, Ids
 from bot.core.record import Record
 from bot.core.settle import Settle
+from bot.core.unread import UnreadShelf
 from mpesa.async_results import AsyncResult, TransactionState, read_reversal, read_status
 from mpesa.c2b import C2bPayment
 from mpesa.errors import MpesaError, NoAnswer, NotSent, OutcomeUnknown, Refused
@@ -103,6 +104,9 @@ class Ways:
         self._ids = ids
         self._settings = settings
         self._wake = wake
+        self.unread = UnreadShelf(
+            store=store, settle=settle, clock=clock, read=self.posted, wake=wake
+        )
         self._pull_not_before = clock.now()
         self._budget = pace_of(
             store, clock, "statuses", per_second=settings.questions_per_minute / 60

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from bot.documents.glyphs import FONTS, font_path, printable
 from bot.documents.words import Words, line
@@ -69,7 +69,7 @@ class TakingsReport:
     until: date  # that day included
     by_day: Sequence[DayTakings]
     by_name: Sequence[NamedTakings]
-    of_drives: bool  # the names are drives; else customers
+    names_are: Literal["drive", "customer", "both"]
     practice: bool = False
 
 
@@ -143,7 +143,7 @@ def _by_day(axes: Axes, report: TakingsReport, words: Words) -> None:
 def _by_name(
     axes: Axes, report: TakingsReport, names: Sequence[NamedTakings], words: Words
 ) -> None:
-    kind = "drive" if report.of_drives else "customer"
+    kind = report.names_are
     axes.set_title(words.say(f"paper.chart.by-{kind}"), loc="left", fontsize=14)
     if not names:
         axes.set_axis_off()

@@ -136,14 +136,17 @@ def invoice_pdf(invoice: Invoice, words: Words) -> bytes:
 
     invoice.ensure_adds_up()
     name = words.say("paper.invoice.title", number=invoice.number)
+    short = invoice.number  # a foot has half a line, and must hold the time to its end
     if invoice.revision > 1:
-        name = words.say("paper.invoice.revision", invoice=name, revision=invoice.revision)
+        revision = invoice.revision
+        name = words.say("paper.invoice.revision", invoice=name, revision=revision)
+        short = words.say("paper.invoice.revision", invoice=short, revision=revision)
     page = Page(
         words,
         title=name,
         author=invoice.merchant,
         made_at=invoice.made_at,
-        foot=f"{name} · {words.say('paper.made', when=words.when(invoice.made_at))}",
+        foot=f"{short} · {words.say('paper.made', when=words.when(invoice.made_at))}",
         stamp=_stamp(invoice, words),
     )
     pin = words.say("paper.kra-pin", pin=line(invoice.kra_pin)) if invoice.kra_pin else ""

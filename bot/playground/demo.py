@@ -106,14 +106,20 @@ async def demo(
 ) -> None:
     """Run the whole demo until SIGINT or SIGTERM.
 
-    `start_bot(api_url=…, mpesa_base_url=…, data_dir=…)` runs the bot while its block is open. Its
-    token is `botapi.TOKEN`, its Daraja keys are the defaults of `SimulatorSettings`, its operator
-    is `OPERATOR_ID`. The stand-ins live in memory; the bot's database is kept in `data_dir`.
+    `start_bot(api_url=…, mpesa_base_url=…, data_dir=…, certificate=…)` runs the bot while its
+    block is open. Its token is `botapi.TOKEN`, its Daraja keys and its initiator are the defaults
+    of `SimulatorSettings`, `certificate` seals the password of that initiator, and its operator is
+    `OPERATOR_ID`. The stand-ins live in memory; the bot's database is kept in `data_dir`.
     Raises OSError when the port is taken.
     """
     await asyncio.to_thread(data_dir.mkdir, parents=True, exist_ok=True)
     async with stop_signals() as stop, playground(port) as served:
-        bot = start_bot(api_url=served.api.url, mpesa_base_url=served.mpesa_url, data_dir=data_dir)
+        bot = start_bot(
+            api_url=served.api.url,
+            mpesa_base_url=served.mpesa_url,
+            data_dir=data_dir,
+            certificate=served.simulator.org.certificate,
+        )
         async with bot:
             echo(f"The demo is at {served.page_url} (Ctrl-C stops it; data in {data_dir})")
             await stop.wait()

@@ -16,6 +16,8 @@ from bot.playground.world import Press
 from mpesa.simulator import Behaviour, Handset, Simulator
 
 KEEP_ALIVE_S = 15.0
+BY_HAND_KES_MAX = 250_000
+ACCOUNT_CHARS_MAX = 50
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HEADERS = {
     "Content-Security-Policy": (
@@ -197,6 +199,12 @@ class Page:
                 handset.cancel()
             case "ignore":
                 handset.ignore()
+            case "pay-by-hand":
+                await self._pay_by_hand(
+                    handset.phone,
+                    str(form.get("amount_kes", "")),
+                    str(form.get("account_reference", "")),
+                )
             case "behaviour":
                 try:
                     handset.behave(Behaviour(str(form.get("behaviour", ""))))
@@ -205,6 +213,15 @@ class Page:
             case _:
                 raise web.HTTPNotFound
         return web.Response(status=204)
+
+    async def _pay_by_hand(self, phone: str, amount: str, account: str) -> None:
+        """From the phone's own M-PESA menu, without a prompt."""
+        in_bounds = amount.isascii() and amount.isdecimal() and 1 <= int(amount) <= BY_HAND_KES_MAX
+        if not in_bounds or len(account) > ACCOUNT_CHARS_MAX:
+            raise web.HTTPBadRequest(
+                text="M-PESA takes KES 1 to 250,000 and an account of 50 letters."
+            )
+        await self._simulator.pay_by_hand_if_valid(phone, int(amount), account)
 
     def _handset(self, phone: str) -> Handset:
         for handset in self._simulator.phones:

@@ -81,6 +81,7 @@ class Screens:
             phones=self._simulator.phones,
             owner=self._owner,
             business=self._simulator.settings.business_name,
+            paybill=self._simulator.settings.party_b,
         )
 
     def composer(self, view: View, problem: str = "") -> str:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bot.core.hear import NotKept
+from bot.core.unread import BY_HAND
 from bot.core.ways import HAND, RESULT, TIMEOUT, VALIDATION, Ways
 from bot.web.callbacks import not_found
 from bot.web.guard import BODY_TIMEOUT_S, Network, TooLarge, TooSlow, read_body
-from mpesa.async_results import parse_result
+from mpesa.async_results import AsyncResult, parse_result
 from mpesa.c2b import C2bPayment, parse_c2b, validation_answer
 
 __all__ = ["RecordPosts"]
@@ -52,9 +53,13 @@ class RecordPosts:
         if isinstance(body, web.Response):
             return body
         read = parse_result(body)
-        return await self._kept(
-            lambda: self.ways.heard(question_id, read, timeout=timed_out), ACCEPTED
-        )
+
+        async def keep() -> None:
+            if not isinstance(read, AsyncResult) and not timed_out:
+                await self.ways.unread.keep(RESULT, read.reason, body)
+            await self.ways.heard(question_id, read, timeout=timed_out)
+
+        return await self._kept(keep, ACCEPTED)
 
     async def by_hand(self, request: web.Request) -> web.Response:
         """A payment by hand: before it is made (validation), and once it is."""
@@ -65,15 +70,21 @@ class RecordPosts:
             return not_found()
         body = await self._body(request)
         if isinstance(body, web.Response):
-            return body
+            return body if validation else await self._unread(f"refused: {body.reason}", b"", body)
         if validation:
             # Whoever wants to pay is welcome; what it is for is found out afterwards.
             return web.Response(body=validation_answer(), content_type="application/json")
         read = parse_c2b(body)
         if not isinstance(read, C2bPayment):
-            log.warning("record.unreadable_post why=%s", read.reason)
-            return web.Response(body=ACCEPTED, content_type="application/json")
+            return await self._unread(read.reason, body)
         return await self._kept(lambda: self.ways.posted(read), ACCEPTED)
+
+    async def _unread(
+        self, why: str, body: bytes, answer: web.Response | None = None
+    ) -> web.Response:
+        """Money may stand behind a body that nobody can read: it is kept, and a person told."""
+        kept = await self._kept(lambda: self.ways.unread.keep(BY_HAND, why, body), ACCEPTED)
+        return kept if answer is None or kept.status != 200 else answer
 
     async def _body(self, request: web.Request) -> bytes | web.Response:
         closing = {"Connection": "close"}

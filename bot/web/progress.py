@@ -200,12 +200,14 @@ def _waiting(payment: Payment, *, till: bool) -> list[Sentence]:
 def _paid(payment: Payment) -> list[Sentence]:
     asked, credited = payment.amount_kes * 100, payment.credited_cents or 0
     arrived = {
-        "amount": money(credited),
+        "amount": money(credited + payment.reversed_cents),
         "receipt": payment.receipt and f"{payment.receipt[:3]}…{payment.receipt[-3:]}",
         "when": payment.paid_at or payment.decided_at or payment.created_at,
     }
     if Word.REVERSED in payment.words:
-        return [_say("paid.reversed", **arrived)]
+        back, left = money(payment.reversed_cents), money(credited)
+        key = "paid.partly-reversed" if credited else "paid.reversed"
+        return [_say(key, **arrived, back=back, left=left)]
     said = [_say("paid.group", **arrived)]
     if Word.LATE in payment.words:
         said.append(_say("paid.late"))

@@ -19,6 +19,7 @@ from bot.web.books import RecordPosts
 from bot.web.callbacks import Callbacks, not_found
 from bot.web.guard import BODY_TIMEOUT_S, Network, is_local
 from bot.web.pages import Pages
+from bot.web.probe import PROBE_PREFIX, ProbeDoor
 from bot.web.seats import Crowd
 from bot.web.telegram import TelegramDoor
 
@@ -56,12 +57,15 @@ def build_web(
     counting: Counting | None = None,
     body_timeout_s: float = BODY_TIMEOUT_S,
     pages: Pages | None = None,
+    probe: ProbeDoor | None = None,
 ) -> web.Application:
     """All routes. Whatever is not one of them gets the same 404 as a wrong callback address."""
     networks: list[Network] = [ip_network(each, strict=False) for each in trusted_proxies]
     callbacks = Callbacks(hear, networks, body_timeout_s)
     app = web.Application(middlewares=[_plain, *([] if counting is None else [_counted(counting)])])
     app.router.add_post("/c/{address}", callbacks.post)
+    if probe is not None:
+        app.router.add_post(f"{PROBE_PREFIX}{{address}}", probe.post)
     if ways is not None:
         posts = RecordPosts(ways, networks, body_timeout_s)
         app.router.add_post("/t/{address}", posts.result)
@@ -84,12 +88,12 @@ def build_web(
 
 
 def _counted(counting: Counting) -> Middleware:
-    """Every answer to a callback is counted, whatever it is."""
+    """Every answer to a callback is counted, whatever it is; our own probe is none."""
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
-        if request.path.startswith("/c/"):
+        if request.path.startswith("/c/") and not request.path.startswith(PROBE_PREFIX):
             counting.answered(response.status)
         return response
 

@@ -79,6 +79,7 @@ from storage.records.record import (
     RowKind,
     RowState,
     Source,
+    UnreadPost,
 )
 
 __all__ = [
@@ -147,6 +148,7 @@ __all__ = [
     "Totals",
     "Treasurer",
     "TreasurerState",
+    "UnreadPost",
     "VatMode",
     "Whisper",
     "Word",

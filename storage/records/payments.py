@@ -120,6 +120,8 @@ class Alarm(StrEnum):
     UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
     CREDENTIAL = "credential"  # Safaricom does not accept the initiator
     CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
+    UNREAD = "unread"  # a post about a payment by hand could not be read
+    MERCHANT_TOOK = "merchant-took"  # a merchant says that money of nobody is an invoice's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ __all__ = [
     "RowKind",
     "RowState",
     "Source",
+    "UnreadPost",
 ]
 
 
@@ -132,6 +133,18 @@ class AskedLater:
     heard_at: datetime | None = None
     outcome: str | None = None
     bodies: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadPost:
+    """What was posted about a payment by hand, or as an answer, and could not be read."""
+
+    id: int = 0
+    digest: str  # SHA-256 hex: the same body told twice is kept once
+    door: str  # "by-hand" or "result"
+    why: str
+    body: bytes = field(repr=False)  # encrypted at rest; empty where it was refused unread
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,8 +152,11 @@ async def test_others_drop_their_files_in_vain(office: Office) -> None:
 
     await office.said(office.jane.chat, "/help")
     assert not [each for each in office.jane.chat.from_bot if "statement" in each.text]
-    office.jane.say(f"/verify {CODE}")
+    office.jane.say("/unmatched")
     await office.said(office.jane.chat, "I do not know that command")
+    office.jane.say(f"/verify {CODE}")
+    await office.said(office.jane.chat, "Only merchants of")
+    assert office.core.record.ways.can_ask
 
 
 async def test_giving_back_through_safaricom_takes_two_and_is_sent_once(

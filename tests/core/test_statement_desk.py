@@ -130,6 +130,22 @@ async def test_operators_choose_a_merchant_a_drive_a_person_or_a_number(office: 
     assert await office.sum(OPERATOR, own) == 2000
 
 
+async def test_a_picture_for_operators_names_customers_and_drives(office: Office) -> None:
+    boss = await office.person(OPERATOR)
+    own = await office.desk.own(boss)
+    today = day_of(office.shop.desk.clock.now())
+    scope = await office.desk.scope(boss, own, at_eat(today), at_eat(today + timedelta(days=1)))
+
+    names = dict(await office.statements.by_customer(scope))
+
+    assert names == {
+        "Peter": 90_000,
+        office.drive.title: 50_000,
+        "Mary": 40_000,
+        "PETER": 20_000,
+    }
+
+
 async def test_a_merchant_chooses_a_customer_of_theirs(office: Office) -> None:
     [peter] = await office.desk.find(NJERI, "peter")
     [mary] = await office.desk.find(NJERI, "mar")

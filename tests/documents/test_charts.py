@@ -28,7 +28,7 @@ REPORT = TakingsReport(
     until=date(2026, 11, 30),
     by_day=[DayTakings(FIRST, 150_000), DayTakings(FIRST + timedelta(days=3), -5_000)],
     by_name=[NamedTakings("Harusi ya Wanjikũ 🎉", 140_000), NamedTakings("$x^2$", 5_000)],
-    of_drives=True,
+    names_are="drive",
 )
 
 
@@ -39,7 +39,7 @@ def report(since: date, until: date, *takings: tuple[date, int]) -> TakingsRepor
         until=until,
         by_day=[DayTakings(*each) for each in takings],
         by_name=[],
-        of_drives=False,
+        names_are="customer",
     )
 
 

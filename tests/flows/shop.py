@@ -32,7 +32,7 @@ from storage.records import OpenDifference, Payment
 from tests.flows.world import free_port
 from tests.stores import KEY
 
-__all__ = ["Shop", "open_shop"]
+__all__ = ["Shop", "open_shop", "phone"]
 
 FAST = SimulatorSettings(
     answer_after_s=0,
@@ -137,7 +137,7 @@ def phone(number: int) -> str:
 
 @asynccontextmanager
 async def open_shop(
-    folder: Path, *, settings: SimulatorSettings = FAST, **mpesa: Any
+    folder: Path, *, settings: SimulatorSettings = FAST, key: str = KEY, **mpesa: Any
 ) -> AsyncIterator[Shop]:
     """A shop, open until the block ends; *mpesa* are keys of its configuration."""
     simulator = Simulator(clock=ManualClock(), settings=settings)
@@ -147,7 +147,7 @@ async def open_shop(
         daraja_url = await stack.enter_async_context(simulator.serving())
         config = _config(folder, daraja_url, simulator, mpesa)
         store = await stack.enter_async_context(
-            open_store(config.storage.url.get_secret_value(), key=KEY, now=clock.now)
+            open_store(config.storage.url.get_secret_value(), key=key, now=clock.now)
         )
         daraja = await stack.enter_async_context(
             open_daraja(

@@ -93,15 +93,31 @@ async def week(tmp_path: Path) -> AsyncIterator[Week]:
 
 
 async def test_a_week_needs_no_operator(week: Week) -> None:
-    town, njeri = week.town, week.njeri
-    peter, mary, john = (
-        town.api.person(3000 + n, name, phone=f"254722000{n:03d}", started=True)
+    people = [
+        week.town.api.person(3000 + n, name, phone=f"254722000{n:03d}", started=True)
         for n, name in enumerate(("Peter", "Mary", "John"), 1)
-    )
-    # Monday: three bills in three lines; Peter asks, is answered, and pays a part.
+    ]
+    peter, mary, john = people
     charcoal = await week.ask("/invoice 1500 Peter 2 bags charcoal, due Wednesday", "INV-0001")
     roof = await week.ask("/invoice 2000 Mary roof, due 30 Nov", "INV-0002")
     tiles = await week.ask("/invoice 700 Otieno tiles, due Friday", "INV-0003")
+    await a_question_and_a_part(week, charcoal, peter)
+    await week.until(24, 11)
+    await two_pay_at_once(week, roof, mary, john)
+    await week.until(25, 16)
+    await cash_and_a_mistake(week, tiles)
+    await week.until(26, 10)
+    await late_reminded_and_paid(week, charcoal, peter)
+    await week.until(27, 12)
+    await not_theirs(week, john)
+    await week.until(28, 21)
+    await the_papers_of_the_week(week)
+    await the_books_agree(week)
+
+
+async def a_question_and_a_part(week: Week, charcoal: Message, peter: Person) -> None:
+    """Monday: Peter asks, is answered, and pays a part."""
+    njeri = week.njeri
     bill = await week.opened(peter, charcoal)
     peter.press(bill, "❓ Question")
     await week.said(peter, "What shall I ask Njeri")
@@ -119,22 +135,26 @@ async def test_a_week_needs_no_operator(week: Week) -> None:
     assert receipt.file is not None
     assert "KES 500" in text_of(receipt.file.content)
 
-    # Tuesday: Mary and John pay her roof at the same moment; Njeri gives one back.
-    await week.until(24, 11)
+
+async def two_pay_at_once(week: Week, roof: Message, mary: Person, john: Person) -> None:
+    """Tuesday: Mary and John pay her roof at the same moment; Njeri gives one back."""
+    njeri = week.njeri
     for payer in (mary, john):
-        town.simulator.phone(payer.phone).behave(Behaviour.MANUAL)
+        week.town.simulator.phone(payer.phone).behave(Behaviour.MANUAL)
     bills = [await week.opened(payer, roof) for payer in (mary, john)]
     for payer, each in zip((mary, john), bills, strict=True):
         await week.pays(payer, each, "💸 Pay KES 2,000")
         await week.said(payer, "Check the phone")
     for payer in (mary, john):
-        town.simulator.phone(payer.phone).enter_pin("1234")
+        week.town.simulator.phone(payer.phone).enter_pin("1234")
     too_much = await week.told("is paid KES 2,000 too much")
     njeri.press(too_much, "↩️ I gave it back")
     await week.shows(roof, "Paid.")
 
-    # Wednesday: cash for the tiles, and a bill that should never have been.
-    await week.until(25, 16)
+
+async def cash_and_a_mistake(week: Week, tiles: Message) -> None:
+    """Wednesday: cash for the tiles, and a bill that should never have been."""
+    njeri = week.njeri
     njeri.press(tiles, "💵 Paid in cash")
     asked = await week.told("How much cash came")
     njeri.press(asked, "💵 All: KES 700")
@@ -147,8 +167,10 @@ async def test_a_week_needs_no_operator(week: Week) -> None:
     day = await week.ask("/today", "📈")
     assert "KES 700" in day.text
 
-    # Thursday: the charcoal is late, Njeri is asked, Peter is reminded, and pays the rest.
-    await week.until(26, 10)
+
+async def late_reminded_and_paid(week: Week, charcoal: Message, peter: Person) -> None:
+    """Thursday: the charcoal is late, Njeri is asked, Peter is reminded, and pays the rest."""
+    njeri = week.njeri
     late = await week.told("INV-0001 is late")
     njeri.press(late, "🔔 Send polite reminder")
     reminder = await week.said(peter, "Kind reminder: KES 1,000 for INV-0001")
@@ -156,17 +178,25 @@ async def test_a_week_needs_no_operator(week: Week) -> None:
     await week.told("KES 1,000 paid by Peter")
     await week.shows(charcoal, "Paid.")
 
-    # Friday: a stranger gets the link, and says so; Njeri sends it to the right one.
-    await week.until(27, 12)
+
+async def not_theirs(week: Week, john: Person) -> None:
+    """Friday: a stranger gets the link and says so; it is another customer's."""
+    njeri = week.njeri
     cement = await week.ask("/invoice 300 Otieno cement, due Saturday", "INV-0005")
     not_his = await week.opened(john, cement)
     john.press(not_his, "🚫 Not mine")
     disowned = await week.told("John says that INV-0005 is not theirs")
+    await week.shows(cement, "no reminders until you decide")
     njeri.press(disowned, "👤 It is someone else’s")
-    await week.shows(cement, "Not paid yet")
+    decided = await week.ask("/invoices", "INV-0005")
+    njeri.press(decided, "INV-0005")
+    shown = await week.said(njeri, "INV-0005 · Otieno", decided)
+    assert "no reminders" not in shown.text
 
-    # Saturday: the books of the week.
-    await week.until(28, 21)
+
+async def the_papers_of_the_week(week: Week) -> None:
+    """Saturday: the list, the statement and the picture."""
+    njeri = week.njeri
     await week.told("📈")
     listed = await week.ask("/invoices", "Open invoices: 1, KES 300")
     assert "INV-0005" in listed.text
@@ -181,7 +211,6 @@ async def test_a_week_needs_no_operator(week: Week) -> None:
     picture = await week.told("in 30 days")
     assert picture.file is not None
     assert picture.file.content.startswith(b"\x89PNG")
-    await the_books_agree(week)
 
 
 async def the_books_agree(week: Week) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from bot.core.ask import Asked
+from bot.core.billing import NewInvoice
+from bot.core.drives import GiveRequest, NewDrive
+from bot.core.invoice_acts import Done
+from bot.core.invoices import InvoiceView, PayInvoice
 from bot.core.portal import BadStatement
 from bot.core.record_desk import Known
 from bot.core.rulings import Ruling
 from mpesa.simulator import CallbackFault, Endpoint, Fault, ReplyFault
-from storage.records import OpenKind, RowState, Status, Word
-from tests.flows.shop import FAST, Shop, open_shop
+from storage.records import Bill, BillItem, Closing, Drive, OpenKind, RowState, Status, Word
+from tests.flows.shop import FAST, Shop, open_shop, phone
+from tests.test_cli import lipabot, runnable
 
+CLI_KEY = "0" * 32  # of the configuration that `runnable` writes
 NOTHING = Fault(reply=ReplyFault.LOST, callback=CallbackFault.NEVER)
 SILENT = Fault(reply=ReplyFault.HUNG_UP)
 
@@ -50,6 +59,130 @@ async def lost_hour(shop: Shop) -> dict[str, int]:
     assert await shop.credited() == {}
     faults.clear()
     return expected
+
+
+@dataclass
+class Owed:
+    """A drive and an invoice, and what of that hour must count for each."""
+
+    drive: Drive
+    invoice: InvoiceView
+    drive_cents: int
+    invoice_cents: int
+
+    async def assert_found(self, shop: Shop) -> None:
+        """Each has what was paid for it, and only that."""
+        totals = await shop.core.drives.totals(self.drive.id)
+        invoice = await shop.core.invoices.by_code(self.invoice.invoice.code)
+        assert invoice is not None
+        assert (totals.mpesa_cents, invoice.sums.mpesa_cents) == (
+            self.drive_cents,
+            self.invoice_cents,
+        )
+
+
+async def lost_for_others(shop: Shop) -> Owed:
+    """In such an hour: gifts and instalments, by prompts and by hand; all are paid."""
+    core = shop.core
+    await core.merchants.appoint(2001, name="Njeri", language="en", by=900, say=lambda _: Closing())
+    bill = Bill(
+        customer="Peter",
+        items=(BillItem(what="charcoal", price_cents=900_00),),
+        due_on=date(2027, 1, 1),
+    )
+    new = NewInvoice(merchant_id=2001, bill=bill, issue_key="m:1")
+    done = await core.billing.make(new, Closing())
+    assert isinstance(done, Done), done
+    drive = await core.drives.open(
+        NewDrive(
+            title="Mama Akinyi",
+            target_kes=50_000,
+            chat_id=-700,
+            thread_id=None,
+            language="en",
+            opened_by=1001,
+            opener_name="Mary",
+            open_key="m:-700:1",
+        ),
+        Closing(),
+    )
+    faults = shop.simulator.faults
+    faults.always(Endpoint.PUSH, NOTHING)
+    faults.always(Endpoint.QUERY, SILENT)
+    for number in (31, 32):
+        gift = GiveRequest(
+            drive_id=drive.id,
+            giver_id=number,
+            chat_id=number,
+            name="Jane",
+            amount_kes=200,
+            phone=phone(number),
+            language="en",
+            ask_key=f"u:{number}",
+        )
+        assert isinstance(await core.drives.give(gift), Asked)
+        await shop.quiet()
+    instalment = PayInvoice(
+        code=done.view.invoice.code,
+        amount_kes=300,
+        phone=phone(33),
+        ask_key="p:33",
+        language="en",
+    )
+    assert isinstance(await core.invoices.pay(instalment), Asked)
+    await shop.quiet()
+    shop.pay(34, 500, drive.reference.lower())
+    shop.pay(35, 250, done.view.invoice.by_hand_ref.replace("-", ""))
+    for _ in range(60):
+        await shop.clock.advance(60)
+        await core.reconcile.run_due()
+    owed = Owed(drive, done.view, drive_cents=0, invoice_cents=0)
+    await owed.assert_found(shop)
+    faults.clear()
+    return replace(owed, drive_cents=900_00, invoice_cents=550_00)
+
+
+@pytest.mark.parametrize("way", ["list", "portal"])
+async def test_gifts_and_instalments_of_that_hour_are_found_each_for_its_own(
+    tmp_path: Path, way: str
+) -> None:
+    async with open_shop(tmp_path, pull=True, pull_number="0722000999") as shop:
+        owed = await lost_for_others(shop)
+
+        if way == "list":
+            await shop.core.record.ways.pull_due()
+        else:
+            await shop.core.record.reconcile(shop.exported())
+
+        await owed.assert_found(shop)
+        await shop.assert_every_shilling_has_a_place()
+        assert await shop.open() == []
+
+
+async def test_the_command_line_finds_that_hour_and_ends_well_with_nothing_open(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path, key=CLI_KEY) as shop:
+        owed = await lost_for_others(shop)
+        statement = shop.exported()
+        total_cents = shop.simulator.books.total_cents()
+    config = runnable(tmp_path, storage=f"sqlite:///{tmp_path / 'bot.db'}")
+
+    done = [
+        await asyncio.to_thread(
+            lipabot,
+            *("reconcile", str(statement), "--config", str(config)),
+            folder=tmp_path,
+        )
+        for _ in range(2)
+    ]
+
+    assert [each.returncode for each in done] == [0, 0], done[0].stdout + done[0].stderr
+    assert "nothing is open" in done[0].stdout
+    assert f"KES {total_cents / 100:,.2f} in" in done[0].stdout
+    assert "of which 0 receipts are new" in done[1].stdout
+    async with open_shop(tmp_path, key=CLI_KEY) as shop:
+        await owed.assert_found(shop)
 
 
 @pytest.mark.parametrize("c2b", ["off", "v2"])

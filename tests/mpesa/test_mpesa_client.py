@@ -27,7 +27,7 @@ from mpesa.errors import (
 )
 from mpesa.models import Accepted, Account, Push
 from mpesa.results import Meaning
-from mpesa.transport import Deadline, Lost, open_transport
+from mpesa.transport import Deadline, Lost, Took, open_transport
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PUSH = Push(
@@ -117,7 +117,9 @@ async def safaricom() -> AsyncIterator[Safaricom]:
 
 
 @asynccontextmanager
-async def opened(base_url: str, *, timeout_s: float = 5) -> AsyncIterator[Daraja]:
+async def opened(
+    base_url: str, *, timeout_s: float = 5, took: Took | None = None
+) -> AsyncIterator[Daraja]:
     async with open_daraja(
         base_url=base_url,
         consumer_key=SecretStr("key"),
@@ -125,6 +127,7 @@ async def opened(base_url: str, *, timeout_s: float = 5) -> AsyncIterator[Daraja
         account=Account(shortcode="174379", passkey=SecretStr("a-passkey")),
         now=lambda: NOON,
         timeout_s=timeout_s,
+        took=took,
     ) as daraja:
         yield daraja
 
@@ -469,8 +472,30 @@ def test_a_deadline_passes_when_the_wall_clock_leaps() -> None:
 
 def test_a_deadline_does_not_stretch_when_the_wall_clock_falls_back() -> None:
     times = iter([NOON, NOON.replace(hour=8)])
+    seconds = iter([100.0, 112.5])
 
-    assert Deadline(20, lambda: next(times)).left_s() <= 20
+    deadline = Deadline(20, lambda: next(times), lambda: next(seconds))
+
+    assert deadline.left_s() == 7.5
+
+
+async def test_every_request_that_left_is_timed_by_its_kind_and_no_other(
+    safaricom: Safaricom,
+) -> None:
+    seen: list[tuple[str, float]] = []
+
+    def took(kind: str, seconds: float) -> None:
+        seen.append((kind, seconds))
+
+    async with opened(safaricom.base_url, took=took) as daraja:
+        await daraja.push(PUSH, leave_within_s=20)
+        await daraja.query("ws_CO_1")
+    async with opened("http://127.0.0.1:9", took=took) as nobody:
+        with pytest.raises(Unreachable):
+            await nobody.push(PUSH, leave_within_s=20)
+
+    assert [kind for kind, _ in seen] == ["token", "push", "query"]
+    assert all(0 < seconds < 10 for _, seconds in seen)
 
 
 @pytest.mark.parametrize(

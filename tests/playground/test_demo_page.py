@@ -226,6 +226,24 @@ async def test_unknown_people_chats_and_phones_are_not_found(browser: Browser) -
     assert await browser.post("/page/phone/254799999999/cancel") == 404
 
 
+async def test_a_phone_pays_by_hand_from_the_page(browser: Browser, served: Playground) -> None:
+    path = f"/page/phone/{JANES_PHONE}/pay-by-hand"
+
+    assert await browser.post(path, amount_kes="75", account_reference="lipa 7k2qx") == 204
+
+    [row] = served.simulator.books.statement()
+    assert (row.amount_cents, row.account_reference, row.phone) == (
+        75_00,
+        "lipa 7k2qx",
+        JANES_PHONE,
+    )
+    assert row.receipt in await browser.read()
+    for amount in ("0", "-5", "1.5", "250001", "fifty", "", "٥"):
+        assert await browser.post(path, amount_kes=amount, account_reference="x") == 400
+    assert await browser.post(path, amount_kes="5", account_reference="x" * 51) == 400
+    assert len(served.simulator.books.statement()) == 1
+
+
 async def test_the_demo_starts_the_bot_tells_its_address_and_stops_on_sigterm(
     tmp_path: Path,
 ) -> None:
@@ -234,8 +252,9 @@ async def test_the_demo_starts_the_bot_tells_its_address_and_stops_on_sigterm(
 
     @asynccontextmanager
     async def start_bot(
-        *, api_url: str, mpesa_base_url: str, data_dir: Path
+        *, api_url: str, mpesa_base_url: str, data_dir: Path, certificate: bytes
     ) -> AsyncIterator[None]:
+        assert certificate.startswith(b"-----BEGIN CERTIFICATE")
         life.append(f"{api_url} {mpesa_base_url} {data_dir}")
         yield
         life.append("stopped")

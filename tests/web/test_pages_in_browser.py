@@ -23,6 +23,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
 SMALL = {"width": 320, "height": 640}
 TOUCH_PX = 44
+SCANNED_PX = 200  # on a small screen, from a hand's breadth away
 WITHIN_MS = 15_000
 SHOTS = os.environ.get("LIPABOT_SHOTS")  # where to leave pictures for a person to look at
 
@@ -223,6 +224,33 @@ async def test_somebody_pays_an_invoice_in_two_parts(phone: Phone) -> None:
     await expect(page.get_by_text(phone.say("page.receipt.true"))).to_be_visible()
     await phone.fits(page)
     await phone.shot(page, "receipt")
+
+
+async def test_somebody_without_telegram_asks_the_merchant(phone: Phone) -> None:
+    place = phone.place
+    view = await place.invoice()
+    page = await phone.open(f"/i/{view.invoice.code}")
+    code = page.get_by_role("img", name=phone.say("page.invoice.scan-alt", number="INV-0001"))
+    box = await code.bounding_box()
+    assert box is not None
+    assert box["width"] >= SCANNED_PX
+    await page.get_by_role("link", name=phone.say("page.invoice.word")).tap()
+    question = page.get_by_label(phone.say("page.word.question", merchant="Mama Njeri Shop"))
+    await page.get_by_role("button", name=phone.say("page.word.send")).tap()
+    await expect(page.get_by_role("alert")).to_have_text(phone.say("page.word.nothing"))
+    await question.fill("Do you deliver to Gikambura?")
+    await phone.fits(page)
+    await phone.shot(page, "word")
+    await page.get_by_role("button", name=phone.say("page.word.send")).tap()
+    await expect(page.get_by_text(phone.say("page.word.sent"))).to_be_visible()
+    await page.get_by_role("link", name=phone.say("page.open-again")).tap()
+    await expect(page.get_by_text("Do you deliver to Gikambura?")).to_be_visible()
+
+    await page.get_by_role("button", name=phone.say("page.word.not-mine")).tap()
+    await expect(page.get_by_text(phone.say("page.word.sent"))).to_be_visible()
+    found = await place.core.invoices.by_code(view.invoice.code)
+    assert found is not None
+    assert found.invoice.disowned_by is not None
 
 
 async def test_what_goes_wrong_is_shown_kindly(phone: Phone) -> None:

@@ -10,14 +10,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import select
 
 from bot.core.hear import NotKept
 from bot.core.record_desk import RecordDesk
+from bot.core.settle import Settle
+from bot.core.unread import UnreadShelf
 from bot.core.ways import BODIES_MAX, HAND, TIMEOUT, VALIDATION, Answered, Ways
 from bot.web.server import build_web, serving
 from mpesa.c2b import C2bPayment
 from storage.engine import Store
 from storage.errors import StoreBusy
+from storage.record_tables import record_unread
 from storage.records import Alarm, AskedLater, QuestionKind, RowState
 from tests.core.conftest import make_desk
 from tests.core.test_hear import alarms
@@ -244,12 +248,80 @@ async def test_a_validation_is_welcomed_and_kept_nowhere(door: Door) -> None:
         {"TransAmount": True},
     ],
 )
-async def test_a_post_that_is_not_about_our_money_is_acknowledged_and_dropped(
+async def test_a_post_that_is_not_about_our_money_is_acknowledged_and_credits_nothing(
     door: Door, change: dict[str, object]
 ) -> None:
     assert await door.post(door.hand(), HAND_BODY | change) == 200
 
     assert await door.record.rows.get(RECEIPT) is None
+
+
+def body_without_receipt(number: int = 0) -> bytes:
+    return json.dumps(HAND_BODY | {"TransID": "X", "number": number}).encode()
+
+
+async def test_what_cannot_be_read_is_kept_once_sealed_and_told_once(door: Door) -> None:
+    path, _ = await door.asked()
+    for _ in range(2):
+        for number in range(3):
+            assert await door.post(door.hand(), body_without_receipt(number)) == 200
+        assert await door.post(path, b"<html>") == 200
+    assert await door.post(door.hand(), b"x" * 20_000) == 413
+
+    async with door.store.read() as tx:
+        kept, answers = await tx.record.unread("by-hand"), await tx.record.unread("result")
+        sealed = (await tx.record._connection.execute(select(record_unread.c.body))).scalars()
+    assert [each.body for each in kept] == [*map(body_without_receipt, range(3)), b""]
+    assert kept[0].why == "TransID is no receipt"
+    assert [each.body for each in answers] == [b"<html>"]
+    assert not [each for each in sealed if b"TransID" in each]
+    desk = make_desk(door.store, door.clock, None)  # type: ignore[arg-type]  # it sends nothing
+    assert (await alarms(desk)).count(Alarm.UNREAD) == 2  # one to each operator
+
+
+async def test_no_more_than_a_number_is_kept_and_all_is_acknowledged(door: Door) -> None:
+    door.record.ways.unread.kept_max = 2
+    for number in range(4):
+        assert await door.post(door.hand(), body_without_receipt(number)) == 200
+
+    async with door.store.read() as tx:
+        assert len(await tx.record.unread("by-hand")) == 2
+
+
+async def test_a_newer_program_reads_it_and_it_is_a_claim_once(door: Door) -> None:
+    # As an older one would have kept it.
+    await door.record.ways.unread.keep("by-hand", "unknown", json.dumps(HAND_BODY).encode())
+    await door.record.ways.unread.keep("by-hand", "unknown", b"<html>")
+
+    await door.record.ways.unread.read_again()
+    await door.record.ways.unread.read_again()
+
+    row = await door.record.rows.get(RECEIPT)
+    assert row is not None
+    assert (row.state, row.recorded) == (RowState.CLAIMED, False)
+    async with door.store.read() as tx:
+        assert [each.body for each in await tx.record.unread("by-hand")] == [b"<html>"]
+
+
+async def test_what_could_not_be_kept_is_not_acknowledged(door: Door) -> None:
+    ways = door.record.ways
+    ways.unread = FullShelf(
+        store=door.store,
+        settle=Settle(operators=[]),
+        clock=door.clock,
+        read=ways.posted,
+        wake=lambda: None,
+    )
+
+    assert await door.post(door.hand(), b"<html>") == 503
+    assert await door.post(door.hand(), b"x" * 20_000) == 503
+
+
+class FullShelf(UnreadShelf):
+    """The disk is full."""
+
+    async def keep(self, door: str, why: str, body: bytes) -> None:
+        raise StoreBusy
 
 
 @pytest.mark.parametrize(

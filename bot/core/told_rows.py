@@ -1,0 +1,112 @@
+"""Told rows: what a row of Safaricom's books says about a payment, and where it then stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from storage.hearing import Admitted, Seen, Unit
+from storage.records import (
+    Evidence,
+    Kind,
+    OpenDifference,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowState,
+)
+
+__all__ = [
+    "Placed",
+    "agrees",
+    "difference_of",
+    "record_evidence",
+    "same_receipt",
+    "same_receipt_placed",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a row belongs. `open` is what a person must look at, where there is something."""
+
+    state: RowState
+    payment_id: str | None = None
+    open: OpenKind | None = None
+    ours_cents: int | None = None
+
+
+def record_evidence(
+    row: RecordRow, payment_id: str, at: datetime, *, held: bool = False, by: int | None = None
+) -> Evidence:
+    """What the books say of a payment; the same receipt by another way says the same."""
+    kind = Kind.RECORD_PAID if by is None else Kind.OPERATOR_PAID
+    return Evidence(
+        payment_id=payment_id,
+        kind=kind,
+        at=at,
+        receipt=row.receipt,
+        amount_cents=row.amount_cents,
+        paid_at=row.at,
+        held=held,
+        digest=sha256(f"{kind}:{row.receipt}:{held}".encode()).hexdigest(),
+        source=" ".join(sorted(row.sources)),
+        by=by,
+    )
+
+
+def same_receipt(row: RecordRow, holder: str, now: Callable[[], datetime]) -> Unit:
+    """The payment that holds the receipt has its word from the books."""
+
+    def admit(payment: Payment, _seen: Seen) -> Admitted:
+        if not agrees(row, payment):
+            return Admitted()
+        return Admitted(
+            evidence=(record_evidence(row, payment.id, now()),), claims_receipt=row.receipt
+        )
+
+    return Unit(payment_id=holder, admit=admit, receipt=row.receipt)
+
+
+def same_receipt_placed(row: RecordRow, payment: Payment) -> Placed:
+    """Where the row stands, now that the payment that holds its receipt was told."""
+    if not agrees(row, payment):
+        return Placed(
+            state=RowState.OPEN,
+            payment_id=payment.id,
+            open=OpenKind.AMOUNT_DIFFERS,
+            ours_cents=payment.credited_cents or payment.amount_kes * 100,
+        )
+    if payment.receipt != row.receipt:
+        # Two receipts for one prompt: the payment counts one, and a person says what of this.
+        return Placed(
+            state=RowState.OPEN,
+            payment_id=payment.id,
+            open=OpenKind.TWICE,
+            ours_cents=payment.credited_cents,
+        )
+    return Placed(state=RowState.MATCHED, payment_id=payment.id)
+
+
+def agrees(row: RecordRow, payment: Payment) -> bool:
+    """Whether the books name what was asked for, or what has arrived."""
+    arrived_cents = (payment.credited_cents or 0) + payment.reversed_cents
+    return row.amount_cents in (payment.amount_kes * 100, arrived_cents)
+
+
+def difference_of(row: RecordRow, placed: Placed, now: datetime) -> OpenDifference | None:
+    """What a person must look at about a placed row, if anything."""
+    if placed.open is None:
+        return None
+    return OpenDifference(
+        id=0,
+        kind=placed.open,
+        receipt=row.receipt,
+        payment_id=placed.payment_id,
+        theirs_cents=row.amount_cents,
+        ours_cents=placed.ours_cents,
+        at=row.at,
+        found_at=now,
+    )

@@ -1,0 +1,292 @@
+"""The counter: what a merchant learns of a code that a customer shows, and what they can take."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+
+import pytest
+
+from bot.core.bills import Standing
+from bot.core.counter import ASKED_PER_HOUR_MAX, Shown, Whose
+from bot.core.invoice_acts import Done
+from bot.core.invoices import InvoiceView
+from bot.core.record_desk import RecordDesk
+from bot.core.rulings import Ruling
+from storage.engine import Store
+from storage.records import Alarm, Closing, Invoice, OpenKind, RowKind, Source
+from tests.core.conftest import Desk
+from tests.core.shop import NJERI, OPERATOR, Shop, make_shop
+from tests.core.test_hear import alarms
+from tests.core.test_record import RECEIPT, a_row, opens
+from tests.desk import ScriptedOffice, a_desk
+from tests.stores import TestClock
+
+RIVAL = 2002
+
+
+@pytest.fixture
+async def shop(desk: Desk) -> Shop:
+    made = make_shop(desk)
+    await made.appoint()
+    await made.appoint(RIVAL)
+    return made
+
+
+@pytest.fixture
+def office() -> ScriptedOffice:
+    return ScriptedOffice()
+
+
+@pytest.fixture
+def record(store: Store, clock: TestClock, office: ScriptedOffice) -> RecordDesk:
+    return a_desk(store, clock, office)
+
+
+async def came(record: RecordDesk, clock: TestClock, *, kes: float = 1500, **more: object) -> None:
+    """Safaricom's books name money."""
+    await record.rows.take([a_row(clock.now(), kes=kes, **more)])  # type: ignore[arg-type]  # a_row's
+
+
+async def seen(record: RecordDesk, by: int = NJERI) -> Shown:
+    return await record.counter.shown(RECEIPT.lower(), merchant_id=by)
+
+
+def nothing_told(shown: Shown) -> bool:
+    """Whether all that is said of it is whose it is not."""
+    bare = Shown(receipt=shown.receipt, whose=shown.whose, can_ask=shown.can_ask)
+    return all(getattr(shown, each.name) == getattr(bare, each.name) for each in fields(Shown))
+
+
+async def paid(shop: Shop, view: InvoiceView) -> str:
+    payment = await shop.paid(view)
+    assert payment.receipt is not None
+    return payment.receipt
+
+
+async def test_a_payment_of_their_own_invoice_is_shown_with_it(
+    shop: Shop, record: RecordDesk
+) -> None:
+    view = await shop.issue()
+    receipt = await paid(shop, view)
+
+    shown = await record.counter.shown(receipt, merchant_id=NJERI)
+
+    assert shown.whose is Whose.INVOICE
+    assert shown.invoice is not None
+    assert (shown.invoice.id, shown.amount_cents, shown.sure) == (view.invoice.id, 1500_00, True)
+
+
+async def test_of_another_merchants_receipt_nothing_is_told(shop: Shop, record: RecordDesk) -> None:
+    receipt = await paid(shop, await shop.issue())
+
+    shown = await record.counter.shown(receipt, merchant_id=RIVAL)
+
+    assert shown.whose is Whose.ELSEWHERE
+    assert nothing_told(shown)
+
+
+async def test_nor_of_a_direct_payment_of_somebody(
+    shop: Shop, desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    payment = await desk.ask()
+    await came(record, clock, kes=50, reference=payment.push_ref)
+
+    shown = await seen(record)
+    async with desk.store.read() as tx:
+        own = (await tx.payments.intent(payment.intent_id)).asked_by
+
+    assert shown.whose is Whose.ELSEWHERE
+    assert nothing_told(shown)
+    assert (await seen(record, own)).whose is Whose.PAYMENT
+
+
+async def test_money_of_nobody_shows_how_much_and_when_and_is_taken_once(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    small, view = await shop.issue(), await shop.issue()
+    await shop.paid(small, 700)
+    await came(record, clock, reference="CHARCOAL")
+
+    shown = await seen(record)
+    assert (shown.whose, shown.amount_cents, shown.at) == (Whose.FREE, 1500_00, clock.now())
+    assert [each.invoice.id for each in shown.offers] == [view.invoice.id, small.invoice.id]
+    ruled = [await give(record, view.invoice), await give(record, view.invoice)]
+
+    assert ruled == [Ruling.DONE, Ruling.ALREADY]
+    assert (await shop.view(view)).standing is Standing.PAID
+    assert await opens(record) == []
+    assert (await seen(record)).whose is Whose.INVOICE
+    async with shop.desk.store.read() as tx:
+        closed = await tx.record.of_receipt(RECEIPT)
+    assert [(each.kind, each.closed_by) for each in closed] == [(OpenKind.UNMATCHED, NJERI)]
+    assert (await alarms(shop.desk)).count(Alarm.MERCHANT_TOOK) == 2  # one to each operator
+
+
+async def give(record: RecordDesk, invoice: Invoice, by: int = NJERI) -> Ruling:
+    return await record.counter.give(RECEIPT, invoice.id, merchant_id=by)
+
+
+async def test_nobody_takes_it_for_an_invoice_that_is_not_theirs(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    view = await shop.issue()
+    await came(record, clock)
+
+    assert await give(record, view.invoice, by=RIVAL) is Ruling.UNKNOWN
+    assert (await shop.view(view)).standing is Standing.OPEN
+    assert (await seen(record, RIVAL)).offers == ()
+
+
+async def test_of_two_merchants_who_take_it_at_once_one_has_it(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    mine, theirs = await shop.issue(), await shop.issue(by=RIVAL)
+    await came(record, clock)
+
+    ruled = await asyncio.gather(give(record, mine.invoice), give(record, theirs.invoice, by=RIVAL))
+
+    assert sorted(ruled) == [Ruling.DONE, Ruling.HELD]
+    paid_now = [(await shop.view(each)).standing for each in (mine, theirs)]
+    assert sorted(paid_now) == sorted([Standing.PAID, Standing.OPEN])
+
+
+async def test_stopped_in_between_it_is_neither_lost_nor_given_twice(
+    shop: Shop, desk: Desk, clock: TestClock
+) -> None:
+    view = await shop.issue()
+    before = a_desk(desk.store, clock)
+    await came(before, clock)
+    row = await before.rows.get(RECEIPT)
+    assert row is not None
+    # As far as the first commit, and no further.
+    await before.rows.placing.bear(row, view.invoice.by_hand_ref, alarm=Alarm.MERCHANT_TOOK)
+
+    after = a_desk(desk.store, clock, seed=12)
+    assert (await seen(after)).whose is Whose.INVOICE
+    assert await give(after, view.invoice) is Ruling.ALREADY
+    await after.rows.look_again()
+
+    assert (await shop.view(view)).sums.paid_cents == 1500_00
+    assert await opens(after) == []
+    assert (await alarms(desk)).count(Alarm.MERCHANT_TOOK) == 2
+
+
+@pytest.mark.parametrize("source", [Source.C2B, None])
+async def test_what_the_books_do_not_name_is_worth_nothing(
+    shop: Shop, record: RecordDesk, clock: TestClock, source: Source | None
+) -> None:
+    view = await shop.issue()
+    if source is not None:
+        await record.rows.claim(a_row(clock.now(), kes=1500, source=source))
+
+    shown = await seen(record)
+
+    assert shown.whose is Whose.UNKNOWN
+    assert shown.asked
+    assert shown.amount_cents is None
+    assert await give(record, view.invoice) in (Ruling.UNKNOWN, Ruling.CANNOT)
+    assert (await shop.view(view)).sums.paid_cents == 0
+
+
+async def test_what_was_closed_what_went_back_and_what_differs_is_not_theirs_to_take(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    view = await shop.issue()
+    await came(record, clock)
+    [open_one] = await record.open_differences()
+    await record.dismiss(open_one.id, by=OPERATOR, why="rent")
+
+    assert (await seen(record)).whose is Whose.ELSEWHERE
+    assert await give(record, view.invoice) is Ruling.CANNOT
+
+    back = a_row(clock.now(), receipt="UKN7BACKBA", kind=RowKind.REVERSAL, linked="UKN8NONENO")
+    await record.rows.take([back])
+    shown = await record.counter.shown("UKN7BACKBA", merchant_id=NJERI)
+    assert shown.whose is Whose.ELSEWHERE
+    assert nothing_told(shown)
+
+
+async def test_a_closed_invoice_takes_nothing(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    view = await shop.issue()
+    await came(record, clock)
+    await shop.desk.store.write(lambda tx: tx.invoices.change(view.invoice.id, decided="void"))
+
+    assert await give(record, view.invoice) is Ruling.CANNOT
+
+
+async def test_so_much_money_only_operators_give_away(
+    shop: Shop, desk: Desk, clock: TestClock
+) -> None:
+    record = a_desk(desk.store, clock, two_people_above_kes=1000)
+    view = await shop.issue()
+    await came(record, clock, kes=1000.01)
+
+    assert await give(record, view.invoice) is Ruling.OPERATORS
+    assert [kind for kind, _ in await opens(record)] == [OpenKind.UNMATCHED]
+
+
+async def test_a_merchant_of_another_till_is_not_offered_this_ones_money(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    await shop.merchants.change(NJERI, account="branch", closing=Closing())
+    view = await shop.issue()
+    await came(record, clock, reference=view.invoice.by_hand_ref)
+
+    shown = await seen(record)
+
+    assert shown.whose is Whose.ELSEWHERE
+    assert nothing_told(shown)
+    assert await give(record, view.invoice) is Ruling.CANNOT
+    assert (await shop.view(view)).sums.paid_cents == 0
+
+
+async def test_a_reversal_is_told(shop: Shop, record: RecordDesk, clock: TestClock) -> None:
+    view = await shop.issue()
+    receipt = await paid(shop, view)
+    back = a_row(clock.now(), receipt="UKN7BACKBA", kes=1500, kind=RowKind.REVERSAL, linked=receipt)
+    await record.rows.take([back])
+
+    shown = await record.counter.shown(receipt, merchant_id=NJERI)
+
+    assert (shown.amount_cents, shown.gone_back_cents) == (1500_00, 1500_00)
+
+
+async def test_one_merchant_cannot_have_safaricom_asked_about_every_code_there_is(
+    shop: Shop, record: RecordDesk, office: ScriptedOffice, clock: TestClock
+) -> None:
+    for number in range(ASKED_PER_HOUR_MAX + 5):
+        clock.advance(1)
+        await record.counter.shown(f"UKN{number:07d}", merchant_id=NJERI)
+    assert len(office.asked) == ASKED_PER_HOUR_MAX
+
+    assert (await seen(record, RIVAL)).asked
+    clock.advance(3600)
+    assert (await seen(record)).asked
+
+
+async def test_money_with_an_invoices_own_account_pays_it_in_any_writing(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    view = await shop.issue()
+    typed = view.invoice.by_hand_ref.lower().replace("-", " ")
+    await came(record, clock, kes=1000.5, reference=typed)
+    await came(record, clock, kes=1000.5, reference=typed)
+    await shop.touched.run_due()
+
+    view = await shop.view(view)
+    assert view.sums.paid_cents == 1000_50
+    assert await opens(record) == []
+    assert [topic.partition(":")[0] for topic in await shop.news(NJERI)] == ["merchant", "paid"]
+
+
+async def test_a_draft_takes_no_money_by_its_account(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    draft = await shop.make(draft=True)
+    assert isinstance(draft, Done)
+    await came(record, clock, reference=draft.view.invoice.by_hand_ref)
+
+    assert [kind for kind, _ in await opens(record)] == [OpenKind.UNMATCHED]
