@@ -59,5 +59,6 @@ class Admins:
 
 def is_outside(member: ChatMember) -> bool:
     """Whether this standing is that of somebody who is not in the chat."""
-    restricted = isinstance(member, ChatMemberRestricted)
-    return member.status in OUTSIDE or (restricted and not member.is_member)
+    if isinstance(member, ChatMemberRestricted):
+        return not member.is_member
+    return member.status in OUTSIDE

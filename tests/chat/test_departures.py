@@ -183,6 +183,47 @@ async def test_one_departure_told_in_two_ways_and_twice_is_asked_about_once(
     assert await trail(harambee) == [("Mary", "+ Jane"), ("Jane", "away")]
 
 
+MAY_NOT = (
+    *("can_send_messages", "can_send_audios", "can_send_documents", "can_send_photos"),
+    *("can_send_videos", "can_send_video_notes", "can_send_voice_notes", "can_send_polls"),
+    *("can_send_other_messages", "can_add_web_page_previews", "can_change_info"),
+    *("can_invite_users", "can_pin_messages", "can_manage_topics", "can_edit_tag"),
+    "can_react_to_messages",
+)
+
+
+async def test_who_is_restricted_stays_until_they_are_outside(
+    harambee: Harambee, api: BotApi
+) -> None:
+    office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
+    await with_jane(harambee)
+
+    def standing(*, inside: bool) -> dict[str, object]:
+        rights = dict.fromkeys(MAY_NOT, False)
+        there = {"status": "restricted", "is_member": inside, "until_date": 0}
+        return {"user": jane.json(), **there, **rights}
+
+    def changed(before: dict[str, object], after: dict[str, object]) -> None:
+        api.updates.add(
+            "chat_member",
+            {
+                "chat": harambee.group.json(),
+                "from": mary.json(),
+                "date": int(office.clock.now().timestamp()),
+                "old_chat_member": before,
+                "new_chat_member": after,
+            },
+        )
+
+    changed(harambee.group.member_json(jane), standing(inside=True))
+    await settled(harambee)
+    assert told(mary, GONE) == 0
+
+    changed(standing(inside=True), standing(inside=False))
+
+    await office.said(mary.chat, GONE)
+
+
 async def test_who_leaves_again_another_day_is_asked_about_again(
     harambee: Harambee, api: BotApi
 ) -> None:
