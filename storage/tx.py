@@ -24,6 +24,7 @@ from storage.people import People
 from storage.pledges import Pledges
 from storage.privacy import PrivacyBook
 from storage.privacy_drives import PrivacyInDrives
+from storage.privacy_invoices import PrivacyInInvoices
 from storage.record import Record
 from storage.reminders import Reminders
 from storage.shared import Shared
@@ -52,6 +53,7 @@ class Tx:
         self.health = HealthBook(connection)
         self.privacy = PrivacyBook(connection, crypt)
         self.privacy_in_drives = PrivacyInDrives(connection, crypt)
+        self.privacy_in_invoices = PrivacyInInvoices(connection, crypt)
         self.page_prompts = PagePrompts(connection, crypt)
         self.drives = Drives(connection, crypt)
         self.gifts = Gifts(connection, crypt)

@@ -1,25 +1,26 @@
-"""Admins: whether somebody runs a group, as Telegram says; asked again after a minute."""
+"""Admins: whether somebody runs a group, or is in it, as Telegram says."""
 
 from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
 
-from telegram import ChatMember
+from telegram import ChatMember, ChatMemberRestricted
 from telegram.error import TelegramError
 from telegram.ext import ExtBot
 
-__all__ = ["Admins"]
+__all__ = ["OUTSIDE", "Admins", "is_outside"]
 
 log = logging.getLogger(__name__)
 
 KNOWN_FOR = timedelta(seconds=60)
 KEPT_MAX = 4096
+OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
 RUNS_IT = (ChatMember.OWNER, ChatMember.ADMINISTRATOR)
 
 
 class Admins:
-    """Answers are kept for a minute: who was put out may act for so long, and no longer."""
+    """Who runs a group is kept for a minute: who was put out may act for so long, and no longer."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], tuple[bool, datetime]] = {}
@@ -41,3 +42,23 @@ class Admins:
         answer = member.status in RUNS_IT
         self._known[chat_id, person_id] = answer, now
         return answer
+
+    async def is_there(self, bot: ExtBot[None], *, chat_id: int, person_id: int) -> bool | None:
+        """
+        Whether somebody is in a group now; None where Telegram would not say.
+
+        Of others it tells for certain only where we are an admin (Bot API, getChatMember).
+        """
+        try:
+            member = await bot.get_chat_member(chat_id, person_id)
+        except TelegramError as exc:
+            log.info("admins.not_told why=%s", exc.message)
+            return None
+        return not is_outside(member)
+
+
+def is_outside(member: ChatMember) -> bool:
+    """Whether this standing is that of somebody who is not in the chat."""
+    if isinstance(member, ChatMemberRestricted):
+        return not member.is_member
+    return member.status in OUTSIDE

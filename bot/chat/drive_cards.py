@@ -15,6 +15,7 @@ from bot.chat.pens import Card
 from bot.core.drive_views import CardView, ShownGift
 from bot.texts import clean, kes, money, plain
 from storage.records import (
+    AWAY,
     Button,
     Deed,
     Drive,
@@ -344,6 +345,9 @@ def _signed(cents: int | None) -> str:
 
 
 def _trail_line(edit: DriveEdit, paper: Stationery, language: str) -> str:
+    if edit.what == AWAY:
+        day = paper.texts.day(language, edit.at)
+        return paper.texts.say(language, "drive.trail.away", day=day, by=edit.by_name or "–")
     what = plain(paper.texts.say(language, f"drive.what.{edit.what}"))
     return paper.texts.say(
         language,

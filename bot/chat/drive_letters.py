@@ -162,7 +162,7 @@ async def _named(
 async def _answered(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
-    """Whoever was named has answered."""
+    """Whoever was named has answered, or somebody who runs the group has come in."""
     word = notice.topic.partition(":")[0]
     language = await _language(core, notice.chat_id)
     name = await core.drives.treasurers.name_of(view.drive.id, int(details[0]))
@@ -186,6 +186,56 @@ async def _left(
     language = await _language(core, notice.chat_id)
     name = await core.drives.treasurers.name_of(view.drive.id, int(details[0]))
     text = paper.texts.say(language, "treasurer.left", name=name, title=view.drive.title)
+    keys = manage_key(view.drive.id, paper, language)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
+
+
+async def _gone(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    """A treasurer left the group: what do the others say?"""
+    drive, person_id = view.drive, details[0]
+    language = await _language(core, notice.chat_id)
+    name = await core.drives.treasurers.name_of(drive.id, int(person_id))
+    keys = tuple(
+        Button(
+            label=plain(paper.texts.say(language, f"treasurer.button.{what}")),
+            does=Deed(
+                action=f"d.{what}", subject=drive.id, argument=person_id, owner=notice.chat_id
+            ),
+        )
+        for what in ("off", "stay")
+    )
+    text = paper.texts.say(language, "treasurer.gone", name=name, title=drive.title)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=(keys,)))
+
+
+async def _alone(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    """The only treasurer left the group: an admin of it may come in."""
+    drive = view.drive
+    label = plain(paper.texts.say(drive.language, "treasurer.button.take"))
+    does = Deed(action="d.take", subject=drive.id, argument=details[0])
+    return Reply(
+        chat_id=notice.chat_id,
+        thread_id=drive.thread_id,
+        text=paper.texts.say(drive.language, "treasurer.alone", title=drive.title),
+        keyboard=Keyboard(rows=((Button(label=label, does=does),),)),
+    )
+
+
+async def _off(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply:
+    """Who left was taken off: told to them and to the other treasurers."""
+    title, person_id = view.drive.title, int(details[0])
+    language = await _language(core, notice.chat_id)
+    if notice.chat_id == person_id:
+        text = paper.texts.say(language, "treasurer.off-you", title=title)
+        return Reply(chat_id=notice.chat_id, text=text)
+    name = await core.drives.treasurers.name_of(view.drive.id, person_id)
+    text = paper.texts.say(language, "treasurer.off", name=name, title=title)
     keys = manage_key(view.drive.id, paper, language)
     return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
 
@@ -233,6 +283,10 @@ MAKERS: dict[str, Maker] = {
     "accepted": _answered,
     "declined": _answered,
     "left": _left,
+    "gone": _gone,
+    "alone": _alone,
+    "off": _off,
+    "took": _answered,
     "pledge": _pledge,
 }
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
-from bot.chat import drive_papers, drive_wizard, drives, giving, pledging, treasurers, treasury
+from bot.chat import (
+    departures,
+    drive_papers,
+    drive_wizard,
+    drives,
+    giving,
+    pledging,
+    treasurers,
+    treasury,
+)
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.core.buttons import Rule
 from storage.records import Draft
@@ -37,6 +46,8 @@ DRIVE_BUTTONS: Mapping[str, Handler] = MappingProxyType(
         "d.offer": treasurers.offered,
         **dict.fromkeys(("d.agree", "d.refuse"), treasurers.agreed),
         **dict.fromkeys(("d.accept", "d.decline"), treasurers.accepted),
+        **dict.fromkeys(("d.off", "d.stay"), departures.decided),
+        "d.take": departures.taken_over,
         **dict.fromkeys(
             ("g.named", "g.unnamed", "g.hide", "g.show", "g.behalf"), giving.show_pressed
         ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 
-from telegram import CallbackQuery, Chat, ChatMember, Message, Update
+from telegram import CallbackQuery, Chat, Message, Update
 from telegram.error import TelegramError
 
 from bot.chat import (
     bills,
     books,
+    departures,
     drive_wizard,
     drives,
     giving,
@@ -23,6 +24,7 @@ from bot.chat import (
     start,
     statement_choice,
 )
+from bot.chat.admins import OUTSIDE
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
 from bot.chat.routes import (
@@ -45,11 +47,11 @@ ALLOWED_UPDATES = (
     "edited_message",
     "callback_query",
     "my_chat_member",
+    "chat_member",
     "inline_query",
 )
 
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
-OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
 BOOKS_ACTS = frozenset(act.value for act in books.BooksAct)
 GROUPS = (Chat.GROUP, Chat.SUPERGROUP)
 
@@ -70,6 +72,8 @@ async def carry_out(desk: Desk, update: Update) -> None:
         return
     if message is not None and await _moved(desk, message):
         await desk.core.inbox.done(update.update_id)
+        return
+    if await departures.noticed(desk, update):
         return
     if message is not None and message.sender_chat is not None:
         await _anonymous(desk, update, message)

@@ -73,6 +73,7 @@ async def delete_me_sure(turn: Turn) -> Toast:
         done=turn.closing(turn.reply(turn.say("delete-me.done"), Keyboard(remove=True))),
         waiting=turn.closing(turn.reply(turn.say("delete-me.waiting"))),
         needed=turn.closing(turn.reply(turn.say("delete-me.needed", command="/drive"))),
+        owed=turn.closing(turn.reply(turn.say("delete-me.owed", command="/invoices"))),
     )
     return turn.toast("toast.forgotten") if answer is Forgotten.DONE else Toast()
 

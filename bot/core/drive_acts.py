@@ -11,7 +11,7 @@ from bot.core.giving import is_treasurer
 from bot.core.people import close
 from bot.core.ports import Clock
 from storage.engine import Store
-from storage.records import Closing, Drive, DriveEdit
+from storage.records import Closing, Drive, DriveEdit, Treasurer, TreasurerState
 from storage.tx import Tx
 
 __all__ = ["Actor", "Answer", "DriveActs"]
@@ -87,5 +87,19 @@ class DriveActs:
                 by=by.id,
                 by_name=by.name,
                 at=self._clock.now(),
+            )
+        )
+
+    async def _stand(
+        self, tx: Tx, drive: Drive, whom: Treasurer, state: TreasurerState, by: Actor
+    ) -> None:
+        await tx.drives.invite(
+            Treasurer(
+                drive_id=drive.id,
+                person_id=whom.person_id,
+                name=whom.name,
+                state=state,
+                by=by.id,
+                at=whom.at,
             )
         )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bot.core.ask import Asked, Asking
+from bot.core.departures import Departures
 from bot.core.drive_news import DriveNews, card_key
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
@@ -97,6 +98,7 @@ class Drives:
         self.giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
         self.treasury = Treasury(store=store, clock=clock, news=news, wake=wake)
         self.treasurers = Treasurers(store=store, clock=clock, news=news, wake=wake)
+        self.departures = Departures(store=store, clock=clock, news=news, wake=wake)
         self.pledging = Pledging(store=store, clock=clock, ids=ids, news=news, wake=wake)
 
     async def open(self, new: NewDrive, closing: Closing) -> Drive:

@@ -16,7 +16,7 @@ from bot.core.invoice_acts import Acts, Done, No
 from bot.core.invoice_news import card, news
 from bot.core.invoices import InvoiceView, found_by_code, view_of
 from bot.core.limits import PAGE_COUNTS_FOR, LimitSettings, Refusal, RefusalReason
-from bot.core.people import close
+from bot.core.people import close, is_forgotten
 from bot.core.ports import Clock
 from storage.engine import Store
 from storage.records import (
@@ -173,7 +173,7 @@ class InvoiceTalk:
             if not theirs:
                 await _enter(tx, invoice, kind, by, now, key, answers=said.id)
                 return None
-            if person_id != NOBODY:
+            if person_id != NOBODY and not is_forgotten(person_id):
                 await tx.invoices.disown(invoice.id, person_id, not_mine=False)
                 if invoice.customer_id is None:
                     await tx.invoices.change(invoice.id, customer_id=person_id)
@@ -256,10 +256,10 @@ class InvoiceTalk:
         *,
         why: str = "",
     ) -> None:
-        """The same the other way; whoever asked on the page reads it there."""
+        """The same the other way; on the page it is read there, and the forgotten read nothing."""
         by = invoice.merchant_id
         entry = await _enter(tx, invoice, kind, by, now, key, why=why, answers=asked.id)
-        if entry is not None:
+        if entry is not None and not is_forgotten(asked.by):
             await tx.notices.owe([news(invoice, f"{kind}:{entry.id}", chat_id=asked.by)], now=now)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from bot.core.people import close
+from bot.core.people import close, is_forgotten
 from bot.core.ports import Clock, Collector
 from storage.engine import Store
 from storage.records import Closing, Merchant
@@ -83,7 +83,7 @@ class Merchants:
         """Who was revoked lately; operators are merchants all the same, and not among them."""
         async with self._store.read() as tx:
             found = await tx.merchants.revoked(limit=REVOKED_MAX)
-        return [each for each in found if each not in self._operators]
+        return [each for each in found if each not in self._operators and not is_forgotten(each)]
 
     async def within(self, tx: Tx, person_id: int) -> Merchant | None:
         """The same inside a transaction; an operator without a profile yet has a fresh one."""

@@ -22,7 +22,10 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["People", "close", "receipts_in"]
+__all__ = ["FIRST_PSEUDONYM", "People", "close", "is_forgotten", "receipts_in"]
+
+FIRST_PSEUDONYM = 2**60
+"""Telegram's own ids have 52 bits: nobody has such a number, person or group."""
 
 # Ten letters and digits, some of each: a word alone is none, nor is a phone.
 RECEIPT = re.compile(r"\b(?=[A-Z0-9]*[0-9])(?=[A-Z0-9]*[A-Z])[A-Z0-9]{10}\b", re.ASCII)
@@ -45,6 +48,11 @@ async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
         await tx.notices.owe(closing.notices, now=now)
     if closing.update_id is not None:
         await tx.inbox.done(closing.update_id, at=now)
+
+
+def is_forgotten(person_id: int) -> bool:
+    """Whether this is the number of somebody who was forgotten: there is nobody to write to."""
+    return person_id >= FIRST_PSEUDONYM
 
 
 def receipts_in(text: str) -> list[str]:

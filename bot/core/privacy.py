@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.core.people import close
+from bot.core.people import FIRST_PSEUDONYM, close
 from bot.core.ports import Clock
 from storage.engine import Store
 from storage.privacy import Asked
@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 PAYMENTS_MAX = 5000
 """Of the newest, in one person's data: what a document can carry."""
 
-FIRST_PSEUDONYM = 2**60
-"""Telegram's own ids have 52 bits: nobody has such a number, person or group."""
-
 MONTH = timedelta(days=30.44)
 AT_ONCE = 1000
 BATCHES = 50
@@ -44,6 +41,7 @@ class Forgotten(StrEnum):
     DONE = "done"
     WAITING = "waiting"  # for the last word about a payment: it could not be told
     NEEDED = "needed"  # a drive is open that nobody else looks after
+    OWED = "owed"  # invoices that they issued are not paid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +89,14 @@ class Privacy:
         return await self._store.write(run)
 
     async def forget(
-        self, person_id: int, *, done: Closing, waiting: Closing, needed: Closing
+        self, person_id: int, *, done: Closing, waiting: Closing, needed: Closing, owed: Closing
     ) -> Forgotten:
         """
         Forget them, in one commit with the words about it.
 
         Not while a payment of theirs is undecided: its last word could not be told. Nor while
-        they alone look after an open drive: nobody could close it, or write cash down.
+        they alone look after an open drive: nobody could close it, or write cash down. Nor while
+        invoices of theirs are unpaid: nobody could say that one was paid in cash, or is void.
         """
 
         async def run(tx: Tx) -> Forgotten:
@@ -107,8 +106,14 @@ class Privacy:
             if await tx.privacy_in_drives.alone(person_id):
                 await close(tx, needed, self._clock)
                 return Forgotten.NEEDED
+            if await tx.privacy_in_invoices.unpaid(person_id):
+                await close(tx, owed, self._clock)
+                return Forgotten.OWED
             pseudonym = FIRST_PSEUDONYM + secrets.randbits(59)
             await tx.privacy_in_drives.forget(person_id, pseudonym=pseudonym)
+            await tx.privacy_in_invoices.forget(
+                person_id, pseudonym=pseudonym, now=self._clock.now()
+            )
             await tx.privacy.forget(person_id, pseudonym=pseudonym)
             await close(tx, done, self._clock)
             return Forgotten.DONE

@@ -165,17 +165,3 @@ class Treasurers(DriveActs):
             return Answer.DONE
 
         return await self._do(drive_id, by, deed, closing)
-
-    async def _stand(
-        self, tx: Tx, drive: Drive, whom: Treasurer, state: TreasurerState, by: Actor
-    ) -> None:
-        await tx.drives.invite(
-            Treasurer(
-                drive_id=drive.id,
-                person_id=whom.person_id,
-                name=whom.name,
-                state=state,
-                by=by.id,
-                at=whom.at,
-            )
-        )

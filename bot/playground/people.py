@@ -180,15 +180,27 @@ class Person(Account):
         self.world.standing_changed(group, self, before, after)
 
     def join(self, group: Chat) -> Message:
+        before = group.member_json(self)
         group.users[self.id] = self
         group.standing[self.id] = "member"
+        self.world.member_changed(group, self, before, group.member_json(self))
         joined: Json = {"new_chat_members": [self.json()]}
         return self.world.put(group, self, Draft(FormattedText(""), service=joined))
 
     def leave(self, group: Chat) -> Message:
+        """Leave a group: a service message, and chat_member for a bot that runs it and asked."""
+        return self._out(group, by=self, after="left")
+
+    def put_out(self, whom: Person, group: Chat) -> Message:
+        """Put somebody out of a group, told in the same two ways."""
+        return whom._out(group, by=self, after="kicked")
+
+    def _out(self, group: Chat, *, by: Person, after: str) -> Message:
+        before = group.member_json(self)
         left: Json = {"left_chat_member": self.json()}
-        message = self.world.put(group, self, Draft(FormattedText(""), service=left))
-        group.standing[self.id] = "left"
+        message = self.world.put(group, by, Draft(FormattedText(""), service=left))
+        group.standing[self.id] = after
+        self.world.member_changed(group, by, before, group.member_json(self))
         return message
 
     def open_topic(self, group: Chat, name: str) -> int:

@@ -252,6 +252,21 @@ class World:
         )
         self.changes.notify()
 
+    def member_changed(self, chat: Chat, by: User, before: Json, after: Json) -> None:
+        """Tell a bot that runs the chat that somebody's place in it changed (chat_member)."""
+        if not chat.is_admin(self.bot.id):
+            return
+        self.updates.add(
+            "chat_member",
+            {
+                "chat": chat.json(),
+                "from": by.json(),
+                "date": self.now,
+                "old_chat_member": before,
+                "new_chat_member": after,
+            },
+        )
+
     def upgrade(self, group: Chat, new_id: int) -> Chat:
         """Turn a group into a supergroup, with the service messages at both ends."""
         new = Chat(

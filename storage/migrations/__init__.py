@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "migrate", "version"]
 
-HEAD = "0013"
+HEAD = "0014"
 LOCK_ID = 0x4C495041  # any fixed number: "LIPA"
 
 

@@ -21,6 +21,7 @@ from storage.records.chat import (
     Whisper,
 )
 from storage.records.drives import (
+    AWAY,
     Drive,
     DriveEdit,
     DriveKind,
@@ -82,6 +83,7 @@ from storage.records.record import (
 )
 
 __all__ = [
+    "AWAY",
     "FINAL",
     "NOBODY",
     "OPEN",

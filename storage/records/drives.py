@@ -9,6 +9,7 @@ from enum import StrEnum
 from storage.records.payments import Word
 
 __all__ = [
+    "AWAY",
     "Drive",
     "DriveEdit",
     "DriveKind",
@@ -193,12 +194,16 @@ class Pledge:
     key: str  # the same key twice is one pledge
 
 
+AWAY = "away"
+"""That a treasurer left the group: by whom is who left, after is when, as Telegram has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveEdit:
     """One change to a drive: who made it, when, and what stood there before."""
 
     drive_id: str
-    what: str  # "title", "target", "closes", "shows", "kind", "status", "treasurers"
+    what: str  # "title", "target", "closes", "shows", "kind", "status", "treasurers", AWAY
     before: str  # encrypted at rest
     after: str  # encrypted at rest
     by: int

@@ -100,6 +100,20 @@ async def test_not_while_a_payment_is_open(office: Office) -> None:
     await office.said(office.jane.chat, "Not yet")
 
 
+async def test_not_while_an_invoice_is_owed(office: Office) -> None:
+    office.boss.say("/invoice 700 Mary tiles")
+    await office.said(office.boss.chat, "INV-0001")
+    office.boss.say("/privacy")
+    card = await office.said(office.boss.chat, "What I keep, and why")
+    office.boss.press(card, "Delete me")
+    sure = await office.said(office.boss.chat, "Shall I forget you?")
+    office.boss.press(sure, "Yes, forget me")
+
+    refused = await office.said(office.boss.chat, "Not yet")
+    assert "invoices that you issued are not paid" in refused.text
+    assert "/invoices" in refused.text
+
+
 async def test_the_files_are_nowhere_in_the_logs(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:

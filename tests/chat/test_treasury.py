@@ -262,6 +262,7 @@ async def test_a_button_in_the_wrong_hands_does_nothing_but_say_so(
         [gift] = (await tx.drives._connection.execute(select(gifts.c.intent_id))).scalars()
     subject = gift if action.startswith("g.") else drive.id
     argument = {"d.set": "shows:totals", "p.day": "500:7", "d.agree": "1002", "d.refuse": "1002"}
+    argument |= dict.fromkeys(("d.off", "d.stay", "d.take"), str(mary.id))
     deed = Deed(
         action=action,
         subject=subject,

@@ -114,6 +114,17 @@ class Play:
         await self.said(mary, "after it was closed")
         await office.handled()
 
+    async def departures(self) -> None:
+        """Otieno, who looks after one drive, leaves the group, and so does Mary, who has two."""
+        mary, otieno = self.harambee.mary, self.harambee.office.otieno
+        await self.press(otieno, "Mary anakuomba usimamie", "Nakubali")
+        await self.said(mary, "Otieno has accepted")
+        otieno.leave(self.harambee.group)
+        await self.said(mary, "Otieno has left the group")
+        mary.leave(self.harambee.group)
+        await self.harambee.office.said(self.harambee.group, "no longer in this group")
+        await self.harambee.office.handled()
+
     async def anonymous(self) -> None:
         """Somebody asks for a drive who writes as the group itself."""
         group, office = self.harambee.group, self.harambee.office
@@ -154,6 +165,7 @@ async def test_whatever_was_shown_to_one_does_nothing_for_another_but_say_so(
         await play.said(person, person.first_name)
     await harambee.jane_gave_her_number()
     await play.giving(await play.wizard())
+    await play.departures()
     await play.treasury()
     await play.anonymous()
     found = await every_button(office)

@@ -49,11 +49,11 @@ async def known(desk: Desk) -> None:
 
 
 async def forget(privacy: Privacy) -> Forgotten:
-    done, waiting, needed = (
+    done, waiting, needed, owed = (
         Closing(update_id=None, once_as=word, replies=(Reply(chat_id=JANE, text=word),))
-        for word in ("done", "waiting", "needed")
+        for word in ("done", "waiting", "needed", "owed")
     )
-    return await privacy.forget(JANE, done=done, waiting=waiting, needed=needed)
+    return await privacy.forget(JANE, done=done, waiting=waiting, needed=needed, owed=owed)
 
 
 async def everywhere(store: Store, number: int) -> set[str]:
@@ -249,7 +249,9 @@ OTHER = Actor(id=1002, name="Otieno")
 
 async def forget_whom(privacy: Privacy, person_id: int) -> Forgotten:
     nothing = Closing()
-    return await privacy.forget(person_id, done=nothing, waiting=nothing, needed=nothing)
+    return await privacy.forget(
+        person_id, done=nothing, waiting=nothing, needed=nothing, owed=nothing
+    )
 
 
 async def names_in_drives(store: Store) -> str:

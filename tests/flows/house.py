@@ -36,6 +36,7 @@ from bot.chat.keyboards import Stationery
 from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
 from bot.chat.notices import Notifier
+from bot.chat.whispers import Whispers
 from bot.config import Config
 from bot.core.core import Core
 from bot.core.ports import Ids
@@ -62,6 +63,8 @@ ASIDE = ("forget what is long done", "keep nothing for too long", "tell operator
 """Jobs that look at everything and move no payment: each tick would be mostly theirs."""
 
 OPERATOR = 900
+GROUP_PACE = 1000
+"""Messages to one group in a minute, for the lanes and for whispers."""
 SETTINGS = SimulatorSettings(answer_after_s=1, callback_after_s=0.5, prompt_lifetime_s=30)
 
 
@@ -265,14 +268,12 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
         base_file_url=api.base_file_url,
         request=HTTPXRequest(connection_pool_size=32, read_timeout=READ_TIMEOUT_S),
         defaults=Defaults(parse_mode="HTML", allow_sending_without_reply=True),
-        rate_limiter=Lanes(clock=clock, messages_per_second=1000, group_messages_per_minute=1000),
+        rate_limiter=Lanes(
+            clock=clock, messages_per_second=1000, group_messages_per_minute=GROUP_PACE
+        ),
     )
     await stack.enter_async_context(bot)
-    paper = Stationery(
-        texts=Texts.load(),
-        collector=core.collector,
-        username=bot.username,
-    )
+    paper = Stationery(texts=Texts.load(), collector=core.collector, username=bot.username)
     queue = InboxQueue(inbox=core.inbox, clock=clock)
     await queue.replay()
     desk = Desk(core, paper, bot, background.start)
@@ -290,12 +291,19 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
     app = build_web(core.hear, ways=core.record.ways, ready=lambda: store.healthy)
     app.middlewares.append(house.watch_callbacks)
     await stack.enter_async_context(serving(app, host="127.0.0.1", port=config.webhook.port))
-    notifier = Notifier(bot=bot, post=core.post, clock=clock, make=Letters(core, paper).make)
+    notifier = _notifier(bot, core, paper)
     house.works["notifier"] = asyncio.create_task(notifier.run(asyncio.Event()))
     house.works["handling"] = asyncio.create_task(house._handle())
     house.works["inbox"] = asyncio.create_task(queue.work(asyncio.Event()))
     stack.push_async_callback(_die, house, background)
     return house
+
+
+def _notifier(bot: ExtBot[None], core: Core, paper: Stationery) -> Notifier:
+    """As `bot/chat/application.py` makes it."""
+    whispers = Whispers(bot=bot, clock=core.clock, group_messages_per_minute=GROUP_PACE)
+    letters = Letters(core, paper)
+    return Notifier(bot=bot, post=core.post, clock=core.clock, make=letters.make, whispers=whispers)
 
 
 async def _die(house: House, background: Background) -> None:

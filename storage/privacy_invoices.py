@@ -1,0 +1,136 @@
+"""Privacy in invoices: who a customer or a merchant was in Telegram goes; the books stay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.crypt import Crypt
+from storage.invoice_tables import (
+    bills,
+    invoice_entries,
+    invoice_readers,
+    invoices,
+    merchants,
+)
+from storage.invoices import paid_cents
+from storage.records import Decided, InvoiceEntryKind
+
+__all__ = ["PrivacyInInvoices"]
+
+OWN_WORDS = (InvoiceEntryKind.QUESTION.value, InvoiceEntryKind.NOT_MINE.value)
+"""What customers write; all else that an entry says is the merchant's book."""
+
+
+class PrivacyInInvoices:
+    """One person in all invoices, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
+        self._connection = connection
+        self._crypt = crypt
+
+    async def unpaid(self, person_id: int) -> int:
+        """
+        How many invoices this person has issued that are not paid, void or written off.
+
+        As a merchant they are locked until the transaction ends: nothing is issued meanwhile.
+        """
+        own = select(merchants.c.id).where(merchants.c.id == person_id).with_for_update()
+        await self._connection.execute(own)
+        query = (
+            select(func.count())
+            .select_from(invoices)
+            .where(
+                invoices.c.merchant_id == person_id,
+                invoices.c.decided == Decided.ISSUED.value,
+                paid_cents() < invoices.c.total_cents,
+            )
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def forget(self, person_id: int, *, pseudonym: int, now: datetime) -> None:
+        """
+        Nothing about an invoice leads to this person in Telegram any more.
+
+        Amounts, times, and what a bill says stay: the name of a customer as the merchant wrote
+        it, and the name under which a merchant issued. A merchant issues no more.
+        """
+        await self._entries(person_id, pseudonym)
+        await self._customer_of(person_id, pseudonym)
+        execute = self._connection.execute
+        await execute(update(bills).where(bills.c.by == person_id).values(by=pseudonym))
+        await self._merchant(person_id, pseudonym, now)
+        for column in (merchants.c.appointed_by, merchants.c.revoked_by):
+            await execute(
+                update(merchants).where(column == person_id).values({column.name: pseudonym})
+            )
+
+    async def _entries(self, person_id: int, pseudonym: int) -> None:
+        query = select(invoice_entries.c.id, invoice_entries.c.key, invoice_entries.c.kind)
+        found = await self._connection.execute(query.where(invoice_entries.c.by == person_id))
+        for row in found.all():
+            values: dict[str, object] = {
+                "by": pseudonym,
+                "key": _renamed(row.key, person_id, pseudonym),
+            }
+            if row.kind in OWN_WORDS:
+                values["why"] = self._crypt.seal_text("")
+            await self._connection.execute(
+                update(invoice_entries).where(invoice_entries.c.id == row.id).values(**values)
+            )
+
+    async def _customer_of(self, person_id: int, pseudonym: int) -> None:
+        """Who opened it next is its customer now; nobody, if there is no other."""
+        execute = self._connection.execute
+        await execute(delete(invoice_readers).where(invoice_readers.c.person_id == person_id))
+        next_reader = (
+            select(invoice_readers.c.person_id)
+            .where(invoice_readers.c.invoice_id == invoices.c.id, ~invoice_readers.c.not_mine)
+            .order_by(invoice_readers.c.at, invoice_readers.c.person_id)
+            .limit(1)
+            .correlate(invoices)
+            .scalar_subquery()
+        )
+        await execute(
+            update(invoices)
+            .where(invoices.c.customer_id == person_id)
+            .values(customer_id=next_reader)
+        )
+        await execute(
+            update(invoices)
+            .where(invoices.c.disowned_by == person_id)
+            .values(disowned_by=pseudonym)
+        )
+
+    async def _merchant(self, person_id: int, pseudonym: int, now: datetime) -> None:
+        """Their books go to a merchant of the same name whom nobody in Telegram is."""
+        execute = self._connection.execute
+        row = (await execute(select(merchants).where(merchants.c.id == person_id))).mappings()
+        profile = row.first()
+        if profile is None:
+            return
+        values = {**profile, "id": pseudonym, "summary": False, "summary_at": None}
+        if profile["revoked_at"] is None:
+            values |= {"revoked_by": pseudonym, "revoked_at": now}
+        await execute(insert(merchants).values(**values))
+        issued = select(invoices.c.id, invoices.c.issue_key).where(
+            invoices.c.merchant_id == person_id
+        )
+        for each in (await execute(issued)).all():
+            await execute(
+                update(invoices)
+                .where(invoices.c.id == each.id)
+                .values(
+                    merchant_id=pseudonym,
+                    issue_key=_renamed(each.issue_key, person_id, pseudonym),
+                )
+            )
+        await execute(delete(merchants).where(merchants.c.id == person_id))
+
+
+def _renamed(key: str, person_id: int, pseudonym: int) -> str:
+    """A key in which a person's number is another; still the only one of its kind."""
+    parts = (str(pseudonym) if each == str(person_id) else each for each in key.split(":"))
+    return ":".join(parts)

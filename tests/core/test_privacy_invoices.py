@@ -1,0 +1,221 @@
+"""Forgotten customers and merchants: nothing leads to them, and every book says what it said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import String, select, update
+from sqlalchemy.exc import DBAPIError
+
+from bot.core.invoice_acts import Done
+from bot.core.invoices import InvoiceView
+from bot.core.people import is_forgotten
+from bot.core.privacy import Forgotten, Privacy, PrivacySettings
+from storage import schema
+from storage.engine import Store
+from storage.errors import StoreFailed
+from storage.invoice_tables import bills, invoice_entries, merchants
+from storage.records import Closing, InvoiceEntryKind
+from storage.tx import Tx
+from tests.core.conftest import Desk, ScriptedDaraja, make_desk
+from tests.core.shop import NJERI, OPERATOR, Shop, make_shop
+from tests.core.test_privacy import everywhere, forget_whom
+from tests.stores import TestClock
+
+PETER, MARY = 3001, 3002
+
+
+@pytest.fixture
+async def desk(store: Store, clock: TestClock) -> AsyncIterator[Desk]:
+    made = make_desk(store, clock, ScriptedDaraja())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def privacy(desk: Desk, clock: TestClock) -> Privacy:
+    return Privacy(store=desk.store, clock=clock, settings=PrivacySettings(), wake=lambda: None)
+
+
+@pytest.fixture
+async def shop(desk: Desk) -> Shop:
+    made = make_shop(desk)
+    await made.appoint()
+    return made
+
+
+@pytest.fixture
+async def view(shop: Shop) -> InvoiceView:
+    """An invoice that Peter has opened."""
+    issued = await shop.issue()
+    await opened(shop, issued, PETER)
+    return issued
+
+
+async def opened(shop: Shop, view: InvoiceView, person_id: int) -> None:
+    await shop.invoices.open(view.invoice.code, person_id=person_id, closing=Closing())
+
+
+async def in_words(store: Store, number: int) -> set[str]:
+    """The columns of text in which this number stands, but for those of the outbox."""
+    found = set()
+    async with store.read() as tx:
+        for table in schema.metadata.tables.values():
+            for column in table.columns:
+                if table.name == "notices" or not isinstance(column.type, String):
+                    continue
+                query = select(column).where(column.like(f"%{number}%")).limit(1)
+                if (await tx.payments._connection.execute(query)).first() is not None:
+                    found.add(str(column))
+    return found
+
+
+async def entries(shop: Shop, view: InvoiceView) -> list[tuple[str, str, bool]]:
+    """Of every entry: its kind, its words, and whether who wrote it is forgotten."""
+    async with shop.desk.store.read() as tx:
+        found = await tx.invoices.entries(view.invoice.id)
+    return [(each.kind.value, each.why, is_forgotten(each.by)) for each in found]
+
+
+async def test_a_customer_who_is_forgotten_stands_nowhere_and_the_invoice_stays(
+    shop: Shop, view: InvoiceView, privacy: Privacy
+) -> None:
+    await shop.paid(view, 500, by=PETER)
+    code, talk = view.invoice.code, shop.talk
+    await talk.ask(
+        code, person_id=PETER, text="I am Peter", key=f"question:{PETER}:7", closing=Closing()
+    )
+    [asked] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.QUESTION, by=NJERI)
+    await talk.not_mine(code, person_id=PETER, closing=Closing())
+    before = await shop.view(view)
+    assert before.invoice.disowned_by == PETER
+
+    assert await forget_whom(privacy, PETER) is Forgotten.DONE
+
+    store = shop.desk.store
+    assert await everywhere(store, PETER) == set()
+    assert await in_words(store, PETER) == set()
+    now = await shop.view(view)
+    assert (now.invoice.bill, now.sums) == (before.invoice.bill, before.sums)
+    assert now.invoice.customer_id is None
+    assert await entries(shop, view) == [("question", "", True), ("not-mine", "", True)]
+    told = len(await shop.news(PETER))
+    answer = await talk.answer(
+        view.invoice.id, entry_id=asked.id, by=NJERI, text="Yes", key="a:1", closing=Closing()
+    )
+    theirs = await talk.decide(view.invoice.id, theirs=True, by=NJERI, closing=Closing())
+    assert isinstance(answer, Done)
+    assert isinstance(theirs, Done)
+    assert theirs.view.invoice.customer_id is None
+    assert theirs.view.invoice.disowned_by is None
+    assert len(await shop.news(PETER)) == told
+    async with store.read() as tx:
+        query = select(schema.notices.c.topic).where(schema.notices.c.chat_id >= 2**60)
+        topics = set((await tx.payments._connection.execute(query)).scalars())
+    assert not {each for each in topics if each.startswith(("answer", "theirs"))}
+
+
+async def test_who_opened_it_next_is_the_customer_after_a_forgotten_one(
+    shop: Shop, view: InvoiceView, privacy: Privacy
+) -> None:
+    other = await shop.issue()
+    await opened(shop, other, MARY)
+    await opened(shop, view, MARY)
+
+    assert await forget_whom(privacy, PETER) is Forgotten.DONE
+
+    assert (await shop.view(view)).invoice.customer_id == MARY
+    assert (await shop.view(other)).invoice.customer_id == MARY
+
+
+async def test_a_merchant_is_forgotten_once_nothing_is_owed_to_them(
+    shop: Shop, view: InvoiceView, privacy: Privacy
+) -> None:
+    desk, store = shop.desk, shop.desk.store
+    await shop.paid(view, 500)
+    assert await forget_whom(privacy, NJERI) is Forgotten.OWED
+    await shop.merchants.revoke(NJERI, by=OPERATOR, say=lambda _: Closing())
+    assert await forget_whom(privacy, NJERI) is Forgotten.OWED
+    assert (await shop.view(view)).invoice.merchant_id == NJERI
+    await shop.appoint()
+    await shop.paid(view, 1000, phone="254712000002")
+    before = await shop.view(view)
+
+    assert await forget_whom(privacy, NJERI) is Forgotten.DONE
+
+    assert await everywhere(store, NJERI) == set()
+    assert await in_words(store, NJERI) == set()
+    now = await shop.view(view)
+    assert (now.invoice.bill, now.invoice.label) == (before.invoice.bill, before.invoice.label)
+    assert now.sums == before.sums
+    assert now.sums.paid_cents == 150_000
+    assert is_forgotten(now.invoice.merchant_id)
+    async with store.read() as tx:
+        kept = await tx.merchants.get(now.invoice.merchant_id)
+    assert kept is not None
+    assert (kept.name, kept.summary, kept.revoked_at) == ("Njeri", False, desk.clock.now())
+    assert await shop.merchants.get(NJERI) is None
+    assert await shop.merchants.revoked() == []
+    await shop.appoint()
+    again = await shop.issue()
+    assert (again.invoice.label, again.invoice.merchant_id) == ("INV-0001", NJERI)
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("invoice_entries", {"cents": 100}),
+        ("invoice_entries", {"kind": "cash"}),
+        ("invoice_entries", {"key": "another"}),
+        ("bills", {"total_cents": 1}),
+        ("bills", {"body": b"another"}),
+        ("bills", {"revision": 9}),
+    ],
+)
+async def test_what_the_books_say_cannot_be_changed(
+    shop: Shop, view: InvoiceView, table: str, values: dict[str, object]
+) -> None:
+    await shop.talk.ask(
+        view.invoice.code, person_id=PETER, text="Why?", key="q:1", closing=Closing()
+    )
+    forge = update({"bills": bills, "invoice_entries": invoice_entries}[table]).values(**values)
+
+    async def run(tx: Tx) -> None:
+        await tx.invoices._connection.execute(forge)
+
+    before = (await shop.view(view), await entries(shop, view))
+    with pytest.raises((StoreFailed, DBAPIError)):
+        await shop.desk.store.write(run)
+    assert (await shop.view(view), await entries(shop, view)) == before
+
+
+async def test_why_a_merchant_did_something_cannot_be_changed(
+    shop: Shop, view: InvoiceView
+) -> None:
+    await shop.talk.ask(
+        view.invoice.code, person_id=PETER, text="Why?", key="q:1", closing=Closing()
+    )
+    [asked] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.QUESTION, by=NJERI)
+    await shop.talk.answer(
+        view.invoice.id, entry_id=asked.id, by=NJERI, text="So", key="a:1", closing=Closing()
+    )
+
+    async def run(tx: Tx) -> None:
+        await tx.invoices._connection.execute(update(invoice_entries).values(why=b"another"))
+
+    with pytest.raises((StoreFailed, DBAPIError)):
+        await shop.desk.store.write(run)
+    assert [each[:2] for each in await entries(shop, view)] == [
+        ("question", "Why?"),
+        ("answer", "So"),
+    ]
+
+
+async def test_an_operator_who_appointed_is_forgotten_as_such(shop: Shop, privacy: Privacy) -> None:
+    assert await forget_whom(privacy, OPERATOR) is Forgotten.DONE
+
+    async with shop.desk.store.read() as tx:
+        query = select(merchants.c.appointed_by)
+        [by] = (await tx.merchants._connection.execute(query)).scalars()
+    assert is_forgotten(by)
