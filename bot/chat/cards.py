@@ -306,7 +306,7 @@ def _arrived_cents(payment: Payment) -> int:
     """What arrived, whatever of it went back since."""
     if payment.credited_cents is None:
         return payment.amount_kes * 100
-    return payment.credited_cents + payment.reversed_cents
+    return payment.arrived_cents
 
 
 def _copy_receipt(pen: Pen) -> Keyboard | None:

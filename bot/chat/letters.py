@@ -15,14 +15,23 @@ from bot.chat.pens import Card
 from bot.chat.routes import BUTTON_RULES
 from bot.core.core import Core
 from bot.core.settle import RING_AFTER
-from storage.records import OPEN, IntentKind, Keyboard, Notice, NoticeKind, PaymentView, Reply
+from storage.records import (
+    OPEN,
+    IntentKind,
+    Keyboard,
+    Notice,
+    NoticeKind,
+    PaymentView,
+    Reply,
+    Status,
+)
 
 __all__ = ["Letters", "MakeAbout"]
 
 OPERATORS_LANGUAGE = "en"
 
-PROGRESS = OPEN
-"""What may be whispered: nothing is decided yet."""
+PROGRESS = frozenset(OPEN) - {Status.UNSURE}
+"""What may be whispered: nothing is decided, and nobody needs to keep the words."""
 
 PRESS_GOOD_FOR = timedelta(seconds=12)
 """A whisper may answer a press for 15 s (Bot API), and takes a while to get there."""

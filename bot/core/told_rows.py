@@ -92,8 +92,7 @@ def same_receipt_placed(row: RecordRow, payment: Payment) -> Placed:
 
 def agrees(row: RecordRow, payment: Payment) -> bool:
     """Whether the books name what was asked for, or what has arrived."""
-    arrived_cents = (payment.credited_cents or 0) + payment.reversed_cents
-    return row.amount_cents in (payment.amount_kes * 100, arrived_cents)
+    return row.amount_cents in (payment.amount_kes * 100, payment.arrived_cents)
 
 
 def difference_of(row: RecordRow, placed: Placed, now: datetime) -> OpenDifference | None:

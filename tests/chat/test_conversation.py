@@ -53,7 +53,7 @@ from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
 from bot.playground.world import Press
 from bot.texts import Texts
-from mpesa.errors import NoAnswer
+from mpesa.errors import NoAnswer, OutcomeUnknown
 from mpesa.models import Accepted, Push, QueryAnswer, StkCallback
 from mpesa.results import look_up
 from storage.engine import Store
@@ -72,12 +72,15 @@ class Accepting:
 
     def __init__(self) -> None:
         self.pushes: list[Push] = []
+        self.unheard = False  # whether the reply to a push is lost
 
     async def ready(self) -> None:
         """There is nothing to get ready."""
 
     async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
         self.pushes.append(push)
+        if self.unheard:
+            raise OutcomeUnknown("the line was cut")
         number = len(self.pushes)
         return Accepted(f"merchant-{number}", f"ws_CO_{number}")
 

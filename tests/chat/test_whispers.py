@@ -119,6 +119,19 @@ async def test_a_failure_is_whispered_and_told_in_private_never_to_the_group(
     assert harambee.group.texts == before
 
 
+async def test_that_nobody_knows_yet_is_told_where_it_can_be_read_again(
+    harambee: Harambee,
+) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    office.daraja.unheard = True
+
+    jane.press(card, "KES 500")
+
+    await office.said(jane.chat, "I don't know yet")
+
+
 async def test_who_is_offline_gets_the_last_word_all_the_same(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
     await harambee.jane_gave_her_number()

@@ -71,7 +71,7 @@ OTHER_STORIES = {
     *("drives", "treasurers", "gifts", "drive_entries", "drive_edits", "drive_thanked", "pledges"),
     *("merchants", "invoices", "bills", "invoice_entries", "invoice_readers", "reminders"),
     *("record_rows", "record_open", "receipt_claims", "questions", "decisions"),
-    *("page_prompts", "touched", "paces"),
+    *("page_prompts", "page_words", "touched", "paces", "record_unread"),
 }
 
 

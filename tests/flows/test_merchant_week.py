@@ -65,10 +65,14 @@ class Week:
 
     async def pays(self, customer: Person, bill: Message, label: str) -> None:
         """From their own phone, which they share the first time; the last word is awaited."""
-        pressed = customer.press(bill, label)
-        await self.house.tick(1)
-        assert pressed.answered
-        if any("Which M-Pesa number" in each.text for each in customer.chat.from_bot[-1:]):
+        before = len(customer.chat.from_bot)
+        customer.press(bill, label)
+        for _ in range(LOOKS_MAX):
+            await self.house.tick(1)
+            if said := customer.chat.from_bot[before:]:
+                break
+        assert said, f"{customer.first_name} pressed {label!r}, and nothing was said"
+        if "Which M-Pesa number" in said[-1].text:
             customer.share_contact()
 
     async def told(self, words: str) -> Message:

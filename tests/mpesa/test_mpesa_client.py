@@ -489,6 +489,8 @@ async def test_every_request_that_left_is_timed_by_its_kind_and_no_other(
 
     async with opened(safaricom.base_url, took=took) as daraja:
         await daraja.push(PUSH, leave_within_s=20)
+        body = {"ResponseCode": "0", "CheckoutRequestID": "ws_CO_1", "ResultCode": "0"}
+        safaricom.answer = answering(json.dumps(body).encode())
         await daraja.query("ws_CO_1")
     async with opened("http://127.0.0.1:9", took=took) as nobody:
         with pytest.raises(Unreachable):

@@ -509,7 +509,7 @@ _KEPT = (
     plant(
         "a message that a crash cut off is never sent",
         "I7",
-        "storage/notices.py",
+        "storage/notice_picks.py",
         '        and_(notices.c.state == "sending", over),',
         '        and_(notices.c.state == "dead", over),',
     ),

@@ -396,9 +396,9 @@ OF_THE_RECORD = (
     plant(
         "another amount is agreed to",
         "I10",
-        "bot/core/placing.py",
-        "return row.amount_cents in (payment.amount_kes * 100, arrived_cents)",
-        "return row.amount_cents > 0 or row.amount_cents == arrived_cents",
+        "bot/core/told_rows.py",
+        "return row.amount_cents in (payment.amount_kes * 100, payment.arrived_cents)",
+        "return row.amount_cents > 0 or payment.arrived_cents < 0",
     ),
     plant(
         "money by hand beside a paid prompt credits by itself",
@@ -440,9 +440,9 @@ OF_THE_RECORD = (
     plant(
         "an operator alone decides about much money",
         "I12",
-        "bot/core/review.py",
-        "return Verdict.PROPOSED if len(self._operators) > 1 else Verdict.ALONE",
-        "return Verdict.DONE",
+        "bot/core/two_people.py",
+        "return Needs.SECOND if len(self.operators) > 1 else Needs.ANOTHER_OPERATOR",
+        "return Needs.ONE",
     ),
     plant(
         "an operator credits a receipt that another payment holds",

@@ -143,7 +143,8 @@ async def test_a_look_at_how_the_bot_is_reads_no_whole_table(full: Store) -> Non
             await tx.health.called([f"{number:032x}" for number in range(3)])
             await tx.health.lines_paused(since=NOON, incomplete=4)
 
-    selects = [each for each in heard if each[0].startswith("SELECT")]
+    # Of what is read; the process says meanwhile that it is there, which reads nothing.
+    selects = [each for each in heard if each[0].startswith("SELECT") and "FROM" in each[0]]
     assert len(selects) == 9
     for each in selects:
         found = await plan(full, each)
