@@ -100,7 +100,7 @@ def live_two(seed: int, server: str, **slice_of_it: Any) -> Told:
 
 def ready_for_two(server: str) -> None:
     """Once for each server, before the first history on it."""
-    make_postgres_template(server, _prepared()[0])
+    make_postgres_template(server, _configuration())
 
 
 def _on(config: Config, url: str) -> Config:
@@ -150,18 +150,22 @@ async def _live(settings: HistorySettings, lay: Lay) -> Told:
 
 @cache
 def _prepared() -> tuple[Config, Texts]:
-    """Once per process: the configuration, the texts, and what the engines share."""
+    """Once per process of histories: what the engines share, no noise; configuration, texts."""
     keep_dialects()
     logging.disable(logging.ERROR)
     # A life that is cut off leaves half-done work and open connections behind: that is the point.
     for left_behind in (".*was never awaited", "The garbage collector is trying to clean up"):
         warnings.filterwarnings("ignore", message=left_behind)
     os.environ.setdefault("PTB_TIMEDELTA", "1")
+    return _configuration(), Texts.load()
+
+
+def _configuration() -> Config:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
         path.touch(mode=0o600)
         path.write_text(CONFIG)
-        return load_config(path), Texts.load()
+        return load_config(path)
 
 
 @dataclass(frozen=True, slots=True)
