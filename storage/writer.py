@@ -117,7 +117,10 @@ class Writer:
                 for unit in units[start : start + BATCH_MAX]
             ]
             for work in works:
-                self._put(work)
+                try:
+                    self._put(work)
+                except StoreBusy as busy:  # those before it are in the queue, and are answered
+                    work.answer.set_exception(busy)
             answers = await asyncio.gather(*(each.answer for each in works), return_exceptions=True)
             for answer in answers:
                 if isinstance(answer, BaseException) and not isinstance(answer, NotKept):

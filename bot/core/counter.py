@@ -195,7 +195,7 @@ class Counter:
             receipt=receipt,
             whose=Whose.PAYMENT if invoice is None else Whose.INVOICE,
             sure=sure,
-            amount_cents=(payment.credited_cents or 0) + payment.reversed_cents if sure else None,
+            amount_cents=payment.arrived_cents if sure else None,
             at=payment.paid_at if sure else None,
             invoice=invoice,
             gone_back_cents=payment.reversed_cents,

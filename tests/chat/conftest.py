@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,8 @@ from bot.core.inbox import Inbox
 from bot.core.post import Post
 from bot.playground.botapi import BotApi
 from storage.engine import Store, open_store
+from tests.chat.drive_office import Harambee
+from tests.chat.test_conversation import Office
 from tests.stores import KEY, TestClock
 
 
@@ -57,3 +60,18 @@ async def bot(api: BotApi) -> AsyncIterator[ExtBot[None]]:
     )
     async with made:
         yield made
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    """The whole chat side at work, over a core whose Safaricom takes every push."""
+    made = Office(api, kept, clock)
+    async with made.open():
+        yield made
+    await asyncio.gather(*made.tasks)
+
+
+@pytest.fixture
+def harambee(office: Office, api: BotApi) -> Harambee:
+    """A group in that office, in which a drive may be opened."""
+    return Harambee(office, api)

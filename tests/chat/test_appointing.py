@@ -8,10 +8,8 @@ from bot.playground.botapi import BotApi
 from bot.playground.people import Person
 from storage.engine import Store
 from storage.records import Closing
-from tests.chat.test_conversation import Office, office
+from tests.chat.test_conversation import Office
 from tests.stores import TestClock
-
-__all__ = ["office"]
 
 GROUP = -5001
 
@@ -100,5 +98,6 @@ async def test_a_menu_that_outlived_its_merchant_goes_at_the_next_start(
         await api.wait_for(lambda: has_menu(office, njeri))
 
     await office.core.merchants.revoke(njeri.id, by=900, say=lambda _: Closing())
+    assert has_menu(office, njeri)
     async with office.open():
         await api.wait_for(lambda: not has_menu(office, njeri))

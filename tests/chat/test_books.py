@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
-from storage.engine import Store
 from storage.records import NewRecordRow, Source
 from tests.chat.test_conversation import Office
-from tests.stores import TestClock
 
 CODE = "UKN6ABCDEF"
 SAMPLES = Path(__file__).parents[1] / "samples" / "portal"
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
 
 
 async def came_in(office: Office, *, reference: str = "", amount_kes: int = 50) -> None:
@@ -145,6 +131,7 @@ async def test_a_file_that_is_no_statement_is_refused_kindly(office: Office) -> 
     office.boss.send_file("holiday.csv", b"sun,sea\n1,2\n", content_type="text/csv")
 
     await office.said(office.boss.chat, "I cannot read this as a statement")
+    assert await office.core.record.rows.net_cents() == 0
 
 
 async def test_others_drop_their_files_in_vain(office: Office) -> None:

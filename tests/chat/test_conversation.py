@@ -344,14 +344,6 @@ def written(text: str, **more: object) -> dict[str, object]:
 
 
 @pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
-
-
-@pytest.fixture
 def group(office: Office, api: BotApi) -> Chat:
     return api.group(-5001, "Harambee", [office.jane, office.otieno])
 

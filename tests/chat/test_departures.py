@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.core.drive_acts import Actor
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
-from storage.engine import Store
 from storage.records import Closing, Deed, DriveStatus
 from tests.chat.drive_office import GROUP_ID, Harambee
-from tests.chat.test_conversation import Office
 from tests.chat.test_treasury import everything, shown
-from tests.stores import TestClock
 
 GONE = "has left the group"
 ALONE = "no longer in this group"
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
-
-
-@pytest.fixture
-def harambee(office: Office, api: BotApi) -> Harambee:
-    return Harambee(office, api)
 
 
 async def with_jane(harambee: Harambee) -> Message:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
@@ -16,19 +13,6 @@ from tests.chat.test_conversation import Office
 from tests.stores import TestClock
 
 TITLE = "Mama Akinyi hospital bill"
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
-
-
-@pytest.fixture
-def harambee(office: Office, api: BotApi) -> Harambee:
-    return Harambee(office, api)
 
 
 async def to_the_treasurers(harambee: Harambee) -> Message:

@@ -2,29 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
-
 from bot.playground.botapi import BotApi
-from storage.engine import Store
 from tests.chat.drive_office import Harambee
-from tests.chat.test_conversation import Office
-from tests.stores import TestClock
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
-
-
-@pytest.fixture
-def harambee(office: Office, api: BotApi) -> Harambee:
-    return Harambee(office, api)
 
 
 async def test_an_admin_opens_a_drive_and_its_card_says_how_to_give(harambee: Harambee) -> None:

@@ -15,11 +15,9 @@ from bot.playground.chats import Message
 from bot.playground.people import Person
 from bot.texts import Texts
 from storage.records import Kind, Notice, NoticeKind
-from tests.chat.test_conversation import MAMA_NJERI, Office, office
+from tests.chat.test_conversation import MAMA_NJERI, Office
 from tests.documents.papers import text_of
 from tests.fakes import fact, unit_of
-
-__all__ = ["office"]
 
 WORDS = "/invoice 1500 Peter 2 bags charcoal, due Friday"
 
@@ -213,6 +211,7 @@ async def test_words_that_answer_what_we_asked_are_no_question(
     peter.say("500", reply_to=bill)
 
     await office.said(peter.chat, "Which M-Pesa number")
+    assert not [each for each in njeri.chat.from_bot if "asks about" in each.text]
 
 
 async def test_not_mine_waits_for_the_merchant_to_decide(
@@ -346,6 +345,7 @@ async def test_nobody_else_issues_or_appoints(office: Office) -> None:
     await office.said(office.jane.chat, "Only merchants of Mama Njeri")
     office.jane.say("/appoint @jane")
     await office.said(office.jane.chat, "I do not know that command")
+    assert await office.core.merchants.get(office.jane.id) is None
 
 
 async def test_the_operator_revokes_and_what_was_issued_stays_payable(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import func, select
@@ -31,14 +30,6 @@ from tests.stores import TestClock
 
 OLD = "This button is old. /status shows how your payments stand."
 STALE = "That button had waited too long"
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
 
 
 @pytest.fixture

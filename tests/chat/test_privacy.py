@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
-from storage.engine import Store
 from tests.chat.test_conversation import Office
-from tests.stores import TestClock
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
 
 
 async def asked(office: Office) -> Message:
@@ -98,6 +85,7 @@ async def test_not_while_a_payment_is_open(office: Office) -> None:
     office.jane.press(sure, "Yes, forget me")
 
     await office.said(office.jane.chat, "Not yet")
+    assert len(await office.core.books.latest(person_id=office.jane.id)) == 1
 
 
 async def test_not_while_an_invoice_is_owed(office: Office) -> None:

@@ -7,10 +7,10 @@ import pytest
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
-from tests.chat.test_conversation import Office, office
+from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, made, njeri, opened, paid_by_phone, peter
 
-__all__ = ["njeri", "office", "peter"]
+__all__ = ["njeri", "peter"]
 
 
 @pytest.fixture

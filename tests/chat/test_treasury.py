@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import select
 
 from bot.chat.drive_routes import DRIVE_BUTTONS
-from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
 from bot.playground.world import Press
 from storage.drive_tables import drive_edits, drive_entries, drives, gifts, pledges, treasurers
-from storage.engine import Store
 from storage.records import Deed, DraftKind, ShownButton
 from storage.schema import payments
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
-from tests.stores import TestClock
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
-
-
-@pytest.fixture
-def harambee(office: Office, api: BotApi) -> Harambee:
-    return Harambee(office, api)
 
 
 async def panel(harambee: Harambee, after: Message | None = None) -> Message:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from bot.chat.whispers import REFUSED_FOR
 from bot.playground.backend import Backend
@@ -36,19 +33,6 @@ class ReadsPast(BotApi):
             return send_message(backend, Params(known, params.uploads))
 
         self._methods["sendmessage"] = aloud
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
-
-
-@pytest.fixture
-def harambee(office: Office, api: BotApi) -> Harambee:
-    return Harambee(office, api)
 
 
 async def whispered(harambee: Harambee, person: Person, words: str) -> Message:
@@ -129,7 +113,9 @@ async def test_that_nobody_knows_yet_is_told_where_it_can_be_read_again(
 
     jane.press(card, "KES 500")
 
-    await office.said(jane.chat, "I don't know yet")
+    status = await office.said(jane.chat, "I don't know yet")
+    assert "KES 500" in status.text
+    assert "I don't know yet" not in " ".join(harambee.group.texts)
 
 
 async def test_who_is_offline_gets_the_last_word_all_the_same(harambee: Harambee) -> None:

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import pytest
 from sqlalchemy import select
 
 from bot.chat.drive_routes import DRIVE_BUTTONS
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
-from storage.engine import Store
 from storage.records import Deed, DraftKind
 from storage.schema import buttons
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_treasury import ANYBODYS, everything, shown
-from tests.stores import TestClock
 
 DAY_S = 24 * 3600
-
-
-@pytest.fixture
-async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
-    made = Office(api, kept, clock)
-    async with made.open():
-        yield made
-    await asyncio.gather(*made.tasks)
 
 
 @dataclass

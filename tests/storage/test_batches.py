@@ -156,6 +156,27 @@ async def test_a_full_queue_refuses_at_once_and_loses_nobody_who_waits(store: St
     assert sum(each.fresh for each in outcomes) == 1
 
 
+async def test_of_many_units_those_that_found_no_room_say_so_and_the_others_are_kept(
+    store: Store,
+) -> None:
+    await add_many(store)
+    gate = asyncio.Event()
+    held = asyncio.create_task(store.write(lambda _tx: gate.wait()))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(store.submit(paid(1), told)) for _ in range(QUEUE_MAX - 1)]
+    await asyncio.sleep(0)
+
+    many = asyncio.create_task(store.submit_many([paid(2), paid(3), paid(4)], told))
+    await asyncio.sleep(0)
+    gate.set()
+
+    first, *others = await many
+    assert isinstance(first, Outcome)
+    assert first.fresh
+    assert [type(each) for each in others] == [StoreBusy, StoreBusy]
+    await asyncio.gather(held, *waiting)
+
+
 class WatchedRoom:
     """A room that tells when a transaction has returned, and holds its caller there."""
 
