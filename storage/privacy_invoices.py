@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, update
@@ -16,12 +17,24 @@ from storage.invoice_tables import (
     merchants,
 )
 from storage.invoices import paid_cents
-from storage.records import Decided, InvoiceEntryKind
+from storage.records import Decided, InvoiceEntryKind, invoice_label
 
-__all__ = ["PrivacyInInvoices"]
+__all__ = ["OnInvoice", "PrivacyInInvoices"]
 
 OWN_WORDS = (InvoiceEntryKind.QUESTION.value, InvoiceEntryKind.NOT_MINE.value)
 """What customers write; all else that an entry says is the merchant's book."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnInvoice:
+    """What a person did about an invoice: opened it as a customer, or wrote an entry."""
+
+    what: str  # "opened", or the kind of the entry
+    label: str  # INV-0042
+    merchant: str = field(repr=False)  # as its customers read the name
+    words: str = field(default="", repr=False)
+    cents: int = 0
+    at: datetime
 
 
 class PrivacyInInvoices:
@@ -30,6 +43,53 @@ class PrivacyInInvoices:
     def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
         self._connection = connection
         self._crypt = crypt
+
+    async def kept(self, person_id: int, *, limit: int) -> tuple[OnInvoice, ...]:
+        """What of a person stands on invoices, the newest first."""
+        found = [*await self._opened(person_id, limit), *await self._written(person_id, limit)]
+        return tuple(sorted(found, key=lambda each: each.at, reverse=True))
+
+    async def _opened(self, person_id: int, limit: int) -> list[OnInvoice]:
+        query = (
+            select(invoice_readers.c.at, invoices.c.number, merchants.c.name)
+            .join(invoices, invoices.c.id == invoice_readers.c.invoice_id)
+            .join(merchants, merchants.c.id == invoices.c.merchant_id)
+            .where(invoice_readers.c.person_id == person_id)
+            .order_by(invoice_readers.c.at.desc())
+            .limit(limit)
+        )
+        return [
+            OnInvoice(
+                what="opened",
+                label=invoice_label(row.number),
+                merchant=self._crypt.open_text(row.name),
+                at=row.at,
+            )
+            for row in await self._connection.execute(query)
+        ]
+
+    async def _written(self, person_id: int, limit: int) -> list[OnInvoice]:
+        entries = invoice_entries.c
+        query = (
+            select(entries.kind, entries.why, entries.cents, entries.at)
+            .add_columns(invoices.c.number, merchants.c.name)
+            .join(invoices, invoices.c.id == entries.invoice_id)
+            .join(merchants, merchants.c.id == invoices.c.merchant_id)
+            .where(entries.by == person_id)
+            .order_by(entries.id.desc())
+            .limit(limit)
+        )
+        return [
+            OnInvoice(
+                what=row.kind,
+                label=invoice_label(row.number),
+                merchant=self._crypt.open_text(row.name),
+                words=self._crypt.open_text(row.why),
+                cents=row.cents,
+                at=row.at,
+            )
+            for row in await self._connection.execute(query)
+        ]
 
     async def unpaid(self, person_id: int) -> int:
         """

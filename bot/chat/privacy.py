@@ -11,7 +11,7 @@ from typing import Any
 from bot.chat.context import Toast, Turn
 from bot.core.privacy import Asked, Forgotten, MyData
 from bot.texts import EAT, plain
-from storage.records import Button, Deed, Document, Keyboard, Reply
+from storage.records import Button, Deed, Document, Keyboard, Merchant, Reply
 
 __all__ = ["delete_me", "delete_me_sure", "my_data", "privacy"]
 
@@ -110,8 +110,31 @@ def _as_json(data: MyData) -> bytes:
             }
             for each in data.in_drives
         ],
+        "invoices": [
+            {
+                "what": each.what,
+                "invoice": each.label,
+                "merchant": each.merchant,
+                "words": each.words or None,
+                "amount_kes": _kes(each.cents) if each.cents else None,
+                "at": _when(each.at),
+            }
+            for each in data.on_invoices
+        ],
+        "merchant": None if data.merchant is None else _profile(data.merchant),
     }
     return json.dumps(whole, ensure_ascii=False, indent=1).encode()
+
+
+def _profile(merchant: Merchant) -> dict[str, Any]:
+    return {
+        "name": merchant.name,
+        "kra_pin": merchant.kra_pin,
+        "due_days": merchant.due_days,
+        "language": merchant.language,
+        "since": _when(merchant.appointed_at),
+        "until": None if merchant.revoked_at is None else _when(merchant.revoked_at),
+    }
 
 
 def _as_csv(data: MyData) -> bytes:
@@ -133,12 +156,17 @@ def _facts(asked: Asked) -> dict[str, Any]:
         "phone": f"+{asked.phone}",
         "note": asked.note,
         "status": payment.status.value,
-        "credited_kes": None if credited is None else f"{credited // 100}.{credited % 100:02d}",
+        "credited_kes": None if credited is None else _kes(credited),
         "receipt": payment.receipt,
         "paid_at": None if payment.paid_at is None else _when(payment.paid_at),
         "account": asked.account,
         "id": payment.id,
     }
+
+
+def _kes(cents: int) -> str:
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
 def _cell(value: Any) -> Any:

@@ -19,7 +19,8 @@ from bot.core.ports import Clock
 from storage.engine import Store
 from storage.privacy import Asked
 from storage.privacy_drives import InDrives
-from storage.records import Closing, Person
+from storage.privacy_invoices import OnInvoice
+from storage.records import Closing, Merchant, Person
 from storage.tx import Tx
 
 __all__ = ["Asked", "Forgotten", "MyData", "Privacy", "PrivacySettings"]
@@ -59,6 +60,8 @@ class MyData:
     person: Person
     asked: Sequence[Asked]
     in_drives: InDrives
+    on_invoices: Sequence[OnInvoice]
+    merchant: Merchant | None  # their profile, if they are or were one
     at: datetime
 
 
@@ -80,10 +83,16 @@ class Privacy:
         async def run(tx: Tx) -> MyData:
             asked = await tx.privacy.asked(person_id, limit=PAYMENTS_MAX)
             in_drives = await tx.privacy_in_drives.kept(person_id, limit=PAYMENTS_MAX)
+            on_invoices = await tx.privacy_in_invoices.kept(person_id, limit=PAYMENTS_MAX)
             await tx.payments.looked(by=person_id, payment_ids=[""], what="my-data", at=now)
             person = await tx.people.get(person_id)
             return MyData(
-                person=person or Person(id=person_id), asked=asked, in_drives=in_drives, at=now
+                person=person or Person(id=person_id),
+                asked=asked,
+                in_drives=in_drives,
+                on_invoices=on_invoices,
+                merchant=await tx.merchants.get(person_id),
+                at=now,
             )
 
         return await self._store.write(run)

@@ -49,6 +49,7 @@ from storage.records.invoices import (
     Merchant,
     Reminder,
     VatMode,
+    invoice_label,
 )
 from storage.records.payments import (
     FINAL,
@@ -152,4 +153,5 @@ __all__ = [
     "VatMode",
     "Whisper",
     "Word",
+    "invoice_label",
 ]

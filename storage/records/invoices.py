@@ -18,7 +18,13 @@ __all__ = [
     "Merchant",
     "Reminder",
     "VatMode",
+    "invoice_label",
 ]
+
+
+def invoice_label(number: int | None) -> str:
+    """`INV-0042`; a draft has no number yet."""
+    return "INV-…" if number is None else f"INV-{number:04d}"
 
 
 class Decided(StrEnum):
@@ -135,7 +141,7 @@ class Invoice:
     @property
     def label(self) -> str:
         """`INV-0042`."""
-        return "INV-…" if self.number is None else f"INV-{self.number:04d}"
+        return invoice_label(self.number)
 
     @property
     def shown_revision(self) -> int:

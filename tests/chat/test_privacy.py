@@ -52,7 +52,8 @@ async def test_who_has_nothing_gets_that(office: Office) -> None:
     message = await office.said(office.otieno.chat, "malipo 0")
 
     whole = json.loads(content(message))
-    assert (whole["payments"], whole["drives"]) == ([], [])
+    assert [whole[each] for each in ("payments", "drives", "invoices")] == [[], [], []]
+    assert whole["merchant"] is None
 
 
 async def test_delete_me_asks_once_more_and_says_what_stays(office: Office) -> None:

@@ -116,6 +116,30 @@ async def test_a_customer_who_is_forgotten_stands_nowhere_and_the_invoice_stays(
     assert not {each for each in topics if each.startswith(("answer", "theirs"))}
 
 
+async def test_what_stands_on_invoices_is_given_too(
+    shop: Shop, view: InvoiceView, privacy: Privacy
+) -> None:
+    code = view.invoice.code
+    await shop.talk.ask(code, person_id=PETER, text="Which bags?", key="q:1", closing=Closing())
+    await shop.cash_book.cash(
+        view.invoice.id, cents=20_050, by=NJERI, why="at the gate", key="c:1", closing=Closing()
+    )
+
+    peters, njeris = [await privacy.my_data(each) for each in (PETER, NJERI)]
+
+    named = [(each.what, each.label, each.merchant, each.words) for each in peters.on_invoices]
+    assert sorted(named) == [
+        ("opened", "INV-0001", "Njeri", ""),
+        ("question", "INV-0001", "Njeri", "Which bags?"),
+    ]
+    assert peters.merchant is None
+    [cash] = njeris.on_invoices
+    assert (cash.what, cash.cents, cash.words) == ("cash", 20_050, "at the gate")
+    assert njeris.merchant is not None
+    assert njeris.merchant.name == "Njeri"
+    assert (await privacy.my_data(MARY)).on_invoices == ()
+
+
 async def test_who_opened_it_next_is_the_customer_after_a_forgotten_one(
     shop: Shop, view: InvoiceView, privacy: Privacy
 ) -> None:
