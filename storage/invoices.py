@@ -232,13 +232,13 @@ class Invoices:
     async def entries(
         self, invoice_id: str, *kinds: InvoiceEntryKind, limit: int = 200
     ) -> list[InvoiceEntry]:
-        """What was done about it, the oldest first; of some kinds only, if named."""
+        """The newest that was done about it, the oldest first; of some kinds only, if named."""
         query = select(invoice_entries).where(invoice_entries.c.invoice_id == invoice_id)
         if kinds:
             query = query.where(invoice_entries.c.kind.in_([kind.value for kind in kinds]))
-        query = query.order_by(invoice_entries.c.id).limit(limit)
-        rows = (await self._connection.execute(query)).mappings()
-        return [self._entry(row) for row in rows]
+        query = query.order_by(invoice_entries.c.id.desc()).limit(limit)
+        rows = (await self._connection.execute(query)).mappings().all()
+        return [self._entry(row) for row in rows[::-1]]
 
     async def entry(self, invoice_id: str, entry_id: int) -> InvoiceEntry | None:
         """One of them."""

@@ -104,9 +104,10 @@ async def enter(
     cents: int = 0,
     about_cents: int = 0,
     why: str = "",
-) -> None:
-    """Add what somebody did to the books of an invoice."""
-    await tx.invoices.enter(
+    answers: int | None = None,
+) -> bool:
+    """Add what somebody did to the books of an invoice; False if that was there before."""
+    return await tx.invoices.enter(
         InvoiceEntry(
             invoice_id=invoice.id,
             kind=kind,
@@ -116,5 +117,6 @@ async def enter(
             by=by,
             at=now,
             key=key,
+            answers=answers,
         )
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.ask import PageAsk
-from bot.core.invoice_acts import Acts, Done, No
+from bot.core.invoice_acts import Acts, Done, No, enter
 from bot.core.invoice_news import card, news
 from bot.core.invoices import InvoiceView, found_by_code, view_of
 from bot.core.limits import PAGE_COUNTS_FOR, LimitSettings, Refusal, RefusalReason
@@ -275,10 +275,8 @@ async def _enter(
     answers: int | None = None,
 ) -> InvoiceEntry | None:
     """The entry as it is kept now; None if it was there before."""
-    entry = InvoiceEntry(
-        invoice_id=invoice.id, kind=kind, why=why, by=by, at=now, key=key, answers=answers
-    )
-    return await tx.invoices.entered_as(key) if await tx.invoices.enter(entry) else None
+    fresh = await enter(tx, invoice, kind, by, now, key, why=why, answers=answers)
+    return await tx.invoices.entered_as(key) if fresh else None
 
 
 def _not_mine_key(invoice: Invoice, person_id: int) -> str:

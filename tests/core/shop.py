@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import pytest
+
 from bot.core.ask import Asked
 from bot.core.billing import Billing, NewInvoice
 from bot.core.cash_book import CashBook
@@ -25,7 +27,7 @@ from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.fakes import fact, unit_of
 
-__all__ = ["DUE", "NJERI", "OPERATOR", "Shop", "a_bill", "make_shop"]
+__all__ = ["DUE", "NJERI", "OPERATOR", "Shop", "a_bill", "make_shop", "shop"]
 
 OPERATOR = 900
 NJERI = 2001
@@ -177,3 +179,11 @@ def make_shop(desk: Desk, *, seed: int = 11) -> Shop:
             store=store, clock=clock, looks={"i": InvoiceNews(clock=clock).look}, wake=wake
         ),
     )
+
+
+@pytest.fixture
+async def shop(desk: Desk) -> Shop:
+    """One in which Njeri may issue."""
+    made = make_shop(desk)
+    await made.appoint()
+    return made

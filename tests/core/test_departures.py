@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -11,24 +10,15 @@ import pytest
 from bot.core.departures import Departures
 from bot.core.drive_acts import Actor, Answer
 from bot.core.drives import Named
-from storage.engine import Store
 from storage.records import AWAY, Closing, Drive, DriveStatus
-from tests.core.conftest import Desk, ScriptedDaraja, make_desk
 from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
-from tests.stores import NOON, TestClock
+from tests.stores import NOON
 
 __all__ = ["drives"]
 
 MARY = Actor(id=OPENER, name="Mary")
 OTIENO = Actor(id=1002, name="Otieno")
 JANE = Actor(id=1003, name="Jane")
-
-
-@pytest.fixture
-async def desk(store: Store, clock: TestClock) -> AsyncIterator[Desk]:
-    made = make_desk(store, clock, ScriptedDaraja())
-    yield made
-    await made.close()
 
 
 @pytest.fixture

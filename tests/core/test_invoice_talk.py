@@ -12,17 +12,11 @@ from bot.core.invoices import InvoiceView
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.reminders import Remind, Reminded, Reminders
 from storage.records import NOBODY, Closing, InvoiceEntryKind
-from tests.core.conftest import Desk
-from tests.core.shop import NJERI, Shop, make_shop
+from tests.core.shop import NJERI, Shop, shop
+
+__all__ = ["shop"]
 
 PETER, MARY, OTHER = 3001, 3002, 2002
-
-
-@pytest.fixture
-async def shop(desk: Desk) -> Shop:
-    made = make_shop(desk)
-    await made.appoint()
-    return made
 
 
 @pytest.fixture
@@ -190,3 +184,13 @@ async def test_pages_are_not_a_way_to_flood_a_merchant(shop: Shop, view: Invoice
     assert later is None
     gone = await shop.talk.from_page("x" * 22, text="?", key="w:0", page=of_page(view))
     assert gone is None
+
+
+async def test_of_very_many_entries_the_newest_are_read(shop: Shop, view: InvoiceView) -> None:
+    for number in range(3):
+        await asked(shop, view, key=f"q:{number}")
+
+    async with shop.desk.store.read() as tx:
+        found = await tx.invoices.entries(view.invoice.id, InvoiceEntryKind.QUESTION, limit=2)
+
+    assert [each.key for each in found] == ["q:1", "q:2"]

@@ -18,17 +18,12 @@ from bot.core.merchants import Appointed
 from storage.records import NOBODY, Bill, BillItem, Closing, Etims, Status
 from tests.core.bodies import failure
 from tests.core.conftest import Desk, ScriptedDaraja
-from tests.core.shop import DUE, NJERI, OPERATOR, Shop, a_bill, make_shop
+from tests.core.shop import DUE, NJERI, OPERATOR, Shop, a_bill, shop
+
+__all__ = ["shop"]
 
 OTHER = 2002
 PETER, MARY = 3001, 3002
-
-
-@pytest.fixture
-async def shop(desk: Desk) -> Shop:
-    made = make_shop(desk)
-    await made.appoint()
-    return made
 
 
 def reason(answer: Asked | Refusal) -> RefusalReason:

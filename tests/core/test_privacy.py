@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -20,7 +19,7 @@ from storage.errors import StoreFailed
 from storage.records import Closing, DriveStatus, Kind, Reply, Status
 from storage.tx import Tx
 from tests.core.bodies import success
-from tests.core.conftest import Desk, ScriptedDaraja, make_desk
+from tests.core.conftest import Desk
 from tests.core.drive_life import OPENER, DriveLife, drives
 from tests.fakes import PHONE
 from tests.stores import NOON, TestClock
@@ -29,13 +28,6 @@ __all__ = ["drives"]
 
 JANE = 1001
 MONTHS = timedelta(days=31)
-
-
-@pytest.fixture
-async def desk(store: Store, clock: TestClock) -> AsyncIterator[Desk]:
-    made = make_desk(store, clock, ScriptedDaraja())
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import String, select, update
 from sqlalchemy.exc import DBAPIError
@@ -18,31 +16,19 @@ from storage.errors import StoreFailed
 from storage.invoice_tables import bills, invoice_entries, merchants
 from storage.records import Closing, InvoiceEntryKind
 from storage.tx import Tx
-from tests.core.conftest import Desk, ScriptedDaraja, make_desk
-from tests.core.shop import NJERI, OPERATOR, Shop, make_shop
+from tests.core.conftest import Desk
+from tests.core.shop import NJERI, OPERATOR, Shop, shop
 from tests.core.test_privacy import everywhere, forget_whom
 from tests.stores import TestClock
+
+__all__ = ["shop"]
 
 PETER, MARY = 3001, 3002
 
 
 @pytest.fixture
-async def desk(store: Store, clock: TestClock) -> AsyncIterator[Desk]:
-    made = make_desk(store, clock, ScriptedDaraja())
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def privacy(desk: Desk, clock: TestClock) -> Privacy:
     return Privacy(store=desk.store, clock=clock, settings=PrivacySettings(), wake=lambda: None)
-
-
-@pytest.fixture
-async def shop(desk: Desk) -> Shop:
-    made = make_shop(desk)
-    await made.appoint()
-    return made
 
 
 @pytest.fixture

@@ -10,17 +10,12 @@ from bot.core.eat import polite
 from bot.core.reminders import Remind, Reminded, Reminders
 from storage.records import Closing
 from tests.core.conftest import Desk
-from tests.core.shop import NJERI, Shop, make_shop
+from tests.core.shop import NJERI, Shop, shop
+
+__all__ = ["shop"]
 
 PETER = 3001
 DAY_S = 24 * 3600
-
-
-@pytest.fixture
-async def shop(desk: Desk) -> Shop:
-    made = make_shop(desk)
-    await made.appoint()
-    return made
 
 
 @pytest.fixture

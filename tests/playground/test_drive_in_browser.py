@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
-from tests.playground.demoprocess import DemoProcess, running_demo
-from tests.playground.test_browser import A_PHONE_WIDE, PIN, Window, Windows, browser
+from tests.playground.test_browser import A_PHONE_WIDE, PIN, Window, Windows, browser, demo, windows
 
-__all__ = ["browser"]
+__all__ = ["browser", "demo", "windows"]
 
 pytestmark = pytest.mark.browser
 
@@ -29,20 +27,6 @@ WORDS = {
     "en": ("Mama Akinyi hospital bill", "Treasurers: ", "KES 500"),
     "sw": ("Mazishi ya Mzee Kamau", "Waweka hazina: ", "KES 500"),
 }
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[DemoProcess]:
-    with running_demo(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def windows(demo: DemoProcess, browser: Browser) -> Iterator[Windows]:
-    opened = Windows(browser, demo.url)
-    yield opened
-    opened.close()
-    assert opened.complaints == []
 
 
 def picture(page: Page, name: str, what: Locator | None = None) -> None:
