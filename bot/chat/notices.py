@@ -160,7 +160,7 @@ class Notifier:
         except ChatMigrated as exc:
             await self._moved(notice, exc.new_chat_id)
         except Forbidden as exc:
-            await self._undeliverable(notice, exc.message)
+            await self._unreachable(notice, exc.message)
         except BadRequest as exc:
             await self._refused(notice, exc)
         except (NetworkError, InvalidToken) as exc:
@@ -206,7 +206,7 @@ class Notifier:
         if says(exc, LOST):
             await self._write(lambda: self._post.lost_message(notice))
         elif says(exc, UNREACHABLE):
-            await self._undeliverable(notice, exc.message)
+            await self._unreachable(notice, exc.message)
         else:
             await self._odd_failure(notice, exc)
 
@@ -231,6 +231,18 @@ class Notifier:
         self, notice: Notice, *, after_s: float, why: str, counts: bool = True
     ) -> None:
         await self._write(lambda: self._post.later(notice, after_s=after_s, why=why, counts=counts))
+
+    async def _unreachable(self, notice: Notice, why: str) -> None:
+        """They shut us out of their private chat; a whisper in the group is still theirs to see."""
+        await self._undeliverable(notice, why)
+        if self._whispers is None or notice.whisper is None:
+            return
+        try:
+            reply = await self._made(replace(notice, whisper=None))
+        except NotKept as exc:
+            log.warning("notice.whisper_stays id=%d why=%s", notice.id, exc)
+            return
+        await self._whispers.end(notice.whisper, reply)
 
     async def _undeliverable(self, notice: Notice, why: str) -> None:
         self._odd.pop(notice.id, None)

@@ -118,6 +118,27 @@ async def test_that_nobody_knows_yet_is_told_where_it_can_be_read_again(
     assert "I don't know yet" not in " ".join(harambee.group.texts)
 
 
+async def test_who_has_shut_us_out_reads_the_last_word_in_the_group_and_again_on_return(
+    harambee: Harambee,
+) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    before = harambee.group.texts
+    jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    whisper = await whispered(harambee, jane, "Check the phone")
+    jane.block()
+
+    await harambee.paid()
+
+    await harambee.api.wait_for(lambda: "✅" in whisper.text)
+    assert in_private(jane, "✅") == []
+    assert harambee.group.texts == before
+    jane.start()
+    await office.said(jane.chat, "✅")
+
+
 async def test_who_is_offline_gets_the_last_word_all_the_same(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
     await harambee.jane_gave_her_number()
