@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -143,6 +143,7 @@ class Texts:
         return self.when(language, at)
 
 
+@lru_cache(maxsize=4096)
 def money(cents: int) -> str:
     """Cents as `KES 1,500`, or `KES 1,500.50` where there are any."""
     pattern = "¤¤ #,##0" if cents % 100 == 0 else "¤¤ #,##0.00"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.buttons import Buttons
@@ -35,31 +37,113 @@ __all__ = ["Tx"]
 
 
 class Tx:
-    """What a function handed to `Store.write` or a `Store.read` block may reach for."""
+    """
+    What a function handed to `Store.write` or a `Store.read` block may reach for.
+
+    A transaction needs two or three of them, so each is made when it is asked for.
+    """
 
     def __init__(self, connection: AsyncConnection, crypt: Crypt, holder: Holder) -> None:
-        self.payments = Payments(connection, crypt, holder)
-        self.evidence = EvidenceBook(connection, crypt)
-        self.lines = Lines(connection, crypt)
-        self.people = People(connection, crypt)
-        self.inbox = Inbox(connection, crypt, holder)
-        self.notices = Notices(connection, crypt, holder)
-        self.buttons = Buttons(connection)
-        self.drafts = Drafts(connection, crypt)
-        self.shared = Shared(connection, crypt)
-        self.leases = Leases(connection, holder)
-        self.record = Record(connection, crypt)
-        self.touched = Touched(connection)
-        self.health = HealthBook(connection)
-        self.privacy = PrivacyBook(connection, crypt)
-        self.privacy_in_drives = PrivacyInDrives(connection, crypt)
-        self.privacy_in_invoices = PrivacyInInvoices(connection, crypt)
-        self.page_prompts = PagePrompts(connection, crypt)
-        self.drives = Drives(connection, crypt)
-        self.gifts = Gifts(connection, crypt)
-        self.pledges = Pledges(connection, crypt)
-        self.merchants = Merchants(connection, crypt)
-        self.invoices = Invoices(connection, crypt)
-        self.invoice_lists = InvoiceLists(connection, crypt)
-        self.reminders = Reminders(connection)
-        self.statements = Statements(connection, crypt)
+        self._connection = connection
+        self._crypt = crypt
+        self._holder = holder
+
+    @cached_property
+    def payments(self) -> Payments:
+        return Payments(self._connection, self._crypt, self._holder)
+
+    @cached_property
+    def evidence(self) -> EvidenceBook:
+        return EvidenceBook(self._connection, self._crypt)
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self._connection, self._crypt)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self._connection, self._crypt)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self._connection, self._crypt, self._holder)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self._connection, self._crypt, self._holder)
+
+    @cached_property
+    def buttons(self) -> Buttons:
+        return Buttons(self._connection)
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        return Drafts(self._connection, self._crypt)
+
+    @cached_property
+    def shared(self) -> Shared:
+        return Shared(self._connection, self._crypt)
+
+    @cached_property
+    def leases(self) -> Leases:
+        return Leases(self._connection, self._holder)
+
+    @cached_property
+    def record(self) -> Record:
+        return Record(self._connection, self._crypt)
+
+    @cached_property
+    def touched(self) -> Touched:
+        return Touched(self._connection)
+
+    @cached_property
+    def health(self) -> HealthBook:
+        return HealthBook(self._connection)
+
+    @cached_property
+    def privacy(self) -> PrivacyBook:
+        return PrivacyBook(self._connection, self._crypt)
+
+    @cached_property
+    def privacy_in_drives(self) -> PrivacyInDrives:
+        return PrivacyInDrives(self._connection, self._crypt)
+
+    @cached_property
+    def privacy_in_invoices(self) -> PrivacyInInvoices:
+        return PrivacyInInvoices(self._connection, self._crypt)
+
+    @cached_property
+    def page_prompts(self) -> PagePrompts:
+        return PagePrompts(self._connection, self._crypt)
+
+    @cached_property
+    def drives(self) -> Drives:
+        return Drives(self._connection, self._crypt)
+
+    @cached_property
+    def gifts(self) -> Gifts:
+        return Gifts(self._connection, self._crypt)
+
+    @cached_property
+    def pledges(self) -> Pledges:
+        return Pledges(self._connection, self._crypt)
+
+    @cached_property
+    def merchants(self) -> Merchants:
+        return Merchants(self._connection, self._crypt)
+
+    @cached_property
+    def invoices(self) -> Invoices:
+        return Invoices(self._connection, self._crypt)
+
+    @cached_property
+    def invoice_lists(self) -> InvoiceLists:
+        return InvoiceLists(self._connection, self._crypt)
+
+    @cached_property
+    def reminders(self) -> Reminders:
+        return Reminders(self._connection)
+
+    @cached_property
+    def statements(self) -> Statements:
+        return Statements(self._connection, self._crypt)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EMOJI",
     "FONTS",
+    "LATIN",
     "PAGES",
     "SANS",
     "add_fallbacks",
@@ -24,15 +25,23 @@ __all__ = [
     "printable",
 ]
 
+LATIN: Final = "DejaVuSansLatin"
 SANS: Final = "DejaVuSans"
 EMOJI: Final = "NotoEmoji"
 
 FONTS: Final = (
+    (LATIN, "", "DejaVuSansLatin.ttf"),
+    (LATIN, "B", "DejaVuSansLatin-Bold.ttf"),
     (SANS, "", "DejaVuSans.ttf"),
     (SANS, "B", "DejaVuSans-Bold.ttf"),
     (EMOJI, "", "NotoEmoji-Regular.ttf"),
 )
-"""Family, style, file. Latin, Arabic and Hebrew are in the first; emoji in black in the last."""
+"""
+Family, style, file. Arabic and Hebrew are in the second family; emoji in black in the last.
+
+The first is the second without all that nearly no paper needs, for a font is read whole for each
+paper: `pyftsubset DejaVuSans.ttf --unicodes=U+20-7E,U+A0-24F,… --layout-features='' --no-hinting`.
+"""
 
 PAGES: Final = "\x01\x01\x01\x01"
 """Stands for the number of pages, of four digits at most, until it is known. No text of a
@@ -55,14 +64,15 @@ def font_path(name: str) -> Path:
 
 def add_fonts(pdf: FPDF) -> None:
     """The fonts that nearly every paper needs."""
-    for font in FONTS[:-1]:
+    for font in FONTS[:2]:
         _add(pdf, *font)
 
 
 def add_fallbacks(pdf: FPDF) -> None:
     """The others, each looked into for the letters that the one before lacks."""
     if EMOJI.lower() not in pdf.fonts:
-        _add(pdf, *FONTS[-1])
+        for font in FONTS[2:]:
+            _add(pdf, *font)
     pdf.set_fallback_fonts((SANS, EMOJI), exact_match=False)
 
 

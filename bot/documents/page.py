@@ -14,6 +14,7 @@ from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
 
 from bot.documents.glyphs import (
+    LATIN,
     PAGES,
     SANS,
     add_fallbacks,
@@ -85,6 +86,7 @@ class Page(FPDF):
         self.foot = foot
         self._stamp = stamp
         self._simple = True
+        self._family = LATIN
         self._widths: dict[str, dict[str, float]] = {}
         self.alias_nb_pages(PAGES)
         add_fonts(self)
@@ -128,12 +130,12 @@ class Page(FPDF):
         """The ink as it was, afterwards."""
         before = (self.font_size_pt or 10, self.font_style, self.text_color)
         yield
-        self.set_font(SANS, before[1], before[0])
+        self.set_font(self._family, before[1], before[0])
         self.text_color = before[2]
 
     def ink(self, size_pt: float = 10, *, bold: bool = False, colour: Colour = INK) -> None:
         """What the next words are written with."""
-        self.set_font(SANS, "B" if bold else "", size_pt)
+        self.set_font(self._family, "B" if bold else "", size_pt)
         self.set_text_color(*colour)
 
     @property
@@ -329,10 +331,13 @@ class Page(FPDF):
         simple = needs_one_font(text)
         if simple is not self._simple:
             self._simple = simple
+            self._family = LATIN if simple else SANS
             if simple:
                 self.set_fallback_fonts(())
             else:
                 add_fallbacks(self)
+        if self.font_family != self._family.lower():
+            self.set_font(self._family, self.font_style)
         self.set_text_shaping(needs_shaping(text))
 
     def _width(self, text: str) -> float:

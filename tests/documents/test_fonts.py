@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTFont
 
 from bot.documents.glyphs import FONTS, font_path, needs_one_font, needs_shaping, printable
 
@@ -60,3 +61,21 @@ def test_what_cannot_be_printed_is_replaced_where_it_can_be_seen(text: str, prin
 def test_only_what_needs_it_takes_the_slow_road(text: str, one_font: bool, shaped: bool) -> None:
     assert needs_one_font(text) is one_font
     assert needs_shaping(text) is shaped
+
+
+@pytest.mark.parametrize("style", ["", "-Bold"])
+def test_the_latin_part_of_a_font_has_every_letter_for_which_it_is_used_as_wide(style: str) -> None:
+    with (
+        TTFont(font_path(f"DejaVuSansLatin{style}.ttf")) as part,
+        TTFont(font_path(f"DejaVuSans{style}.ttf")) as whole,
+    ):
+        ours, theirs = part.getBestCmap(), whole.getBestCmap()
+        widths, all_widths = part["hmtx"], whole["hmtx"]
+        simple = {code for code in theirs if code >= 32 and needs_one_font(chr(code))}
+        assert len(simple) > 500
+        assert simple - ours.keys() == set()
+        assert 0xFFFD in ours
+        for code in ours:
+            assert widths[ours[code]] == all_widths[theirs[code]]
+        for table, value in (("head", "unitsPerEm"), ("hhea", "ascent"), ("hhea", "descent")):
+            assert getattr(part[table], value) == getattr(whole[table], value)

@@ -25,9 +25,9 @@ _written: dict[Any, Any] = {}  # statements as SQL; their keys name the dialect
 
 
 class _Kept:
-    """A dialect of which there is one for each way to make it."""
+    """A dialect of which there is one for each way to make it, whatever its driver's object is."""
 
-    def __new__(cls, *_args: Any, **options: Any) -> Any:
+    def __new__(cls, *_args: Any, dbapi: Any = None, **options: Any) -> Any:
         key = (cls, *sorted((name, str(value)) for name, value in options.items()))
         if key not in _kept:
             _kept[key] = super().__new__(cls)
