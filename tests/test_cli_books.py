@@ -28,6 +28,18 @@ def opened(url: str) -> AbstractAsyncContextManager[Store]:
     return open_store(url, key=CONFIGURED, now=TestClock().now)
 
 
+def test_a_backup_into_a_folder_that_is_not_there_says_so_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    config = str(runnable(tmp_path, storage=f"sqlite:///{tmp_path / 'bot.db'}"))
+
+    refused = lipabot("backup", "--config", config, "copies/", folder=tmp_path)
+
+    assert refused.returncode == 1
+    assert "there is no folder copies/: make it first (mkdir -p copies/)" in refused.stderr
+    assert not (tmp_path / "copies").exists()
+
+
 async def test_backup_and_restore_beside_and_after_a_running_bot(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     config = str(runnable(tmp_path, storage=url))

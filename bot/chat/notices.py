@@ -44,6 +44,10 @@ Make = Callable[[Notice], Awaitable[Reply | None]]
 """Makes the message of a notice as things stand now; None if there is nothing to say."""
 
 
+class _Moot(Exception):
+    """What it would have said is no longer so, and nothing is left to say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
     """How it was told: in its own chat, or as a whisper in a group."""
@@ -166,6 +170,9 @@ class Notifier:
         except (NetworkError, InvalidToken) as exc:
             # It may have arrived all the same: then it arrives twice, and only then.
             await self._later(notice, after_s=_growing_s(notice.tries), why=type(exc).__name__)
+        except _Moot:
+            log.info("notice.moot id=%d kind=%s", notice.id, notice.kind)
+            await self._write(lambda: self._post.sent(notice, message_id=None))
         except Exception as exc:
             await self._odd_failure(notice, exc)
         else:
@@ -199,7 +206,7 @@ class Notifier:
     async def _made(self, notice: Notice) -> Reply:
         reply = await self._make(notice)
         if reply is None:
-            raise LookupError("there is nothing to make this notice from")
+            raise _Moot
         return reply
 
     async def _refused(self, notice: Notice, exc: BadRequest) -> None:
@@ -239,7 +246,7 @@ class Notifier:
             return
         try:
             reply = await self._made(replace(notice, whisper=None))
-        except NotKept as exc:
+        except (NotKept, _Moot) as exc:
             log.warning("notice.whisper_stays id=%d why=%s", notice.id, exc)
             return
         await self._whispers.end(notice.whisper, reply)

@@ -87,16 +87,18 @@ def migrate(path: Path) -> None:
 
 @click.command()
 @config_option
-@click.argument("dest", type=click.Path(path_type=Path))
-def backup(path: Path, dest: Path) -> None:
+@click.argument("dest", type=click.Path())
+def backup(path: Path, dest: str) -> None:
     """
     Copy the database to the new file DEST (or into the folder DEST), also while the bot runs.
 
     The key without which nobody can read it is put beside it, as DEST.key. Keep both, and keep
     them private: together they hold every phone number.
     """
+    if dest.endswith(os.sep) and not Path(dest).is_dir():
+        stop(f"there is no folder {dest}: make it first (mkdir -p {dest})", FAILED)
     config = configured(path)
-    with_words(lambda: _back_up(config, dest))
+    with_words(lambda: _back_up(config, Path(dest)))
 
 
 def _back_up(config: Config, dest: Path) -> None:

@@ -36,10 +36,13 @@ class Sayings:
     def __init__(self) -> None:
         self.status = "⏳ Sending…"
         self.broken = False
+        self.moot = False
 
     async def make(self, notice: Notice) -> Reply | None:
         if self.broken:
             raise ZeroDivisionError
+        if self.moot:
+            return None
         if notice.kind is NoticeKind.SAY:
             return None if notice.reply is None else replace(notice.reply, chat_id=notice.chat_id)
         return Reply(chat_id=notice.chat_id, text=self.status)
@@ -269,6 +272,23 @@ async def test_a_bug_of_ours_is_tried_five_times_and_then_set_aside(
 
     assert tries == 5
     assert house.seen(1001) == ["and on we go"]
+
+
+async def test_what_has_become_moot_is_let_go_at_once_and_is_no_failure(
+    house: House, jane: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.sayings.moot = True
+    await house.say(1001, "your reminder")
+
+    tries = await house.notifier.run_due()
+    house.sayings.moot = False
+    await house.say(1001, "and on we go")
+    await house.notifier.run_due()
+
+    assert tries == 1
+    assert house.seen(1001) == ["and on we go"]
+    assert await house.post.owed() == 0
+    assert [line for line in caplog.records if line.levelname in ("WARNING", "ERROR")] == []
 
 
 async def test_every_kind_of_keyboard_arrives(house: House, jane: Person) -> None:
