@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import leaks
+from tests.dialects import keep_dialects
 from tests.stores import (
     clock,
     databases,
@@ -38,6 +39,7 @@ LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keep_dialects()
     config.pluginmanager.register(leaks)
 
 

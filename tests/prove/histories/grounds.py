@@ -22,8 +22,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.config import Config
 from storage.engine import open_store
+from tests.dialects import meet_postgres, meet_sqlite
 from tests.prove.histories.disk import Disk, connect_inline, sqlite_disk
-from tests.prove.histories.engines import meet_postgres, meet_sqlite
 from tests.prove.histories.history import Ground
 from tests.prove.histories.life import Life
 from tests.prove.histories.process import Look, look_query

@@ -24,8 +24,8 @@ from pydantic import SecretStr
 
 from bot.config import Config, load_config
 from bot.texts import Texts
+from tests.dialects import keep_dialects
 from tests.postgres import binaries, running_server
-from tests.prove.histories.engines import keep_dialects
 from tests.prove.histories.grounds import (
     Lay,
     make_postgres_template,

@@ -1,9 +1,9 @@
 """
-Owns SQLAlchemy's dialects in the histories: one of each kind, for all the engines of a process.
+Owns SQLAlchemy's dialects in the tests: one of each kind, for all the engines of a process.
 
-A life opens engines of its own, and there are dozens of lives in a history. What a real process
-does once (ask the server what it is, write each statement out as SQL) is the same for all of
-them, and is kept here from one to the next; no fault of a history depends on it.
+A test opens engines of its own, and so does each of the dozens of lives in a history. What a real
+process does once (ask the server what it is, write each statement out as SQL) is the same for all
+of them, and is kept here from one to the next. Bots in processes of their own know nothing of it.
 """
 
 from __future__ import annotations
