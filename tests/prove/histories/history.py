@@ -40,6 +40,9 @@ PAPER, PAPERS = "PDF", 0.01
 WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
 SELDOM, SELDOM_STEPS = 0.1, ("before push", "after push")
+PAYMENTS, MORE_WISHES = 20, 20  # a history has so many; where limits refuse some, people ask again
+PROMOTED = 0.5  # how often a group makes the bot an admin
+WHISPERS = 0.8  # how often Telegram's servers know of them
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
 STALLS_S = (3.0, 30.0, 90.0, 90.0, 90.0, 400.0)
 ILL_S, WRONG_S = 300.0, 900.0  # for how long, about
@@ -106,6 +109,7 @@ class History:
         self.telegram = SeededTelegram(
             clock=lambda: self.true_clock.now().timestamp(), rng=self._fork()
         )
+        self.telegram.world.whispers = self.rng.random() < WHISPERS
         self.safaricom = SeededSafaricom(clock=self.true_clock, rng=self._fork(), post=self.post)
 
     def _fork(self) -> random.Random:
@@ -193,6 +197,9 @@ class History:
             self.telegram.group(-700, "Harambee", [mary, *self.people]),
             self.telegram.group(-1009, "Chama", [mary, *self.people], supergroup=True),
         ]
+        for group in self.groups:
+            if self.rng.random() < PROMOTED:
+                mary.promote_bot(group)
         place, told = self.rng.randrange(2), (self.telegram, self._fork(), self.diary)
         self.drive = DriveStory(
             *told,
@@ -413,6 +420,12 @@ class History:
         for number, moment in enumerate(at):
             await passes(max(0.0, moment - loop.time()))
             beside.append(loop.create_task(self._one_wish(rng, number)))
+        for number in range(count, count + MORE_WISHES):
+            await asyncio.gather(*beside)
+            if len(self.safaricom.pushes) >= PAYMENTS:
+                return
+            await passes(rng.uniform(60, 600))
+            beside = [loop.create_task(self._one_wish(rng, number))]
         await asyncio.gather(*beside)
 
     async def _one_wish(self, rng: random.Random, number: int) -> None:

@@ -300,3 +300,5 @@ def _count_troubles(history: History, verdict: Verdict) -> None:
     verdict.effects.update(history.ground.met)
     for trouble, count in history.telegram.met.items():
         verdict.effects[f"Telegram {trouble}"] += count
+    whispered = sum(len(chat.whispers) for chat in history.telegram.world.chats.values())
+    verdict.effects["told in a whisper"] += whispered

@@ -31,6 +31,7 @@ from bot.chat.keyboards import Stationery
 from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
 from bot.chat.notices import Notifier
+from bot.chat.whispers import Whispers
 from bot.config import Config
 from bot.core.core import Core
 from bot.core.ports import Ids
@@ -64,6 +65,7 @@ LONGEST_LOOK_S = 6 * 3600.0
 LOOK_WHEN_ILL_S = 60.0
 ANSWER_WITHIN_S = 30.0
 PURGE_EVERY_S = 20 * 3600.0
+GROUP_PACE = 20  # messages a minute that Telegram takes in a group
 OFTEN = 60.0  # jobs that run more often than this are run whenever something may be due
 
 
@@ -293,7 +295,7 @@ class Process:
                 allow_sending_without_reply=True,
             ),
             rate_limiter=Lanes(
-                clock=out.clock, messages_per_second=30, group_messages_per_minute=20
+                clock=out.clock, messages_per_second=30, group_messages_per_minute=GROUP_PACE
             ),
         )
         await bot.initialize()
@@ -308,7 +310,13 @@ class Process:
         self.letters = Letters(core, paper)
         self.callbacks = Callbacks(core.hear, [])
         await queue.replay()
-        notifier = Notifier(bot=bot, post=core.post, clock=out.clock, make=self.letters.make)
+        notifier = Notifier(
+            bot=bot,
+            post=core.post,
+            clock=out.clock,
+            make=self.letters.make,
+            whispers=Whispers(bot=bot, clock=out.clock, group_messages_per_minute=GROUP_PACE),
+        )
         self.ready.set()
         working = [
             self.life.begin(self._handle(desk, queue)),

@@ -69,6 +69,7 @@ EFFECTS = (
     # drives and invoices
     "a gift was paid",
     "a gift was not paid",
+    "told in a whisper",
     "a gift came after closing",
     "cash was written down",
     "a drive was closed",
