@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from bot.chat.asides import answered_in_time, aside_reply, door, leads_in_private
+from bot.chat.asides import answered_in_time, aside_reply, door, invite, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import link_of
 from bot.chat.keyboards import Stationery
@@ -31,6 +31,7 @@ from storage.records import (
     EntryKind,
     GiftRow,
     Keyboard,
+    PledgeState,
     Reply,
     Shows,
     Word,
@@ -56,6 +57,9 @@ async def export(turn: Turn) -> None:
         found = [each for each in found if each.chat_id == turn.chat_id]
     if not found:
         await turn.answer(turn.say("manage.none", command=f"/newdrive@{turn.username}"))
+        return
+    if not leads_in_private(turn):
+        await invite(turn, turn.say("manage.invite"), "hello", once_as="manage")
         return
     replies = [_which(turn, each) for each in found]
     await turn.core.post.say(turn.closing(*replies))
@@ -193,7 +197,8 @@ def _papers(
             practice=paper.collector.practice,
         ),
         contributions=_streamed(_entries(statement, words, keepers=keepers)),
-        pledges=_streamed(_pledges(statement)),
+        # Whoever promised was told that the group sees no more than the sum of all promises.
+        pledges=_streamed(_pledges(statement) if keepers else ()),
         unmatched=_streamed(_unmatched(statement, words) if keepers else ()),
     )
 
@@ -216,13 +221,15 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
         return Entry(
             at=row.at,
             receipt="",
-            name=row.name,
+            name=name,
             phone="",
             amount_cents=row.cents,
             method=METHODS[own.kind],
             what_for=drive.title,
             recorded_by=own.by_name,
             note=own.reason,
+            anonymous=row.anonymous,
+            hide_amount=row.hide_amount,
         )
     named = [each for each in NAMED_WORDS if each in row.words]
     return Entry(
@@ -242,6 +249,8 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
 
 def _pledges(statement: Statement) -> Iterator[Pledge]:
     for pledge in statement.pledges:
+        if pledge.state is PledgeState.WITHDRAWN:
+            continue
         paid = sum(
             row.cents
             for row in statement.rows

@@ -324,8 +324,11 @@ async def _send(
     said = _said(turn, answer, wish, resumed=resumed)
     replies = [said] if said is not None and leads_in_private(turn) else []
     if not leads_in_private(turn):
-        text = turn.say("give.invite", title=drive.title)
-        await invite(turn, text, f"d_{drive.code}", once_as="give")
+        text = turn.say("give.invite-sent", phone=mask(wish.phone))
+        if isinstance(answer, Refusal) and said is not None:
+            text = said.text
+        # Each giver is told: a prompt of which nobody knows is paid twice.
+        await invite(turn, text, f"d_{drive.code}", once_as=f"gave:{wish.key}")
         return
     closing = turn.closing(*replies)
     if resumed:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
-from bot.chat.asides import aside_reply, door, leads_in_private
+from bot.chat.asides import aside_reply, door, invite, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import manage_key
 from bot.chat.drive_words import NONE, amount_and_words, last_day, signed_and_words, target, title
@@ -78,6 +78,9 @@ async def close_drive(turn: Turn) -> None:
         key = "treasury.not-yours" if found or not turn.private else "manage.none"
         values = {} if key == "treasury.not-yours" else {"command": f"/newdrive@{turn.username}"}
         await turn.answer(turn.say(key, **values))
+        return
+    if not leads_in_private(turn):
+        await invite(turn, turn.say("manage.invite"), "hello", once_as="manage")
         return
     replies = [aside_reply(turn, *_sure(turn, each)) for each in open_ones]
     await turn.core.post.say(turn.closing(*replies))

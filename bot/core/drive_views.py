@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from storage.records import (
@@ -77,15 +77,26 @@ def takes_gifts(drive: Drive, now: datetime) -> bool:
 
 def merged(gifts: Iterable[GiftRow], entries: Iterable[Entry]) -> list[GiftRow]:
     """Gifts and the journal as one list, newest first."""
-    rows = [
-        *gifts,
-        *(
-            GiftRow(at=entry.at, cents=entry.cents, name=entry.name, entry=entry)
-            for entry in entries
-            if entry.kind is not EntryKind.KEPT
-        ),
+    rows = list(gifts)
+    given = {row.payment_id: row for row in rows}
+    rows += [
+        _of_journal(entry, given.get(entry.payment_id))
+        for entry in entries
+        if entry.kind is not EntryKind.KEPT
     ]
     return sorted(rows, key=lambda row: row.at, reverse=True)
+
+
+def _of_journal(entry: Entry, gift: GiftRow | None) -> GiftRow:
+    """What was handed back is as private as the gift was; where that is not at hand, wholly."""
+    row = GiftRow(at=entry.at, cents=entry.cents, name=entry.name, entry=entry)
+    if entry.kind is not EntryKind.RETURNED:
+        return row
+    if gift is None:
+        return replace(row, anonymous=True, hide_amount=True)
+    return replace(
+        row, anonymous=gift.anonymous, hide_amount=gift.hide_amount, on_behalf=gift.on_behalf
+    )
 
 
 def shown(rows: Iterable[GiftRow], shows: Shows, *, treasurer: bool = False) -> list[ShownGift]:
@@ -101,10 +112,12 @@ def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
     came = row.cents or row.reversed_cents
     cents = came if amounts and (treasurer or not row.hide_amount) else None
     entry = row.entry
+    hidden = row.anonymous and not treasurer
+    name = None if hidden else (row.on_behalf or row.name or None)
     if entry is not None:
         return ShownGift(
             at=row.at,
-            name=row.name or None,
+            name=name,
             cents=cents,
             cash=True,
             by_name=entry.by_name,
@@ -112,10 +125,9 @@ def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
             reason=entry.reason,
             returned=entry.kind is EntryKind.RETURNED,
         )
-    hidden = row.anonymous and not treasurer
     return ShownGift(
         at=row.at,
-        name=None if hidden else (row.on_behalf or row.name or None),
+        name=name,
         through=row.name if row.on_behalf and not hidden else "",
         cents=cents,
         returned=bool(row.reversed_cents) and not row.cents,

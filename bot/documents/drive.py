@@ -114,11 +114,12 @@ async def drive_pdf(
     paper = await in_thread(StatementPaper, statement, gathered.sums, words)
     await paper.entries(gathered, progress)
 
-    paper.section(words.say("paper.sheet.pledges"))
     pledges, more = await _first(papers.pledges)
-    widths = PLEDGE_KEEPERS_MM if keepers else PLEDGE_GROUP_MM
-    await paper.table(pledge_columns(words, statement.audience), widths, pledges)
-    paper.more(more)
+    if pledges or keepers:
+        paper.section(words.say("paper.sheet.pledges"))
+        widths = PLEDGE_KEEPERS_MM if keepers else PLEDGE_GROUP_MM
+        await paper.table(pledge_columns(words, statement.audience), widths, pledges)
+        paper.more(more)
     if keepers:
         paper.section(words.say("paper.sheet.unmatched"))
         unmatched, more = await _first(papers.unmatched)

@@ -147,6 +147,22 @@ async def test_many_who_cannot_be_told_in_private_make_one_line_in_the_group(
     assert office.daraja.pushes[0].amount_kes == 500
 
 
+async def test_a_prompt_of_a_giver_who_cannot_be_told_in_private_is_told_in_the_group(
+    harambee: Harambee,
+) -> None:
+    office = harambee.office
+    await harambee.opened()
+
+    for words in ("500 0712000031", "5 0712000031"):
+        office.otieno.say(f"/give@lipa_demo_bot {words}", chat=harambee.group)
+        await office.handled()
+    first, second = harambee.group.from_bot[-2:]
+
+    assert "Ombi liko kwenye 0712***031" in first.text
+    assert second.text != first.text
+    assert len(office.daraja.pushes) == 1
+
+
 async def test_several_drives_in_a_group_are_asked_about(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
     await harambee.jane_gave_her_number()

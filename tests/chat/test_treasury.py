@@ -14,6 +14,7 @@ from storage.records import Deed, DraftKind, ShownButton
 from storage.schema import payments
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
+from tests.documents.papers import text_of
 
 
 async def panel(harambee: Harambee, after: Message | None = None) -> Message:
@@ -65,12 +66,20 @@ async def test_a_drive_is_paused_goes_on_and_is_closed_with_its_totals(harambee:
     jane.press(card, "KES 500")
     await harambee.pushed(1)
     await harambee.paid()
+    jane.say("/pledge@lipa_demo_bot 7654", chat=harambee.group)
+    by_when = await office.said(jane.chat, "7,654")
+    jane.press(by_when, by_when.labels[0])
+    await office.said(jane.chat, "the group sees only the total of all pledges")
     mary.say("/closedrive@lipa_demo_bot", chat=harambee.group)
     sure = await office.said(mary.chat, "Close Mama Akinyi hospital bill?")
     mary.press(sure, "Yes, close it")
 
     closed = await office.said(harambee.group, "is closed")
     await harambee.api.wait_for(lambda: harambee.group.last.file is not None, 60)
+    paper = harambee.group.last.file
+    assert paper is not None
+    assert "Jane" in text_of(paper.content)
+    assert "7,654" not in text_of(paper.content)
     assert closed.text == (
         "🏁 Mama Akinyi hospital bill is closed. KES 500 from 1 person "
         "(M-Pesa KES 500 · cash KES 0). Thank you!"
@@ -173,6 +182,17 @@ async def test_the_books_come_to_the_treasurer_alone_in_three_formats(harambee: 
     assert files[1].content.startswith(b"PK")
     assert files[2].content.startswith(b"%PDF")
     assert [m for m in harambee.group.messages if m.file is not None] == []
+
+
+async def test_whoever_we_may_not_write_to_is_told_where_to_go_on(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    mary.say("/newdrive@lipa_demo_bot 50000 Mama Akinyi hospital bill", chat=harambee.group)
+    await office.said(harambee.group, "Treasurers: Mary")
+
+    for command in ("closedrive", "export"):
+        said = mary.say(f"/{command}@lipa_demo_bot", chat=harambee.group)
+        await office.said(harambee.group, "To look after a drive, open me once", after=said)
+        harambee.office.clock.advance(601)
 
 
 async def test_the_link_is_also_a_code_to_be_scanned(harambee: Harambee) -> None:

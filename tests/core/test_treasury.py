@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -120,8 +121,8 @@ async def test_every_change_leaves_a_trail_that_nobody_can_erase(drives: DriveLi
             await drives.desk.store.write(deed)
 
 
-async def late_gift(drives: DriveLife, drive: Drive) -> Payment:
-    late = await drives.give(drive, 1)
+async def late_gift(drives: DriveLife, drive: Drive, **changes: Any) -> Payment:
+    late = await drives.give(drive, 1, **changes)
     drives.desk.clock.advance(1)
     await close(drives, drive, MARY)
     drives.desk.clock.advance(60)
@@ -146,6 +147,22 @@ async def test_a_gift_after_closing_is_kept_or_handed_back_once(
     assert await decide(MARY, keep=keep) is Answer.DONE
     assert await decide(MARY, keep=not keep) is Answer.ALREADY
     assert (await drives.drives.totals(drive.id)).cents == left
+
+
+async def test_what_was_handed_back_is_as_private_as_the_gift_was(drives: DriveLife) -> None:
+    drive = await drives.open()
+    late = await late_gift(drives, drive, anonymous=True, hide_amount=True)
+    drives.desk.clock.advance(60)
+    await drives.treasury.decide_late(
+        drive.id, MARY, payment_id=late.id, keep=False, closing=Closing()
+    )
+
+    view = await drives.drives.card_view(drive.id)
+    assert view is not None
+    assert [(each.name, each.cents) for each in view.newest] == [(None, None)] * 2
+    statement = await drives.treasury.statement(drive.id, MARY)
+    assert statement is not None
+    assert {row.name for row in statement.rows} == {"Jane"}
 
 
 async def test_a_gift_in_time_is_nobodys_to_hand_back(drives: DriveLife) -> None:
