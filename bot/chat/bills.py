@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from bot.chat.answers import refusal_text
+from bot.chat.asides import answered_in_time
 from bot.chat.context import DeedPress, Toast, Turn
+from bot.chat.invoice_cards import customer_card
 from bot.chat.invoices import DRAFT_LIFE, paper_notice, quill_of
 from bot.chat.keyboards import keyboard, share_number
 from bot.chat.parse import Unclear, read_amount
@@ -46,7 +48,12 @@ async def pay(press: DeedPress) -> Toast:
     view = await press.turn.core.invoices.by_code(press.deed.subject)
     if view is None:
         return press.turn.toast("toast.old")
-    return await _pay(press, view, view.ask_kes, other=press.deed.argument == "other")
+    asked = press.deed.argument
+    if asked.isdecimal() and view.ask_kes not in (0, int(asked)):
+        text = press.turn.say("bill.changed", amount=kes(view.ask_kes))
+        await _look_again(press.turn, view, text)
+        return Toast()
+    return await _pay(press, view, view.ask_kes, other=asked == "other")
 
 
 async def part(press: DeedPress) -> Toast:
@@ -126,7 +133,7 @@ async def ask_merchant(turn: Turn, code: str) -> None:
         code,
         person_id=turn.person.id,
         text=turn.words.strip()[:WORDS_CHARS_MAX],
-        key=f"question:{turn.chat_id}:{turn.message_id}",
+        key=turn.key_of_words("question"),
         closing=turn.answered(turn.reply(turn.say("bill.question-sent"))),
     )
 
@@ -154,11 +161,22 @@ async def _pay(press: DeedPress, view: InvoiceView, amount_kes: int, *, other: b
     if phone is None or other:
         await _ask_for_phone(turn, view, amount_kes)
         return Toast()
+    toast = turn.toast("give.toast", phone=mask(phone), amount=kes(amount_kes))
+    if not await answered_in_time(press, toast.text):
+        await _look_again(turn, view, turn.say("bill.pressed-late"))
+        return Toast(given=True)
     answer = await _prompt(turn, view, amount_kes, phone, update_id=turn.update_id)
     if isinstance(answer, Asked):
         turn.closed = not answer.again
-        return turn.toast("toast.sending", phone=mask(phone))
-    return Toast(clean(plain(_said(turn, answer)), limit=TOAST_CHARS_MAX), alert=True)
+    else:
+        await turn.answer(_said(turn, answer))
+    return Toast(given=True)
+
+
+async def _look_again(turn: Turn, view: InvoiceView, text: str) -> None:
+    """Nothing is sent, and here is what a press would pay for now."""
+    card = customer_card(quill_of(turn, view))
+    await turn.answer(f"{text}\n\n{card.text}", card.keyboard)
 
 
 async def _prompt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
+from zlib import crc32
 
 from telegram import Chat, MaybeInaccessibleMessage, Message, Update
 from telegram.ext import ExtBot
@@ -99,6 +100,10 @@ class Turn:
     def command(self, name: str) -> str:
         """A command as this chat must type it: in a group it names us."""
         return f"/{name}" if self.private else f"/{name}@{self.username}"
+
+    def key_of_words(self, kind: str) -> str:
+        """The same for the same words of one message; what is mended later is said anew."""
+        return f"{kind}:{self.chat_id}:{self.message_id}:{crc32(self.words.encode()):08x}"
 
     def refresh_menu(self, person_id: int) -> None:
         """What this person may do has changed: their menu follows, and nobody waits for it."""

@@ -222,7 +222,7 @@ def customer_card(quill: Quill) -> Card:
     if payable:
         amount = money(view.ask_kes * 100)
         pay = [
-            quill.button("bill-pay", "bill-pay", style="success", amount=amount),
+            quill.button("bill-pay", "bill-pay", str(view.ask_kes), style="success", amount=amount),
             quill.button("bill-part", "bill-part"),
             quill.button("bill-phone", "bill-pay", "other"),
         ]

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from bot.chat.context import DeedPress, Toast, Turn
-from bot.chat.invoices import refused, say_unclear, today_of
+from bot.chat.invoices import mark_of, refused, say_unclear, today_of
 from bot.chat.parse import Unclear, cents_at, visible_words
 from bot.chat.parse_due import read_day
 from bot.chat.parse_invoice import AMOUNT_KES_MAX, item_words
@@ -56,7 +56,11 @@ async def typed(turn: Turn, draft: Draft) -> None:
                 ),
             )
         case _:
-            change = _change(turn, what, asked.get("place", ""))
+            place, _, mark = asked.get("place", "").partition(":")
+            if what == "item" and (told := await _not_so(turn, invoice_id, place, mark)):
+                await turn.core.post.say(turn.answered(turn.reply(told)))
+                return
+            change = _change(turn, what, place)
             if isinstance(change, Unclear):
                 await say_unclear(turn, change)
                 return
@@ -75,7 +79,7 @@ async def answer(turn: Turn, invoice_id: str, entry_id: int) -> None:
         entry_id=entry_id,
         by=turn.person.id,
         text=turn.words.strip()[:WORDS_CHARS_MAX],
-        key=f"answer:{turn.chat_id}:{turn.message_id}",
+        key=turn.key_of_words("answer"),
         closing=turn.answered(turn.reply(turn.say("answer.sent"))),
     )
     await _unless_refused(turn, said)
@@ -146,6 +150,8 @@ def _changed(turn: Turn) -> Closing:
 async def _unless_refused(turn: Turn, answer: Done | No) -> None:
     if isinstance(answer, No):
         await turn.core.post.say(turn.answered(turn.reply(refused(turn, answer))))
+    elif answer.again:
+        turn.closed = False  # these words were carried out before, with an update of their own
 
 
 def _change(turn: Turn, what: str, place: str) -> Change | Unclear:
@@ -168,6 +174,19 @@ def _change(turn: Turn, what: str, place: str) -> Change | Unclear:
             return _vat(text)
 
 
+async def _not_so(turn: Turn, invoice_id: str, place: str, mark: str) -> str:
+    """Why there can be no such item: the line is another one by now, or there are too many."""
+    view = await turn.core.billing.view(invoice_id, by=turn.person.id)
+    if view is None:
+        return refused(turn, No.NOT_YOURS)
+    items = view.invoice.bill.items
+    if not place:
+        full = len(items) >= ITEMS_MAX
+        return turn.say("unclear.items", most=ITEMS_MAX) if full else ""
+    same = int(place) < len(items) and mark_of(items[int(place)]) == mark
+    return "" if same else refused(turn, No.STALE)
+
+
 def _item(text: str, place: str) -> Change | Unclear:
     if place and text.lower() in TAKE_OUT:
         return lambda bill: replace(bill, items=_without(bill.items, int(place)))
@@ -178,7 +197,7 @@ def _item(text: str, place: str) -> Change | Unclear:
         what=words.what, quantity_milli=words.quantity_milli, price_cents=words.price_cents
     )
     if not place:
-        return lambda bill: replace(bill, items=(*bill.items, item)[:ITEMS_MAX])
+        return lambda bill: replace(bill, items=(*bill.items, item))
     return lambda bill: replace(bill, items=_in_place(bill.items, int(place), item))
 
 

@@ -153,7 +153,9 @@ def _whole(text: str) -> Markup:
 
 def _pay_button(quill: Quill) -> list[Button]:
     amount = quill.view.ask_kes
-    return [quill.button("bill-pay", "bill-pay", amount=kes(amount))] if amount else []
+    if not amount:
+        return []
+    return [quill.button("bill-pay", "bill-pay", str(amount), amount=kes(amount))]
 
 
 def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine: bool) -> str:

@@ -73,7 +73,7 @@ def _slip(core: Core, view: ReceiptView, logo: bytes | None) -> slip.Receipt:
     back_cents = payment.reversed_cents
     gone = (
         (slip.Reversal(cents=back_cents, at=payment.decided_at or at, receipt=None),)
-        if view.reversed
+        if back_cents
         else ()
     )
     by_hand = Word.BY_HAND in payment.words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from zlib import crc32
 
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.invoice_cards import Quill, quantity
@@ -39,6 +40,7 @@ __all__ = [
     "invoice",
     "issue",
     "items",
+    "mark_of",
     "may_invoice",
     "pdf",
     "quill_of",
@@ -195,6 +197,11 @@ async def edit(press: DeedPress) -> Toast:
     return Toast()
 
 
+def mark_of(item: BillItem) -> str:
+    """Tells one line of a bill from another that has taken its place."""
+    return f"{crc32(repr(item).encode()):08x}"
+
+
 async def items(press: DeedPress) -> Toast:
     """Its items as buttons: the pressed one is typed anew, or taken out."""
     turn = press.turn
@@ -208,7 +215,7 @@ async def items(press: DeedPress) -> Toast:
                 f"{place + 1}. {quantity(item.quantity_milli)} × {item.what}",
                 limit=LABEL_CHARS_MAX,
             ),
-            does=quill.button("inv-item", "inv-ask", f"item:{place}").does,
+            does=quill.button("inv-item", "inv-ask", f"item:{place}:{mark_of(item)}").does,
         )
         for place, item in enumerate(view.invoice.bill.items)
     ]

@@ -17,10 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from telegram import InputFile
-from telegram.error import BadRequest, TelegramError
+from telegram.error import BadRequest, RetryAfter, TelegramError
 
 from bot.chat.context import DeedPress, Desk, Toast, Turn
 from bot.chat.invoices import today_of
+from bot.chat.lanes import retry_after_s
 from bot.chat.parse_period import FIRST_DAY
 from bot.core.eat import at_eat
 from bot.core.statements import CashRow, PaymentRow, Scope, Whose
@@ -35,6 +36,7 @@ __all__ = ["deliver", "entries_of", "make", "report"]
 
 log = logging.getLogger(__name__)
 
+FLOOD_TRIES = 5
 PROGRESS_EVERY = timedelta(seconds=3)
 SEND_WITHIN_S = 300.0
 REPORT_DAYS = 30
@@ -107,9 +109,23 @@ class _Job:
         if self.told_at is not None and now - self.told_at < PROGRESS_EVERY:
             return
         self.told_at = now
-        await self.tell(self.say("statement.progress", rows=f"{rows:,}"))
+        await self._show(self.say("statement.progress", rows=f"{rows:,}"))
 
     async def tell(self, text: str) -> None:
+        """What it came to; that must arrive."""
+        await self.patiently(lambda: self._show(text, last=True))
+
+    async def patiently(self, send: Callable[[], Awaitable[object]]) -> None:
+        """As soon as this chat may be written to again. Raises what the last try met."""
+        for _ in range(FLOOD_TRIES):
+            try:
+                await send()
+                return
+            except RetryAfter as exc:
+                await self.desk.core.clock.sleep(retry_after_s(exc))
+        await send()
+
+    async def _show(self, text: str, *, last: bool = False) -> None:
         try:
             if self.message_id is None:
                 sent = await self.desk.bot.send_message(self.chat_id, text)
@@ -118,6 +134,10 @@ class _Job:
                 await self.desk.bot.edit_message_text(
                     text, chat_id=self.chat_id, message_id=self.message_id
                 )
+        except RetryAfter as exc:
+            log.info("statement.not_told why=%s", exc.message)
+            if last:
+                raise
         except BadRequest as exc:
             log.debug("statement.not_told why=%s", exc.message)
         except TelegramError as exc:
@@ -155,14 +175,18 @@ async def _deliver_from(job: _Job, folder: Path) -> None:
     if not packed.fits:
         await job.tell(job.say("statement.too-large"))
         return
-    with packed.path.open("rb") as file:
-        await job.desk.bot.send_document(
-            job.chat_id,
-            InputFile(file, filename=packed.path.name, read_file_handle=False),
-            caption=job.say("statement.caption", title=job.title),
-            write_timeout=SEND_WITHIN_S,
-            read_timeout=SEND_WITHIN_S,
-        )
+
+    async def send() -> None:
+        with packed.path.open("rb") as file:
+            await job.desk.bot.send_document(
+                job.chat_id,
+                InputFile(file, filename=packed.path.name, read_file_handle=False),
+                caption=job.say("statement.caption", title=job.title),
+                write_timeout=SEND_WITHIN_S,
+                read_timeout=SEND_WITHIN_S,
+            )
+
+    await job.patiently(send)
     await job.tell(job.say("statement.done"))
 
 
