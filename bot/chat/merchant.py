@@ -121,7 +121,8 @@ async def account(press: DeedPress) -> Toast:
     closing = turn.closing(
         turn.reply(turn.say("appoint.account", collector=turn.core.invoices.collector(name).name))
     )
-    await turn.core.merchants.change(int(person_id), closing=closing, account=name)
+    if not await turn.core.merchants.change(int(person_id), closing=closing, account=name):
+        await turn.answer(turn.say("revoke.nobody"))
     return Toast()
 
 

@@ -12,7 +12,7 @@ from bot.chat.parse import Unclear, read_amount
 from bot.core.drive_views import takes_gifts
 from bot.core.pledging import day_start
 from bot.texts import clean, kes, plain
-from storage.records import Button, Closing, Deed, Draft, DraftKind, Drive, Keyboard
+from storage.records import Button, Deed, Draft, DraftKind, Drive, Keyboard, Reply
 
 __all__ = ["amount_written", "day_pressed", "day_written", "pledge", "pressed", "reminded"]
 
@@ -84,10 +84,7 @@ async def amount_written(turn: Turn, drive_id: str) -> None:
     if isinstance(amount, Unclear) or drive is None:
         await turn.answer(turn.say("pledge.usage", command=turn.command("pledge")))
         return
-    await turn.core.people.drop_draft(
-        chat_id=turn.chat_id, person_id=turn.person.id, closing=Closing()
-    )
-    await _ask_day(turn, drive, amount)
+    await turn.core.post.say(turn.answered(_which_day(turn, drive, amount)))
 
 
 async def day_pressed(press: DeedPress) -> Toast:
@@ -113,12 +110,9 @@ async def day_written(turn: Turn, words: str) -> None:
     if over is None:
         await turn.answer(turn.say("day.unclear"))
         return
-    await turn.core.people.drop_draft(
-        chat_id=turn.chat_id, person_id=turn.person.id, closing=Closing()
-    )
     key = f"m:{turn.chat_id}:{turn.message_id}"
     if not await _promise(turn, drive_id, int(amount), over - DAY, key):
-        await turn.answer(turn.say("pledge.closed"))
+        await turn.core.post.say(turn.answered(turn.reply(turn.say("pledge.closed"))))
 
 
 async def reminded(press: DeedPress) -> Toast:
@@ -143,7 +137,7 @@ async def _promise(turn: Turn, drive_id: str, amount_kes: int, due_at: datetime,
     day = turn.paper.texts.day(turn.language, due_at)
     text = turn.say("pledge.kept-it", amount=kes(amount_kes), title=drive.title, day=day)
     person = turn.person
-    closing = turn.closing(turn.reply(text))
+    closing = turn.answered(turn.reply(text))
     made = await turn.core.drives.pledging.promise(
         drive_id,
         person_id=person.id,
@@ -159,6 +153,10 @@ async def _promise(turn: Turn, drive_id: str, amount_kes: int, due_at: datetime,
 
 
 async def _ask_day(turn: Turn, drive: Drive, amount_kes: int) -> None:
+    await turn.core.post.say(turn.closing(_which_day(turn, drive, amount_kes)))
+
+
+def _which_day(turn: Turn, drive: Drive, amount_kes: int) -> Reply:
     today = day_start(turn.core.clock.now())
 
     def key(days: int) -> Button:
@@ -172,7 +170,7 @@ async def _ask_day(turn: Turn, drive: Drive, amount_kes: int) -> None:
     )
     rows = (tuple(key(each) for each in days[:2]), (*(key(each) for each in days[2:]), other))
     text = turn.say("pledge.by-when", amount=kes(amount_kes), title=drive.title)
-    await aside(turn, text, Keyboard(rows=rows))
+    return aside_reply(turn, text, Keyboard(rows=rows))
 
 
 def _day(turn: Turn, drive: Drive, amount_kes: int, days: str) -> Deed:

@@ -147,10 +147,10 @@ class Merchants:
         """Write fields of a profile anew; False if this person is no merchant."""
 
         async def run(tx: Tx) -> bool:
-            await close(tx, closing, self._clock)
             if await self.locked(tx, person_id) is None:
                 return False
             await tx.merchants.change(person_id, **changes)
+            await close(tx, closing, self._clock)
             return True
 
         return await self._write(run)
