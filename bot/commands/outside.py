@@ -17,6 +17,7 @@ from aiohttp import web
 from bot.commands.findings import Finding, Patient
 from bot.commands.inside import crypt_of, passing_crypt
 from bot.config_checks import host_of, is_loopback
+from bot.config_keys import Mpesa, MpesaAccount
 from bot.core.reach import Reached
 from bot.web.probe import PROBE_PREFIX, ProbeDoor, Signer, probe
 from mpesa.client import open_daraja
@@ -113,41 +114,48 @@ def _webhook(patient: Patient, url: str) -> Finding:
 
 
 async def _daraja(patient: Patient, _http: aiohttp.ClientSession) -> list[Finding]:
+    """A token for the keys of each account; the keys are all that can be tried in silence."""
     mpesa = patient.config.mpesa
+    found = [await _token(patient, mpesa, "mpesa.consumer_key and mpesa.consumer_secret")]
+    for account in mpesa.accounts:
+        keys = f"consumer_key and consumer_secret of [[mpesa.accounts]] {account.name!r}"
+        found.append(await _token(patient, account, keys))
+    return found
+
+
+async def _token(patient: Patient, account: Mpesa | MpesaAccount, keys: str) -> Finding:
+    base_url = patient.config.mpesa.base_url
     try:
-        async with _open(patient) as daraja:
+        async with _open(patient, account) as daraja:
             await daraja.ready()
     except BadCredentials:
-        return [
-            Finding(
-                False,
-                "Safaricom does not accept mpesa.consumer_key and mpesa.consumer_secret",
-                "copy both from your app at developer.safaricom.co.ke, and see that they are of "
-                f"the same kind (sandbox or production) as mpesa.base_url ({mpesa.base_url})",
-            )
-        ]
+        return Finding(
+            False,
+            f"Safaricom does not accept {keys}",
+            "copy both from your app at developer.safaricom.co.ke, and see that they are of "
+            f"the same kind (sandbox or production) as mpesa.base_url ({base_url})",
+        )
     except MpesaError as exc:
-        return [
-            Finding(
-                False,
-                f"Safaricom cannot be reached at {mpesa.base_url} ({type(exc).__name__})",
-                "let this machine make connections to it, or mend mpesa.base_url",
-            )
-        ]
-    return [Finding(True, "Safaricom gives a token for these keys")]
+        return Finding(
+            False,
+            f"Safaricom cannot be reached at {base_url} ({type(exc).__name__})",
+            "let this machine make connections to it, or mend mpesa.base_url",
+        )
+    if isinstance(account, MpesaAccount):
+        return Finding(True, f"Safaricom gives a token for the keys of {account.name!r}")
+    return Finding(True, "Safaricom gives a token for these keys")
 
 
-def _open(patient: Patient) -> Any:
-    mpesa = patient.config.mpesa
+def _open(patient: Patient, account: Mpesa | MpesaAccount) -> Any:
     return open_daraja(
-        base_url=mpesa.base_url,
-        consumer_key=mpesa.consumer_key,
-        consumer_secret=mpesa.consumer_secret,
+        base_url=patient.config.mpesa.base_url,
+        consumer_key=account.consumer_key,
+        consumer_secret=account.consumer_secret,
         account=Account(
-            shortcode=mpesa.shortcode,
-            passkey=mpesa.passkey,
-            transaction_type=mpesa.transaction_type,
-            till_number=mpesa.till_number,
+            shortcode=account.shortcode,
+            passkey=account.passkey,
+            transaction_type=account.transaction_type,
+            till_number=account.till_number,
         ),
         now=patient.now,
     )
@@ -163,7 +171,7 @@ async def push_one_shilling(patient: Patient, phone: str) -> Finding:
         callback_url=f"{patient.config.webhook.public_url.rstrip('/')}{NO_PAYMENT}",
     )
     try:
-        async with _open(patient) as daraja:
+        async with _open(patient, patient.config.mpesa) as daraja:
             await daraja.ready()
             await daraja.push(push, leave_within_s=WITHIN_S)
     except MpesaError as exc:
@@ -200,6 +208,9 @@ async def _clock(patient: Patient, http: aiohttp.ClientSession) -> list[Finding]
 async def _callbacks(patient: Patient, http: aiohttp.ClientSession) -> list[Finding]:
     """From Safaricom's side: the name, the certificate, and that it is us who answer there."""
     url = patient.config.webhook.public_url.rstrip("/")
+    if not patient.config.webhook.probe:
+        said = f"not tried from here (webhook.probe is false): whether {url} can be reached"
+        return [Finding(True, said)]
     if not is_loopback(host_of(patient.config.mpesa.base_url)):
         bad = await _not_public(url)
         if bad is not None:
