@@ -71,7 +71,9 @@ LIMITS = LimitSettings()
 class Accepting:
     """A Daraja that takes every push and knows no answer yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, pushed: Callable[[], None]) -> None:
+        """*pushed* hears of each push: somebody may wait for one."""
+        self._pushed = pushed
         self.pushes: list[Push] = []
         self.unheard = False  # whether the reply to a push is lost
 
@@ -80,6 +82,7 @@ class Accepting:
 
     async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
         self.pushes.append(push)
+        self._pushed()
         if self.unheard:
             raise OutcomeUnknown("the line was cut")
         number = len(self.pushes)
@@ -176,7 +179,7 @@ class Office:
         self.api = api
         self.store = store
         self.clock = clock
-        self.daraja = Accepting()
+        self.daraja = Accepting(api.world.changes.notify)
         self.tasks: set[asyncio.Task[None]] = set()
         self.books = FailingBooks(store=store, clock=clock, limits=LIMITS)
         self.core = self._core(store)
