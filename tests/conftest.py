@@ -9,6 +9,7 @@ import pytest
 
 from tests import leaks
 from tests.dialects import keep_dialects
+from tests.sparing import spare_clients
 from tests.stores import (
     clock,
     databases,
@@ -40,6 +41,7 @@ LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 def pytest_configure(config: pytest.Config) -> None:
     keep_dialects()
+    spare_clients()
     config.pluginmanager.register(leaks)
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from bot.playground.botapi import BotApi
 from bot.playground.people import Person
 from storage.engine import Store
 from storage.records import Closing
-from tests.chat.test_conversation import Office
+from tests.chat.test_conversation import Listed, Office
 from tests.stores import TestClock
 
 GROUP = -5001
+
+
+@pytest.fixture
+async def office(api: BotApi, kept: Store, clock: TestClock) -> AsyncIterator[Office]:
+    """One in which the menus are looked at."""
+    made = Listed(api, kept, clock)
+    async with made.open():
+        yield made
 
 
 @pytest.fixture
@@ -91,7 +101,7 @@ async def test_the_menu_comes_with_the_appointment_and_goes_with_it(
 async def test_a_menu_that_outlived_its_merchant_goes_at_the_next_start(
     api: BotApi, kept: Store, clock: TestClock, njeri: Person
 ) -> None:
-    office = Office(api, kept, clock)
+    office = Listed(api, kept, clock)
     async with office.open():
         group = api.group(GROUP, "Market", [office.boss, njeri])
         office.boss.say("/appoint", chat=group, reply_to=njeri.say("I sell", chat=group))

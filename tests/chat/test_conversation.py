@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from telegram.ext import ExtBot
 
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.chat.health import change_text
@@ -70,7 +71,9 @@ LIMITS = LimitSettings()
 class Accepting:
     """A Daraja that takes every push and knows no answer yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, pushed: Callable[[], None]) -> None:
+        """*pushed* hears of each push: somebody may wait for one."""
+        self._pushed = pushed
         self.pushes: list[Push] = []
         self.unheard = False  # whether the reply to a push is lost
 
@@ -79,6 +82,7 @@ class Accepting:
 
     async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
         self.pushes.append(push)
+        self._pushed()
         if self.unheard:
             raise OutcomeUnknown("the line was cut")
         number = len(self.pushes)
@@ -157,17 +161,25 @@ def invoicing(
     }
 
 
+class Unlisted(ChatSide):
+    """A chat side whose menus are left alone: that is two dozen calls to Telegram at each start."""
+
+    async def _keep_menus(self, bot: ExtBot[None]) -> None:
+        """Nobody who talks to it looks at a menu."""
+
+
 class Office:
     """The bot at work, and everybody it talks to."""
 
     operators = frozenset({OPERATOR})
     group_messages_per_minute = 60_000.0
+    side: type[ChatSide] = Unlisted
 
     def __init__(self, api: BotApi, store: Store, clock: TestClock) -> None:
         self.api = api
         self.store = store
         self.clock = clock
-        self.daraja = Accepting()
+        self.daraja = Accepting(api.world.changes.notify)
         self.tasks: set[asyncio.Task[None]] = set()
         self.books = FailingBooks(store=store, clock=clock, limits=LIMITS)
         self.core = self._core(store)
@@ -279,7 +291,7 @@ class Office:
             webhook_url=webhook_url,
             webhook_secret="made-up" if webhook_url else None,
         )
-        chat = ChatSide(core=self.core, texts=Texts.load(), settings=settings)
+        chat = self.side(core=self.core, texts=Texts.load(), settings=settings)
         ready = asyncio.Event()
         async with chat.at_work(ready):
             async with asyncio.timeout(60):
@@ -331,6 +343,12 @@ class Office:
         return await self.said(chat or person.chat, "Check the phone", after=written)
 
 
+class Listed(Office):
+    """The same with menus, for those who look at them."""
+
+    side = ChatSide
+
+
 def written(text: str, **more: object) -> dict[str, object]:
     """An update as Telegram would post it."""
     message: dict[str, object] = {
@@ -375,8 +393,13 @@ async def test_start_and_help_name_what_works(office: Office) -> None:
     assert "/pending" in bosses.text
 
 
-async def test_menus_are_set_per_place_and_language(office: Office, group: Chat) -> None:
-    await office.api.wait_for(lambda: len(office.api.calls_of("setMyCommands")) == 6)
+async def test_menus_are_set_per_place_and_language(
+    api: BotApi, kept: Store, clock: TestClock
+) -> None:
+    office = Listed(api, kept, clock)
+    group = api.group(-5001, "Harambee", [office.jane, office.otieno])
+    async with office.open():
+        await api.wait_for(lambda: len(api.calls_of("setMyCommands")) == 6)
 
     def names(chat: Chat, person: Person) -> list[str]:
         return [each["command"] for each in office.api.menu(chat, person)]
@@ -392,7 +415,7 @@ async def test_menus_are_set_per_place_and_language(office: Office, group: Chat)
 async def test_a_restart_finds_the_menus_as_they_should_be(
     api: BotApi, kept: Store, clock: TestClock
 ) -> None:
-    office = Office(api, kept, clock)
+    office = Listed(api, kept, clock)
     async with office.open():
         await api.wait_for(lambda: len(api.calls_of("setMyShortDescription")) == 2)
         await api.wait_for(lambda: len(api.calls_of("setMyCommands")) == 6)

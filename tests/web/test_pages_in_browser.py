@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from bot.texts import Texts, kes, plain
 from storage.engine import Store, open_store
@@ -17,7 +25,10 @@ from tests.core.shop import a_bill
 from tests.stores import TestClock
 from tests.web.place import MASK, PHONE, Place, opened_place
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),  # the one of the browser
+]
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
@@ -37,6 +48,7 @@ class Phone:
     scripts: bool
     language: str
     complaints: list[str] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
 
     async def open(self, path: str, *, dark: bool = False) -> Page:
         context = await self.browser.new_context(
@@ -47,6 +59,7 @@ class Phone:
             locale="sw-KE" if self.language == "sw" else "en-KE",
             color_scheme="dark" if dark else "light",
         )
+        self.contexts.append(context)
         context.set_default_timeout(WITHIN_MS)
         context.on("console", self._console)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
@@ -79,13 +92,13 @@ class Phone:
             self.complaints.append(message.text)
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: TestClock) -> AsyncIterator[Store]:
-    async with open_store(f"sqlite:///{tmp_path / 'bot.db'}", now=clock.now) as opened:
+@pytest_asyncio.fixture(loop_scope="module")
+async def store(migrated_copy: str, clock: TestClock) -> AsyncIterator[Store]:
+    async with open_store(migrated_copy, now=clock.now) as opened:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Path:
     """Debian's Chromium; skipped where there is none, required with CI=true."""
     if not CHROMIUM.exists():
@@ -95,15 +108,16 @@ def chromium() -> Path:
     return CHROMIUM
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """One for all: each phone has a context, which shares neither a cookie nor a cache."""
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield launched
         await launched.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def shop(store: Store, clock: TestClock) -> AsyncIterator[Place]:
     async with opened_place(store, clock) as opened:
         yield opened
@@ -114,12 +128,14 @@ def language(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
+@pytest_asyncio.fixture(loop_scope="module", params=[True, False], ids=["scripts", "no scripts"])
 async def phone(
     request: pytest.FixtureRequest, shop: Place, browser: Browser, language: str
 ) -> AsyncIterator[Phone]:
     opened = Phone(shop, browser, scripts=bool(request.param), language=language)
     yield opened
+    for context in opened.contexts:
+        await context.close()
     assert opened.complaints == []
 
 
