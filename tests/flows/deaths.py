@@ -127,7 +127,7 @@ class Drill:
 
 
 @asynccontextmanager
-async def open_drill(folder: Path) -> AsyncIterator[Drill]:
+async def open_drill(folder: Path, *, migrated: bool = True) -> AsyncIterator[Drill]:
     """A world between two gates, in which nobody lives yet."""
     gate = Gate()
     async with open_world(
@@ -136,6 +136,7 @@ async def open_drill(folder: Path) -> AsyncIterator[Drill]:
         api=GatedBotApi(gate),
         simulator=GatedSimulator(gate, QUICK),
         bot_type=ForkedBot,
+        migrated=migrated,
     ) as world:
         assert isinstance(world.bot, ForkedBot)
         yield Drill(world, world.bot, gate)
@@ -147,7 +148,7 @@ async def die_twice(folder: Path, step: Step) -> int:
         deaths = 0
         for name in ("first", "again"):
             (folder / name).mkdir()
-            async with open_drill(folder / name) as drill:
+            async with open_drill(folder / name, migrated=False) as drill:
                 drill.send()
                 await drill.live_until(step)
                 await drill.judge()
