@@ -16,7 +16,6 @@ pytest.register_assert_rewrite("tests.flows.world", "tests.flows.kills", "tests.
 
 from tests.flows.instances import KEY, fresh_database  # noqa: E402 - after the line above
 from tests.flows.world import QUICK, World, open_world  # noqa: E402 - after the line above
-from tests.stores import TEMPLATE  # noqa: E402 - after the line above
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,8 +34,8 @@ async def world(
     folder: Path = tmp_path_factory.mktemp("world")
     database, security = None, ""
     if getattr(request, "param", "sqlite") == "postgres":
-        server: str = request.getfixturevalue("migrated_server")
-        database = await fresh_database(server, f"{folder.name}_{os.getpid()}", template=TEMPLATE)
+        server: str = request.getfixturevalue("postgres_server")
+        database = await fresh_database(server, f"{folder.name}_{os.getpid()}")
         security = f'key = "{KEY}"'
     async with open_world(
         folder, settings=settings, database=database, security=security
