@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +25,7 @@ from tests.postgres import binaries, running_server
 
 __all__ = [
     "NOON",
+    "TEMPLATE",
     "OpenStore",
     "TestClock",
     "clock",
@@ -31,6 +35,7 @@ __all__ = [
     "migrated_server",
     "open_a_store",
     "postgres_server",
+    "put_tables",
     "store",
     "store_url",
 ]
@@ -102,7 +107,7 @@ def databases(migrated_server: str) -> Databases:
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with today's tables and nothing in them, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "bot.db"
-    asyncio.run(_migrate_all(f"sqlite+aiosqlite:///{path}"))
+    put_tables(path)
     return path
 
 
@@ -138,6 +143,23 @@ def open_a_store(store_url: str, clock: TestClock) -> OpenStore:
         return open_store(store_url, key=key, previous_keys=previous_keys, now=clock.now)
 
     return open_it
+
+
+def put_tables(path: Path) -> None:
+    """Write such a file to *path*, unless there is one already."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(_tables())
+
+
+@cache
+def _tables() -> bytes:
+    """What the migrations make of an empty file, made once in a process."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        path = Path(folder) / "bot.db"
+        # In a thread: who asks may have an event loop of their own running.
+        thread.submit(asyncio.run, _migrate_all(f"sqlite+aiosqlite:///{path}")).result()
+        return path.read_bytes()
 
 
 async def _make_template(server: str) -> None:

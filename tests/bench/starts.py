@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.bench.bars import ROUNDS, Bar, median, spread
+from tests.flows.processes import BotProcess
 from tests.flows.world import open_world
 
 __all__ = ["starts"]
@@ -27,7 +28,9 @@ async def starts() -> AsyncIterator[Bar]:
     ready: list[float] = []
     imported: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        async with open_world(Path(folder), start=False) as world:
+        async with open_world(
+            Path(folder), start=False, bot_type=BotProcess, migrated=False
+        ) as world:
             began = time.perf_counter()
             await world.bot.start()  # the tables are made
             first_s = time.perf_counter() - began

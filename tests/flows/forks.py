@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tests.flows.mortal import Death, be_the_bot
-from tests.flows.world import BotProcess
+from tests.flows.processes import BotProcess
 
 __all__ = ["Forked", "ForkedBot", "context", "fork"]
 

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from bot.playground.botapi import BotApi
 from mpesa.simulator import Simulator, SimulatorSettings
-from tests.flows.world import BotProcess
+from tests.flows.processes import BotProcess
 
 __all__ = ["Edge", "Gate", "GatedBotApi", "GatedSimulator"]
 

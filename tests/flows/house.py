@@ -52,7 +52,7 @@ from mpesa.simulator import ManualClock, Simulator, SimulatorSettings
 from storage.engine import Store, open_store
 from tests.flows.troubles import Disk, SafaricomDoor, TelegramDoor, Traffic, on_this_disk
 from tests.flows.world import free_port
-from tests.stores import KEY
+from tests.stores import KEY, put_tables
 
 __all__ = ["OPERATOR", "House", "Town", "open_town"]
 
@@ -223,6 +223,7 @@ async def open_town(folder: Path) -> AsyncIterator[Town]:
     clock, traffic = ManualClock(), Traffic()
     disk, simulator = Disk(traffic), HouseSimulator(clock, traffic)
     database = folder / "bot.db"
+    put_tables(database)
     with on_this_disk(disk):
         async with HouseApi(clock, traffic) as api, simulator.serving() as daraja_url:
             api.person(OPERATOR, "Amina", started=True)

@@ -18,7 +18,8 @@ from aiohttp import web
 
 from mpesa.simulator import SimulatorSettings
 from storage.presence import ROLE_CLASS, role_key
-from tests.flows.world import QUICK, BotProcess, World, free_port, open_world
+from tests.flows.forks import ForkedBot
+from tests.flows.world import QUICK, World, free_port, open_world
 
 __all__ = ["KEY", "Balancer", "Instance", "Instances", "fresh_database", "open_instances", "pause"]
 
@@ -28,7 +29,7 @@ HEADERS = ("Content-Type", "X-Telegram-Bot-Api-Secret-Token")
 
 
 @dataclass
-class Instance(BotProcess):
+class Instance(ForkedBot):
     """One of the bots; it can be stopped as a machine is that swaps, or whose lid is closed."""
 
     stopped: bool = False
@@ -174,11 +175,11 @@ async def pause(seconds: float) -> None:
             await asyncio.Event().wait()
 
 
-async def fresh_database(server: str, name: str) -> str:
-    """An empty database on a private server, by its address."""
+async def fresh_database(server: str, name: str, *, template: str = "template1") -> str:
+    """A database on a private server, by its address: empty, or with the tables of *template*."""
     connection = await asyncpg.connect(server)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     finally:
         await connection.close()
     return server.removesuffix("postgres") + name

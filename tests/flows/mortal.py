@@ -18,11 +18,16 @@ from typing import Any, Literal
 
 import aiosqlite  # noqa: F401 - loaded once, before anything is forked
 import alembic.command  # noqa: F401 - as above
+import anyio._backends._asyncio  # noqa: F401 - as above
+import asyncpg  # noqa: F401 - as above
+import httpcore  # noqa: F401 - as above
+import sqlalchemy.dialects.postgresql.asyncpg
 import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401 - as above
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
-import bot.app  # noqa: F401 - as above
+import bot.app
+import bot.logs  # noqa: F401 - as above
 from bot.cli import main
 from bot.texts import Texts
 

@@ -30,7 +30,7 @@ from mpesa.simulator import ManualClock, Portal, Row, Simulator, SimulatorSettin
 from storage.engine import Store, open_store
 from storage.records import OpenDifference, Payment
 from tests.flows.world import free_port
-from tests.stores import KEY
+from tests.stores import KEY, put_tables
 
 __all__ = ["Shop", "open_shop", "phone"]
 
@@ -143,6 +143,7 @@ async def open_shop(
     simulator = Simulator(clock=ManualClock(), settings=settings)
     clock = simulator.clock
     assert isinstance(clock, ManualClock)
+    put_tables(folder / "bot.db")
     async with AsyncExitStack() as stack:
         daraja_url = await stack.enter_async_context(simulator.serving())
         config = _config(folder, daraja_url, simulator, mpesa)

@@ -13,7 +13,6 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from tests.flows.forks import ForkedBot
 from tests.flows.kills import await_last_words, judge_errands, send_errands
 from tests.flows.world import World, open_world
 
@@ -61,7 +60,7 @@ async def a_callback_is_refused(world: World) -> None:
 
 
 async def test_a_database_that_is_locked_for_long_loses_nothing(tmp_path: Path) -> None:
-    async with open_world(tmp_path, bot_type=ForkedBot) as world:
+    async with open_world(tmp_path) as world:
         errands = send_errands(world, 1, 7)
         await world.api.wait_for(lambda: len(world.simulator.deliveries) >= 1, timeout_s=60)
         with locked(tmp_path / "bot.db"):
@@ -75,7 +74,7 @@ async def test_a_database_that_is_locked_for_long_loses_nothing(tmp_path: Path) 
 
 
 async def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path) -> None:
-    async with open_world(tmp_path, bot_type=ForkedBot) as world:
+    async with open_world(tmp_path) as world:
         errands = send_errands(world, 1, 7)
         await world.api.wait_for(lambda: len(world.simulator.deliveries) >= 1, timeout_s=60)
         assert world.bot.process is not None
@@ -90,7 +89,7 @@ async def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path) -> 
 
 
 async def test_a_storm_of_sigterms_while_pushes_are_under_way(tmp_path: Path) -> None:
-    async with open_world(tmp_path, start=False, bot_type=ForkedBot) as world:
+    async with open_world(tmp_path, start=False) as world:
         errands = []
         for turn in range(4):
             pushes = len(world.simulator.pushes)

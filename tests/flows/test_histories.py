@@ -12,7 +12,7 @@ from tests.prove.histories.run import Told, live, live_two, ready_for_two
 
 # Fewer people who want to pay, and fewer hours of faults, than `make prove` has.
 SLICE = {"chaos_h": 4, "wishes": 6}
-ALONE = (1, 2)
+ALONE = (1,)
 TOGETHER = (20,)
 
 

@@ -17,6 +17,7 @@ from tests.flows.instances import fresh_database, open_instances, pause
 from tests.flows.words import latest
 from tests.flows.world import open_world
 from tests.prove.instances import Chaos, judge, live_through
+from tests.stores import TEMPLATE
 
 PATIENCE_S = 60.0
 ROOT = Path(__file__).parents[2]
@@ -53,9 +54,9 @@ async def test_two_bots_share_the_work_through_a_kill_and_a_stop(
 
 @pytest.mark.postgres
 async def test_bots_that_telegram_calls_need_nobody_to_poll(
-    tmp_path: Path, postgres_server: str
+    tmp_path: Path, migrated_server: str
 ) -> None:
-    database = await fresh_database(postgres_server, f"webhook_{os.getpid()}")
+    database = await fresh_database(migrated_server, f"webhook_{os.getpid()}", template=TEMPLATE)
     async with open_instances(
         tmp_path, database, processes=2, telegram='mode = "webhook"'
     ) as instances:

@@ -128,8 +128,11 @@ async def test_two_people_who_pay_at_once_have_both_paid_and_it_is_named(
     bills = [await opened(world, each, card, "📤 Send to customer") for each in (peter, mary)]
     for each, bill in zip((peter, mary), bills, strict=True):
         await pays(world, each, bill)
-    for each in (peter, mary):
-        world.simulator.phone(each.phone).enter_pin("1234")
+    phones = [world.simulator.phone(each.phone) for each in (peter, mary)]
+    await world.simulator.changes.until(
+        lambda: all(phone.prompt is not None for phone in phones), timeout_s=PATIENCE_S
+    )
+    assert all(phone.enter_pin("1234") for phone in phones)
 
     question = await heard(world, njeri, "is paid KES 1,500 too much")
     for each in (peter, mary):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.forks import ForkedBot
 from tests.flows.instances import KEY, fresh_database
 from tests.flows.kills import (
     MOMENTS,
@@ -16,12 +15,14 @@ from tests.flows.kills import (
     kill_at,
     send_errands,
 )
+from tests.flows.processes import BotProcess
 from tests.flows.world import open_world
+from tests.stores import TEMPLATE
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: str) -> None:
-    async with open_world(tmp_path, bot_type=ForkedBot) as world:
+    async with open_world(tmp_path) as world:
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS[moment])
         errands += send_errands(world, 8, 3)  # written while nobody listens
@@ -39,13 +40,13 @@ async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: 
     ["a few messages are sent", "Safaricom hears of a few pushes", "a callback is delivered"],
 )
 async def test_a_kill_on_postgresql_loses_and_repeats_no_more(
-    tmp_path: Path, postgres_server: str, moment: str
+    tmp_path: Path, migrated_server: str, moment: str
 ) -> None:
-    database = await fresh_database(postgres_server, f"{tmp_path.name}_{os.getpid()}")
+    database = await fresh_database(
+        migrated_server, f"{tmp_path.name}_{os.getpid()}", template=TEMPLATE
+    )
     security = f'key = "{KEY}"'
-    async with open_world(
-        tmp_path, database=database, security=security, bot_type=ForkedBot
-    ) as world:
+    async with open_world(tmp_path, database=database, security=security) as world:
         world.key = KEY
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS[moment])
@@ -59,7 +60,7 @@ async def test_a_kill_on_postgresql_loses_and_repeats_no_more(
 
 
 async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None:
-    async with open_world(tmp_path, bot_type=ForkedBot) as world:
+    async with open_world(tmp_path) as world:
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS["Safaricom hears of a few pushes"])
         edits = len(world.api.calls_of("editMessageText"))
@@ -74,7 +75,8 @@ async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None
 
 
 async def test_sigterm_stops_in_time_with_nothing_half_done(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+    # The command itself, on a database that it makes.
+    async with open_world(tmp_path, bot_type=BotProcess, migrated=False) as world:
         errands = send_errands(world, 1, 7)
         await world.api.wait_for(lambda: len(world.simulator.pushes) >= 2, timeout_s=60)
 

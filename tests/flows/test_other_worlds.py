@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mpesa.simulator import Behaviour
+from tests.flows.processes import BotProcess
 from tests.flows.words import found, latest
 from tests.flows.world import OPERATOR, QUICK, World, open_world
 
@@ -53,7 +54,10 @@ async def test_on_postgresql(tmp_path: Path, postgres_server: str) -> None:
     await connection.close()
     url = postgres_server.removesuffix("postgres") + name
     key = "k" * 40
-    async with open_world(tmp_path, database=url, security=f'key = "{key}"') as world:
+    # The command itself, on a database that it fills.
+    async with open_world(
+        tmp_path, database=url, security=f'key = "{key}"', bot_type=BotProcess
+    ) as world:
         world.key = key
         await pay_once(world)
 
@@ -79,7 +83,7 @@ async def test_a_second_process_on_the_same_file_refuses_and_says_why(tmp_path: 
 async def test_a_token_that_telegram_does_not_know_stops_the_start_in_one_line(
     tmp_path: Path,
 ) -> None:
-    async with open_world(tmp_path, start=False) as world:
+    async with open_world(tmp_path, start=False, bot_type=BotProcess) as world:
         world.api.token = "123456:" + "A" * 35
 
         await world.bot.spawn()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mpesa.simulator import Fault
 from storage.records import Status
+from tests.flows.processes import BotProcess
 from tests.flows.world import QUICK, open_world
 
 PATIENCE_S = 60.0
@@ -39,7 +40,7 @@ async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(tmp_path
 
 
 async def test_a_start_that_waits_for_telegram_can_be_stopped(tmp_path: Path) -> None:
-    async with open_world(tmp_path, start=False) as world:
+    async with open_world(tmp_path, start=False, bot_type=BotProcess) as world:
         world.api.faults.silent(method="getMe", times=1000)
         await world.bot.spawn()
         await world.api.wait_for(lambda: bool(world.api.calls_of("getMe")), timeout_s=PATIENCE_S)

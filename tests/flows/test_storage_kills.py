@@ -12,7 +12,7 @@ import pytest
 from tests.flows.clerks import kill_clerks
 
 SQLITE_KILLS = 160
-POSTGRES_KILLS = 24
+POSTGRES_KILLS = 16
 
 
 def test_what_was_acknowledged_is_there_after_every_death(tmp_path: Path) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
-import aiohttp
 from sqlalchemy import select
 
 from bot.playground.botapi import TOKEN, BotApi
@@ -25,11 +20,12 @@ from storage.engine import open_store
 from storage.payment_rows import read_payment
 from storage.records import Payment, Status
 from storage.schema import payments
+from tests.flows.forks import ForkedBot
+from tests.flows.processes import BotProcess
+from tests.stores import put_tables
 
-__all__ = ["BotProcess", "Running", "World", "open_world"]
+__all__ = ["World", "open_world"]
 
-START_WITHIN_S = 90.0
-STOP_WITHIN_S = 16.0
 OPERATOR = 900
 WHOLE_PHONE = re.compile(r"(?:\+?254|0)[17]\d{8}")
 
@@ -40,87 +36,6 @@ QUICK = SimulatorSettings(
     callback_after_s=0.02,
     magic_amounts=True,
 )
-
-
-class Running(Protocol):
-    """A process, as asyncio's own and a forked one are held."""
-
-    @property
-    def pid(self) -> int: ...
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    def send_signal(self, number: int, /) -> None: ...
-
-    def kill(self) -> None: ...
-
-    async def wait(self) -> int: ...
-
-
-@dataclass
-class BotProcess:
-    """`lipabot run`, as an operator would start it."""
-
-    folder: Path
-    port: int
-    log: Path
-    process: Running | None = None
-    starts: int = 0
-
-    async def start(self) -> None:
-        """Start it and wait until /healthz is green."""
-        await self.spawn()
-        await self.green()
-
-    async def spawn(self) -> None:
-        """Start it, and wait for nothing."""
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bot", "run", "--config", str(self.folder / "config.toml")),
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            )
-        self.starts += 1
-
-    async def green(self) -> None:
-        """Wait until /healthz is green."""
-        assert self.process is not None
-        async with aiohttp.ClientSession() as client, asyncio.timeout(START_WITHIN_S):
-            while self.process.returncode is None:
-                try:
-                    async with client.get(f"http://127.0.0.1:{self.port}/healthz") as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass
-                # The process tells nobody when it is ready but this address.
-                await asyncio.get_running_loop().run_in_executor(None, _breathe)
-        raise AssertionError(f"lipabot did not start:\n{self.log.read_text()[-3000:]}")
-
-    async def stop(self) -> int:
-        """SIGTERM; the exit status, which must come in time."""
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(STOP_WITHIN_S):
-            return await self.process.wait()
-
-    async def kill(self) -> None:
-        """kill -9: no goodbye, no flush."""
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
-
-
-def _breathe() -> None:
-    """One short wait in a thread, between two looks at a process that cannot call us."""
-    import select
-
-    select.select([], [], [], 0.02)
 
 
 @dataclass
@@ -205,12 +120,22 @@ async def open_world(
     database: str | None = None,
     api: BotApi | None = None,
     simulator: Simulator | None = None,
-    bot_type: type[BotProcess] = BotProcess,
+    bot_type: type[BotProcess] = ForkedBot,
+    migrated: bool = True,
     **changes: str,
 ) -> AsyncIterator[World]:
-    """A world in *folder*; `changes` are further lines of config.toml by table name."""
+    """
+    A world in *folder*; `changes` are further lines of config.toml by table name.
+
+    Unless it is to be not *migrated* or is given by its address, its database has its tables
+    already when the bot first starts, for making them costs as much as the whole start.
+    """
     port = free_port()
-    database = database or f"sqlite:///{folder / 'bot.db'}"
+    if database is None:
+        file = folder / "bot.db"
+        database = f"sqlite:///{file}"
+        if migrated:
+            put_tables(file)
     simulator = simulator or Simulator(settings=settings)
     async with api or BotApi() as api, simulator.serving() as daraja:
         api.person(OPERATOR, "Amina", started=True)

@@ -118,7 +118,7 @@ async def _worlds(kills: int, seed: int) -> list[int]:
 
 async def _world(folder: Path, chance: random.Random, deaths: int) -> None:
     """Payments through one death after another, and the judge."""
-    async with open_drill(folder) as drill:
+    async with open_drill(folder, migrated=False) as drill:
         for _ in range(deaths):
             drill.send(ERRANDS)
             await _live(drill, chance)
