@@ -79,8 +79,8 @@ def _be_the_command(
         handle = os.open(Path(aside, name), mode, 0o600)
         os.dup2(handle, standard)
         os.close(handle)
-    # What is here now reads from nowhere; this one is open as long as the process lives.
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    # What is here now reads from nowhere.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process lives
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
