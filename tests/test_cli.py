@@ -81,7 +81,7 @@ async def test_simulate_serves_until_it_is_told_to_stop(tmp_path: Path, number: 
 
 
 def test_a_port_that_is_taken_ends_in_one_line(tmp_path: Path) -> None:
-    done = fresh_lipabot("simulate", "--host", "192.0.2.1", folder=tmp_path)
+    done = lipabot("simulate", "--host", "192.0.2.1", folder=tmp_path)
 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
@@ -134,7 +134,7 @@ def test_a_taken_port_is_named_by_its_key(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = runnable(tmp_path, port=taken.getsockname()[1])
 
-        done = fresh_lipabot("run", "--config", str(config), folder=tmp_path)
+        done = lipabot("run", "--config", str(config), folder=tmp_path)
 
     assert done.returncode == 2
     assert "lipabot: webhook.host, webhook.port: " in done.stderr
