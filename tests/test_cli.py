@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-WITHIN_S = 60
-
-
-def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LIPABOT_")}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1])}
-
-
-def lipabot(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *words],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-    )
+from tests.commands import WITHIN_S, environment, fresh_lipabot, lipabot
 
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:
-    done = lipabot("--help", folder=tmp_path)
+    done = fresh_lipabot("--help", folder=tmp_path)
 
     assert done.returncode == 0
     for command in ("run", "demo", "simulate"):
@@ -43,14 +24,14 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
-    done = lipabot("--version", folder=tmp_path)
+    done = fresh_lipabot("--version", folder=tmp_path)
 
     assert done.returncode == 0
     assert done.stdout.startswith("lipabot ")
 
 
 def test_a_missing_configuration_ends_in_one_line(tmp_path: Path) -> None:
-    done = lipabot("run", folder=tmp_path)
+    done = fresh_lipabot("run", folder=tmp_path)
 
     assert done.returncode == 2
     assert done.stdout == ""

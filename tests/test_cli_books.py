@@ -17,9 +17,10 @@ from sqlalchemy import select
 from storage.engine import Store, open_store
 from storage.migrations import HEAD
 from storage.schema import looks
+from tests.commands import fresh_lipabot, lipabot
 from tests.fakes import add_payment
 from tests.stores import TestClock
-from tests.test_cli import lipabot, runnable
+from tests.test_cli import runnable
 
 CONFIGURED = "0" * 32  # the key that `runnable` writes
 
@@ -45,7 +46,7 @@ async def test_backup_and_restore_beside_and_after_a_running_bot(tmp_path: Path)
     config = str(runnable(tmp_path, storage=url))
     async with opened(url) as store:
         await add_payment(store, 1)
-        copied = lipabot("backup", "--config", config, "copy.db", folder=tmp_path)
+        copied = fresh_lipabot("backup", "--config", config, "copy.db", folder=tmp_path)
         await add_payment(store, 2)
         refused = lipabot("restore", "--config", config, "copy.db", folder=tmp_path)
 
@@ -55,7 +56,7 @@ async def test_backup_and_restore_beside_and_after_a_running_bot(tmp_path: Path)
     assert refused.returncode == 1
     assert "is in use by another lipabot" in refused.stderr
 
-    restored = lipabot("restore", "--config", config, "copy.db", folder=tmp_path)
+    restored = fresh_lipabot("restore", "--config", config, "copy.db", folder=tmp_path)
     lifted = lipabot("restore", "--config", config, "--reconciled", folder=tmp_path)
     again = lipabot("restore", "--config", config, "--reconciled", folder=tmp_path)
 
@@ -108,7 +109,7 @@ async def test_migrate_says_what_it_did_and_leaves_a_running_bot_alone(tmp_path:
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     config = str(runnable(tmp_path, storage=url))
 
-    first = lipabot("migrate", "--config", config, folder=tmp_path)
+    first = fresh_lipabot("migrate", "--config", config, folder=tmp_path)
     second = lipabot("migrate", "--config", config, folder=tmp_path)
     with closing(sqlite3.connect(tmp_path / "bot.db")) as books, books:
         books.execute("UPDATE alembic_version SET version_num = '0000'")
@@ -155,7 +156,7 @@ async def test_whole_numbers_are_written_down_before_they_leave(
     async with opened(store_url) as store:
         await add_payment(store, 1)
 
-    done = lipabot(
+    done = fresh_lipabot(
         *("export", "--config", config, "--from", "2026-11-01", "--to", "2026-11-30"),
         *("--whole-numbers", "--output", "out.csv"),
         folder=tmp_path,

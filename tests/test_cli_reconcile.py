@@ -8,9 +8,10 @@ from pathlib import Path
 from storage.engine import open_store
 from storage.records import Status
 from storage.tx import Tx
+from tests.commands import fresh_lipabot, lipabot
 from tests.fakes import a_payment, an_intent
 from tests.stores import NOON, TestClock
-from tests.test_cli import lipabot, runnable
+from tests.test_cli import runnable
 
 KEY = "0" * 32  # of the configuration that `runnable` writes
 HEADING = (
@@ -87,7 +88,7 @@ async def test_it_exits_with_nought_when_nothing_is_open(tmp_path: Path, store_u
     await asked(store_url)
     path = statement(tmp_path, ("UKN1AAAA01", "50.0", "PAY-7K2QX"))
 
-    done = lipabot("reconcile", str(path), "--config", str(config), folder=tmp_path)
+    done = fresh_lipabot("reconcile", str(path), "--config", str(config), folder=tmp_path)
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "nothing is open")
 

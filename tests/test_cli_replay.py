@@ -11,9 +11,10 @@ from sqlalchemy import text
 from storage.engine import open_store
 from storage.records import Payment
 from storage.tx import Tx
+from tests.commands import fresh_lipabot, lipabot
 from tests.fakes import add_payment
 from tests.stores import KEY, TestClock
-from tests.test_cli import lipabot, runnable
+from tests.test_cli import runnable
 
 
 async def a_payment_at(url: str) -> Payment:
@@ -26,7 +27,7 @@ async def test_it_reads_beside_a_bot_that_holds_the_lock(tmp_path: Path, store_u
     async with open_store(store_url, key=KEY, now=TestClock().now) as store:
         await add_payment(store)
 
-        done = lipabot("replay", "--config", str(config), folder=tmp_path)
+        done = fresh_lipabot("replay", "--config", str(config), folder=tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (

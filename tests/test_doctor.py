@@ -6,8 +6,6 @@ import asyncio
 import re
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -29,8 +27,8 @@ from bot.web.server import build_web, serving
 from mpesa.simulator import Simulator, SimulatorSettings
 from storage.engine import open_store
 from storage.records import Person
+from tests.commands import fresh_lipabot, lipabot
 from tests.stores import TestClock
-from tests.test_cli import environment, lipabot
 
 DARAJA = SimulatorSettings()
 OPERATOR = 900
@@ -80,7 +78,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
+async def ward(tmp_path: Path, migrated_copy: str) -> AsyncIterator[Ward]:
     port = free_port()
     safaricom = Simulator(settings=DARAJA)
     async with BotApi() as api, safaricom.serving() as daraja_url:
@@ -94,11 +92,10 @@ async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
                 "passkey": DARAJA.passkey,
             },
             "webhook": {"public_url": f"http://127.0.0.1:{port}", "port": port},
-            "storage": {"url": f"sqlite:///{tmp_path / 'bot.db'}"},
+            "storage": {"url": migrated_copy},
             "security": {"key": KEY},
         }
-        url = str(values["storage"]["url"])
-        async with open_store(url, key=KEY, now=TestClock().now) as store:
+        async with open_store(migrated_copy, key=KEY, now=TestClock().now) as store:
             await store.write(lambda tx: tx.people.put(Person(id=OPERATOR, reachable=True)))
         yield Ward(tmp_path, api, safaricom, values)
 
@@ -305,7 +302,7 @@ async def test_the_command_tells_all_and_its_status_says_whether_anything_is_wro
     ward: Ward,
 ) -> None:
     config = str(ward.write())
-    well = await asyncio.to_thread(lipabot, "doctor", "--config", config, folder=ward.folder)
+    well = await asyncio.to_thread(fresh_lipabot, "doctor", "--config", config, folder=ward.folder)
     ward.values["telegram"]["token"] = "123456:some-other-token"
     ward.write()
     ill = await asyncio.to_thread(lipabot, "doctor", "--config", config, folder=ward.folder)
@@ -346,19 +343,9 @@ async def test_a_shilling_is_asked_for_only_after_a_yes(
     ward: Ward, answer: str, pushes: int
 ) -> None:
     config = str(ward.write())
-    command = [sys.executable, "-m", "bot", "doctor", "--config", config, "--push", "0712345678"]
+    words = ("doctor", "--config", config, "--push", "0712345678")
 
-    done = await asyncio.to_thread(
-        subprocess.run,
-        command,
-        cwd=ward.folder,
-        env=environment(),
-        input=f"{answer}\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = await asyncio.to_thread(lipabot, *words, folder=ward.folder, typed=f"{answer}\n")
 
     assert done.returncode == (1 if answer == "n" else 0), done.stdout + done.stderr
     assert "Ask 0712345678 for KES 1 now (the sandbox: no money stays)?" in done.stdout

@@ -67,11 +67,13 @@ def _run(folder: Path, workers: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "tests.leaks", "-n", workers),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "xdist.plugin", "-p", "tests.leaks"),
+            *("-n", workers),
             *("-p", "no:cacheprovider", "-c", str(folder / "pytest.ini"), str(folder)),
         ],
         cwd=ROOT,
-        env={**environment, "TMPDIR": str(folder)},
+        # Each of its processes would else import plugins that these tests have no use for.
+        env={**environment, "TMPDIR": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

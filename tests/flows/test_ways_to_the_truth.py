@@ -20,8 +20,9 @@ from bot.core.record_desk import Known
 from bot.core.rulings import Ruling
 from mpesa.simulator import CallbackFault, Endpoint, Fault, ReplyFault
 from storage.records import Bill, BillItem, Closing, Drive, OpenKind, RowState, Status, Word
+from tests.commands import lipabot
 from tests.flows.shop import FAST, Shop, open_shop, phone
-from tests.test_cli import lipabot, runnable
+from tests.test_cli import runnable
 
 CLI_KEY = "0" * 32  # of the configuration that `runnable` writes
 NOTHING = Fault(reply=ReplyFault.LOST, callback=CallbackFault.NEVER)
