@@ -18,8 +18,9 @@ help: ## list these targets
 demo: $(VENV)/.runtime ## the whole bot on one page, nothing to configure (PORT=8765)
 	@$(VENV)/bin/lipabot demo --port $(PORT)
 
+# Tests start many processes, and each would compile everything anew where bytecode is not kept.
 test: $(VENV)/.dev ## run the tests; with CI=true none may be skipped
-	@$(PY) -m pytest
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest
 
 check: $(VENV)/.dev ## formatting, lint, types, and known vulnerabilities where PyPI can be asked
 	@$(VENV)/bin/ruff format --check .
