@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from storage.columns import instant, micros
-from storage.differences import Differences
 from storage.evidence import add_evidence, claim_receipts, take_receipts
 from storage.hearing import Decide
 from storage.moves import changed
@@ -32,6 +31,7 @@ from storage.records import (
 )
 from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
+from storage.unreceipted import Unreceipted
 
 __all__ = ["Kept", "Named", "ReceiptTaken", "Record"]
 
@@ -76,7 +76,7 @@ class Named:
     by_hand: frozenset[str]  # those of intents
 
 
-class Record(Differences):
+class Record(Unreceipted):
     """Rows of the record, inside one open transaction."""
 
     async def named(self, references: Collection[str]) -> Named:
@@ -154,22 +154,6 @@ class Record(Differences):
     async def payments_of_intent(self, intent_id: str) -> list[Payment]:
         found = await self._connection.execute(
             select(payments).where(payments.c.intent_id == intent_id)
-        )
-        return [self._payment_of(row) for row in found.mappings()]
-
-    async def near(
-        self, *, amount_kes: int, since: datetime, until: datetime, limit: int
-    ) -> list[Payment]:
-        """Payments of that amount begun in that time, without a receipt: suggestions."""
-        found = await self._connection.execute(
-            select(payments)
-            .where(
-                payments.c.begun_at.between(since, until),
-                payments.c.amount_kes == amount_kes,
-                payments.c.receipt.is_(None),
-            )
-            .order_by(payments.c.begun_at)
-            .limit(limit)
         )
         return [self._payment_of(row) for row in found.mappings()]
 

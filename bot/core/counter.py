@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bot.core.eat import day_of
+from bot.core.placing import may_be_prompts
 from bot.core.ports import Clock
 from bot.core.rulings import Ruling, Rulings
 from bot.core.two_people import Needs
@@ -51,6 +52,7 @@ class Whose(StrEnum):
     INVOICE = "invoice"  # it is for an invoice of theirs
     PAYMENT = "payment"  # they asked for it themselves, without an invoice
     FREE = "free"  # it is in the books, and nobody's yet
+    PROMPTED = "prompted"  # nobody's by its code, but a prompt may have brought it, and counts it
     ELSEWHERE = "elsewhere"  # it is another part's of this business
     UNKNOWN = "unknown"  # nothing that may be relied on
 
@@ -136,6 +138,7 @@ class Counter:
             invoice = await tx.invoices.get(invoice_id)
             row = await tx.record.get(receipt)
             holder = (await tx.evidence.receipt_holders([receipt])).get(receipt)
+            prompted = row is not None and await may_be_prompts(tx, row)
         if invoice is None or invoice.merchant_id != merchant_id or row is None:
             return Ruling.UNKNOWN
         if holder is not None:
@@ -145,9 +148,11 @@ class Counter:
         rule = self._rulings.two_people.rule
         if rule.needs(row.amount_cents) is not Needs.ONE:
             return Ruling.OPERATORS
+        if prompted:
+            return Ruling.PROMPTED
         given = await self._rulings.give_to_reference(row, invoice.by_hand_ref, by=merchant_id)
-        if given is None:
-            return Ruling.CANNOT
+        if isinstance(given, Ruling):
+            return given
         log.info("counter.given payment=%s by=%d", given, merchant_id)
         return await self._whose(given, invoice, fresh=True)
 
@@ -172,6 +177,8 @@ class Counter:
         differs = found.difference is not None and found.difference.kind is not OpenKind.UNMATCHED
         if elsewhere or differs or not _is_free(row):
             return Shown(receipt=receipt, whose=Whose.ELSEWHERE)
+        if await may_be_prompts(tx, row):
+            return Shown(receipt=receipt, whose=Whose.PROMPTED)
         return Shown(
             receipt=receipt,
             whose=Whose.FREE,

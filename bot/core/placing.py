@@ -10,7 +10,7 @@ Every step may be done again: a row is placed only once it stands there that it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -34,12 +34,15 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["PROMPTED_WITHIN", "Placing"]
+__all__ = ["AHEAD", "PROMPTED_WITHIN", "Placing", "may_be_prompts"]
 
 log = logging.getLogger(__name__)
 
 PROMPTED_WITHIN = timedelta(minutes=10)
 """A payment with a push reference is the prompt's own if it was made within this of its push."""
+
+AHEAD = timedelta(minutes=1)
+"""How far Safaricom's clock may be behind ours."""
 
 SURE = (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
 MASK_CHARS_MAX = 16
@@ -226,12 +229,14 @@ class Placing:
         outranks: bool = False,
         by: int | None = None,
         alarm: Alarm | None = None,
+        forbids: Callable[[Tx], Awaitable[bool]] | None = None,
     ) -> Placed:
         """
         A payment of its own for money paid by hand, under *owner* or whoever has that reference.
 
         *held*: it waits for a person. *by*: an operator says so. *alarm*: operators are told it, if
-        the payment is new. State NEW: the receipt has just been taken by another.
+        the payment is new. *forbids*: asked in the same transaction; then nothing is born, and the
+        row waits for a person. State NEW: the receipt has just been taken by another.
         """
         now = self._clock.now()
 
@@ -239,6 +244,8 @@ class Placing:
             known = await tx.payments.by_ask_key(f"record:{row.receipt}")
             if known is not None:
                 return _placed(known)
+            if forbids is not None and await forbids(tx):
+                return Placed(state=RowState.OPEN, open=OpenKind.REVIEW)
             found = owner if isinstance(owner, ByHand) else await self._owner(tx, owner)
             if found is None:
                 return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
@@ -297,6 +304,23 @@ class Placing:
             status = outcome.payment.status
             log.info("payment.heard id=%s status=%s via=record", unit.payment_id, status)
         return outcome
+
+
+async def may_be_prompts(tx: Tx, row: RecordRow) -> bool:
+    """
+    Whether money that names nobody may be what a prompt brought, which counts it without a receipt.
+
+    Its callback is lost then, and these books are the first to tell the receipt.
+    """
+    if row.at is None:
+        return True
+    if row.amount_cents % 100:
+        return False  # a prompt is for whole shillings
+    return await tx.record.may_have_come(
+        amount_kes=row.amount_cents // 100,
+        since=row.at - PROMPTED_WITHIN,
+        until=row.at + AHEAD,
+    )
 
 
 def _placed(born: Payment) -> Placed:

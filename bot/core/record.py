@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
-from bot.core.placing import PROMPTED_WITHIN, Placing
+from bot.core.placing import AHEAD, PROMPTED_WITHIN, Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
@@ -177,7 +177,7 @@ class Record:
             near = await tx.record.near(
                 amount_kes=row.amount_cents // 100,
                 since=row.at - PROMPTED_WITHIN,
-                until=row.at + timedelta(minutes=1),
+                until=row.at + AHEAD,
                 limit=SUGGESTED,
             )
             known = {each.id: each for each in near}

@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
 
-from bot.core.placing import Placing
+from bot.core.placing import Placing, may_be_prompts
 from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.settle import Settle
@@ -54,6 +54,7 @@ class Ruling(StrEnum):
     CANNOT = "cannot"  # not for this kind of difference, or no payment was named
     OFF = "off"  # not enabled in the configuration
     OPERATORS = "operators"  # only operators decide about so much
+    PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
 
 
 class Deed(StrEnum):
@@ -197,24 +198,31 @@ class Rulings:
 
         return await self._store.write(run)
 
-    async def give_to_reference(self, row: RecordRow, reference: str, *, by: int) -> str | None:
+    async def give_to_reference(self, row: RecordRow, reference: str, *, by: int) -> str | Ruling:
         """
         A merchant takes money that is nobody's, as if that reference had been its account.
 
-        Returns the payment that has it now, theirs or of whoever was faster; None: nobody has that
-        reference. Operators are told. Raises NotKept.
+        Returns the payment that has it now, theirs or of whoever was faster. CANNOT: nobody has
+        that reference; PROMPTED: it may be counted already. Operators are told. Raises NotKept.
         """
         now = self._clock.now()
         # Who did it is written down before it is done.
         await self._store.write(
             lambda tx: tx.payments.looked(by=by, payment_ids=[row.receipt], what="took", at=now)
         )
-        born = await self._placing.bear(row, reference, alarm=Alarm.MERCHANT_TOOK)
+        born = await self._placing.bear(
+            row,
+            reference,
+            alarm=Alarm.MERCHANT_TOOK,
+            forbids=lambda tx: may_be_prompts(tx, row),
+        )
         if born.state is RowState.NEW:
             async with self._store.read() as tx:
-                return (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
-        if born.payment_id is not None:
-            await self._settle_row(row.receipt, born.payment_id, by=by, why="")
+                holders = await tx.evidence.receipt_holders([row.receipt])
+            return holders.get(row.receipt, Ruling.CANNOT)
+        if born.payment_id is None:
+            return Ruling.PROMPTED if born.open is OpenKind.REVIEW else Ruling.CANNOT
+        await self._settle_row(row.receipt, born.payment_id, by=by, why="")
         return born.payment_id
 
     async def _give(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import timedelta
 
 import pytest
 
+from bot.core.ask import Asked
 from bot.core.bills import Standing
 from bot.core.counter import ASKED_PER_HOUR_MAX, Shown, Whose
 from bot.core.invoice_acts import Done
@@ -14,7 +16,17 @@ from bot.core.invoices import InvoiceView
 from bot.core.record_desk import RecordDesk
 from bot.core.rulings import Ruling
 from storage.engine import Store
-from storage.records import Alarm, Closing, Invoice, OpenKind, RowKind, Source
+from storage.records import (
+    Alarm,
+    Closing,
+    Invoice,
+    OpenKind,
+    Payment,
+    RowKind,
+    Source,
+    Status,
+)
+from tests.core.bodies import failure
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, make_shop
 from tests.core.test_hear import alarms
@@ -290,3 +302,147 @@ async def test_a_draft_takes_no_money_by_its_account(
     await came(record, clock, reference=draft.view.invoice.by_hand_ref)
 
     assert [kind for kind, _ in await opens(record)] == [OpenKind.UNMATCHED]
+
+
+# --- Money that a prompt may have brought ---
+
+
+async def prompted(
+    shop: Shop, *answers: str, kes: int | None = None
+) -> tuple[InvoiceView, Payment]:
+    """An invoice, and a prompt for it whose callback is lost; *answers* are those to questions."""
+    view = await shop.issue()
+    asked = await shop.pay(view, kes)
+    assert isinstance(asked, Asked), asked
+    shop.desk.daraja.answers = list(answers)
+    shop.desk.clock.advance(26)
+    await shop.desk.reconcile.run_due()
+    return view, await shop.desk.get(asked.payment.id)
+
+
+async def test_money_that_a_prompt_counts_without_its_receipt_is_not_given_out_again(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    paid_one, payment = await prompted(shop, "0")
+    assert (payment.status, payment.receipt) == (Status.PAID, None)
+    other = await shop.issue()
+    await came(record, clock)  # as a till's books name it: without an account
+    clock.advance(1800)
+
+    shown = await seen(record)
+
+    assert shown.whose is Whose.PROMPTED
+    assert nothing_told(shown)
+    assert await give(record, other.invoice) is Ruling.PROMPTED
+    assert (await shop.view(other)).sums.paid_cents == 0
+    assert await record.rows.net_cents() == 1500_00
+    # A person says that it is the prompt's, and then that is known.
+    [open_one] = await record.open_differences()
+    assert await record.assign(open_one.id, to=payment.id, by=OPERATOR, why="") is Ruling.DONE
+    assert (await seen(record)).whose is Whose.INVOICE
+    assert (await shop.view(paid_one)).sums.paid_cents == 1500_00
+    assert await record.rows.net_cents() == 1500_00
+
+
+async def test_nor_when_it_becomes_so_after_the_merchant_was_shown_it(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    other = await shop.issue()
+    await came(record, clock)
+    assert (await seen(record)).whose is Whose.FREE
+    row = await record.rows.get(RECEIPT)
+    assert row is not None
+    await prompted(shop, "0")
+
+    # As if the first look had been before: what counts is decided where it is born.
+    given = await record.rulings.give_to_reference(row, other.invoice.by_hand_ref, by=NJERI)
+
+    assert given is Ruling.PROMPTED
+    assert (await shop.view(other)).sums.paid_cents == 0
+
+
+async def test_a_second_receipt_is_free_once_the_prompt_has_its_own(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    _, payment = await prompted(shop, "0")
+    other = await shop.issue()
+    await came(record, clock)
+    await came(record, clock, receipt="UKN2ABCDEF")
+    assert await give(record, other.invoice) is Ruling.PROMPTED
+    first, _ = await record.open_differences()
+    assert first.receipt == RECEIPT
+    await record.assign(first.id, to=payment.id, by=OPERATOR, why="")
+
+    given = await record.counter.give("UKN2ABCDEF", other.invoice.id, merchant_id=NJERI)
+
+    assert given is Ruling.DONE
+    assert await record.rows.net_cents() == 3000_00
+
+
+@pytest.mark.parametrize(
+    ("answers", "kes", "began_s", "whose"),
+    [
+        ([], 1500, -60, Whose.PROMPTED),  # nobody has answered yet
+        (["4999"], 1500, -60, Whose.PROMPTED),  # it is being worked on
+        (["0"], 1500, -600, Whose.PROMPTED),
+        (["0"], 1500, 60, Whose.PROMPTED),  # the clocks differ a little
+        (["0"], 1500, -601, Whose.FREE),  # no prompt lives as long
+        (["0"], 1500, 61, Whose.FREE),  # it came before the prompt
+        (["0"], 1499, -60, Whose.FREE),
+        (["1032"], 1500, -60, Whose.FREE),  # cancelled, and then paid by hand
+    ],
+)
+async def test_what_was_declined_and_other_amounts_and_times_leave_it_free(
+    shop: Shop,
+    record: RecordDesk,
+    clock: TestClock,
+    answers: list[str],
+    kes: int,
+    began_s: int,
+    whose: Whose,
+) -> None:
+    _, payment = await prompted(shop, *answers, kes=kes)
+    assert payment.begun_at is not None
+    at = payment.begun_at - timedelta(seconds=began_s)
+    await record.rows.take([a_row(at, kes=1500)])
+    clock.advance(1800)
+
+    assert (await seen(record)).whose is whose
+
+
+async def test_however_many_were_declined_before_the_one_that_was_paid(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    for number in range(6):
+        view = await shop.issue()
+        asked = await shop.pay(view, phone=f"25471200010{number}")
+        assert isinstance(asked, Asked), asked
+        await shop.desk.post(asked.payment, failure(1032, shop.number_of(asked.payment)))
+    _, payment = await prompted(shop, "0")
+    await came(record, clock)
+
+    assert (await seen(record)).whose is Whose.PROMPTED
+    assert (await record.rows.suggestions(RECEIPT))[0].payment.id == payment.id
+
+
+async def test_money_without_a_time_is_for_operators(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    view = await shop.issue()
+    await record.rows.take([replace(a_row(clock.now(), kes=1500), at=None)])
+
+    assert (await seen(record)).whose is Whose.PROMPTED
+    assert await give(record, view.invoice) is Ruling.PROMPTED
+
+
+async def test_a_prompt_of_another_till_has_no_part_in_these_books(
+    shop: Shop, record: RecordDesk, clock: TestClock
+) -> None:
+    await shop.merchants.change(RIVAL, account="branch", closing=Closing())
+    theirs = await shop.issue(by=RIVAL)
+    asked = await shop.pay(theirs)
+    assert isinstance(asked, Asked), asked
+    assert asked.payment.account == "branch"
+    await came(record, clock)
+
+    assert (await seen(record)).whose is Whose.FREE

@@ -408,6 +408,13 @@ OF_THE_RECORD = (
         "born = await self.bear(row, owner, outranks=outranks)",
     ),
     plant(
+        "money that a prompt counts already is given out at the counter",
+        "I4",
+        "bot/core/placing.py",
+        "            if forbids is not None and await forbids(tx):",
+        "            if forbids is None and outranks and held:",
+    ),
+    plant(
         "one operator is enough for much money",
         "I12",
         "bot/core/rulings.py",

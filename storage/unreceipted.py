@@ -1,0 +1,77 @@
+"""Unreceipted: prompts without a receipt, whose money a row of Safaricom's books may be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, case, select
+
+from storage.differences import Differences
+from storage.payment_rows import read_payment
+from storage.records import UNDECIDED, Payment, Status
+from storage.schema import payments
+
+__all__ = ["Unreceipted"]
+
+MAY_HAVE_COME = (*UNDECIDED, Status.PAID)
+"""Where a prompt stands whose money is in the account, or may be."""
+
+ASKED_BEFORE = timedelta(minutes=5)
+"""A push begins within this of its payment's making, which its id tells; with room for clocks."""
+
+
+class Unreceipted(Differences):
+    """Looks for them, inside one open transaction."""
+
+    async def near(
+        self, *, amount_kes: int, since: datetime, until: datetime, limit: int
+    ) -> list[Payment]:
+        """
+        Payments of that amount begun in that time, without a receipt: suggestions.
+
+        First those that are credited or undecided, whatever number of others was declined.
+        """
+        declined = case((payments.c.status.in_(MAY_HAVE_COME), 0), else_=1)
+        found = await self._connection.execute(
+            select(payments)
+            .where(*_unreceipted(amount_kes, since, until))
+            .order_by(declined, payments.c.begun_at)
+            .limit(limit)
+        )
+        return [read_payment(row) for row in found.mappings()]
+
+    async def may_have_come(self, *, amount_kes: int, since: datetime, until: datetime) -> bool:
+        """
+        Whether a prompt of that amount and time, without a receipt, is credited or undecided.
+
+        Money of that amount may be its, and counted already. Prompts of further accounts bring
+        none into the one whose books these are.
+        """
+        query = (
+            select(payments.c.id)
+            .where(
+                *_unreceipted(amount_kes, since, until),
+                payments.c.status.in_(MAY_HAVE_COME),
+                payments.c.account == "",
+            )
+            .limit(1)
+        )
+        return (await self._connection.execute(query)).first() is not None
+
+
+def _unreceipted(
+    amount_kes: int, since: datetime, until: datetime
+) -> tuple[ColumnElement[bool], ...]:
+    """Begun in that time, for that amount, and without a receipt."""
+    # Ids begin with the instant that they were made at: this looks at minutes, not at all.
+    first_id, last_id = (
+        f"{max(0, int(at.timestamp() * 1000)):012x}"
+        for at in (since - ASKED_BEFORE, until + ASKED_BEFORE)
+    )
+    return (
+        payments.c.id >= first_id,
+        payments.c.id < last_id,
+        payments.c.begun_at.between(since, until),
+        payments.c.amount_kes == amount_kes,
+        payments.c.receipt.is_(None),
+    )
