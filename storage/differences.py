@@ -85,6 +85,11 @@ class Differences(Asking):
         )
         return found[0] if found else None
 
+    async def still_open(self, difference_id: int) -> bool:
+        """Whether nobody has closed it; nobody else does before this transaction ends."""
+        found = await self.difference(difference_id)
+        return found is not None and found.closed_at is None
+
     async def of_receipt(self, receipt: str) -> list[OpenDifference]:
         """What is or was open about a receipt."""
         return await self._differences(select(record_open).where(record_open.c.receipt == receipt))

@@ -9,9 +9,10 @@ evidence knows itself again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 
 from bot.core.placing import Placing, may_be_prompts
@@ -158,6 +159,8 @@ class Rulings:
         payment, row = await self._look(target, open_one.receipt)
         if payment is None or row is None:
             return Ruling.UNKNOWN
+        if open_one.kind is OpenKind.REVERSAL and await self._counts_another(payment, row):
+            return Ruling.CANNOT
         amount_cents = open_one.theirs_cents or row.amount_cents
         subject = str(difference_id)
         agreed = await self.two_people.agreed(
@@ -231,15 +234,15 @@ class Rulings:
         """The payment that the money went to; None if another holds the receipt."""
         match open_one.kind:
             case OpenKind.REVERSAL:
-                await self._placing.tell_reversed(
-                    payment.id, row.receipt, row.amount_cents, at=row.at
-                )
+                await self._placing.tell_reversed(payment.id, replace(row, linked=None))
                 return payment.id
             case OpenKind.TWICE:
                 holder = open_one.payment_id
                 assert holder is not None, "the payment that has two receipts"
                 await self._placing.disown(row.receipt, holder, by=by)
-                return await self._bear(row, payment, by, outranks=True)
+                return await self._bear(
+                    row, payment, by, outranks=True, forbids=partial(_is_closed, open_one.id)
+                )
             case OpenKind.UNMATCHED if payment.receipt is not None:
                 return await self._bear(row, payment, by, outranks=False)
             case _:
@@ -248,13 +251,29 @@ class Rulings:
                 )
                 return None if ruled is Ruling.HELD else payment.id
 
+    async def _counts_another(self, payment: Payment, row: RecordRow) -> bool:
+        """Whether what that row took back is a receipt that *payment* has, and does not count."""
+        if row.linked is None or payment.receipt in (None, row.linked):
+            return False
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders([row.linked])
+        return holders.get(row.linked) == payment.id
+
     async def _bear(
-        self, row: RecordRow, payment: Payment, by: int, *, outranks: bool
+        self,
+        row: RecordRow,
+        payment: Payment,
+        by: int,
+        *,
+        outranks: bool,
+        forbids: Callable[[Tx], Awaitable[bool]] | None = None,
     ) -> str | None:
         owner = ByHand(
             intent_id=payment.intent_id, subject=payment.subject, amount_kes=payment.amount_kes
         )
-        born: Placed = await self._placing.bear(row, owner, by=by, outranks=outranks)
+        born: Placed = await self._placing.bear(
+            row, owner, by=by, outranks=outranks, forbids=forbids
+        )
         return born.payment_id
 
     async def _tell_paid(
@@ -326,6 +345,11 @@ class Rulings:
     async def _look(self, payment_id: str, receipt: str) -> tuple[Payment | None, RecordRow | None]:
         async with self._store.read() as tx:
             return await tx.payments.get(payment_id), await tx.record.get(receipt)
+
+
+async def _is_closed(difference_id: int, tx: Tx) -> bool:
+    """Whether it was closed a moment ago; if not, nobody does before this transaction ends."""
+    return not await tx.record.still_open(difference_id)
 
 
 def _reason(why: str) -> bytes:

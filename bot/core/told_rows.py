@@ -16,6 +16,7 @@ from storage.records import (
     Payment,
     RecordRow,
     RowState,
+    Word,
 )
 
 __all__ = [
@@ -79,8 +80,9 @@ def same_receipt_placed(row: RecordRow, payment: Payment) -> Placed:
             open=OpenKind.AMOUNT_DIFFERS,
             ours_cents=payment.credited_cents or payment.amount_kes * 100,
         )
-    if payment.receipt != row.receipt:
-        # Two receipts for one prompt: the payment counts one, and a person says what of this.
+    # Two receipts for one prompt: the payment counts one, and a person says what of this. If
+    # something of it went back, nobody knows of which.
+    if payment.receipt != row.receipt or {Word.TWICE, Word.REVERSED} <= payment.words:
         return Placed(
             state=RowState.OPEN,
             payment_id=payment.id,

@@ -415,6 +415,17 @@ OF_THE_RECORD = (
         "            if forbids is None and outranks and held:",
     ),
     plant(
+        "a second receipt that went back uncredits the first",
+        "I2",
+        "bot/core/placing.py",
+        "        if payment.receipt in (None, row.linked):\n            told =",
+        "        if payment.receipt != row.receipt:\n            told =",
+        (
+            "told[:] = [row.linked is None or payment.receipt in (None, row.linked)]",
+            "told[:] = [True]",
+        ),
+    ),
+    plant(
         "one operator is enough for much money",
         "I12",
         "bot/core/rulings.py",
