@@ -240,6 +240,8 @@ class Settling:
             untrusted=kinds.count(Kind.UNTRUSTED),
             callbacks=len(callbacks),
             sorts=frozenset((each.kind, each.held) for each in callbacks),
+            # All are admitted before any is decided: the row does not name these yet.
+            claimed=frozenset(receipt for receipt, _, _ in (*case.claims, *case.takes)),
             accepted=Kind.ACCEPTED in kinds,
         )
 

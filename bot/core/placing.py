@@ -96,7 +96,8 @@ class Placing:
         if prompted is not None:
             outcome = await self._tell_prompted(row, prompted, outranks=outranks)
             if outcome.fresh:
-                return Placed(state=RowState.MATCHED, payment_id=prompted.id)
+                assert outcome.payment is not None, "it was there a moment ago"
+                return same_receipt_placed(row, outcome.payment)
             owner = ByHand(
                 intent_id=prompted.intent_id,
                 subject=prompted.subject,
@@ -134,7 +135,8 @@ class Placing:
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             free = seen.receipt_holder in (None, payment.id) or outranks
-            if payment.receipt is not None or not free or not _fits_prompt(row, payment):
+            taken = payment.receipt is not None or bool(seen.claimed - {row.receipt})
+            if taken or not free or not _fits_prompt(row, payment):
                 return Admitted()
             return Admitted(
                 evidence=(record_evidence(row, payment.id, self._clock.now()),),

@@ -197,7 +197,8 @@ class Review:
                 if seen.receipt_holder not in (None, payment.id):
                     return Verdict.RECEIPT_TAKEN
                 # Saying "it is there" of what is credited already makes it sure.
-                if paid and payment.receipt not in (None, ruling.receipt):
+                named = {payment.receipt if paid else None, *seen.claimed}
+                if not named <= {None, ruling.receipt}:
                     return Verdict.SETTLED
             case Deciding.VOID:
                 if paid or payment.status is Status.VOID:

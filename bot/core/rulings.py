@@ -249,7 +249,17 @@ class Rulings:
                 ruled = await self._tell_paid(
                     payment.id, row.receipt, row.amount_cents, row, by=by, why=why
                 )
+                if ruled is Ruling.CANNOT:
+                    return await self._beside(row, payment, by)
                 return None if ruled is Ruling.HELD else payment.id
+
+    async def _beside(self, row: RecordRow, payment: Payment, by: int) -> str | None:
+        """The payment counts another receipt: this one's money becomes a payment of its own."""
+        async with self._store.read() as tx:
+            holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
+        if holder == payment.id:
+            await self._placing.disown(row.receipt, holder, by=by)
+        return await self._bear(row, payment, by, outranks=holder == payment.id)
 
     async def _counts_another(self, payment: Payment, row: RecordRow) -> bool:
         """Whether what that row took back is a receipt that *payment* has, and does not count."""
@@ -286,12 +296,15 @@ class Rulings:
         by: int,
         why: str,
     ) -> Ruling:
+        """HELD: the receipt is another payment's. CANNOT: the payment counts another receipt."""
         now = self._clock.now()
         held: list[bool] = []
+        another: list[bool] = []
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             held[:] = [seen.receipt_holder not in (None, payment.id)]
-            if held[0]:
+            another[:] = [not {payment.receipt, *seen.claimed} <= {None, receipt}]
+            if held[0] or another[0]:
                 return Admitted()
             evidence = Evidence(
                 payment_id=payment_id,
@@ -313,6 +326,8 @@ class Rulings:
         self._wake()
         if held == [True]:
             return Ruling.HELD
+        if another == [True]:
+            return Ruling.CANNOT
         return Ruling.DONE if outcome.fresh else Ruling.ALREADY
 
     async def _settle_row(

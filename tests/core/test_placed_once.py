@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from bot.core.placing import Placing
 from bot.core.record_desk import RecordDesk
+from bot.core.review import Verdict
 from bot.core.rulings import Ruling
 from storage.engine import Store
+from storage.errors import NotKept
+from storage.hearing import Decide, Outcome, Unit
 from storage.records import (
     OpenKind,
     Payment,
@@ -21,15 +24,18 @@ from storage.records import (
     RowKind,
     RowState,
     Source,
+    Status,
     Word,
 )
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_record import OTHER, RECEIPT, a_row, assert_replays, born, by_hand_ref, opens
+from tests.core.test_review import credit, review_of
 from tests.desk import a_desk
 from tests.stores import TestClock
 
 BACK = "UKN7BACKBA"
+TWO = (RECEIPT, OTHER)
 
 
 @pytest.fixture
@@ -50,9 +56,138 @@ async def state(record: RecordDesk, receipt: str) -> RowState:
     return row.state
 
 
-# --- One of two was given back ---
+# --- What shares a commit ---
 
-TWO = (RECEIPT, OTHER)
+
+class InOneCommit:
+    """A store in which the next units share a commit, as they do where commits are slow."""
+
+    def __init__(self, store: Store, *, many: int) -> None:
+        self._store = store
+        self._left = many
+        self._units: list[Unit] = []
+        self._told: asyncio.Future[Sequence[Outcome | NotKept]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def submit(self, unit: Unit, decide: Decide) -> Outcome:
+        if not self._left:
+            return await self._store.submit(unit, decide)
+        self._left -= 1
+        self._told = self._told or asyncio.get_running_loop().create_future()
+        place = len(self._units)
+        self._units.append(unit)
+        if not self._left:
+            self._told.set_result(await self._store.submit_many(self._units, decide))
+        outcome = (await self._told)[place]
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+
+def in_one_commit(desk: Desk, *, many: int = 2) -> RecordDesk:
+    return a_desk(cast("Store", InOneCommit(desk.store, many=many)), desk.clock)
+
+
+async def test_of_two_rows_with_one_prompts_account_in_one_commit_one_is_the_prompts(
+    desk: Desk,
+) -> None:
+    payment = await desk.ask()
+    record = in_one_commit(desk)
+    rows = [a_row(desk.clock.now(), receipt=each, reference=payment.push_ref) for each in TWO]
+
+    taken = await record.rows.take(rows)
+
+    after = await desk.get(payment.id)
+    assert (after.status, after.credited_cents, after.words) == (Status.PAID, 50_00, frozenset())
+    assert after.receipt in TWO
+    [other] = {*TWO} - {after.receipt}
+    assert (await born(desk, other)).status is Status.REVIEW
+    assert await opens(record) == [(OpenKind.REVIEW, other)]
+    assert (taken.matched, taken.open) == (1, 1)
+    await assert_replays(desk)
+
+
+async def test_a_row_beside_the_callback_of_its_prompt_in_one_commit_is_money_of_its_own(
+    desk: Desk,
+) -> None:
+    payment = await desk.ask()
+    shared = InOneCommit(desk.store, many=2)
+    desk.hear._store = cast("Store", shared)
+    record = a_desk(cast("Store", shared), desk.clock)
+    row = a_row(desk.clock.now(), receipt=OTHER, reference=payment.push_ref)
+
+    await asyncio.gather(desk.post(payment, success(receipt=RECEIPT)), record.rows.take([row]))
+
+    after = await desk.get(payment.id)
+    assert (after.status, after.credited_cents) == (Status.PAID, 50_00)
+    # Whichever was first has it; of the other's money a person is told.
+    if after.receipt == RECEIPT:
+        assert await opens(record) == [(OpenKind.REVIEW, OTHER)]
+    else:
+        assert Word.TWICE in after.words
+
+
+async def test_two_operators_who_give_one_payment_two_receipts_at_once_lose_neither(
+    desk: Desk,
+) -> None:
+    payment = await desk.ask()
+    record = in_one_commit(desk)
+    await record.rows.take([a_row(desk.clock.now(), receipt=each) for each in TWO])
+    first, second = await record.open_differences()
+
+    ruled = await asyncio.gather(
+        record.assign(first.id, to=payment.id, by=900, why=""),
+        record.assign(second.id, to=payment.id, by=901, why=""),
+    )
+
+    assert [*ruled] == [Ruling.DONE, Ruling.DONE]
+    after = await desk.get(payment.id)
+    assert (after.credited_cents, after.words) == (50_00, frozenset())
+    [other] = {*TWO} - {after.receipt}
+    assert (await born(desk, str(other))).credited_cents == 50_00
+    assert await record.rows.net_cents() == 100_00
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+async def test_two_operators_who_credit_two_receipts_of_one_payment_at_once_are_told_so(
+    desk: Desk,
+) -> None:
+    payment = await desk.ask()
+    review = review_of(desk)
+    review._store = cast("Store", InOneCommit(desk.store, many=2))
+
+    verdicts = await asyncio.gather(
+        *(
+            review.decide(credit(payment, receipt=receipt, by=by, key=receipt))
+            for receipt, by in zip(TWO, (900, 901), strict=True)
+        )
+    )
+
+    assert sorted(verdicts) == [Verdict.DONE, Verdict.SETTLED]
+    assert (await desk.get(payment.id)).words == frozenset()
+
+
+async def test_another_amount_of_a_second_receipt_is_money_of_its_own_when_a_person_says_so(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    await desk.post(payment, success(receipt=OTHER))
+    await record.rows.take(
+        [a_row(desk.clock.now()), a_row(desk.clock.now(), receipt=OTHER, kes=49)]
+    )
+    [open_one] = await record.open_differences(kind=OpenKind.AMOUNT_DIFFERS)
+
+    assert await record.assign(open_one.id, by=900, why="looked up") is Ruling.DONE
+
+    assert (await desk.get(payment.id)).credited_cents == 50_00
+    assert (await born(desk, OTHER)).credited_cents == 49_00
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+# --- One of two was given back ---
 
 
 def gone(desk: Desk, receipt: str, *, kes: float = 50, back: str = BACK) -> Any:

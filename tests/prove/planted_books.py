@@ -426,6 +426,17 @@ OF_THE_RECORD = (
         ),
     ),
     plant(
+        "a prompt takes two rows that share a commit",
+        "I2",
+        "bot/core/placing.py",
+        "taken = payment.receipt is not None or bool(seen.claimed - {row.receipt})",
+        "taken = payment.receipt is not None",
+        (
+            "return same_receipt_placed(row, outcome.payment)\n            owner",
+            "return Placed(state=RowState.MATCHED, payment_id=prompted.id)\n            owner",
+        ),
+    ),
+    plant(
         "one operator is enough for much money",
         "I12",
         "bot/core/rulings.py",
