@@ -18,7 +18,14 @@ from hashlib import sha256
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
 from bot.core.settle import Settle
-from bot.core.told_rows import Placed, record_evidence, same_receipt, same_receipt_placed
+from bot.core.told_rows import (
+    Placed,
+    born_key,
+    born_placed,
+    record_evidence,
+    same_receipt,
+    same_receipt_placed,
+)
 from mpesa.phones import BadPhone, mask, may_be, read_phone
 from storage.engine import Store
 from storage.hearing import Admitted, Outcome, Seen, Unit
@@ -287,9 +294,9 @@ class Placing:
         now = self._clock.now()
 
         async def run(tx: Tx) -> Placed:
-            known = await tx.payments.by_ask_key(f"record:{row.receipt}")
+            known = await tx.payments.by_ask_key(born_key(row))
             if known is not None:
-                return _placed(known)
+                return born_placed(known)
             if forbids is not None and await forbids(tx):
                 return Placed(state=RowState.OPEN, open=OpenKind.REVIEW)
             found = owner if isinstance(owner, ByHand) else await self._owner(tx, owner)
@@ -303,7 +310,7 @@ class Placing:
                 await tx.notices.owe(self._settle.alarm(alarm, born.id), now=now)
             if born.subject is not None:
                 await tx.touched.touch(born.subject)
-            return _placed(born)
+            return born_placed(born)
 
         try:
             return await self._store.write(run)
@@ -327,7 +334,7 @@ class Placing:
             phone_mask=mask(phone) if phone else _shown(row.payer),
             amount_kes=owner.amount_kes or max(1, row.amount_cents // 100),
             push_ref=f"R-{row.receipt}",
-            ask_key=f"record:{row.receipt}",
+            ask_key=born_key(row),
             confirm_above_kes=self._confirm_above_kes,
             created_at=now,
             subject=owner.subject,
@@ -366,15 +373,6 @@ async def may_be_prompts(tx: Tx, row: RecordRow) -> bool:
         amount_kes=row.amount_cents // 100,
         since=row.at - PROMPTED_WITHIN,
         until=row.at + AHEAD,
-    )
-
-
-def _placed(born: Payment) -> Placed:
-    review = born.credited_cents is None
-    return Placed(
-        state=RowState.OPEN if review else RowState.MATCHED,
-        payment_id=born.id,
-        open=OpenKind.REVIEW if review else None,
     )
 
 

@@ -22,6 +22,8 @@ from storage.records import (
 __all__ = [
     "Placed",
     "agrees",
+    "born_key",
+    "born_placed",
     "difference_of",
     "record_evidence",
     "same_receipt",
@@ -59,10 +61,15 @@ def record_evidence(
 
 
 def same_receipt(row: RecordRow, holder: str, now: Callable[[], datetime]) -> Unit:
-    """The payment that holds the receipt has its word from the books."""
+    """
+    The payment that holds the receipt has its word from the books.
+
+    One that was born of this very row has had it, and may wait for a person: told again, without
+    what held it back, a machine would credit it.
+    """
 
     def admit(payment: Payment, _seen: Seen) -> Admitted:
-        if not agrees(row, payment):
+        if payment.ask_key == born_key(row) or not agrees(row, payment):
             return Admitted()
         return Admitted(
             evidence=(record_evidence(row, payment.id, now()),), claims_receipt=row.receipt
@@ -71,8 +78,25 @@ def same_receipt(row: RecordRow, holder: str, now: Callable[[], datetime]) -> Un
     return Unit(payment_id=holder, admit=admit, receipt=row.receipt)
 
 
+def born_key(row: RecordRow) -> str:
+    """The key of the payment that is made of this row, where one is: there is never a second."""
+    return f"record:{row.receipt}"
+
+
+def born_placed(born: Payment) -> Placed:
+    """Where a row stands that a payment was made of."""
+    review = born.credited_cents is None
+    return Placed(
+        state=RowState.OPEN if review else RowState.MATCHED,
+        payment_id=born.id,
+        open=OpenKind.REVIEW if review else None,
+    )
+
+
 def same_receipt_placed(row: RecordRow, payment: Payment) -> Placed:
     """Where the row stands, now that the payment that holds its receipt was told."""
+    if payment.ask_key == born_key(row):
+        return born_placed(payment)
     if not agrees(row, payment):
         return Placed(
             state=RowState.OPEN,

@@ -56,6 +56,65 @@ async def state(record: RecordDesk, receipt: str) -> RowState:
     return row.state
 
 
+# --- What waits for a person is credited by no machine ---
+
+
+async def beside(desk: Desk) -> tuple[Payment, Any]:
+    """A paid prompt, and more money under its account."""
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    desk.clock.advance(1200)
+    return payment, a_row(desk.clock.now(), receipt=OTHER, reference=payment.push_ref)
+
+
+async def test_a_payment_born_for_a_person_still_waits_when_its_row_is_placed_again(
+    desk: Desk, record: RecordDesk
+) -> None:
+    _, row = await beside(desk)
+    [unplaced] = await kept(desk, record, row)
+    await record.rows.placing.place(unplaced, None)  # and then we die
+    before = await born(desk, OTHER)
+
+    for _ in range(2):
+        await a_desk(desk.store, desk.clock, seed=12).rows.place_left()
+        await record.rows.take([row])
+
+    assert before.status is Status.REVIEW
+    assert await born(desk, OTHER) == before
+    assert await opens(record) == [(OpenKind.REVIEW, OTHER)]
+    assert await record.rows.net_cents() == 50_00
+    await assert_replays(desk)
+
+
+async def test_nor_is_it_credited_when_two_processes_place_its_row_at_once(
+    desk: Desk, record: RecordDesk
+) -> None:
+    _, row = await beside(desk)
+    await kept(desk, record, row)
+    rival = a_desk(desk.store, desk.clock, seed=12)
+
+    await asyncio.gather(record.rows.place_left(), rival.rows.place_left())
+
+    assert (await born(desk, OTHER)).status is Status.REVIEW
+    assert await opens(record) == [(OpenKind.REVIEW, OTHER)]
+
+
+async def test_what_a_person_credited_meanwhile_is_matched_when_its_row_is_placed_again(
+    desk: Desk, record: RecordDesk
+) -> None:
+    _, row = await beside(desk)
+    [unplaced] = await kept(desk, record, row)
+    await record.rows.placing.place(unplaced, None)
+    waiting = await born(desk, OTHER)
+    credited = credit(waiting, receipt=OTHER)
+    assert await review_of(desk).decide(credited) is Verdict.DONE
+
+    await record.rows.place_left()
+
+    assert await state(record, OTHER) is RowState.MATCHED
+    assert (await born(desk, OTHER)).credited_cents == 50_00
+    assert await opens(record) == []
+
+
 # --- What shares a commit ---
 
 

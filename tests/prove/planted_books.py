@@ -437,6 +437,13 @@ OF_THE_RECORD = (
         ),
     ),
     plant(
+        "what waits for a person is credited when its row is placed again",
+        "I4",
+        "bot/core/told_rows.py",
+        "if payment.ask_key == born_key(row) or not agrees(row, payment):",
+        "if not agrees(row, payment):",
+    ),
+    plant(
         "one operator is enough for much money",
         "I12",
         "bot/core/rulings.py",
