@@ -92,6 +92,25 @@ async def test_of_somebody_elses_payment_a_merchant_learns_nothing_but_that(
     assert "KES 70" in own.text
 
 
+async def test_money_that_a_prompt_may_have_brought_is_for_operators(office: Office) -> None:
+    invoice = await issued(office)
+    await came_in(office)
+    office.jane.say(f"/verify {CODE}")
+    free = await office.said(office.jane.chat, "has arrived")
+    office.jane.press(free, invoice.label)
+    sure = await office.said(office.jane.chat, "written down with your name", after=free)
+    await office.pay(office.jane, "/pay 50 0712345678")
+
+    office.jane.press(sure, "Yes, that is so")
+    await office.said(
+        office.jane.chat, "Nothing was changed: that money may be counted", after=sure
+    )
+    office.otieno.say(f"/verify {CODE}")
+    told = await office.said(office.otieno.chat, "huenda imeshahesabiwa")
+    assert told.labels == []
+    assert "KES" not in told.text
+
+
 async def test_an_unknown_code_is_asked_about_and_looked_at_again(office: Office) -> None:
     office.jane.say(f"/verify {CODE}")
     unknown = await office.said(office.jane.chat, "Hand nothing over for it yet")
