@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.columns import Instant
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.record_tables import (
+    UNRECORDED,
     decisions,
     questions,
     receipt_claims,
@@ -22,7 +39,16 @@ from storage.record_tables import (
 )
 from storage.records import AskedLater, DecidedByOne, Payment, QuestionKind, UnreadPost
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "Rounds"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """How often a receipt is asked about: less and less often, and then no more."""
+
+    after: Sequence[timedelta]  # since the last question, by how many there were
+    spared: Collection[str]  # outcomes of questions that nobody looked into: they use up none
+    over: Collection[str]  # outcomes after which there is nothing more to learn
 
 
 class Asking:
@@ -46,14 +72,40 @@ class Asking:
         query = select(receipt_claims.c.payment_id).where(receipt_claims.c.receipt == receipt)
         return list((await self._connection.execute(query)).scalars())
 
-    async def unknown_claims(self, *, since: datetime, limit: int) -> list[str]:
-        """Receipts that people named and that Safaricom's books have not, the newest first."""
-        named = select(record_rows.c.receipt).where(record_rows.c.recorded)
-        query = (
-            select(receipt_claims.c.receipt)
-            .where(receipt_claims.c.at >= since, receipt_claims.c.receipt.not_in(named))
+    async def named_due(
+        self, rounds: Rounds, *, now: datetime, since: datetime, limit: int
+    ) -> list[str]:
+        """
+        Receipts that people named and that Safaricom's books have not, which are to be asked about.
+
+        Those that were asked about least come first, and of these the newest.
+        """
+        recorded = exists().where(
+            record_rows.c.receipt == receipt_claims.c.receipt, record_rows.c.recorded
+        )
+        claims = (
+            select(receipt_claims.c.receipt, func.max(receipt_claims.c.at).label("at"))
+            .where(receipt_claims.c.at >= since, ~recorded)
             .group_by(receipt_claims.c.receipt)
-            .order_by(func.max(receipt_claims.c.at).desc())
+            .subquery()
+        )
+        asked, due = _due(claims.c.receipt, rounds, now)
+        query = select(claims.c.receipt).where(due).order_by(asked, claims.c.at.desc()).limit(limit)
+        return list((await self._connection.execute(query)).scalars())
+
+    async def posted_due(
+        self, rounds: Rounds, *, now: datetime, before: datetime, limit: int
+    ) -> list[str]:
+        """
+        Receipts that were only posted, before *before*, and are to be asked about.
+
+        Those that were asked about least come first, and of these the oldest.
+        """
+        asked, due = _due(record_rows.c.receipt, rounds, now)
+        query = (
+            select(record_rows.c.receipt)
+            .where(UNRECORDED, record_rows.c.seen_at <= before, due)
+            .order_by(asked, record_rows.c.seen_at)
             .limit(limit)
         )
         return list((await self._connection.execute(query)).scalars())
@@ -224,3 +276,26 @@ class Asking:
             )
             for row in (await self._connection.execute(query)).mappings()
         ]
+
+
+def _due(
+    receipt: ColumnElement[str], rounds: Rounds, now: datetime
+) -> tuple[ColumnElement[int], ColumnElement[bool]]:
+    """How often a receipt was asked about, and whether it is to be asked about now."""
+    # Judged here and not by whoever asks: among the first of a list that holds some that are
+    # never due, there may be none that is.
+    of_it = and_(questions.c.receipt == receipt, questions.c.kind == QuestionKind.STATUS.value)
+    looked_into = or_(questions.c.outcome.is_(None), questions.c.outcome.not_in([*rounds.spared]))
+    asked = select(func.count()).where(of_it).scalar_subquery()
+    counted = select(func.count()).where(of_it, looked_into).scalar_subquery()
+    last_at = select(func.max(questions.c.asked_at)).where(of_it).scalar_subquery()
+    over = exists().where(of_it, questions.c.outcome.in_([*rounds.over]))
+    not_since = [literal(now - each, type_=Instant()) for each in rounds.after]
+    return asked, or_(
+        asked == 0,
+        and_(
+            last_at <= case(dict(enumerate(not_since)), value=asked, else_=not_since[-1]),
+            counted < len(rounds.after),
+            ~over,
+        ),
+    )

@@ -106,16 +106,6 @@ class Record(Unreceipted):
         )
         return [self._read(row) for row in found.mappings()]
 
-    async def claimed(self, *, limit: int, before: datetime) -> list[RecordRow]:
-        """Rows that were only posted, oldest first, and before *before*."""
-        found = await self._connection.execute(
-            select(*_COLUMNS)
-            .where(UNRECORDED, record_rows.c.seen_at <= before)
-            .order_by(record_rows.c.seen_at)
-            .limit(limit)
-        )
-        return [self._read(row) for row in found.mappings()]
-
     async def claims_kept(self) -> int:
         query = select(func.count()).select_from(record_rows).where(UNRECORDED)
         return (await self._connection.execute(query)).scalar_one()

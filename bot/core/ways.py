@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import chain, zip_longest
 from typing import Literal, Protocol
 
 from bot.core.pace import pace_of
@@ -25,6 +26,7 @@ from mpesa.c2b import C2bPayment
 from mpesa.errors import MpesaError, NoAnswer, NotSent, OutcomeUnknown, Refused
 from mpesa.models import PulledRow, ResultUrls
 from mpesa.org_results import OrgMeaning
+from storage.asked import Rounds
 from storage.engine import Store
 from storage.records import (
     Alarm,
@@ -51,6 +53,14 @@ PULL_EVERY = timedelta(minutes=30)
 PULL_AGAIN_AFTER = timedelta(minutes=5)
 PULLING = "pulling"
 ASK_AFTER_S = (0, 600, 3600, 21_600, 86_400)
+NOT_ASKED, NOT_OURS = "not-asked", "not-ours"
+"""What became of a question, beside what Safaricom's answers mean."""
+ROUNDS = Rounds(
+    after=[timedelta(seconds=each) for each in ASK_AFTER_S],
+    # A password that has ended, say, is no word about a receipt: it is asked about afterwards.
+    spared=[NOT_ASKED, OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED, OrgMeaning.BUSY],
+    over=[OrgMeaning.DONE, NOT_OURS],
+)
 CLAIM_SETTLES_S = 120
 """The list and the callback come first: a claim by post is asked about only after this."""
 CLAIMS_REACH = timedelta(days=14)
@@ -157,6 +167,9 @@ class Ways:
             await self._office.ask_status(receipt, self.urls(asked.id))
         except (NotSent, Refused) as exc:
             log.warning("record.not_asked why=%s code=%s", type(exc).__name__, exc.code)
+            await self._store.write(
+                lambda tx: tx.record.heard(asked.id, outcome=NOT_ASKED, now=self._clock.now())
+            )
             return False
         except OutcomeUnknown:
             pass  # it may have been heard; asking again is harmless
@@ -168,12 +181,18 @@ class Ways:
             return
         now = self._clock.now()
         async with self._store.read() as tx:
-            named = await tx.record.unknown_claims(since=now - CLAIMS_REACH, limit=ASKED_AT_ONCE)
-            posted = await tx.record.claimed(
-                limit=ASKED_AT_ONCE, before=now - timedelta(seconds=CLAIM_SETTLES_S)
+            named = await tx.record.named_due(
+                ROUNDS, now=now, since=now - CLAIMS_REACH, limit=ASKED_AT_ONCE
             )
-            wanted = [*named, *(row.receipt for row in posted if row.receipt not in named)]
-            due = [each for each in wanted if _due(await tx.record.questions_of(each), now)]
+            posted = await tx.record.posted_due(
+                ROUNDS,
+                now=now,
+                before=now - timedelta(seconds=CLAIM_SETTLES_S),
+                limit=ASKED_AT_ONCE,
+            )
+        # In turns: whoever pastes many codes holds up no money that was told by post.
+        in_turns = chain.from_iterable(zip_longest(posted, named))
+        due = list(dict.fromkeys(each for each in in_turns if each is not None))
         turns = await self._budget.take(len(due)) if due else 0
         for receipt in due[:turns]:
             await self.ask(receipt)
@@ -199,7 +218,7 @@ class Ways:
                 # The books first: if we stop here, Safaricom is asked again.
                 await self._record.take([row])
             elif answer.result.done and not reversal:
-                outcome = "not-ours"
+                outcome = NOT_OURS
             if answer.result.meaning in (OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED):
                 await self._alarm(Alarm.CREDENTIAL)
         now = self._clock.now()
@@ -358,17 +377,6 @@ def _went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
         kind=RowKind.REVERSAL,
         linked=asked.receipt,
     )
-
-
-def _due(asked: list[AskedLater], now: datetime) -> bool:
-    """Whether a receipt is to be asked about again: less and less often, and then no more."""
-    if not asked:
-        return True
-    if len(asked) >= len(ASK_AFTER_S):
-        return False
-    if asked[0].outcome in (OrgMeaning.DONE, "not-ours"):
-        return False
-    return now >= asked[0].asked_at + timedelta(seconds=ASK_AFTER_S[len(asked)])
 
 
 def _pulled(row: PulledRow) -> NewRecordRow:
