@@ -38,6 +38,7 @@ from storage.record_tables import (
     record_unread,
 )
 from storage.records import AskedLater, DecidedByOne, Payment, QuestionKind, UnreadPost
+from storage.schema import UNCONFIRMED, payments
 
 __all__ = ["Asking", "Rounds"]
 
@@ -106,6 +107,29 @@ class Asking:
             select(record_rows.c.receipt)
             .where(UNRECORDED, record_rows.c.seen_at <= before, due)
             .order_by(asked, record_rows.c.seen_at)
+            .limit(limit)
+        )
+        return list((await self._connection.execute(query)).scalars())
+
+    async def unconfirmed_due(
+        self, rounds: Rounds, *, now: datetime, begun_before: datetime, limit: int
+    ) -> list[str]:
+        """
+        Receipts of credits that nothing but a callback speaks for, which are to be asked about.
+
+        Those that were asked about least come first, and of these the newest.
+        """
+        asked, due = _due(payments.c.receipt, rounds, now)
+        query = (
+            select(payments.c.receipt)
+            .where(
+                UNCONFIRMED,
+                payments.c.receipt.is_not(None),
+                payments.c.account == "",  # whose initiator asks
+                payments.c.begun_at <= begun_before,
+                due,
+            )
+            .order_by(asked, payments.c.begun_at.desc())
             .limit(limit)
         )
         return list((await self._connection.execute(query)).scalars())

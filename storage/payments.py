@@ -38,7 +38,7 @@ from storage.records import (
     Payment,
     Status,
 )
-from storage.schema import UNSENT, UNSETTLED, Instant, intents, looks, payments
+from storage.schema import UNCONFIRMED, UNSENT, UNSETTLED, Instant, intents, looks, payments
 from storage.setwise import padded
 
 __all__ = ["Payments"]
@@ -59,7 +59,10 @@ _URGENCY = case(
     (payments.c.status == Status.REVIEW, 1),
     (payments.c.status.in_(OPEN) & (payments.c.checks == 0), 2),
     (payments.c.user_check_at.is_not(None), 3),
-    (payments.c.status.in_(FINAL), 5),  # a confirmation; the record does it better
+    # A confirmation; the record does it better. What has had its turn waits behind what has not.
+    ((payments.c.status == Status.PAID) & (payments.c.checks + payments.c.unanswered > 0), 7),
+    (payments.c.status == Status.PAID, 6),
+    (payments.c.status.in_(FINAL), 5),
     else_=4,
 )
 
@@ -336,6 +339,18 @@ class Payments:
             update(payments)
             .where(payments.c.check_holder.is_not(None))
             .values(check_until=None, check_holder=None)
+        )
+
+    async def confirm_anew(self, *, now: datetime) -> None:
+        """Credits without a second word that nobody asks about any more are asked about again."""
+        await self._connection.execute(
+            update(payments)
+            .where(
+                UNCONFIRMED,
+                payments.c.next_check_at.is_(None),
+                payments.c.checkout_index.is_not(None),
+            )
+            .values(next_check_at=now)
         )
 
     async def _one(self, query: Executable, **values: Any) -> Payment | None:

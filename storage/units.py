@@ -57,7 +57,8 @@ _LOCK_UNCONFIRMED = select(func.pg_advisory_xact_lock(UNCONFIRMED_LOCK))
 _CHECKOUT_HOLDERS = Among(
     select(payments.c.checkout_index, payments.c.id), payments.c.checkout_index
 )
-_UNCONFIRMED = select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(UNCONFIRMED)
+# What is left of them: money that went back is no longer credited to anybody.
+_UNCONFIRMED = select(func.coalesce(func.sum(payments.c.credited_cents), 0)).where(UNCONFIRMED)
 
 
 class Stale(Exception):
@@ -146,7 +147,8 @@ class Settling:
         receipts = sorted({unit.receipt for unit, _ in self._units if unit.receipt is not None})
         if receipts:
             self._receipt_holders = receipt_holders(connection, receipts)
-            self._unconfirmed_kes = connection.execute(_UNCONFIRMED).scalar_one()
+            unconfirmed_cents = int(connection.execute(_UNCONFIRMED).scalar_one())
+            self._unconfirmed_kes = -(-unconfirmed_cents // 100)
 
     def _may_credit(self) -> bool:
         """Whether one of them might be credited because a callback says so, and nobody else."""

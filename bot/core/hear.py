@@ -165,7 +165,8 @@ class Hear:
         )
         alarms: tuple[NewNotice, ...] = ()
         if held in _HELD_ALARMS:
-            alarms = self._settle.alarm(_HELD_ALARMS[held], payment.id)
+            key = _hour(now) if held == LIMIT_HELD else ""
+            alarms = self._settle.alarm(_HELD_ALARMS[held], payment.id, key=key)
         if outside:
             alarms += self._settle.alarm(Alarm.OUTSIDE, payment.id, key=_hour(now))
         adopts = payment.checkout_index is None and heard.checkout_request_id is not None

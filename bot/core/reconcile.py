@@ -47,6 +47,8 @@ LAPSE_AFTER = timedelta(hours=48)
 NOT_YET_TO_LAPSE = 3
 PENDING_AFTER = timedelta(minutes=10)
 CONFIRM_WITHIN = timedelta(hours=24)
+"""A no that a callback told is looked into for so long; a credit is then asked about seldom."""
+SELDOM_AT_LEAST, SELDOM_AT_MOST = timedelta(hours=6), timedelta(days=7)
 USER_CHECK_EVERY = timedelta(seconds=30)
 CLAIMED_FOR = timedelta(seconds=120)
 SETTLE_CLAIMED_FOR = timedelta(seconds=25)
@@ -122,6 +124,8 @@ class Reconcile:
         """At start: what the process before us was asking about is asked again at once."""
         if self._store.exclusive:
             await self._store.write(lambda tx: tx.payments.release_checks())
+        now = self._clock.now()
+        await self._store.write(lambda tx: tx.payments.confirm_anew(now=now))
         await self._store.write(lambda tx: tx.payments.unsettled_anew())
 
     async def run_due(self) -> None:
@@ -259,6 +263,7 @@ class Reconcile:
                 return Admitted()
             place = min(payment.unanswered, len(NO_ANSWER_WAIT_S) - 1)
             wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
+            wait = max(wait, _seldom(payment, now))
             changes: dict[str, object] = {
                 "unanswered": payment.unanswered + 1,
                 **CHECKED,
@@ -336,21 +341,33 @@ class Reconcile:
         self._wake()
 
     def _next_check(self, payment: Payment, checks: int, now: datetime) -> datetime:
-        """The next of the configured times, or an hour on where they are used up."""
+        """The next of the configured times, or, where they are used up, an hour on or later."""
         begun_at = payment.begun_at or payment.created_at
         for after in self._check_after[checks:]:
             if begun_at + after > now:
                 return begun_at + after
-        return now + timedelta(hours=1)
+        return now + max(timedelta(hours=1), _seldom(payment, now))
 
 
 def _can_ask(payment: Payment, now: datetime) -> bool:
     begun_at = payment.begun_at or payment.created_at
     if payment.checkout_index is None:
         return False
+    if payment.status is Status.PAID:
+        # For as long as it takes: until then it counts in what may be credited unconfirmed, and
+        # neither may time alone give a liar room anew, nor may a silence shut out all others.
+        return not payment.confirmed
     if payment.status in FINAL:
-        return not payment.confirmed and now < begun_at + CONFIRM_WITHIN
+        return now < begun_at + CONFIRM_WITHIN
     return now < begun_at + LAPSE_AFTER
+
+
+def _seldom(payment: Payment, now: datetime) -> timedelta:
+    """How long a credit that is old already waits at least for the next question about it."""
+    age = now - (payment.begun_at or payment.created_at)
+    if payment.status is not Status.PAID or age < CONFIRM_WITHIN:
+        return timedelta()
+    return min(max(age / 4, SELDOM_AT_LEAST), SELDOM_AT_MOST)
 
 
 def _held_evidence(payment_id: str, at: datetime) -> Evidence:

@@ -64,6 +64,8 @@ ROUNDS = Rounds(
 CLAIM_SETTLES_S = 120
 """The list and the callback come first: a claim by post is asked about only after this."""
 CLAIMS_REACH = timedelta(days=14)
+CREDITS_WAIT = timedelta(hours=24)
+"""By then a question about the prompt, or the list, has confirmed a credit if ever they will."""
 ASKED_AT_ONCE = 20
 BODIES_MAX = 20
 
@@ -176,7 +178,7 @@ class Ways:
         return True
 
     async def ask_due(self) -> None:
-        """Ask about receipts that people named, and payments that were only posted. A job."""
+        """Ask about receipts that were only named, or posted, or called to us. A job."""
         if not self._settings.initiator:
             return
         now = self._clock.now()
@@ -190,9 +192,13 @@ class Ways:
                 before=now - timedelta(seconds=CLAIM_SETTLES_S),
                 limit=ASKED_AT_ONCE,
             )
+            unconfirmed = await tx.record.unconfirmed_due(
+                ROUNDS, now=now, begun_before=now - CREDITS_WAIT, limit=ASKED_AT_ONCE
+            )
         # In turns: whoever pastes many codes holds up no money that was told by post.
         in_turns = chain.from_iterable(zip_longest(posted, named))
-        due = list(dict.fromkeys(each for each in in_turns if each is not None))
+        told = [each for each in in_turns if each is not None]
+        due = list(dict.fromkeys([*told, *unconfirmed]))
         turns = await self._budget.take(len(due)) if due else 0
         for receipt in due[:turns]:
             await self.ask(receipt)

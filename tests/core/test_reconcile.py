@@ -211,17 +211,6 @@ async def test_a_payment_credited_by_callback_is_confirmed_once_and_left_alone(
     assert (after.confirmed, after.next_check_at) == (True, None)
 
 
-async def test_a_confirmation_that_never_comes_is_given_up_after_a_day(desk: Desk) -> None:
-    payment = await desk.post(await desk.ask(), success())
-    desk.clock.advance(24 * 3600)
-
-    await desk.reconcile.run_due()
-
-    after = await desk.get(payment.id)
-    assert (after.status, after.next_check_at) == (Status.PAID, None)
-    assert desk.daraja.queries == []
-
-
 async def test_a_yes_that_nobody_confirms_for_ten_minutes_is_shown_to_a_person(
     desk: Desk,
 ) -> None:
