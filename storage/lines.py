@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import BindParameter, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, func, or_, select, union_all
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -56,14 +56,33 @@ _NEWEST_OPEN = (
     .limit(1)
 )
 _OWN_LINE = select(people.c.line_id).where(people.c.id == bindparam("person")).scalar_subquery()
-_STRANGER_ASKS = select(func.count(), func.min(payments.c.created_at)).where(
+_FIRST_ID: BindParameter[str] = bindparam("first_id")
+_TO_A_STRANGER = select(payments.c.created_at).where(
     payments.c.intent_id == intents.c.id,
-    intents.c.asked_by == bindparam("person"),
     payments.c.created_at > bindparam("since", type_=Instant()),
     payments.c.begun_at.is_not(None) | payments.c.status.in_(OPEN),  # not paid by hand
     payments.c.status.not_in((Status.REFUSED, Status.VOID)),
     or_(_OWN_LINE.is_(None), payments.c.line_id != _OWN_LINE),
 )
+# Somebody's history, or a day's payments, may be long: neither is read whole. Ids begin with the
+# instant that they were made at, so what is new is found by them: the new intents of this person,
+# and, among the new payments of all, those that try an older intent again.
+_ASKS = union_all(
+    _TO_A_STRANGER.where(
+        intents.c.asked_by == bindparam("person"),
+        intents.c.created_at > bindparam("since", type_=Instant()),
+        intents.c.id >= _FIRST_ID,
+    ),
+    _TO_A_STRANGER.where(
+        payments.c.id >= _FIRST_ID,
+        # Reckoned with, so that no index of theirs is walked instead: they are the long ones.
+        payments.c.intent_id.concat("") < _FIRST_ID,
+        intents.c.asked_by + 0 == bindparam("person"),
+    ),
+).subquery()
+_STRANGER_ASKS = select(
+    func.count(), func.min(_ASKS.c.created_at), func.max(_ASKS.c.created_at)
+).select_from(_ASKS)
 _LAST_BEGUN = select(func.max(payments.c.begun_at)).where(
     _LINE, payments.c.status.not_in(NOT_A_PROMPT)
 )
@@ -125,19 +144,24 @@ class Lines:
         now: datetime,
         prompt_life: timedelta,
         same_amount_within: timedelta,
+        counted: bool = True,
     ) -> LineFacts:
-        """What the limits ask about this line and this person, as of *now*."""
+        """
+        What the limits ask about this line and this person, as of *now*.
+
+        Not *counted*: how many lines of others they aim at is not asked, and not looked for.
+        """
         execute = self._connection.execute
         whose = {"line": line_id, "person": by}
         newest_open = await execute(_NEWEST_OPEN, {"line": line_id, "since": now - prompt_life})
         open_row = newest_open.mappings().first()
-        stranger_asks = await execute(
-            _STRANGER_ASKS, {"person": by, "since": now - timedelta(hours=1)}
-        )
-        asks, oldest = stranger_asks.one()
+        own = (await execute(_OWN, whose)).first() is not None
+        asks, oldest = 0, None
+        if counted and not own:
+            asks, oldest, _ = await self.stranger_asks(by, since=now - timedelta(hours=1))
         same_amount = {"line": line_id, "amount": amount_kes, "since": now - same_amount_within}
         return LineFacts(
-            own=(await execute(_OWN, whose)).first() is not None,
+            own=own,
             streak=await self.streak(line_id),
             last_begun_at=await self.last_begun(line_id),
             open_payment=None if open_row is None else read_payment(open_row),
@@ -145,6 +169,18 @@ class Lines:
             stranger_asks=asks,
             oldest_stranger_ask_at=oldest,
         )
+
+    async def stranger_asks(
+        self, person_id: int, *, since: datetime
+    ) -> tuple[int, datetime | None, datetime | None]:
+        """How often they had lines that are not theirs prompted; the first and the last time."""
+        values = {
+            "person": person_id,
+            "since": since,
+            "first_id": f"{int(since.timestamp() * 1000):012x}",
+        }
+        asks, oldest, newest = (await self._connection.execute(_STRANGER_ASKS, values)).one()
+        return asks, oldest, newest
 
     async def streak(self, line_id: int, *, up_to: datetime | None = None) -> int:
         """
