@@ -11,7 +11,7 @@ from typing import Any
 from bot.chat.context import Toast, Turn
 from bot.core.privacy import Asked, Forgotten, MyData
 from bot.texts import EAT, plain
-from storage.records import Button, Deed, Document, Keyboard, Merchant, Reply
+from storage.records import Button, Closing, Deed, Document, Keyboard, Merchant, Reply
 
 __all__ = ["delete_me", "delete_me_sure", "my_data", "privacy"]
 
@@ -68,12 +68,19 @@ async def delete_me_sure(turn: Turn) -> Toast:
     """They are sure."""
     if not turn.private:
         return turn.toast("toast.old")
+
+    def recent(over_at: datetime) -> Closing:
+        now = turn.core.clock.now()
+        until = turn.desk.texts.until(turn.language, over_at, now=now)
+        return turn.closing(turn.reply(turn.say("delete-me.recent", until=until)))
+
     answer = await turn.core.privacy.forget(
         turn.person.id,
         done=turn.closing(turn.reply(turn.say("delete-me.done"), Keyboard(remove=True))),
         waiting=turn.closing(turn.reply(turn.say("delete-me.waiting"))),
         needed=turn.closing(turn.reply(turn.say("delete-me.needed", command="/drive"))),
         owed=turn.closing(turn.reply(turn.say("delete-me.owed", command="/invoices"))),
+        recent=recent,
     )
     return turn.toast("toast.forgotten") if answer is Forgotten.DONE else Toast()
 

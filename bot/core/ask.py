@@ -16,6 +16,7 @@ from bot.core.limits import (
     OPEN_FOR,
     PAGE_COUNTS_FOR,
     SAME_AMOUNT_WITHIN,
+    TREASURER_TIMES,
     UNKNOWN_LINE_FOR,
     LimitSettings,
     Refusal,
@@ -30,6 +31,7 @@ from mpesa.phones import mask
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.records import (
+    NOBODY,
     Intent,
     IntentKind,
     Payment,
@@ -83,7 +85,7 @@ class AskRequest:
     subject: str | None = None  # what it is for: "d:<drive>", "i:<invoice>"
     label: str = "PAY"  # how the account on the prompt begins; at most six of A–Z 0–9
     account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
-    trusted: bool = False  # may ask any number of other people's phones: a treasurer, say
+    treasurer: bool = False  # looks after the group's drive that this is for: asks more phones
     page: PageAsk | None = None  # asked for on a public page, by NOBODY: other limits count
     whisper: Whisper | None = None  # where they may be told how it goes, until its last word
     also: Callable[[Tx, Intent], Awaitable[None]] | None = None
@@ -261,10 +263,7 @@ class Asking:
     ) -> Refusal | None:
         """The first limit that says no."""
         page = request.page
-        # All who ask on pages are one NOBODY: the limit of a person is not theirs.
-        trusted = (
-            request.trusted or page is not None or request.asked_by in self._settings.operators
-        )
+        hourly = self._strangers_hourly(request)
         facts = await tx.lines.facts(
             line_id,
             by=request.asked_by,
@@ -272,12 +271,13 @@ class Asking:
             now=now,
             prompt_life=OPEN_FOR,
             same_amount_within=SAME_AMOUNT_WITHIN,
+            counted=hourly is not None,
         )
         of_line = check(
             facts,
             amount_kes=request.amount_kes,
             phone_mask=mask(request.phone),
-            trusted=trusted,
+            hourly=hourly,
             settings=self._settings.limits,
             now=now,
         )
@@ -298,6 +298,15 @@ class Asking:
             settings=self._settings.limits,
             now=now,
         )
+
+    def _strangers_hourly(self, request: AskRequest) -> int | None:
+        """How many phones of others whoever asks may ask in an hour; None: any number."""
+        # All who ask on pages are one NOBODY: the limit of a person is not theirs.
+        if request.asked_by == NOBODY or request.asked_by in self._settings.operators:
+            return None
+        hourly = self._settings.limits.strangers_per_person_per_hour
+        # Anybody can make a group and open a drive in it: wider is not without end.
+        return hourly * TREASURER_TIMES if request.treasurer else hourly
 
     async def _intent(
         self, tx: Tx, request: AskRequest, previous: Payment | None, now: datetime

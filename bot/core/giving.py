@@ -75,10 +75,10 @@ class Giving:
             drive = await tx.drives.get(request.drive_id)
             if drive is None:
                 raise LookupError(request.drive_id)
-            # All who give on the page are the same nobody: there the page and the address are
-            # what is counted, at the door.
-            on_page = request.giver_id == NOBODY
-            trusted = on_page or await is_treasurer(tx, drive.id, request.giver_id)
+            # Telegram numbers groups below zero. In their private chat anybody opens a drive, and
+            # nobody has let them look after it.
+            of_a_group = drive.chat_id < 0
+            treasurer = of_a_group and await is_treasurer(tx, drive.id, request.giver_id)
 
         async def also(tx: Tx, intent: Intent) -> None:
             last = await _last(tx, drive.id, request.giver_id)
@@ -114,7 +114,7 @@ class Giving:
                 kind=IntentKind.GIFT,
                 subject=drive.subject,
                 label=drive.label,
-                trusted=trusted,
+                treasurer=treasurer,
                 page=request.page,
                 whisper=request.whisper,
                 also=also,

@@ -19,6 +19,8 @@ __all__ = [
     "OPEN_FOR",
     "PAGE_COUNTS_FOR",
     "SAME_AMOUNT_WITHIN",
+    "STRANGERS_COUNT_FOR",
+    "TREASURER_TIMES",
     "UNKNOWN_LINE_FOR",
     "LimitSettings",
     "Refusal",
@@ -38,6 +40,11 @@ UNKNOWN_LINE_FOR = timedelta(hours=24)
 """How long a number that we do not know is left alone after a page's prompt it did not answer."""
 
 PAGE_COUNTS_FOR = timedelta(hours=1)
+
+STRANGERS_COUNT_FOR = timedelta(hours=1)
+TREASURER_TIMES = 4
+"""So much wider is the limit on other people's phones for who looks after a group's drive."""
+
 LEFT_ALONE = frozenset({"cancelled", "no-answer", "expired"})
 """Why a prompt was not paid although it may have been seen; after the others somebody was there."""
 
@@ -99,15 +106,15 @@ def check(
     *,
     amount_kes: int,
     phone_mask: str,
-    trusted: bool,
+    hourly: int | None,
     settings: LimitSettings,
     now: datetime,
 ) -> Refusal | None:
     """
     The first rule that says no, or None.
 
-    *trusted* people (operators) have no hourly limit on other people's phones. The pause of a
-    line holds for everybody: it is the payer's line that would be blocked.
+    *hourly* is how many phones of others this person may ask in an hour; None: any number. The
+    pause of a line holds for everybody: it is the payer's line that would be blocked.
     """
 
     def no(reason: RefusalReason, until: datetime | None = None) -> Refusal:
@@ -132,10 +139,9 @@ def check(
         return no(RefusalReason.LINE_BUSY, begun_at + OPEN_FOR)
     if facts.same_amount_paid_at is not None:
         return no(RefusalReason.SAME_AMOUNT, facts.same_amount_paid_at + SAME_AMOUNT_WITHIN)
-    hourly = settings.strangers_per_person_per_hour
-    if not facts.own and not trusted and facts.stranger_asks >= hourly:
+    if hourly is not None and not facts.own and facts.stranger_asks >= hourly:
         oldest = facts.oldest_stranger_ask_at or now
-        return no(RefusalReason.STRANGERS_LIMIT, oldest + timedelta(hours=1))
+        return no(RefusalReason.STRANGERS_LIMIT, oldest + STRANGERS_COUNT_FOR)
     return None
 
 

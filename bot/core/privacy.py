@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bot.core.limits import STRANGERS_COUNT_FOR
 from bot.core.people import FIRST_PSEUDONYM, close
 from bot.core.ports import Clock
 from storage.engine import Store
@@ -43,6 +44,7 @@ class Forgotten(StrEnum):
     WAITING = "waiting"  # for the last word about a payment: it could not be told
     NEEDED = "needed"  # a drive is open that nobody else looks after
     OWED = "owed"  # invoices that they issued are not paid
+    RECENT = "recent"  # they had a phone of somebody else prompted, and those are still counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +100,27 @@ class Privacy:
         return await self._store.write(run)
 
     async def forget(
-        self, person_id: int, *, done: Closing, waiting: Closing, needed: Closing, owed: Closing
+        self,
+        person_id: int,
+        *,
+        done: Closing,
+        waiting: Closing,
+        needed: Closing,
+        owed: Closing,
+        recent: Callable[[datetime], Closing],
     ) -> Forgotten:
         """
         Forget them, in one commit with the words about it.
 
         Not while a payment of theirs is undecided: its last word could not be told. Nor while
         they alone look after an open drive: nobody could close it, or write cash down. Nor while
-        invoices of theirs are unpaid: nobody could say that one was paid in cash, or is void.
+        invoices of theirs are unpaid: nobody could say that one was paid in cash, or is void. Nor
+        while prompts to phones of others count in their hour, or whoever is forgotten often could
+        prompt any number; *recent* is told when that is over.
         """
 
         async def run(tx: Tx) -> Forgotten:
+            now = self._clock.now()
             if await tx.privacy.undecided(person_id):
                 await close(tx, waiting, self._clock)
                 return Forgotten.WAITING
@@ -118,11 +130,15 @@ class Privacy:
             if await tx.privacy_in_invoices.unpaid(person_id):
                 await close(tx, owed, self._clock)
                 return Forgotten.OWED
+            _, _, newest_at = await tx.lines.stranger_asks(
+                person_id, since=now - STRANGERS_COUNT_FOR
+            )
+            if newest_at is not None:
+                await close(tx, recent(newest_at + STRANGERS_COUNT_FOR), self._clock)
+                return Forgotten.RECENT
             pseudonym = FIRST_PSEUDONYM + secrets.randbits(59)
             await tx.privacy_in_drives.forget(person_id, pseudonym=pseudonym)
-            await tx.privacy_in_invoices.forget(
-                person_id, pseudonym=pseudonym, now=self._clock.now()
-            )
+            await tx.privacy_in_invoices.forget(person_id, pseudonym=pseudonym, now=now)
             await tx.privacy.forget(person_id, pseudonym=pseudonym)
             await close(tx, done, self._clock)
             return Forgotten.DONE

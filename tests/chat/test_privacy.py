@@ -63,6 +63,12 @@ async def test_delete_me_asks_once_more_and_says_what_stays(office: Office) -> N
 
     office.jane.press(await asked(office), "Delete me")
     sure = await office.said(office.jane.chat, "Shall I forget you?")
+    office.jane.press(sure, "Yes, forget me")
+    until = await office.said(office.jane.chat, "I can forget you from 13:00")
+    assert "a number that you have not shared" in until.text
+    office.clock.advance(3600)
+    office.jane.press(await asked(office), "Delete me")
+    sure = await office.said(office.jane.chat, "Shall I forget you?")
     async with office.store.read() as tx:
         before = await tx.people.get(1001)
     office.jane.press(sure, "Yes, forget me")

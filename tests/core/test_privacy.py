@@ -41,11 +41,13 @@ async def known(desk: Desk) -> None:
 
 
 async def forget(privacy: Privacy) -> Forgotten:
-    done, waiting, needed, owed = (
+    done, waiting, needed, owed, recent = (
         Closing(update_id=None, once_as=word, replies=(Reply(chat_id=JANE, text=word),))
-        for word in ("done", "waiting", "needed", "owed")
+        for word in ("done", "waiting", "needed", "owed", "recent")
     )
-    return await privacy.forget(JANE, done=done, waiting=waiting, needed=needed, owed=owed)
+    return await privacy.forget(
+        JANE, done=done, waiting=waiting, needed=needed, owed=owed, recent=lambda _: recent
+    )
 
 
 async def everywhere(store: Store, number: int) -> set[str]:
@@ -116,7 +118,8 @@ async def test_who_is_forgotten_stands_nowhere_and_the_money_stays(
 async def test_settling_again_says_the_same_of_the_forgotten(desk: Desk, privacy: Privacy) -> None:
     payment = await desk.ask()
     paid = await desk.post(payment, success())
-    await forget(privacy)
+    desk.clock.advance(3600)
+    assert await forget(privacy) is Forgotten.DONE
 
     async with desk.store.read() as tx:
         told = (await tx.evidence.of([payment.id]))[payment.id]
@@ -130,6 +133,7 @@ async def test_a_late_word_after_that_is_credited_and_told_to_nobody(
     payment = await desk.ask()
     desk.clock.advance(25)
     await desk.reconcile.run_due()
+    desk.clock.advance(3600)
     assert await forget(privacy) is Forgotten.DONE
 
     paid = await desk.post(payment, success())
@@ -242,7 +246,12 @@ OTHER = Actor(id=1002, name="Otieno")
 async def forget_whom(privacy: Privacy, person_id: int) -> Forgotten:
     nothing = Closing()
     return await privacy.forget(
-        person_id, done=nothing, waiting=nothing, needed=nothing, owed=nothing
+        person_id,
+        done=nothing,
+        waiting=nothing,
+        needed=nothing,
+        owed=nothing,
+        recent=lambda _: nothing,
     )
 
 
@@ -269,6 +278,7 @@ async def test_a_giver_who_is_forgotten_is_in_no_list_and_every_total_stays(
     await drives.treasury.decide_late(
         drive.id, MARY, payment_id=late.id, keep=True, closing=Closing()
     )
+    drives.desk.clock.advance(3600)
     before = await drives.drives.totals(drive.id)
     assert "Wanjiku" in await names_in_drives(drives.desk.store)
 

@@ -76,6 +76,7 @@ async def test_a_customer_who_is_forgotten_stands_nowhere_and_the_invoice_stays(
     await talk.not_mine(code, person_id=PETER, closing=Closing())
     before = await shop.view(view)
     assert before.invoice.disowned_by == PETER
+    shop.desk.clock.advance(3600)
 
     assert await forget_whom(privacy, PETER) is Forgotten.DONE
 
