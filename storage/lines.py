@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import BindParameter, and_, bindparam, func, or_, select, union_all
+from sqlalchemy import BindParameter, and_, bindparam, delete, func, or_, select, union_all
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -120,15 +121,23 @@ class Lines:
         if found is None:
             postgres = self._connection.dialect.name == "postgresql"
             insert = pg_insert if postgres else sqlite_insert
-            await self._connection.execute(
+            made = await self._connection.execute(
                 insert(lines)
                 .values(phone_index=self._crypt.index(phone), phone=self._crypt.seal_text(phone))
                 .on_conflict_do_nothing(index_elements=["phone_index"])
+                .returning(lines.c.id)
             )
+            new = made.first() is not None
             found = await self.find(phone)
             assert found is not None, "inserted, or inserted by another a moment ago"
+            found = replace(found, new=new)
         await self._connection.execute(_LOCK, {"line": found.id})
         return found
+
+    async def drop_new(self, line: Line) -> None:
+        """Nothing came of it: a line that `lock` has just made goes again, another one stays."""
+        if line.new:
+            await self._connection.execute(delete(lines).where(lines.c.id == line.id))
 
     async def phone(self, line_id: int) -> str:
         """The whole number of a line, `2547…`."""

@@ -228,6 +228,8 @@ class Asking:
             return _no(request, RefusalReason.RESTORED)
         line = await tx.lines.lock(request.phone)
         if (refusal := await self._limited(tx, request, line.id, now)) is not None:
+            # Or whoever is refused again and again fills the disk with numbers of others.
+            await tx.lines.drop_new(line)
             return refusal
         intent_id = await self._intent(tx, request, previous, now)
         payment = Payment(

@@ -228,6 +228,7 @@ class Line:
 
     id: int
     phone: str  # 2547…; encrypted and HMAC-indexed at rest
+    new: bool = False  # made in this transaction, for whoever has it here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from bot.core.ask import Asked, PageAsk
 from bot.core.limits import TREASURER_TIMES, Refusal, RefusalReason
 from bot.core.privacy import Forgotten, Privacy, PrivacySettings
 from storage.records import NOBODY, Closing, Drive, Reply
-from storage.schema import metadata
+from storage.schema import lines, metadata
 from tests.core.bodies import failure
-from tests.core.conftest import Desk
+from tests.core.conftest import Desk, make_desk
 from tests.core.drive_life import OPENER, DriveLife, drives
 from tests.storage.test_plans import overheard, plan
-from tests.stores import TestClock
+from tests.stores import OpenStore, TestClock
 
 __all__ = ["drives"]
 
@@ -124,6 +125,76 @@ async def test_who_is_not_forgotten_yet_hears_when_and_then_is(
     assert await forget(privacy) == (Forgotten.RECENT, str(over_at))
     desk.clock.advance((over_at - desk.clock.now()).total_seconds())
     assert await forget(privacy) == (Forgotten.DONE, None)
+
+
+# --- A refusal writes nothing ---
+
+
+async def numbers_kept(desk: Desk) -> int:
+    async with desk.store.read() as tx:
+        query = select(func.count()).select_from(lines)
+        return int((await tx.payments._connection.execute(query)).scalar_one())
+
+
+async def test_who_is_refused_leaves_no_number_behind(desk: Desk) -> None:
+    page = PageAsk(address="192.0.2.1", page="d:1")
+    for number in range(40):
+        await desk.open(
+            asked_by=NOBODY, chat_id=NOBODY, page=page, ask_key=f"p{number}", phone=phone_of(number)
+        )
+    for number in range(HOURLY + 10):
+        await desk.open(ask_key=f"c{number}", phone=phone_of(1000 + number))
+    await desk.open(ask_key="amount", amount_kes=0, asked_by=1005, phone=phone_of(2000))
+    await desk.finish()
+
+    assert len(desk.daraja.pushes) == 5 + HOURLY
+    assert await numbers_kept(desk) == 5 + HOURLY
+
+
+async def test_a_number_that_was_known_stays_when_its_prompt_is_refused(desk: Desk) -> None:
+    await desk.ask()
+
+    refused = await desk.open(ask_key="busy", asked_by=1002)
+
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.LINE_BUSY
+    assert await numbers_kept(desk) == 1
+
+
+async def test_one_who_is_refused_takes_no_number_from_another_at_the_same_instant(
+    desk: Desk,
+) -> None:
+    """Both aim at one new phone in one commit, or in two that wait for each other."""
+    answers = await asyncio.gather(
+        desk.open(ask_key="no", asked_by=1002, amount_kes=0),
+        desk.open(ask_key="yes", asked_by=1003),
+        desk.open(ask_key="no again", asked_by=1004, amount_kes=0),
+    )
+    await desk.finish()
+
+    assert [isinstance(each, Asked) for each in answers] == [False, True, False]
+    assert len(desk.daraja.pushes) == 1
+    assert await numbers_kept(desk) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+async def test_nor_from_another_process(
+    desk: Desk, clock: TestClock, open_a_store: OpenStore
+) -> None:
+    async with open_a_store() as store:
+        other = make_desk(store, clock, desk.daraja, seed=8)
+        for number in range(20):
+            phone = phone_of(number)
+            answers = await asyncio.gather(
+                desk.open(ask_key=f"no:{number}", asked_by=1002, amount_kes=0, phone=phone),
+                other.open(ask_key=f"yes:{number}", asked_by=1003, phone=phone),
+            )
+            assert isinstance(answers[1], Asked)
+        await other.finish()
+        await other.close()
+
+    assert await numbers_kept(desk) == 20
 
 
 # --- How it is found out ---
