@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -14,6 +14,7 @@ from storage.asked import Asking
 from storage.columns import micros
 from storage.record_tables import OPEN, record_open
 from storage.records import OpenDifference, OpenKind
+from storage.schema import payments
 from storage.setwise import Among, Many
 
 __all__ = ["Differences"]
@@ -121,6 +122,17 @@ class Differences(Asking):
             .values(closed_at=now, closed_by=by, given_to=given_to, why=self._crypt.seal_text(why))
         )
         return closed.rowcount
+
+    async def close_of_other_accounts(self, *, now: datetime) -> None:
+        """What was noted as only ours of an account whose books never come to us is none."""
+        of_another = exists().where(
+            payments.c.id == record_open.c.payment_id, payments.c.account != ""
+        )
+        await self._connection.execute(
+            update(record_open)
+            .where(OPEN, record_open.c.kind == OpenKind.ONLY_OURS.value, of_another)
+            .values(closed_at=now)
+        )
 
     async def _differences(self, query: Select[Any]) -> list[OpenDifference]:
         return [

@@ -57,6 +57,8 @@ _PLACE = Many(
     (),
 )
 _PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
+# The books that come to us are those of [mpesa]: the money of other accounts stands in none.
+_IN_THE_BOOKS = payments.c.account == ""
 _BY_HAND = Among(select(intents.c.by_hand_ref), intents.c.by_hand_ref)
 
 
@@ -150,13 +152,14 @@ class Record(Unreceipted):
     async def only_ours(
         self, since: datetime, until: datetime, *, after: str, limit: int
     ) -> list[Payment]:
-        """Payments credited for that time, by id, that the books do not name."""
+        """Payments of the books' account credited for that time, by id, that they do not name."""
         named = select(record_rows.c.receipt).where(
             record_rows.c.receipt == payments.c.receipt, record_rows.c.recorded
         )
         found = await self._connection.execute(
             select(payments)
             .where(
+                _IN_THE_BOOKS,
                 payments.c.id > after,
                 payments.c.status == Status.PAID.value,
                 payments.c.paid_at.between(since, until),
@@ -189,8 +192,9 @@ class Record(Unreceipted):
         return [self._read(row) for row in found.mappings()]
 
     async def net_cents(self) -> int:
-        """All that was credited, less what went back."""
+        """All that was credited to the books' account, less what went back."""
         credited = select(func.coalesce(func.sum(payments.c.credited_cents), 0))
+        credited = credited.where(_IN_THE_BOOKS)
         return int((await self._connection.execute(credited)).scalar_one())
 
     async def bear(

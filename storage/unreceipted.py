@@ -52,7 +52,6 @@ class Unreceipted(Differences):
             .where(
                 *_unreceipted(amount_kes, since, until),
                 payments.c.status.in_(MAY_HAVE_COME),
-                payments.c.account == "",
             )
             .limit(1)
         )
@@ -62,7 +61,7 @@ class Unreceipted(Differences):
 def _unreceipted(
     amount_kes: int, since: datetime, until: datetime
 ) -> tuple[ColumnElement[bool], ...]:
-    """Begun in that time, for that amount, and without a receipt."""
+    """Of the books' own account, begun in that time, for that amount, and without a receipt."""
     # Ids begin with the instant that they were made at: this looks at minutes, not at all.
     first_id, last_id = (
         f"{max(0, int(at.timestamp() * 1000)):012x}"
@@ -74,4 +73,5 @@ def _unreceipted(
         payments.c.begun_at.between(since, until),
         payments.c.amount_kes == amount_kes,
         payments.c.receipt.is_(None),
+        payments.c.account == "",
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from bot.core.placing import PROMPTED_WITHIN
 from bot.core.record_desk import Known, RecordDesk
@@ -30,6 +31,7 @@ from storage.records import (
     Status,
     Word,
 )
+from storage.schema import payments
 from storage.tx import Tx
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
@@ -816,6 +818,33 @@ async def test_what_we_credited_and_no_book_names_is_listed_once(
     assert (difference.kind, difference.payment_id) == (OpenKind.ONLY_OURS, payment.id)
     await record.rows.take([a_row(now, source=Source.PORTAL)])
     assert await opens(record) == []
+
+
+async def test_what_other_accounts_received_is_missing_from_no_book_of_the_first(
+    desk: Desk, record: RecordDesk
+) -> None:
+    ours = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    other = await desk.ask(ask_key="m:2", amount_kes=70, phone="254722000111")
+    other = await desk.post(other, success(2, amount=70.0, receipt=OTHER))
+    silent = await desk.ask(ask_key="m:3", amount_kes=80, phone="254722000112")
+    now = desk.clock.now()
+    day = {"since": now - timedelta(days=2), "until": now + timedelta(days=1)}
+    # As an earlier version noted it, for whom all was one account.
+    assert await record.rows.only_ours(**day) == 2
+    theirs = update(payments).where(payments.c.id.in_([other.id, silent.id]))
+    await desk.store.write(
+        lambda tx: tx.payments._connection.execute(theirs.values(account="shop2"))
+    )
+
+    found = await record.rows.only_ours(**day)
+
+    assert found == 1
+    assert [each.payment_id for each in await record.open_differences()] == [ours.id]
+    assert await record.rows.net_cents() == 50_00
+    await record.rows.take([a_row(now, source=Source.PORTAL)])
+    assert await opens(record) == []
+    await record.rows.take([a_row(now, receipt="UKN3ABCDEF", kes=80)])
+    assert await record.rows.suggestions("UKN3ABCDEF") == []
 
 
 # --- Each way at random ---
