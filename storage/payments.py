@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Executable,
@@ -20,11 +21,13 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from storage.columns import micros
 from storage.crypt import Crypt
 from storage.drive_tables import drives
 from storage.invoice_tables import invoices
@@ -342,15 +345,21 @@ class Payments:
         )
 
     async def confirm_anew(self, *, now: datetime) -> None:
-        """Credits without a second word that nobody asks about any more are asked about again."""
+        """
+        Credits without a second word that nobody asks about any more are asked about again.
+
+        Not all at once, for they may be many: the older, the later, a year's within a week.
+        """
+        age_us = micros(now) - type_coerce(payments.c.begun_at, BigInteger)
         await self._connection.execute(
             update(payments)
             .where(
                 UNCONFIRMED,
                 payments.c.next_check_at.is_(None),
                 payments.c.checkout_index.is_not(None),
+                payments.c.begun_at.is_not(None),
             )
-            .values(next_check_at=now)
+            .values(next_check_at=micros(now) + age_us // 52)
         )
 
     async def _one(self, query: Executable, **values: Any) -> Payment | None:

@@ -109,17 +109,23 @@ async def test_an_answer_that_says_nothing_ends_no_asking_either(desk: Desk) -> 
 
 
 async def test_what_an_earlier_version_gave_up_is_asked_about_again(tight: Desk) -> None:
-    payment = await told_paid(tight, 1)
+    old = await told_paid(tight, 1)
     tight.clock.advance(90 * DAY_S)
+    new = await told_paid(tight, 2)
+    tight.clock.advance(2 * DAY_S)
     await tight.store.write(
         lambda tx: tx.payments._connection.execute(update(payments).values(next_check_at=None))
     )
-    tight.daraja.answers = ["0"]
+    tight.daraja.answers = ["0", "0"]
 
     await tight.reconcile.start()
     await tight.reconcile.run_due()
+    assert tight.daraja.queries == [], "a thousand at once would be in the way"
+    await pass_time(tight, 0.1)
 
-    assert (await tight.get(payment.id)).confirmed
+    assert [(await tight.get(each.id)).confirmed for each in (new, old)] == [True, False]
+    await pass_time(tight, 2)
+    assert (await tight.get(old.id)).confirmed
 
 
 async def test_a_no_that_only_a_callback_told_is_looked_into_for_a_day(desk: Desk) -> None:
