@@ -204,6 +204,14 @@ class Invoices:
         )
         return [read_payment(row) for row in (await self._connection.execute(query)).mappings()]
 
+    async def credited(self, invoice_id: str) -> list[Payment]:
+        """Every payment of it that is money, the oldest first, as of one instant."""
+        query = select(payments).where(
+            payments.c.subject == f"i:{invoice_id}", payments.c.status == Status.PAID
+        )
+        query = query.order_by(payments.c.created_at, payments.c.id)
+        return [read_payment(row) for row in (await self._connection.execute(query)).mappings()]
+
     async def enter(self, entry: InvoiceEntry) -> bool:
         """Add what somebody did; False if that very entry is there already."""
         make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
@@ -230,7 +238,7 @@ class Invoices:
         return (await self._connection.execute(query)).first() is not None
 
     async def entries(
-        self, invoice_id: str, *kinds: InvoiceEntryKind, limit: int = 200
+        self, invoice_id: str, *kinds: InvoiceEntryKind, limit: int | None = 200
     ) -> list[InvoiceEntry]:
         """The newest that was done about it, the oldest first; of some kinds only, if named."""
         query = select(invoice_entries).where(invoice_entries.c.invoice_id == invoice_id)

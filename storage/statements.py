@@ -29,7 +29,13 @@ from storage.schema import intents, payments
 
 __all__ = ["CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
 
-MOVED = (InvoiceEntryKind.CASH, InvoiceEntryKind.CASH_UNDONE, InvoiceEntryKind.GIVEN_BACK)
+MOVED = (
+    InvoiceEntryKind.CASH,
+    InvoiceEntryKind.CASH_UNDONE,
+    InvoiceEntryKind.GIVEN_BACK,
+    InvoiceEntryKind.WENT_BACK,
+    InvoiceEntryKind.BOTH_WENT_BACK,
+)
 AT = func.coalesce(payments.c.paid_at, payments.c.decided_at, payments.c.created_at)
 DAY_US, EAT_US = 86_400_000_000, 3 * 3600 * 1_000_000
 

@@ -101,6 +101,10 @@ def _news(
             back = quill.button("inv-given-back", "inv-excess", "back")
             keep = quill.button("inv-keep", "inv-excess", "keep")
             return quill.say("news.overpaid"), keyboard([back, keep])
+        case "went-back" if found.entry is not None:
+            amount = money(found.entry.cents)
+            both = quill.button("inv-both", "inv-both", str(found.entry.id))
+            return quill.say("news.went-back", amount=amount), keyboard([both])
         case "late":
             buttons = (
                 quill.button("inv-remind", "inv-remind", "now", style="primary"),

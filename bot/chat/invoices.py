@@ -32,6 +32,7 @@ from storage.records import (
 __all__ = [
     "DRAFT_LIFE",
     "ask",
+    "both_went_back",
     "close",
     "close_as",
     "code",
@@ -265,6 +266,18 @@ async def excess(press: DeedPress) -> Toast:
         keep=press.deed.argument == "keep",
         by=turn.person.id,
         button=press.button,
+        closing=turn.closing(),
+    )
+    return _toast(turn, answer, "toast.noted")
+
+
+async def both_went_back(press: DeedPress) -> Toast:
+    """What was given back, and what M-Pesa took back, are two."""
+    turn = press.turn
+    answer = await turn.core.cash_book.both_went_back(
+        press.deed.subject,
+        entry_id=int(press.deed.argument),
+        by=turn.person.id,
         closing=turn.closing(),
     )
     return _toast(turn, answer, "toast.noted")

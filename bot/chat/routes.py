@@ -184,6 +184,7 @@ DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]]
         "inv-close-as": (invoices.close_as, Rule()),
         "inv-reopen": (invoices.reopen, Rule()),
         "inv-excess": (invoices.excess, Rule(once=True)),
+        "inv-both": (invoices.both_went_back, Rule()),
         "inv-uncash": (invoices.uncash, Rule()),
         "inv-pdf": (invoices.pdf, Rule()),
         "inv-qr": (invoices.code, Rule()),

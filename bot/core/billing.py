@@ -253,7 +253,8 @@ class Billing:
             invoice = await tx.invoices.get(invoice_id)
             if invoice is None or invoice.merchant_id != by:
                 return []
-            found = await tx.invoices.entries(invoice_id)
+            undoing = (*kinds, InvoiceEntryKind.CASH_UNDONE)
+            found = await tx.invoices.entries(invoice_id, *undoing)
         undone = {each.key for each in found if each.kind is InvoiceEntryKind.CASH_UNDONE}
         return [
             each

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.core.bills import SHILLING
+from bot.core.bills import SHILLING, excess_cents
+from bot.core.given_back import count_once, note_standing, sums_of
 from bot.core.invoice_acts import Acts, Done, No, enter
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, Decided, InvoiceEntryKind
 from storage.tx import Tx
 
 __all__ = ["CashBook"]
+
+SAID_OF_EXCESS = (InvoiceEntryKind.KEPT, InvoiceEntryKind.GIVEN_BACK)
 
 
 class CashBook:
@@ -64,15 +67,39 @@ class CashBook:
         """What was paid too much was given back, or stays with the merchant as agreed."""
 
         async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
-            excess = view.excess_cents
+            invoice = view.invoice
+            credited = await tx.invoices.credited(invoice.id)
+            await count_once(tx, invoice, now, credited)
+            excess = excess_cents(invoice, await sums_of(tx, invoice, credited))
             if not excess:
                 return No.NO_EXCESS
             if button is not None and not await tx.buttons.take(button, by=by, now=now):
                 return No.STALE
             kind = InvoiceEntryKind.KEPT if keep else InvoiceEntryKind.GIVEN_BACK
             moved, named = (0, excess) if keep else (-excess, excess)
-            key = f"{kind}:{view.invoice.id}:{view.sums.paid_cents}:{view.sums.kept_cents}"
-            await enter(tx, view.invoice, kind, by, now, key, cents=moved, about_cents=named)
+            # The same sum may be too much again: what tells it apart is what was said before it.
+            before = await tx.invoices.entries(invoice.id, *SAID_OF_EXCESS, limit=None)
+            key = f"{kind}:{invoice.id}:{len(before) + 1}"
+            written = await enter(tx, invoice, kind, by, now, key, cents=moved, about_cents=named)
+            assert written, "the invoice is locked, and this is its next number"
+            if not keep:
+                await note_standing(tx, invoice, key, credited, now)
+            return None
+
+        return await self._acts.do(invoice_id, by, closing, act)
+
+    async def both_went_back(
+        self, invoice_id: str, *, entry_id: int, by: int, closing: Closing
+    ) -> Done | No:
+        """What was counted once is not the same money: it was given back, and M-Pesa took it."""
+
+        async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
+            once = await tx.invoices.entry(view.invoice.id, entry_id)
+            if once is None or once.kind is not InvoiceEntryKind.WENT_BACK:
+                return No.NOT_YOURS
+            kind = InvoiceEntryKind.BOTH_WENT_BACK
+            key = f"{kind}:{entry_id}"  # said again, it is so already
+            await enter(tx, view.invoice, kind, by, now, key, cents=-once.cents, answers=entry_id)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.given_back import count_once
 from bot.core.invoice_news import cards_of
 from bot.core.invoices import InvoiceView, view_of
 from bot.core.people import close
@@ -74,6 +75,7 @@ class Acts:
                 return No.NOT_YOURS
             if known_key is not None and await tx.invoices.entered(known_key):
                 return Done(view=await view_of(tx, invoice), again=True)
+            await count_once(tx, invoice, now)
             no = await act(tx, await view_of(tx, invoice), now)
             return await self.told(tx, invoice_id, closing, now) if no is None else no
 

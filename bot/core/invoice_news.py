@@ -2,7 +2,7 @@
 News of invoices: who is owed which message when something has come for one.
 
 Each message has a key of its own, so looking twice says nothing twice: what was paid is told
-once for each payment, and what was paid too much once for each sum.
+once for each payment, and what was paid too much once for each sum that came and that is left.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.core.bills import SHILLING, excess_cents
+from bot.core.given_back import count_once, sums_of
 from bot.core.ports import Clock
 from storage.records import (
     Decided,
@@ -38,10 +39,11 @@ class InvoiceNews:
 
     async def look(self, tx: Tx, subject: str) -> None:
         """Owe the news of what has come since, and have every card of it told anew."""
-        invoice = await tx.invoices.get(subject.partition(":")[2])
+        invoice = await tx.invoices.lock(subject.partition(":")[2])
         if invoice is None:
             return
         now = self._clock.now()
+        await count_once(tx, invoice, now)
         found = await tx.invoices.payments(invoice.id, limit=PAYMENTS_MAX)
         owed: list[NewNotice] = []
         for payment in found:
@@ -49,9 +51,14 @@ class InvoiceNews:
                 owed += await self._paid(tx, invoice, payment)
         for entry in await tx.invoices.entries(invoice.id, InvoiceEntryKind.CASH):
             owed += self._cash(invoice, entry)
-        sums = await tx.invoices.sums(invoice.id)
+        for entry in await tx.invoices.entries(invoice.id, InvoiceEntryKind.WENT_BACK):
+            owed.append(news(invoice, f"{entry.kind}:{entry.id}", chat_id=invoice.merchant_id))
+        credited = await tx.invoices.credited(invoice.id)
+        sums = await sums_of(tx, invoice, credited)
         if excess_cents(invoice, sums) >= SHILLING:
-            topic = f"overpaid:{sums.paid_cents}"
+            # The same sum may be too much again, once it was given back: more has come by then.
+            came_cents = sum(each.arrived_cents for each in credited)
+            topic = f"overpaid:{came_cents}:{sums.paid_cents}"
             owed.append(news(invoice, topic, chat_id=invoice.merchant_id))
         await tx.notices.owe([*owed, *await cards_of(tx, invoice)], now=now)
 

@@ -22,6 +22,7 @@ from bot.core.bills import (
     item_cents,
     standing,
 )
+from bot.core.given_back import count_once
 from bot.core.invoice_news import card
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.people import close
@@ -58,6 +59,7 @@ __all__ = [
 CODE_CHARS_MAX = 32
 ABOUT_ENTRIES = (
     InvoiceEntryKind.CASH,
+    InvoiceEntryKind.WENT_BACK,
     InvoiceEntryKind.QUESTION,
     InvoiceEntryKind.NOT_MINE,
     InvoiceEntryKind.ANSWER,
@@ -307,6 +309,7 @@ async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> Refusa
         return RefusalReason.INVOICE_GONE
     if invoice.decided is not Decided.ISSUED:
         return RefusalReason.INVOICE_CLOSED
+    await count_once(tx, invoice, now)
     sums = await tx.invoices.sums(invoice.id)
     left = invoice.total_cents - sums.paid_cents
     if left <= 0:

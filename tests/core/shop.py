@@ -118,10 +118,23 @@ class Shop:
         body = success(number, amount=payment.amount_kes, receipt=f"UKN{number:07d}")
         return await self.desk.post(payment, body)
 
-    async def reverse(self, payment: Payment) -> None:
-        """The money of a paid payment went back."""
-        gone = fact(Kind.REVERSED, payment_id=payment.id, at=self.desk.clock.now())
+    async def reverse(
+        self, payment: Payment, cents: int | None = None, *, receipt: str | None = None
+    ) -> None:
+        """The money of a paid payment went back, or so much of it."""
+        gone = fact(
+            Kind.REVERSED,
+            payment_id=payment.id,
+            at=self.desk.clock.now(),
+            amount_cents=cents,
+            receipt=receipt,
+        )
         await self.desk.store.submit(unit_of(gone, claims=False), self.desk.hear._settle)
+
+    async def look(self, view: InvoiceView) -> None:
+        """Look at an invoice once more, though nothing has happened to it."""
+        look = InvoiceNews(clock=self.desk.clock).look
+        await self.desk.store.write(lambda tx: look(tx, view.invoice.subject))
 
     def number_of(self, payment: Payment) -> int:
         """Which push it was."""

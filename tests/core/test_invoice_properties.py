@@ -2,7 +2,8 @@
 Whatever happens to invoices, in whatever order: owed is billed less paid, to the cent.
 
 Two merchants, three invoices each, some hundred random acts a story: payments in parts, doubled,
-at the same moment, reversed, cash and its undoing, revisions, void, write-off. A model that knows
+at the same moment, reversed, cash and its undoing, revisions, void, write-off; and shorter stories
+of what was paid too much, given back, and reversed as well. A model that knows
 only what Safaricom's statement and the merchants say is held beside the books after each act.
 """
 
@@ -27,7 +28,16 @@ AMINA = 2002
 MERCHANTS = (NJERI, AMINA)
 ACTS = 60
 SEEDS = (0,)
+REFUND_SEEDS = (0, 1)
 PHONES = [f"2547120000{number:02d}" for number in range(40)]
+
+
+@dataclass
+class Returned:
+    """What was given back by hand and did not go back through M-Pesa as well."""
+
+    cents: int
+    of: frozenset[str]  # the payments that there were
 
 
 @dataclass
@@ -43,8 +53,12 @@ class Story:
     billed: dict[str, int] = field(default_factory=dict)
     closed: dict[str, Decided] = field(default_factory=dict)
     prompts: list[tuple[str, Payment]] = field(default_factory=list)
-    paid: list[tuple[str, Payment]] = field(default_factory=list)
+    paid: list[tuple[str, Payment]] = field(default_factory=list)  # and not all went back
+    everything: list[tuple[str, Payment]] = field(default_factory=list)
+    returned: dict[str, list[Returned]] = field(default_factory=lambda: defaultdict(list))
+    back: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by payment
     keys: int = 0
+    both: set[int] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
 
     def came(self, invoice_id: str) -> int:
@@ -82,18 +96,60 @@ class Story:
             assert settled.status is Status.PAID
             self.statement[invoice_id] += payment.amount_kes * 100
             self.paid.append((invoice_id, payment))
+            self.everything.append((invoice_id, payment))
 
     async def deliver_twice(self) -> None:
         if self.paid:
             await self.shop.complete(self.dice.choice(self.paid)[1])
 
     async def reverse(self) -> None:
-        if self.paid:
-            at = self.dice.randrange(len(self.paid))
-            invoice_id, payment = self.paid.pop(at)
-            await self.shop.reverse(payment)
-            self.statement[invoice_id] -= payment.amount_kes * 100
-            self.seen.add("reversed")
+        """All of a payment went back, or a part; what was given back of it before counts once."""
+        if not self.paid:
+            return
+        at = self.dice.randrange(len(self.paid))
+        invoice_id, payment = self.paid[at]
+        left = payment.amount_kes * 100 - self.back[payment.id]
+        cents = self.dice.choice([left, self.dice.randint(1, left)])
+        self.keys += 1
+        await self.shop.reverse(payment, cents, receipt=f"UKN9{self.keys:06d}")
+        self.statement[invoice_id] -= cents
+        self.back[payment.id] += cents
+        self.seen.add("reversed")
+        if cents == left:
+            self.paid.pop(at)
+        for each in reversed(self.returned[invoice_id]):
+            same = min(cents, each.cents) if payment.id in each.of else 0
+            each.cents -= same
+            cents -= same
+            self.given_back[invoice_id] -= same
+            if same:
+                self.seen.add("given back, then reversed")
+        for _ in range(self.dice.choice([0, 1, 2])):  # the look is late, or comes twice
+            await self.shop.touched.run_due()
+            await self.shop.look(self.views[invoice_id])
+
+    async def both_went_back(self) -> None:
+        """What was taken for the same money is not: the merchant says so, twice."""
+        view = self.one()
+        await self.shop.look(view)
+        found = await self.shop.billing.entries(
+            view.invoice.id, InvoiceEntryKind.WENT_BACK, by=view.invoice.merchant_id
+        )
+        fresh = [each for each in found if each.id not in self.both]
+        if not fresh:
+            return
+        entry = self.dice.choice(fresh)
+        self.both.add(entry.id)
+        for _ in range(2):
+            done = await self.shop.cash_book.both_went_back(
+                view.invoice.id,
+                entry_id=entry.id,
+                by=view.invoice.merchant_id,
+                closing=Closing(),
+            )
+            assert isinstance(done, Done)
+        self.given_back[view.invoice.id] += entry.cents
+        self.seen.add("both went back")
 
     async def take_cash(self) -> None:
         view = self.one()
@@ -166,8 +222,11 @@ class Story:
             self.closed.pop(view.invoice.id)
 
     async def settle_excess(self) -> None:
-        view = await self.shop.view(self.one())
-        keep = self.dice.random() < 0.5
+        """Of too much, if there is any anywhere."""
+        views = [await self.shop.view(each) for each in self.views.values()]
+        over = [each for each in views if each.excess_cents]
+        view = self.dice.choice(over or views)
+        keep = self.dice.random() < 0.3
         done = await self.shop.cash_book.settle_excess(
             view.invoice.id,
             keep=keep,
@@ -176,7 +235,11 @@ class Story:
             closing=Closing(),
         )
         if isinstance(done, Done) and not keep:
-            self.given_back[view.invoice.id] += view.excess_cents
+            # What went back before this was said is less that is too much, and not this money.
+            excess = view.excess_cents
+            self.given_back[view.invoice.id] += excess
+            of = frozenset(payment.id for at, payment in self.everything if at == view.invoice.id)
+            self.returned[view.invoice.id].append(Returned(excess, of))
 
     async def touch_anothers(self) -> None:
         """Every act on another merchant's invoice finds no invoice."""
@@ -198,8 +261,31 @@ class Story:
         assert await billing.view(invoice_id, by=other) is None
         assert await billing.entries(invoice_id, *InvoiceEntryKind, by=other) == []
 
+    async def refund(self) -> None:
+        """One random thing of those that make too much and take it back again."""
+        acts = [
+            *(self.pay_late, self.pay_late, self.pay_late, self.settle_excess, self.settle_excess),
+            *(self.reverse, self.reverse, self.reverse, self.both_went_back, self.take_cash),
+        ]
+        await self.dice.choice(acts)()
+        self.shop.desk.clock.advance(200)
+
+    async def pay_late(self) -> None:
+        """A prompt that went out when the invoice was not paid yet; it is by now, perhaps."""
+        self.keys += 1
+        view = self.one()
+        payment = await self.shop.desk.ask(
+            subject=view.invoice.subject,
+            amount_kes=self.dice.randint(1, 3000),
+            phone=self.dice.choice(PHONES),
+            ask_key=f"late{self.keys}",
+        )
+        self.prompts.append((view.invoice.id, payment))
+        await self.complete()
+
     async def hold(self) -> None:
         """The books say what happened, and nothing else."""
+        await self.shop.touched.run_due()
         for invoice_id, known in self.views.items():
             view = await self.shop.view(known)
             came, billed = self.came(invoice_id), self.billed[invoice_id]
@@ -255,4 +341,22 @@ async def test_owed_is_billed_less_paid_whatever_happens(desk: Desk, seed: int) 
     numbers = sorted(v.invoice.number or 0 for v in story.views.values())
     assert numbers == [1, 1, 2, 2, 3, 3]
     happened = {"reversed", *(Standing.OPEN, Standing.PART_PAID, Standing.PAID, Standing.OVERPAID)}
+    assert story.seen >= happened, "the story tells too little"
+
+
+@pytest.mark.parametrize("seed", REFUND_SEEDS)
+async def test_what_goes_back_by_hand_and_by_mpesa_counts_once(desk: Desk, seed: int) -> None:
+    shop = make_shop(desk, seed=seed)
+    story = Story(shop, random.Random(seed))
+    await shop.appoint()
+    for price in (150_000, 90_050):
+        view = await shop.issue(a_bill(BillItem(what="tiles", price_cents=price)))
+        story.views[view.invoice.id] = view
+        story.billed[view.invoice.id] = price
+
+    for _ in range(ACTS):
+        await story.refund()
+        await story.hold()
+
+    happened = {"reversed", "given back, then reversed", "both went back"}
     assert story.seen >= happened, "the story tells too little"

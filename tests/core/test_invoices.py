@@ -184,7 +184,7 @@ async def test_two_people_who_pay_at_the_same_moment_have_both_paid(shop: Shop) 
 
     view = await shop.view(view)
     assert (view.standing, view.excess_cents) == (Standing.OVERPAID, 150_000)
-    assert "overpaid:300000" in await shop.news(NJERI)
+    assert "overpaid:300000:300000" in await shop.news(NJERI)
     assert reason(await shop.pay(view, phone="254733000001")) is RefusalReason.INVOICE_PAID
 
 
@@ -302,7 +302,7 @@ async def test_money_that_comes_after_it_was_void_is_kept_and_told(shop: Shop) -
 
     assert payment.status is Status.PAID
     assert f"paid:{payment.id}" in await shop.news(NJERI)
-    assert "overpaid:150000" in await shop.news(NJERI)
+    assert "overpaid:150000:150000" in await shop.news(NJERI)
     assert (await shop.view(view)).excess_cents == 150_000
     assert (await shop.view(view)).sums.paid_cents == 150_000
 

@@ -227,6 +227,7 @@ class Story:
 
     async def hold(self, *, settled: bool) -> None:
         """Our books beside theirs; *settled*: everything has been asked about."""
+        await self._two_ways_back()
         came, gross = await self.came(), await self.came(gross=True)
         for code in self.codes:
             view = await self.view(code)
@@ -240,6 +241,18 @@ class Story:
             assert view.sums.mpesa_cents <= gross[invoice_id], "more than there ever was"
             assert view.sums.entries_cents == self.cash[invoice_id]
             assert view.invoice.total_cents == self.billed[invoice_id]
+
+    async def _two_ways_back(self) -> None:
+        """These merchants give cash back: what M-Pesa took back is never the same money."""
+        for code in self.codes:
+            invoice_id = (await self.view(code)).invoice.id
+            for entry in await self.shop.core.billing.entries(
+                invoice_id, InvoiceEntryKind.WENT_BACK, by=MERCHANT
+            ):
+                done = await self.shop.core.cash_book.both_went_back(
+                    invoice_id, entry_id=entry.id, by=MERCHANT, closing=Closing()
+                )
+                assert isinstance(done, Done)
 
     def _owed(self, view: InvoiceView, theirs: int) -> None:
         """Owed is billed less paid: nothing is asked for that the statement shows as paid."""
