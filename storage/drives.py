@@ -177,6 +177,14 @@ class Drives:
         )
         return next(iter(await self._entries(query, 1)), None)
 
+    async def handed_back(self, drive_id: str) -> list[Entry]:
+        """What was handed back, and what of it M-Pesa took back as well, oldest first."""
+        query = select(drive_entries).where(
+            drive_entries.c.drive_id == drive_id,
+            drive_entries.c.kind.in_((EntryKind.RETURNED.value, EntryKind.WENT_BACK.value)),
+        )
+        return await self._entries(query, None)
+
     async def _entries(self, query: Select[Any], limit: int | None) -> list[Entry]:
         newest = query.order_by(drive_entries.c.id.desc()).limit(limit)
         rows = (await self._connection.execute(newest)).mappings().all()

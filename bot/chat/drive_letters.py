@@ -102,8 +102,8 @@ async def _late(
 ) -> Reply | None:
     drive, payment_id = view.drive, details[0]
     found = await core.drives.among([payment_id])
-    if not found:
-        return None
+    if not found or not found[0].cents:
+        return None  # it has all gone back by now
     language = await _language(core, notice.chat_id)
     [gift] = shown(found, Shows.ALL, treasurer=True)
     text = paper.texts.say(
@@ -123,6 +123,27 @@ async def _late(
         for what in ("keep", "return")
     )
     return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=(keys,)))
+
+
+async def _went_back(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    """A gift that was handed back, and that M-Pesa took back too."""
+    drive = view.drive
+    entry = await core.drives.treasury.took_back(drive.id, int(details[0]))
+    if entry is None:
+        return None
+    language = await _language(core, notice.chat_id)
+    text = paper.texts.say(
+        language,
+        "late.went-back",
+        amount=money(entry.cents),
+        name=entry.name or plain(paper.texts.say(language, "drive.well-wisher")),
+        title=drive.title,
+        total=money(view.totals.cents),
+    )
+    keys = manage_key(drive.id, paper, language)
+    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
 
 
 async def _join(
@@ -277,6 +298,7 @@ MAKERS: dict[str, Maker] = {
     "closed": _closed,
     "statement": _statement,
     "late": _late,
+    "went-back": _went_back,
     "join": _join,
     "joined": _joined,
     "named": _named,

@@ -45,6 +45,7 @@ METHODS = {
     EntryKind.CASH: Method.CASH,
     EntryKind.CORRECTION: Method.CORRECTION,
     EntryKind.RETURNED: Method.REVERSAL,
+    EntryKind.WENT_BACK: Method.CORRECTION,
     EntryKind.KEPT: Method.CORRECTION,
 }
 NAMED_WORDS = (Word.LATE, Word.TWICE, Word.OTHER_AMOUNT, Word.CONTRADICTED)
@@ -227,7 +228,7 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
             method=METHODS[own.kind],
             what_for=drive.title,
             recorded_by=own.by_name,
-            note=own.reason,
+            note=words.say("drive.note.once") if own.kind is EntryKind.WENT_BACK else own.reason,
             anonymous=row.anonymous,
             hide_amount=row.hide_amount,
         )

@@ -26,6 +26,7 @@ from storage.records import (
     Drive,
     DriveKind,
     DriveStatus,
+    EntryKind,
     Keyboard,
     Shows,
 )
@@ -215,7 +216,25 @@ async def decided(press: DeedPress) -> Toast:
         keep=keep,
         closing=turn.closing(turn.reply(words)),
     )
-    return _outcome(turn, answer)
+    if answer is not Answer.ALREADY:
+        return _outcome(turn, answer)
+    turn.closed = False
+    return await _decided_before(press, keep=keep)
+
+
+async def _decided_before(press: DeedPress, *, keep: bool) -> Toast:
+    """What stands about a late gift, where this press changed nothing."""
+    turn = press.turn
+    entry = await turn.core.drives.treasury.decided_late(
+        press.deed.subject, actor(turn), payment_id=press.deed.argument
+    )
+    if entry is None:
+        return turn.toast("late.moot", alert=True)
+    kept = entry.kind is EntryKind.KEPT
+    if kept is keep:
+        return refusing(turn, Answer.ALREADY)
+    key = "late.was-kept" if kept else "late.was-returned"
+    return turn.toast(key, alert=True, by=clean(entry.by_name or "–", limit=NAME_CHARS_MAX))
 
 
 async def _cash(turn: Turn, drive_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bot.core.given_back import count_gifts_once
 from bot.core.ports import Clock
 from storage.records import (
     Drive,
@@ -41,11 +42,13 @@ class DriveNews:
         self._clock = clock
 
     async def look(self, tx: Tx, subject: str) -> None:
-        """Something has happened to this drive: its card, thanks, and what came too late."""
+        """Something has happened to this drive: its card, thanks, what came late or went back."""
         drive = await tx.drives.lock(subject.removeprefix("d:"))
         if drive is None:
             return
         now = self._clock.now()
+        for entry in await count_gifts_once(tx, drive, now):
+            await self.to_treasurers(tx, drive, f"{entry.kind}:{entry.id}", now)
         await self.card(tx, drive, now)
         since = max(drive.opened_at, now - LOOKED_BACK)
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)

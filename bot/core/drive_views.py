@@ -33,6 +33,7 @@ class ShownGift:
     correction: bool = False
     reason: str = ""
     returned: bool = False  # taken back by Safaricom, or handed back by a treasurer
+    once: bool = False  # handed back, and taken back by Safaricom too: it counts once
     receipt: str | None = None  # for treasurers only
     phone_mask: str = ""  # for treasurers only
 
@@ -90,7 +91,7 @@ def merged(gifts: Iterable[GiftRow], entries: Iterable[Entry]) -> list[GiftRow]:
 def _of_journal(entry: Entry, gift: GiftRow | None) -> GiftRow:
     """What was handed back is as private as the gift was; where that is not at hand, wholly."""
     row = GiftRow(at=entry.at, cents=entry.cents, name=entry.name, entry=entry)
-    if entry.kind is not EntryKind.RETURNED:
+    if entry.kind not in (EntryKind.RETURNED, EntryKind.WENT_BACK):
         return row
     if gift is None:
         return replace(row, anonymous=True, hide_amount=True)
@@ -123,7 +124,8 @@ def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
             by_name=entry.by_name,
             correction=entry.kind is EntryKind.CORRECTION,
             reason=entry.reason,
-            returned=entry.kind is EntryKind.RETURNED,
+            returned=entry.kind in (EntryKind.RETURNED, EntryKind.WENT_BACK),
+            once=entry.kind is EntryKind.WENT_BACK,
         )
     return ShownGift(
         at=row.at,

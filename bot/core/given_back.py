@@ -1,11 +1,12 @@
 """
-Given back: money that a merchant gave back counts once, though M-Pesa says it as well.
+Given back: money that was given back by hand counts once, though M-Pesa says it as well.
 
 A merchant writes down that what was paid too much went back, and Safaricom's books then say the
 same of one of the payments. What went back of payments that were there when it was written down
 is taken for that very money, as far as it goes, and an entry of its own says so; the merchant is
 told, and can say that both went back. No clock is asked what came first: each time something is
-given back, the payments that are there are noted, with what had gone back of them by then.
+given back, the payments that are there are noted, with what had gone back of them by then. A
+gift that treasurers handed back names its payment, and what was left of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from datetime import datetime
 
 from storage.records import (
     NOBODY,
+    Drive,
+    Entry,
+    EntryKind,
     Invoice,
     InvoiceEntry,
     InvoiceEntryKind,
@@ -25,7 +29,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["count_once", "note_standing", "sums_of"]
+__all__ = ["count_gifts_once", "count_once", "note_standing", "sums_of"]
 
 ABOUT_A_PAYMENT = (InvoiceEntryKind.STOOD, InvoiceEntryKind.WENT_BACK)
 """
@@ -94,6 +98,44 @@ async def sums_of(tx: Tx, invoice: Invoice, credited: Sequence[Payment]) -> Invo
     """What has come, by these payments: money that moves meanwhile is not half in it."""
     sums = await tx.invoices.sums(invoice.id)
     return replace(sums, mpesa_cents=sum(each.credited_cents or 0 for each in credited))
+
+
+async def count_gifts_once(tx: Tx, drive: Drive, now: datetime) -> list[Entry]:
+    """
+    Write down which gifts M-Pesa took back that treasurers had handed back; returns all of them.
+
+    The drive is locked, so that two of these follow one another.
+    """
+    journal = await tx.drives.handed_back(drive.id)
+    for back in journal:
+        if back.kind is not EntryKind.RETURNED or back.payment_id is None:
+            continue
+        payment = await tx.payments.get(back.payment_id)
+        assert payment is not None, "a payment is never taken out of the books"
+        handed_cents = -back.cents  # all that was left of it then
+        lost_cents = handed_cents - (payment.credited_cents or 0)
+        same_cents = min(handed_cents, lost_cents, payment.reversed_cents)
+        known_cents = sum(
+            each.cents
+            for each in journal
+            if each.kind is EntryKind.WENT_BACK and each.payment_id == payment.id
+        )
+        if same_cents > known_cents:
+            await tx.drives.write_entry(
+                Entry(
+                    drive_id=drive.id,
+                    kind=EntryKind.WENT_BACK,
+                    cents=same_cents - known_cents,
+                    name=back.name,
+                    payment_id=payment.id,
+                    corrects=back.id,
+                    by=NOBODY,
+                    at=now,
+                    key=f"{EntryKind.WENT_BACK}:{payment.id}:{same_cents}",
+                )
+            )
+    after = await tx.drives.handed_back(drive.id) if journal else []
+    return [each for each in after if each.kind is EntryKind.WENT_BACK]
 
 
 def _went_back(

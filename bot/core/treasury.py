@@ -84,7 +84,7 @@ class Treasury(DriveActs):
                 at=self._clock.now(),
                 key=key,
             )
-            await tx.drives.write_entry(entry)
+            await tx.drives.write_entry(entry)  # the same words again: it stands there already
             return Answer.DONE
 
         return await self._do(drive_id, by, deed, closing)
@@ -112,10 +112,24 @@ class Treasury(DriveActs):
                 at=self._clock.now(),
                 key=key,
             )
-            await tx.drives.write_entry(entry)
+            await tx.drives.write_entry(entry)  # the same words again: it stands there already
             return Answer.DONE
 
         return await self._do(drive_id, by, deed, closing)
+
+    async def decided_late(self, drive_id: str, by: Actor, *, payment_id: str) -> Entry | None:
+        """What was decided about a gift that came after closing; None if nothing was."""
+        async with self._store.read() as tx:
+            if not (by.operator or await is_treasurer(tx, drive_id, by.id)):
+                return None
+            entry = await tx.drives.about_payment(payment_id)
+            return entry if entry is not None and entry.drive_id == drive_id else None
+
+    async def took_back(self, drive_id: str, entry_id: int) -> Entry | None:
+        """What M-Pesa took back of a gift that had been handed back."""
+        async with self._store.read() as tx:
+            entry = await tx.drives.entry(entry_id)
+            return entry if entry is not None and entry.drive_id == drive_id else None
 
     async def decide_late(
         self, drive_id: str, by: Actor, *, payment_id: str, keep: bool, closing: Closing
@@ -127,7 +141,7 @@ class Treasury(DriveActs):
             if (
                 payment is None
                 or payment.subject != drive.subject
-                or payment.credited_cents is None
+                or not payment.credited_cents  # all of it has gone back
                 or not came_after_closing(drive, payment)
             ):
                 return Answer.ALREADY

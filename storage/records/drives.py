@@ -66,6 +66,7 @@ class EntryKind(StrEnum):
     CORRECTION = "correction"
     KEPT = "kept"  # a gift that came after closing stays; changes no total
     RETURNED = "returned"  # it was handed back outside
+    WENT_BACK = "went-back"  # what was handed back, M-Pesa took back as well: it counts once
 
 
 class PledgeState(StrEnum):

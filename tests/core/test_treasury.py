@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -14,11 +15,20 @@ from bot.core.drive_acts import Actor, Answer
 from bot.core.drives import Named
 from storage.drive_tables import drive_edits, drive_entries
 from storage.errors import StoreFailed
-from storage.records import Closing, Drive, DriveStatus, EntryKind, Payment, TreasurerState
+from storage.records import (
+    Closing,
+    Drive,
+    DriveStatus,
+    EntryKind,
+    Kind,
+    Payment,
+    TreasurerState,
+)
 from storage.schema import looks
 from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
+from tests.fakes import fact, unit_of
 
 __all__ = ["drives"]
 
@@ -126,7 +136,8 @@ async def late_gift(drives: DriveLife, drive: Drive, **changes: Any) -> Payment:
     drives.desk.clock.advance(1)
     await close(drives, drive, MARY)
     drives.desk.clock.advance(60)
-    await drives.desk.post(late, success(1, amount=500, receipt="UKN0000001"))
+    push = len(drives.desk.daraja.pushes)
+    await drives.desk.post(late, success(push, amount=500, receipt=f"UKN{push:07d}"))
     await drives.touched.run_due()
     return late
 
@@ -163,6 +174,99 @@ async def test_what_was_handed_back_is_as_private_as_the_gift_was(drives: DriveL
     statement = await drives.treasury.statement(drive.id, MARY)
     assert statement is not None
     assert {row.name for row in statement.rows} == {"Jane"}
+
+
+async def reverse(drives: DriveLife, payment: Payment, kes: int, *, receipt: str) -> None:
+    """Safaricom's books: so much of this gift was taken back."""
+    gone = fact(
+        Kind.REVERSED,
+        payment_id=payment.id,
+        at=drives.desk.clock.now(),
+        amount_cents=kes * 100,
+        receipt=receipt,
+    )
+    await drives.desk.store.submit(unit_of(gone, claims=False), drives.desk.hear._settle)
+
+
+async def hand_back(drives: DriveLife, drive: Drive, late: Payment) -> Answer:
+    return await drives.treasury.decide_late(
+        drive.id, MARY, payment_id=late.id, keep=False, closing=Closing()
+    )
+
+
+@pytest.mark.parametrize("parts", [(500,), (200, 300), (200, 200, 300), (1,)])
+async def test_handed_back_and_taken_back_by_mpesa_too_counts_once(
+    drives: DriveLife, parts: tuple[int, ...]
+) -> None:
+    drive = await drives.open()
+    await drives.paid(drive, 7, amount_kes=1000)
+    late = await late_gift(drives, drive)
+    assert await hand_back(drives, drive, late) is Answer.DONE
+
+    for number, kes in enumerate(parts):
+        for _ in range(2):  # told twice, and looked at twice more
+            await reverse(drives, late, kes, receipt=f"UKN9BACK0{number}")
+            await drives.touched.run_due()
+            await drives.desk.store.write(lambda tx: drives.drives.look(tx, drive.subject))
+        assert (await drives.drives.totals(drive.id)).cents == 100_000
+
+    statement = await drives.treasury.statement(drive.id, MARY)
+    assert statement is not None
+    assert sum(each.cents for each in statement.rows) == 100_000
+    topics = [each.topic for each in await drives.owed(OPENER)]
+    assert sum(each.startswith("went-back:") for each in topics) == len(
+        [each for each in await drives.treasury.entries(drive.id) if each.kind == "went-back"]
+    )
+
+
+async def test_two_looks_at_one_moment_count_a_gift_once(drives: DriveLife) -> None:
+    drive = await drives.open()
+    late = await late_gift(drives, drive)
+    await hand_back(drives, drive, late)
+    await reverse(drives, late, 500, receipt="UKN9BACK01")
+
+    def look(tx: Tx) -> Awaitable[None]:
+        return drives.drives.look(tx, drive.subject)
+
+    await asyncio.gather(*(drives.desk.store.write(look) for _ in range(4)))
+
+    assert (await drives.drives.totals(drive.id)).cents == 0
+
+
+async def test_what_mpesa_took_back_before_is_not_handed_back_as_well(drives: DriveLife) -> None:
+    drive = await drives.open()
+    late = await late_gift(drives, drive)
+    await reverse(drives, late, 200, receipt="UKN9BACK01")
+    await drives.touched.run_due()
+
+    assert await hand_back(drives, drive, late) is Answer.DONE
+    assert (await drives.drives.totals(drive.id)).cents == 0
+    await reverse(drives, late, 300, receipt="UKN9BACK02")
+    await drives.touched.run_due()
+
+    assert (await drives.drives.totals(drive.id)).cents == 0
+
+
+async def test_of_a_gift_that_is_gone_nothing_is_decided(drives: DriveLife) -> None:
+    drive = await drives.open()
+    late = await late_gift(drives, drive)
+    await reverse(drives, late, 500, receipt="UKN9BACK01")
+
+    assert await hand_back(drives, drive, late) is Answer.ALREADY
+    assert await drives.treasury.entries(drive.id) == []
+
+
+async def test_a_gift_that_was_kept_and_taken_back_is_gone(drives: DriveLife) -> None:
+    drive = await drives.open()
+    late = await late_gift(drives, drive)
+    await drives.treasury.decide_late(
+        drive.id, MARY, payment_id=late.id, keep=True, closing=Closing()
+    )
+
+    await reverse(drives, late, 500, receipt="UKN9BACK01")
+    await drives.touched.run_due()
+
+    assert (await drives.drives.totals(drive.id)).cents == 0
 
 
 async def test_a_gift_in_time_is_nobodys_to_hand_back(drives: DriveLife) -> None:
