@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from bot.core.ask import Asked
 from bot.core.bills import Standing
 from bot.core.invoice_acts import Done, No
 from bot.core.invoices import InvoiceView
+from bot.core.statements import PaymentRow, Scope, Statements, Whose
 from storage.records import Closing, InvoiceEntry, InvoiceEntryKind, Payment
 from tests.core.shop import NJERI, Shop, shop
 
@@ -241,3 +243,33 @@ async def test_kept_and_given_back_in_turn(shop: Shop) -> None:
         await another(shop, view)
         shop.desk.clock.advance(3600)
         assert (await shop.view(view)).excess_cents == 150_000
+
+
+async def test_the_statement_comes_to_what_is_paid(shop: Shop) -> None:
+    view, one, other = await paid_twice(shop)
+    await give_back(shop, view)
+    await went_back(shop, one, 50_000)
+    assert await sums(shop, view) == (150_000, 0, 0)
+    assert await stated(shop) == 150_000
+    [entry] = await once_entries(shop, view)
+    await shop.cash_book.both_went_back(
+        view.invoice.id, entry_id=entry.id, by=NJERI, closing=Closing()
+    )
+    await went_back(shop, other, receipt="UKN9BACK02")
+
+    assert (await sums(shop, view))[0] == await stated(shop) == 50_000
+
+
+async def stated(shop: Shop) -> int:
+    """What all rows of the merchant's statement come to."""
+    now = shop.desk.clock.now()
+    scope = Scope(
+        whose=Whose.MERCHANT,
+        person_id=NJERI,
+        since=now - timedelta(days=1),
+        until=now + timedelta(days=1),
+    )
+    cents = 0
+    async for row in Statements(store=shop.desk.store).rows(scope):
+        cents += row.cents - (row.reversed_cents if isinstance(row, PaymentRow) else 0)
+    return cents

@@ -1,0 +1,82 @@
+"""What was given back by hand and through M-Pesa too, as merchants and treasurers see it."""
+
+from __future__ import annotations
+
+from bot.playground.people import Person
+from storage.records import Closing, Kind
+from tests.chat.drive_office import Harambee
+from tests.chat.test_conversation import Office
+from tests.chat.test_invoice_chat import issued, njeri, opened, peter
+from tests.fakes import fact, unit_of
+
+__all__ = ["njeri", "peter"]
+
+
+async def taken_back(office: Office, payment_id: str) -> None:
+    """Safaricom's books say that all of this payment went back."""
+    gone = fact(Kind.REVERSED, payment_id=payment_id, at=office.clock.now())
+    await office.store.submit(unit_of(gone, claims=False), office.core.hear._settle)
+    await office.core.touched.run_due()
+
+
+async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_not(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    peter.press(bill, "💸 Pay KES 1,500")
+    await office.said(peter.chat, "Which M-Pesa number")
+    peter.share_contact()
+    await office.said(peter.chat, "Check the phone")
+    [listed] = await office.core.ledgers.search(njeri.id, "")
+    invoice_id = listed.invoice.id
+    await office.core.cash_book.cash(
+        invoice_id, cents=150_000, by=njeri.id, why="", key="cash", closing=Closing()
+    )
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+    question = await office.said(njeri.chat, "is paid KES 1,500 too much")
+    assert await office.answered(njeri.press(question, "↩️ I gave it back")) == "👌 Noted"
+    [view] = await office.core.books.latest(person_id=peter.id)
+
+    await taken_back(office, view.payment.id)
+
+    told = await office.said(njeri.chat, "I count that once: KES 1,500 of KES 1,500 is paid")
+    await office.api.wait_for(lambda: "Paid." in card.text)
+    for _ in range(2):
+        assert await office.answered(njeri.press(told, "↩️↩️ Both went back")) == "👌 Noted"
+    await office.core.touched.run_due()
+    now = await office.core.billing.view(invoice_id, by=njeri.id)
+    assert now is not None
+    assert (now.sums.paid_cents, now.left_cents) == (0, 150_000)
+    await office.api.wait_for(lambda: "Paid." not in card.text)
+
+
+async def test_treasurers_are_told_that_a_late_gift_counts_once(harambee: Harambee) -> None:
+    office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    mary.say("/closedrive@lipa_demo_bot", chat=harambee.group)
+    mary.press(await office.said(mary.chat, "Close Mama Akinyi"), "Yes, close it")
+    await office.said(harambee.group, "is closed")
+    office.clock.advance(60)
+    await harambee.paid()
+    await harambee.look()
+    question = await office.said(mary.chat, "after it was closed")
+
+    await office.answered(mary.press(question, "↩️ Handed back"))
+    await office.said(mary.chat, "Written down as handed back")
+    other = await office.answered(mary.press(question, "🤝 Keep it"))
+    assert other.startswith("Mary has decided before: it was handed back")
+    assert "so already" in await office.answered(mary.press(question, "↩️ Handed back"))
+
+    [view] = await office.core.books.latest(person_id=jane.id)
+    await taken_back(office, view.payment.id)
+
+    told = await office.said(mary.chat, "I count that once: the drive stands at KES 0")
+    assert "the gift from Jane" in told.text
+    await harambee.look(10)
+    await harambee.api.wait_for(lambda: "counted once: Jane KES 500" in card.text)
+    assert "Given back: Jane -KES 500" in card.text
