@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -436,3 +437,47 @@ async def test_whole_numbers_are_for_treasurers_and_every_look_is_kept(drives: D
     assert [(each.by, each.payment_id, each.what) for each in seen] == [
         (OPENER, payment.id, "drive-statement")
     ]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+async def test_whatever_becomes_of_late_gifts_each_counts_for_what_is_left_of_it(
+    drives: DriveLife, seed: int
+) -> None:
+    """Decided before, between and after what M-Pesa takes back, in parts, told and looked twice."""
+    dice = random.Random(seed)
+    drive = await drives.open()
+    late = [await drives.give(drive, number, amount_kes=500) for number in range(6)]
+    drives.desk.clock.advance(1)
+    await close(drives, drive, MARY)
+    drives.desk.clock.advance(60)
+    for number, gift in enumerate(late, start=1):
+        body = success(number, amount=500, receipt=f"UKN{number:07d}")
+        await drives.desk.post(gift, body)
+    left = {gift.id: 500 for gift in late}
+    decided: dict[str, bool] = {}  # and whether it stays
+
+    for step in range(40):
+        gift = dice.choice(late)
+        if dice.random() < 0.3:
+            keep = dice.random() < 0.25
+            answer = await drives.treasury.decide_late(
+                drive.id, MARY, payment_id=gift.id, keep=keep, closing=Closing()
+            )
+            fresh = gift.id not in decided and left[gift.id] > 0
+            assert (answer is Answer.DONE) is fresh
+            if fresh:
+                decided[gift.id] = keep
+        elif left[gift.id]:
+            kes = dice.choice([left[gift.id], *(dice.randint(1, left[gift.id]) for _ in range(3))])
+            left[gift.id] -= kes
+            for _ in range(2):
+                await reverse(drives, gift, kes, receipt=f"UKN9{step:06d}")
+        if dice.random() < 0.6:
+            await drives.touched.run_due()
+            await drives.desk.store.write(lambda tx: drives.drives.look(tx, drive.subject))
+            counts = sum(kes for each, kes in left.items() if decided.get(each, True))
+            assert (await drives.drives.totals(drive.id)).cents == counts * 100
+
+    handed_back = [each for each, keep in decided.items() if not keep]
+    assert handed_back, "the story tells too little"
+    assert "went-back" in [each.kind for each in await drives.treasury.entries(drive.id)]
