@@ -9,15 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.core.bills import SHILLING, excess_cents
-from bot.core.given_back import count_once, note_standing, sums_of
+from bot.core.given_back import SAID_OF_EXCESS, count_once, note_standing, sums_of
 from bot.core.invoice_acts import Acts, Done, No, enter
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, Decided, InvoiceEntryKind
 from storage.tx import Tx
 
 __all__ = ["CashBook"]
-
-SAID_OF_EXCESS = (InvoiceEntryKind.KEPT, InvoiceEntryKind.GIVEN_BACK)
 
 
 class CashBook:
@@ -82,8 +80,7 @@ class CashBook:
             key = f"{kind}:{invoice.id}:{len(before) + 1}"
             written = await enter(tx, invoice, kind, by, now, key, cents=moved, about_cents=named)
             assert written, "the invoice is locked, and this is its next number"
-            if not keep:
-                await note_standing(tx, invoice, key, credited, now)
+            await note_standing(tx, invoice, key, credited, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

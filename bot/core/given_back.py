@@ -5,7 +5,7 @@ A merchant writes down that what was paid too much went back, and Safaricom's bo
 same of one of the payments. What went back of payments that were there when it was written down
 is taken for that very money, as far as it goes, and an entry of its own says so; the merchant is
 told, and can say that both went back. No clock is asked what came first: each time something is
-given back, the payments that are there are noted, with what had gone back of them by then. A
+said of too much, the payments that are there are noted, with what had gone back of them by then. A
 gift that treasurers handed back names its payment, and what was left of it.
 """
 
@@ -29,12 +29,14 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["count_gifts_once", "count_once", "note_standing", "sums_of"]
+__all__ = ["SAID_OF_EXCESS", "count_gifts_once", "count_once", "note_standing", "sums_of"]
 
-ABOUT_A_PAYMENT = (InvoiceEntryKind.STOOD, InvoiceEntryKind.WENT_BACK)
+SAID_OF_EXCESS = (InvoiceEntryKind.KEPT, InvoiceEntryKind.GIVEN_BACK)
+
+ABOUT_A_PAYMENT = frozenset({"stood", "went-back", "kept-less"})
 """
-They answer what was given back, and name how much of a payment had gone back by then; their keys
-name both: `<kind>:<entry>:<payment>…`.
+How the keys begin of what answers a word about too much: `<this>:<entry>:<payment>:<cents>`, with
+how much of the payment had gone back by then.
 """
 
 
@@ -44,52 +46,55 @@ async def count_once(
     """
     Enter what went back through M-Pesa and was written down as given back before.
 
-    The invoice is locked, so that two of these follow one another. *credited* is read here
-    unless the caller needs it to be the same for something else.
+    What goes back beyond that is taken off what stays as agreed: it has not stayed, and would
+    hide what comes too much later. The invoice is locked, so that two of these follow one
+    another. *credited* is read here unless the caller needs it to be the same for something else.
     """
-    kinds = (InvoiceEntryKind.GIVEN_BACK, *ABOUT_A_PAYMENT)
-    entries = await tx.invoices.entries(invoice.id, *kinds, limit=None)
-    given = [each for each in entries if each.kind is InvoiceEntryKind.GIVEN_BACK]
-    if not given:
+    kinds = (InvoiceEntryKind.STOOD, InvoiceEntryKind.WENT_BACK)
+    entries = await tx.invoices.entries(invoice.id, *SAID_OF_EXCESS, *kinds, limit=None)
+    answers = [each for each in entries if each.key.partition(":")[0] in ABOUT_A_PAYMENT]
+    said = [each for each in entries if each not in answers]
+    if not said:
         return
     if credited is None:
         credited = await tx.invoices.credited(invoice.id)
-    left = {each.id: -each.cents for each in given}
+    left = {each.id: each.about_cents for each in said}
     stood: dict[str, set[int]] = defaultdict(set)
     known: dict[str, int] = defaultdict(int)  # by payment: what went back and was looked at
-    for entry in entries:
-        if entry.kind in ABOUT_A_PAYMENT and entry.answers is not None:
-            payment_id = entry.key.split(":")[2]
-            stood[payment_id].add(entry.answers)
-            known[payment_id] = max(known[payment_id], entry.about_cents)
-            left[entry.answers] -= entry.cents
+    for entry in answers:
+        _, said_id, payment_id, cents = entry.key.split(":")
+        stood[payment_id].add(int(said_id))
+        known[payment_id] = max(known[payment_id], int(cents))
+        if entry.kind is not InvoiceEntryKind.STOOD:
+            left[int(said_id)] -= abs(entry.about_cents)
+    # Given back before kept; and the oldest first, which leaves the newest words to the newest
+    # payments: those were not there when the others were said.
+    said.sort(key=lambda each: (each.kind is InvoiceEntryKind.KEPT, each.id))
     for payment in credited:
-        for back in reversed(given):
-            fresh = payment.reversed_cents - known[payment.id]
-            same = min(fresh, left[back.id])
-            if back.id not in stood[payment.id] or same <= 0:
+        for word in said:
+            same = min(payment.reversed_cents - known[payment.id], left[word.id])
+            if word.id not in stood[payment.id] or same <= 0:
                 continue
             known[payment.id] += same
-            left[back.id] -= same
-            await tx.invoices.enter(_went_back(back, payment, same, known[payment.id], now))
+            left[word.id] -= same
+            await tx.invoices.enter(_answer(word, payment, same, known[payment.id], now))
 
 
 async def note_standing(
     tx: Tx, invoice: Invoice, key: str, credited: Sequence[Payment], now: datetime
 ) -> None:
     """Of the entry with this *key*, which is new: which payments there are, each as it is."""
-    back = await tx.invoices.entered_as(key)
-    assert back is not None, "it was written a moment ago"
+    word = await tx.invoices.entered_as(key)
+    assert word is not None, "it was written a moment ago"
     for payment in credited:
         await tx.invoices.enter(
             InvoiceEntry(
                 invoice_id=invoice.id,
                 kind=InvoiceEntryKind.STOOD,
-                about_cents=payment.reversed_cents,
                 by=NOBODY,
                 at=now,
-                key=f"{InvoiceEntryKind.STOOD}:{back.id}:{payment.id}",
-                answers=back.id,
+                key=f"stood:{word.id}:{payment.id}:{payment.reversed_cents}",
+                answers=word.id,
             )
         )
 
@@ -138,16 +143,18 @@ async def count_gifts_once(tx: Tx, drive: Drive, now: datetime) -> list[Entry]:
     return [each for each in after if each.kind is EntryKind.WENT_BACK]
 
 
-def _went_back(
-    back: InvoiceEntry, payment: Payment, cents: int, known_cents: int, now: datetime
+def _answer(
+    word: InvoiceEntry, payment: Payment, cents: int, known_cents: int, now: datetime
 ) -> InvoiceEntry:
+    """So much of what was given back counts once, or of what stays does not stay."""
+    kept = word.kind is InvoiceEntryKind.KEPT
     return InvoiceEntry(
-        invoice_id=back.invoice_id,
-        kind=InvoiceEntryKind.WENT_BACK,
-        cents=cents,
-        about_cents=known_cents,
+        invoice_id=word.invoice_id,
+        kind=InvoiceEntryKind.KEPT if kept else InvoiceEntryKind.WENT_BACK,
+        cents=0 if kept else cents,
+        about_cents=-cents if kept else cents,
         by=NOBODY,
         at=now,
-        key=f"{InvoiceEntryKind.WENT_BACK}:{back.id}:{payment.id}:{known_cents}",
-        answers=back.id,
+        key=f"{'kept-less' if kept else 'went-back'}:{word.id}:{payment.id}:{known_cents}",
+        answers=word.id,
     )

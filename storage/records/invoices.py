@@ -50,10 +50,10 @@ class InvoiceEntryKind(StrEnum):
     CASH = "cash"  # money that came past M-Pesa
     CASH_UNDONE = "cash-undone"  # an entry of cash was wrong
     GIVEN_BACK = "given-back"  # what was paid too much
-    STOOD = "stood"  # a payment that was there when something was given back; moves nothing
+    STOOD = "stood"  # a payment that was there when one of these two was said; moves nothing
     WENT_BACK = "went-back"  # what was given back, M-Pesa took back as well: it counts once
     BOTH_WENT_BACK = "both-went-back"  # no, it was given back twice
-    KEPT = "kept"  # what was paid too much stays with the merchant, as agreed
+    KEPT = "kept"  # what was paid too much stays with the merchant, as agreed; less: it did not
     REVISED = "revised"
     VOIDED = "voided"
     WRITTEN_OFF = "written-off"

@@ -159,7 +159,8 @@ async def another(shop: Shop, view: InvoiceView) -> Payment:
     return await shop.complete(payment)
 
 
-async def test_given_back_twice_and_reversed_twice(shop: Shop) -> None:
+@pytest.mark.parametrize("third_first", [True, False])
+async def test_given_back_twice_and_reversed_twice(shop: Shop, third_first: bool) -> None:
     view, one, other = await paid_twice(shop)
     await give_back(shop, view)
     shop.desk.clock.advance(3600)
@@ -167,9 +168,11 @@ async def test_given_back_twice_and_reversed_twice(shop: Shop) -> None:
     assert isinstance(await give_back(shop, view), Done)
     assert await sums(shop, view) == (150_000, 0, 0)
 
-    await went_back(shop, third, receipt="UKN9BACK01")
+    # The third was not there when something was given back first.
+    before, after = (third, one) if third_first else (one, third)
+    await went_back(shop, before, receipt="UKN9BACK01")
     assert await sums(shop, view) == (150_000, 0, 0)
-    await went_back(shop, one, receipt="UKN9BACK02")
+    await went_back(shop, after, receipt="UKN9BACK02")
     assert await sums(shop, view) == (150_000, 0, 0)
     await went_back(shop, other, receipt="UKN9BACK03")
     assert await sums(shop, view) == (0, 150_000, 0)
@@ -273,3 +276,34 @@ async def stated(shop: Shop) -> int:
     async for row in Statements(store=shop.desk.store).rows(scope):
         cents += row.cents - (row.reversed_cents if isinstance(row, PaymentRow) else 0)
     return cents
+
+
+async def test_what_stays_as_agreed_hides_nothing_that_comes_after_it_went_back(
+    shop: Shop,
+) -> None:
+    view, one, _ = await paid_twice(shop)
+    assert isinstance(await give_back(shop, view, keep=True), Done)
+    assert await sums(shop, view) == (300_000, 0, 0)
+    await went_back(shop, one, 50_000)
+    assert await sums(shop, view) == (250_000, 0, 0)
+
+    await another(shop, view)
+
+    assert await sums(shop, view) == (400_000, 0, 150_000)
+    assert "overpaid:450000:400000" in await shop.news(NJERI)
+    await shop.look(view)
+    done = await give_back(shop, view, keep=True)
+    assert isinstance(done, Done)
+    assert done.view.excess_cents == 0
+
+
+async def test_what_stays_as_agreed_stays_when_the_bill_does(shop: Shop) -> None:
+    view, _, _ = await paid_twice(shop)
+    await give_back(shop, view, keep=True)
+    for _ in range(3):
+        await shop.look(view)
+
+    assert await sums(shop, view) == (300_000, 0, 0)
+    async with shop.desk.store.read() as tx:
+        [kept] = await tx.invoices.entries(view.invoice.id, InvoiceEntryKind.KEPT)
+    assert kept.about_cents == 150_000

@@ -117,7 +117,7 @@ class Story:
         self.seen.add("reversed")
         if cents == left:
             self.paid.pop(at)
-        for each in reversed(self.returned[invoice_id]):
+        for each in self.returned[invoice_id]:
             same = min(cents, each.cents) if payment.id in each.of else 0
             each.cents -= same
             cents -= same
