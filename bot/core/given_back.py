@@ -52,8 +52,11 @@ async def count_once(
     """
     kinds = (InvoiceEntryKind.STOOD, InvoiceEntryKind.WENT_BACK)
     entries = await tx.invoices.entries(invoice.id, *SAID_OF_EXCESS, *kinds, limit=None)
-    answers = [each for each in entries if each.key.partition(":")[0] in ABOUT_A_PAYMENT]
-    said = [each for each in entries if each not in answers]
+    said: list[InvoiceEntry] = []
+    answers: list[InvoiceEntry] = []
+    for entry in entries:
+        is_answer = entry.key.partition(":")[0] in ABOUT_A_PAYMENT
+        (answers if is_answer else said).append(entry)
     if not said:
         return
     if credited is None:

@@ -81,8 +81,8 @@ OF_DRIVES = (
         "the card of a drive is never told anew",
         "I7",
         "bot/core/drive_news.py",
-        "        now = self._clock.now()\n        await self.card(tx, drive, now)\n        since",
-        "        now = self._clock.now()\n        since",
+        "        await self.card(tx, drive, now)\n        since",
+        "        since",
     ),
     plant(
         "what came after closing is thanked for, and nobody is asked",
