@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.lines import NOT_A_PROMPT, NOT_INCOMPLETE
 from storage.presence import PROCESS_CLASS
 from storage.records import Kind, NoticeKind, Status
-from storage.schema import UNSETTLED, evidence, inbox, notices, payments
+from storage.schema import OWED, UNSETTLED, evidence, inbox, notices, payments
 
 __all__ = ["HealthBook", "Recent", "Waiting"]
 
@@ -64,10 +64,7 @@ class HealthBook:
             (notices.c.kind == NoticeKind.STATUS.value, notices.c.due_at),
             else_=notices.c.created_at,
         )
-        owed = select(func.count(), func.min(owed_since)).where(
-            # As the index says it.
-            text("state IN ('due', 'sending')")
-        )
+        owed = select(func.count(), func.min(owed_since)).select_from(notices).where(OWED)
         unread = select(func.count(), func.min(inbox.c.taken_at)).where(inbox.c.done_at.is_(None))
         late = select(func.count(), func.min(payments.c.next_check_at)).where(
             payments.c.next_check_at < now,

@@ -24,12 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.records import Status
-from storage.schema import MICROSECOND, Instant, inbox, notices, payments
+from storage.schema import MICROSECOND, OWED, UNSENT, Instant, inbox, notices, payments
 
 __all__ = ["ME", "Holder", "Leases", "lease_end", "lease_over", "server_moment"]
-
-_HALF_ASKED = (Status.CREATED, Status.ASKING)
 
 
 def server_moment(clock: ColumnElement[datetime], later: timedelta) -> ColumnElement[datetime]:
@@ -95,9 +92,9 @@ class Leases:
     async def holders(self) -> set[int]:
         """The other processes that have something in hand."""
         queries: list[Select[Any]] = [
-            select(notices.c.holder).where(notices.c.state == "sending"),
+            select(notices.c.holder).where(OWED, notices.c.state == "sending"),
             select(inbox.c.holder).where(inbox.c.done_at.is_(None)),
-            select(payments.c.holder).where(payments.c.status.in_(_HALF_ASKED)),
+            select(payments.c.holder).where(UNSENT),
             select(payments.c.check_holder).where(payments.c.check_holder.is_not(None)),
         ]
         found = set((await self._connection.execute(union(*queries))).scalars())
@@ -112,13 +109,13 @@ class Leases:
         freed = 0
         for statement in (
             update(notices)
-            .where(notices.c.state == "sending", notices.c.holder.in_(numbers))
+            .where(OWED, notices.c.state == "sending", notices.c.holder.in_(numbers))
             .values(state="due", due_at=now, lease_until=None, holder=None, resent=True),
             update(inbox)
             .where(inbox.c.done_at.is_(None), inbox.c.holder.in_(numbers))
             .values(holder=None, lease_until=None),
             update(payments)
-            .where(payments.c.status.in_(_HALF_ASKED), payments.c.holder.in_(numbers))
+            .where(UNSENT, payments.c.holder.in_(numbers))
             .values(holder=None, lease_until=None),
             update(payments)
             .where(payments.c.check_holder.in_(numbers))

@@ -24,11 +24,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.leases import ME, lease_end, lease_over
 from storage.records import NoticeKind
-from storage.schema import Instant, notices
+from storage.schema import OWED, Instant, notices
 
-__all__ = ["NOW", "OWED", "any_ready", "mark", "pick"]
+__all__ = ["NOW", "any_ready", "mark", "pick"]
 
-OWED = ("due", "sending")
 _DUE = literal_column("'due'", String)
 _SENDING = literal_column("'sending'", String)
 _PATIENT = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.CARD, NoticeKind.NEWS)]
@@ -51,7 +50,7 @@ def _ready(*, by_server: bool) -> ColumnElement[bool]:
 @cache
 def any_ready(by_server: bool) -> Select[tuple[int]]:
     """One id, if anything is due; takes no lock."""
-    return select(notices.c.id).where(_ready(by_server=by_server)).limit(1)
+    return select(notices.c.id).where(OWED, _ready(by_server=by_server)).limit(1)
 
 
 # Its time is yet to come, and nobody in the chat misses it meanwhile.
@@ -71,7 +70,7 @@ def pick(by_server: bool) -> Select[tuple[int, str]]:
     """The oldest owed notice of each chat, where it is due; what others hold is passed over."""
     heads = (
         select(func.min(notices.c.id))
-        .where(notices.c.state.in_(OWED), not_(_PUT_OFF), not_(_uploading(by_server=by_server)))
+        .where(OWED, not_(_PUT_OFF), not_(_uploading(by_server=by_server)))
         .group_by(notices.c.chat_id)
     )
     return (

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
-from storage.notice_picks import NOW, OWED, any_ready, mark, pick
+from storage.notice_picks import NOW, any_ready, mark, pick
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
@@ -35,7 +35,7 @@ from storage.records import (
     Reply,
     Whisper,
 )
-from storage.schema import intents, notices
+from storage.schema import OWED, intents, notices
 from storage.setwise import padded
 
 __all__ = ["Notices"]
@@ -237,7 +237,7 @@ class Notices:
         """At the start of the only process: whatever was being sent is due again."""
         released = await self._connection.execute(
             update(notices)
-            .where(notices.c.state == "sending")
+            .where(OWED, notices.c.state == "sending")
             .values(state="due", due_at=now, lease_until=None, resent=True)
         )
         return released.rowcount
@@ -275,17 +275,17 @@ class Notices:
 
     async def owes(self, key: str) -> bool:
         """Whether a notice of this key is neither told nor dead."""
-        query = select(notices.c.id).where(notices.c.key == key, notices.c.state.in_(OWED))
+        query = select(notices.c.id).where(notices.c.key == key, OWED)
         return (await self._connection.execute(query)).first() is not None
 
     async def waiting(self, chat_id: int) -> int:
         """How many messages wait to be told to a chat."""
-        query = select(func.count()).where(notices.c.chat_id == chat_id, notices.c.state.in_(OWED))
+        query = select(func.count()).where(notices.c.chat_id == chat_id, OWED)
         return (await self._connection.execute(query)).scalar_one()
 
     async def owed(self) -> int:
         """How many are neither told nor dead."""
-        query = select(func.count()).where(notices.c.state.in_(OWED))
+        query = select(func.count()).select_from(notices).where(OWED)
         return (await self._connection.execute(query)).scalar_one()
 
     async def purge(self, *, before: datetime) -> int:

@@ -36,6 +36,7 @@ __all__ = [
     "EPOCH",
     "MICROSECOND",
     "OF_SUBJECT",
+    "OWED",
     "UNCONFIRMED",
     "UNSENT",
     "UNSETTLED",
@@ -65,6 +66,7 @@ UNCONFIRMED = text("status = 'paid' AND NOT confirmed")
 UNSENT = text("status IN ('created', 'asking')")
 UNSETTLED = text("needs_settle")
 OF_SUBJECT = text("subject IS NOT NULL")
+OWED = text("state IN ('due', 'sending')")
 
 
 def _one_of(column: str, words: type[StrEnum], name: str) -> CheckConstraint:
@@ -318,8 +320,8 @@ notices = Table(
         "notices_owed",
         "chat_id",
         "id",
-        sqlite_where=text("state IN ('due', 'sending')"),
-        postgresql_where=text("state IN ('due', 'sending')"),
+        sqlite_where=OWED,
+        postgresql_where=OWED,
     ),
     Index("notices_of_payment", "payment_id"),
 )

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from storage.engine import Store
-from storage.records import Kind, Status
+from storage.records import Kind, NewNotice, NoticeKind, Status
+from storage.schema import notices
 from storage.tx import Tx
 from tests.bench.drives import DRIVE_ID
-from tests.bench.rows import fill
+from tests.bench.rows import SERIES, fill
 from tests.fakes import fact, told, unit_of
 from tests.stores import NOON
 
@@ -155,3 +156,80 @@ async def test_a_look_at_how_the_bot_is_reads_no_whole_table(full: Store) -> Non
             found = found.replace(f"SCAN payments USING COVERING INDEX {index}", "")
         assert "SCAN payments" not in found, each[0]
         assert "Seq Scan on payments" not in found, each[0]
+
+
+CHATS = 500
+LEASE = timedelta(minutes=2)
+
+
+@pytest.fixture
+async def told_much(store: Store) -> Store:
+    """A store whose outbox has told many things, failed at some, and owes one."""
+    owed = NewNotice(key="s:1", kind=NoticeKind.STATUS, chat_id=1, payment_id=f"{1:032x}")
+
+    async def copy(tx: Tx) -> None:
+        await tx.notices.owe([owed], now=NOON)
+        connection = tx.payments._connection
+        before, series, hexadecimal = SERIES[connection.dialect.name]
+        own = {
+            "key": "'s:' || n",
+            "chat_id": f"n % {CHATS}",
+            "payment_id": hexadecimal,
+            "state": "CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'told' END",
+        }
+        names = [column.name for column in notices.c if column.name != "id"]
+        wanted = ", ".join(own.get(name, f"notices.{name}") for name in names)
+        await connection.execute(
+            text(
+                f"INSERT INTO notices ({', '.join(names)}) {before}SELECT {wanted}"
+                f" FROM notices, {series} WHERE notices.key = 's:1'"
+            ),
+            {"first": 2, "last": STORED},
+        )
+        await connection.execute(text("ANALYZE"))
+
+    await store.write(copy)
+    return store
+
+
+def only_by(index: str, found: str) -> bool:
+    """Whether the outbox is read by this index, and nowhere from end to end."""
+    for how in ("INDEX", "COVERING INDEX"):
+        found = found.replace(f"SCAN notices USING {how} {index}", index)
+    return index in found and "SCAN notices" not in found and "Seq Scan on notices" not in found
+
+
+OUTBOX: list[tuple[str, Callable[[Tx], Awaitable[Any]]]] = [
+    ("notices_owed", lambda tx: tx.notices.any_due(now=LATER)),
+    ("notices_owed", lambda tx: tx.notices.claim(now=NOON, lease=LEASE, limit=64)),
+    ("notices_owed", lambda tx: tx.notices.waiting(1)),
+    ("notices_owed", lambda tx: tx.notices.owed()),
+    ("notices_owed", lambda tx: tx.notices.release_all(now=LATER)),
+    ("notices_owed", lambda tx: tx.leases.holders()),
+    ("notices_owed", lambda tx: tx.leases.release({7}, now=LATER)),
+    ("notices_owed", lambda tx: tx.health.waiting(now=LATER)),
+]
+
+
+@pytest.mark.parametrize(("index", "look"), OUTBOX)
+async def test_what_was_told_long_ago_is_not_read_again(
+    told_much: Store, index: str, look: Callable[[Tx], Awaitable[Any]]
+) -> None:
+    with overheard() as heard:
+        await told_much.write(look)
+
+    first = next(each for each in heard if "notices" in each[0])
+    assert only_by(index, await plan(told_much, first)), first[0]
+
+
+async def test_the_next_notice_is_marked_by_its_number(told_much: Store) -> None:
+    with overheard() as heard:
+        claimed = await told_much.write(
+            lambda tx: tx.notices.claim(now=NOON, lease=LEASE, limit=64)
+        )
+
+    assert [each.chat_id for each in claimed] == [1]
+    marked = next(each for each in heard if each[0].startswith("UPDATE notices"))
+    found = await plan(told_much, marked)
+    assert "SCAN notices" not in found
+    assert "Seq Scan on notices" not in found
