@@ -35,7 +35,7 @@ from storage.records import (
     Reply,
     Whisper,
 )
-from storage.schema import OWED, intents, notices
+from storage.schema import DEAD, OWED, intents, notices
 from storage.setwise import padded
 
 __all__ = ["Notices"]
@@ -209,8 +209,8 @@ class Notices:
         revived = await self._connection.execute(
             update(notices)
             .where(
+                DEAD,
                 notices.c.chat_id == chat_id,
-                notices.c.state == "dead",
                 or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None)),
             )
             .values(state="due", due_at=now, tries=0, why=None)

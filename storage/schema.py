@@ -33,6 +33,7 @@ from storage.columns import (
 from storage.records import Status
 
 __all__ = [
+    "DEAD",
     "EPOCH",
     "MICROSECOND",
     "OF_SUBJECT",
@@ -67,6 +68,7 @@ UNSENT = text("status IN ('created', 'asking')")
 UNSETTLED = text("needs_settle")
 OF_SUBJECT = text("subject IS NOT NULL")
 OWED = text("state IN ('due', 'sending')")
+DEAD = text("state = 'dead'")
 
 
 def _one_of(column: str, words: type[StrEnum], name: str) -> CheckConstraint:
@@ -323,6 +325,8 @@ notices = Table(
         sqlite_where=OWED,
         postgresql_where=OWED,
     ),
+    # Over these alone: one of all chats would be paid for by every notice that is owed.
+    Index("notices_dead", "chat_id", sqlite_where=DEAD, postgresql_where=DEAD),
     Index("notices_of_payment", "payment_id"),
 )
 

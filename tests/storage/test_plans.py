@@ -208,6 +208,7 @@ OUTBOX: list[tuple[str, Callable[[Tx], Awaitable[Any]]]] = [
     ("notices_owed", lambda tx: tx.leases.holders()),
     ("notices_owed", lambda tx: tx.leases.release({7}, now=LATER)),
     ("notices_owed", lambda tx: tx.health.waiting(now=LATER)),
+    ("notices_dead", lambda tx: tx.notices.revive(100, now=LATER)),
 ]
 
 
