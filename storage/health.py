@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, func, literal_column, select, text
+from sqlalchemy import Select, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.lines import NOT_A_PROMPT, NOT_INCOMPLETE
 from storage.presence import PROCESS_CLASS
-from storage.records import Kind, NoticeKind, Status
+from storage.records import Kind, Status
 from storage.schema import OWED, UNSETTLED, evidence, inbox, notices, payments
 
 __all__ = ["HealthBook", "Recent", "Waiting"]
@@ -59,12 +59,7 @@ class HealthBook:
         self._connection = connection
 
     async def waiting(self, *, now: datetime) -> Waiting:
-        # A status message is edited again and again: its age is that of the newest wish.
-        owed_since = case(
-            (notices.c.kind == NoticeKind.STATUS.value, notices.c.due_at),
-            else_=notices.c.created_at,
-        )
-        owed = select(func.count(), func.min(owed_since)).select_from(notices).where(OWED)
+        owed = select(func.count(), func.min(notices.c.owed_at)).where(OWED)
         unread = select(func.count(), func.min(inbox.c.taken_at)).where(inbox.c.done_at.is_(None))
         late = select(func.count(), func.min(payments.c.next_check_at)).where(
             payments.c.next_check_at < now,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     or_,
     select,
     update,
@@ -35,7 +36,7 @@ from storage.records import (
     Reply,
     Whisper,
 )
-from storage.schema import DEAD, OWED, intents, notices
+from storage.schema import DEAD, OWED, Instant, intents, notices
 from storage.setwise import padded
 
 __all__ = ["Notices"]
@@ -59,6 +60,7 @@ _TELL = (
             (and_(notices.c.wanted > _VERSION, notices.c.due_at > NOW), notices.c.due_at),
             else_=NOW,
         ),
+        owed_at=case((notices.c.wanted > _VERSION, notices.c.due_at)),  # that wish came meanwhile
         lease_until=None,
         tries=0,
         resent=False,
@@ -201,7 +203,7 @@ class Notices:
         await self._connection.execute(
             update(notices)
             .where(_still_held(notice))
-            .values(state="dead", lease_until=None, why=why)
+            .values(state="dead", lease_until=None, owed_at=None, why=why)
         )
 
     async def revive(self, chat_id: int, *, now: datetime) -> int:
@@ -213,7 +215,7 @@ class Notices:
                 notices.c.chat_id == chat_id,
                 or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None)),
             )
-            .values(state="due", due_at=now, tries=0, why=None)
+            .values(state="due", due_at=now, owed_at=now, tries=0, why=None)
         )
         return revived.rowcount
 
@@ -230,7 +232,13 @@ class Notices:
         await self._connection.execute(
             update(notices)
             .where(notices.c.key == key, notices.c.state.in_(("due", "told")))
-            .values(state="due", due_at=now, message_id=None, lease_until=None)
+            .values(
+                state="due",
+                due_at=now,
+                owed_at=func.coalesce(notices.c.owed_at, literal(now, Instant())),
+                message_id=None,
+                lease_until=None,
+            )
         )
 
     async def release_all(self, *, now: datetime) -> int:

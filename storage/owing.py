@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, case, literal_column, select
+from sqlalchemy import Connection, String, and_, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -42,6 +42,8 @@ def _owe(make: Callable[..., Any]) -> Any:
                 (notices.c.state.in_([_TOLD, _SENDING]), statement.excluded.due_at),
                 else_=notices.c.due_at,
             ),
+            # What waits already has waited since its first wish.
+            "owed_at": func.coalesce(notices.c.owed_at, statement.excluded.owed_at),
         },
     )
 
@@ -82,6 +84,7 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
     chat_id = new.chat_id
     if chat_id is None:
         chat_id = homes.get(new.payment_id or "")
+    due_at = at if new.not_before is None else micros(new.not_before)
     return {
         "key": new.key,
         "kind": new.kind.value,
@@ -93,7 +96,7 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "wanted": 1,
         "told": 0,
         "state": "due",
-        "due_at": at if new.not_before is None else micros(new.not_before),
+        "due_at": due_at,
         "lease_until": None,
         "lease_gen": 0,
         "holder": None,
@@ -107,4 +110,5 @@ def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None)
         "whisper_thread_id": None if new.whisper is None else new.whisper.thread_id,
         "whisper_query": None if new.whisper is None else new.whisper.query_id,
         "whisper_id": None,
+        "owed_at": due_at,
     }

@@ -316,6 +316,7 @@ notices = Table(
     Column("whisper_thread_id", BigInteger),
     Column("whisper_query", String(64)),
     Column("whisper_id", BigInteger),  # Telegram's ephemeral_message_id
+    Column("owed_at", Instant),  # the oldest wish not told, however often that was tried; or none
     UniqueConstraint("key", name="notices_key_once"),
     CheckConstraint("state IN ('due', 'sending', 'told', 'dead')", name="notices_state_known"),
     Index(

@@ -23,6 +23,7 @@ from storage.engine import Store, open_store
 from storage.migrations import HEAD, _config
 from storage.reading import open_reader, version_at
 from storage.records import Notice, Status
+from storage.schema import instant
 from storage.tx import Tx
 from tests.fakes import PHONE, add_payment
 from tests.stores import KEY, NOON, TestClock
@@ -173,6 +174,20 @@ async def test_what_was_owed_is_told(url: str) -> None:
     words = {each.reply.text for each in told if each.reply is not None}
     assert "Remembered <b>it</b>" in words
     assert -5001 in {each.chat_id for each in told}
+
+
+async def test_what_was_owed_is_as_old_as_it_was(url: str) -> None:
+    with closing(first_release()) as books:
+        owed, oldest = books.execute(
+            "SELECT count(*), min(CASE kind WHEN 'status' THEN due_at ELSE created_at END)"
+            " FROM notices WHERE state IN ('due', 'sending')"
+        ).fetchone()
+
+    async with opened(url) as store, store.read() as tx:
+        facts = await tx.health.waiting(now=NOON + timedelta(days=1))
+
+    assert owed > 0
+    assert (facts.outbox, facts.outbox_since) == (owed, instant(oldest))
 
 
 async def test_life_goes_on_in_it(url: str) -> None:
