@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
-from storage.record_tables import record_unread
-from storage.records import OPEN, Kind, NoticeKind, Payment, Status
+from storage.privacy_keys import PrivacyInKeys
+from storage.record_tables import receipt_claims, record_unread
+from storage.records import OPEN, Kind, Payment, Status
 from storage.schema import (
-    buttons,
     drafts,
     evidence,
     intents,
     lines,
     looks,
-    notices,
     orphans,
     payments,
     people,
@@ -127,26 +126,23 @@ class PrivacyBook:
             )
             .values(body=None, by=None)
         )
+        keys = PrivacyInKeys(self._connection, person_id, pseudonym=pseudonym)
+        await keys.of_payments()
         await execute(
-            update(intents).where(intents.c.asked_by == person_id).values(asked_by=pseudonym)
+            update(receipt_claims).where(receipt_claims.c.by == person_id).values(by=pseudonym)
         )
+        # Whoever is asked for in a private chat is asked for by the one person in it.
+        own_chat = intents.c.chat_id == person_id
         await execute(
-            update(intents).where(intents.c.chat_id == person_id).values(chat_id=pseudonym)
-        )
-        await execute(
-            delete(notices).where(
-                notices.c.chat_id == person_id, notices.c.kind == NoticeKind.SAY.value
+            update(intents)
+            .where(intents.c.asked_by == person_id)
+            .values(
+                asked_by=pseudonym, chat_id=case((own_chat, pseudonym), else_=intents.c.chat_id)
             )
         )
-        # A status that is asked for anew finds nobody at that number, and is set aside.
-        await execute(
-            update(notices)
-            .where(notices.c.chat_id == person_id)
-            .values(chat_id=pseudonym, message_id=None, whisper_chat_id=None, whisper_id=None)
-        )
-        await execute(
-            delete(buttons).where(or_(buttons.c.owner == person_id, buttons.c.chat_id == person_id))
-        )
+        # After the payments: settling locks a payment before it owes a notice.
+        await keys.of_notices()
+        await keys.of_buttons()
         await execute(delete(drafts).where(drafts.c.person_id == person_id))
         await execute(delete(people).where(people.c.id == person_id))
 

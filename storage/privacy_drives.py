@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, exists, func, select, update
+from sqlalchemy import Table, and_, exists, func, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from storage.crypt import Crypt
 from storage.drive_tables import drive_edits, drive_entries, drives, gifts, pledges, treasurers
+from storage.privacy_keys import PrivacyInKeys
 from storage.records import DriveStatus, PledgeState, TreasurerState
 from storage.schema import payments
+from storage.touched import Touched
 
 __all__ = ["InDrives", "PrivacyInDrives", "ShownAs"]
 
@@ -149,6 +151,10 @@ class PrivacyInDrives:
         Amounts, times, reasons and receipts stay, and so does every total. Before their payments
         are made another's: by these their gifts are found.
         """
+        await self._touch(person_id)
+        keys = PrivacyInKeys(self._connection, person_id, pseudonym=pseudonym)
+        await keys.of(pledges, "key", pledges.c.person_id == person_id)
+        await keys.of(drives, "open_key", drives.c.opened_by == person_id)
         await self._trail_of(person_id)
         nameless = self._crypt.seal_text("")
         await self._entries(person_id, pseudonym, nameless)
@@ -184,6 +190,16 @@ class PrivacyInDrives:
         await self._set(treasurers, treasurers.c.by == person_id, by=pseudonym)
         await self._set(drives, drives.c.opened_by == person_id, opened_by=pseudonym)
         await self._set(drives, drives.c.chat_id == person_id, chat_id=pseudonym)
+
+    async def _touch(self, person_id: int) -> None:
+        """A card goes on naming them until it is made anew, and a closed drive's has no reason."""
+        named = union(
+            select(gifts.c.drive_id).where(gifts.c.giver_id == person_id),
+            select(pledges.c.drive_id).where(pledges.c.person_id == person_id),
+            select(treasurers.c.drive_id).where(treasurers.c.person_id == person_id),
+        )
+        found = (await self._connection.execute(named)).scalars()
+        await Touched(self._connection).touch(*(f"d:{each}" for each in found))
 
     async def _entries(self, person_id: int, pseudonym: int, nameless: bytes) -> None:
         """What they gave, as the journal names it; and what they wrote down themselves."""

@@ -17,6 +17,7 @@ from storage.invoice_tables import (
     merchants,
 )
 from storage.invoices import paid_cents
+from storage.privacy_keys import renamed
 from storage.records import Decided, InvoiceEntryKind, invoice_label
 
 __all__ = ["OnInvoice", "PrivacyInInvoices"]
@@ -133,7 +134,7 @@ class PrivacyInInvoices:
         for row in found.all():
             values: dict[str, object] = {
                 "by": pseudonym,
-                "key": _renamed(row.key, person_id, pseudonym),
+                "key": renamed(row.key, person_id, pseudonym),
             }
             if row.kind in OWN_WORDS:
                 values["why"] = self._crypt.seal_text("")
@@ -184,13 +185,7 @@ class PrivacyInInvoices:
                 .where(invoices.c.id == each.id)
                 .values(
                     merchant_id=pseudonym,
-                    issue_key=_renamed(each.issue_key, person_id, pseudonym),
+                    issue_key=renamed(each.issue_key, person_id, pseudonym),
                 )
             )
         await execute(delete(merchants).where(merchants.c.id == person_id))
-
-
-def _renamed(key: str, person_id: int, pseudonym: int) -> str:
-    """A key in which a person's number is another; still the only one of its kind."""
-    parts = (str(pseudonym) if each == str(person_id) else each for each in key.split(":"))
-    return ":".join(parts)

@@ -84,6 +84,24 @@ async def test_delete_me_asks_once_more_and_says_what_stays(office: Office) -> N
     assert payment.credited_cents == 5000
 
 
+async def test_a_pay_that_comes_again_after_that_is_no_second_payment(office: Office) -> None:
+    first = len(office.api.updates.sent)
+    await office.pay(office.jane, "/pay 50 0712345678")
+    paid = office.api.updates.sent[first]
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.said(office.jane.chat, "✅")
+    office.jane.press(await asked(office), "Delete me")
+    sure = await office.said(office.jane.chat, "Shall I forget you?")
+    office.jane.press(sure, "Yes, forget me")
+    await office.said(office.jane.chat, "The payments stay in the books")
+
+    office.api.updates.redeliver(paid)
+    office.jane.say("/history")
+    await office.said(office.jane.chat, "asked for no payment here yet")
+
+    assert len(office.daraja.pushes) == 1
+
+
 async def test_not_while_a_payment_is_open(office: Office) -> None:
     await office.pay(office.jane, "/pay 50 0712345678")
 
