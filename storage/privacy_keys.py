@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.drive_tables import treasurers
 from storage.records import NoticeKind
 from storage.schema import buttons, intents, notices, payments
 
@@ -59,12 +60,15 @@ class PrivacyInKeys:
         """
         What was said to them goes, what was told stays, as told to nobody.
 
-        One walk over the outbox: others were told of them too, when they looked after a drive.
+        Others were told of them too, when they looked after a drive or offered to. One walk over
+        the outbox, which looks into words only where that may be.
         """
         words = (notices.c.key, notices.c.topic, notices.c.subject)
-        query = select(notices.c.id, notices.c.chat_id, notices.c.kind, *words).where(
-            or_(notices.c.chat_id == self._person_id, *map(self._names_them, words))
-        )
+        where: ColumnElement[bool] = notices.c.chat_id == self._person_id
+        if subjects := await self._looked_after():
+            of_them = or_(*map(self._names_them, words))
+            where = or_(where, and_(notices.c.subject.in_(subjects), of_them))
+        query = select(notices.c.id, notices.c.chat_id, notices.c.kind, *words).where(where)
         said, theirs, others = [], [], []
         for row in (await self._connection.execute(query)).mappings():
             named = self._named(row, words)
@@ -90,6 +94,13 @@ class PrivacyInKeys:
         ):
             if rows:
                 await self._connection.execute(statement, rows)
+
+    async def _looked_after(self) -> list[str]:
+        """The subjects of drives that they were ever to look after, forgotten there or not yet."""
+        query = select(treasurers.c.drive_id).where(
+            treasurers.c.person_id.in_((self._person_id, self._pseudonym))
+        )
+        return [f"d:{each}" for each in (await self._connection.execute(query)).scalars()]
 
     async def of_buttons(self) -> None:
         """What they were shown goes; what others were shown about them, or they pressed, stays."""
