@@ -143,6 +143,13 @@ class PrivacyBook:
         # After the payments: settling locks a payment before it owes a notice.
         await keys.of_notices()
         await keys.of_buttons()
+        # Who took books out stays, but not whose they were if they were this person's own.
+        by_them = looks.c.by == person_id
+        await execute(
+            update(looks)
+            .where(looks.c.payment_id == str(person_id))
+            .values(payment_id=str(pseudonym), by=case((by_them, pseudonym), else_=looks.c.by))
+        )
         await execute(delete(drafts).where(drafts.c.person_id == person_id))
         await execute(delete(people).where(people.c.id == person_id))
 

@@ -335,11 +335,14 @@ async def shared_drive(life: DriveLife) -> Drive:
     asked = Deed(action="d.agree", subject=drive.id, argument=str(AKINYI.id), owner=MARY.id)
     shown = ShownButton(data="to Mary", deed=asked, chat_id=MARY.id, once=True, expires_at=LATER)
     pressed = Deed(action="d.give", subject=drive.id, argument="500")
-    on_card = replace(shown, data="on the card", deed=pressed, chat_id=GROUP, used_at=NOON)
+    on_card = replace(shown, data="on the card", deed=pressed, chat_id=GROUP)
 
     async def show(tx: Tx) -> None:
-        await tx.buttons.show(1, [shown, replace(on_card, used_by=AKINYI.id)])
-        await tx.buttons.take("on the card", by=AKINYI.id, now=NOON)
+        await tx.buttons.show(1, [shown, replace(on_card, used_at=NOON, used_by=AKINYI.id)])
+        for by in (900, AKINYI.id):
+            await tx.payments.looked(
+                by=by, payment_ids=[str(AKINYI.id)], what="statement-person", at=NOON
+            )
 
     await life.desk.store.write(show)
     return drive
@@ -383,7 +386,14 @@ async def test_who_used_everything_stands_in_no_number_and_in_no_word(
     store = drives.desk.store
     before = await everywhere(store, AKINYI.id)
     assert {"payments.ask_key", "pledges.key", "notices.key", "notices.topic"} <= before
-    assert {"receipt_claims.by", "drives.open_key", "buttons.argument", "buttons.used_by"} <= before
+    assert {
+        "receipt_claims.by",
+        "looks.by",
+        "looks.payment_id",
+        "drives.open_key",
+        "buttons.argument",
+        "buttons.used_by",
+    } <= before
 
     assert await forget_whom(privacy, AKINYI.id) is Forgotten.DONE
 
