@@ -16,7 +16,7 @@ _still_held: ContextVar[Callable[[], bool]] = ContextVar("_still_held")
 
 
 class HeldNoMore(TelegramError):
-    """Not a byte has left: another process may have told it meanwhile, and what came after it."""
+    """Not a byte has left: somebody else may have told it meanwhile, and what came after it."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from telegram.error import RetryAfter
 from telegram.ext import BaseRateLimiter
 
-from bot.core.ports import Clock
+from bot.core.ports import Clock, SteadyClock
 
 __all__ = ["Lanes", "retry_after_s"]
 
@@ -82,7 +82,7 @@ class Lanes(BaseRateLimiter[None]):
     def __init__(
         self, *, clock: Clock, messages_per_second: float, group_messages_per_minute: float
     ) -> None:
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._all = Window(max(1, round(messages_per_second)), 1.0)
         self._burst_s = BURST_S / max(1.0, messages_per_second / TELEGRAMS_MESSAGES_PER_SECOND)
         self._group_count = max(1, round(group_messages_per_minute))

@@ -28,7 +28,7 @@ from telegram.ext import ExtBot
 from bot.chat.context import COURTESY_S
 from bot.chat.lanes import GROUP_S, Window
 from bot.chat.telling import SAME, inline_markup, says
-from bot.core.ports import Clock
+from bot.core.ports import Clock, SteadyClock
 from storage.records import Reply, Whisper
 
 __all__ = ["Whispers"]
@@ -54,7 +54,7 @@ class Whispers:
         self, *, bot: ExtBot[None], clock: Clock, group_messages_per_minute: float
     ) -> None:
         self._bot = bot
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._most = max(1, int(group_messages_per_minute * SHARE))
         self._windows: dict[int, Window] = {}
         self._refused_until: dict[Place | None, datetime] = {}  # None: by the server, everywhere

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from mpesa.models import Accepted, Ack, PulledPage, Push, QueryAnswer, ResultUrls
 
-__all__ = ["BackOffice", "Clock", "Collector", "Daraja", "Ids", "Pace"]
+__all__ = ["BackOffice", "Clock", "Collector", "Daraja", "Ids", "Pace", "SteadyClock"]
 
 # No 0 O 1 I: people read these aloud and type them by hand.
 REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -25,6 +25,31 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None: ...
+
+
+class SteadyClock:
+    """
+    A clock to measure waits by: where the machine's is set back, it goes on from where it was.
+
+    Nobody waits out the difference. Its instants are for comparing with each other, in memory:
+    none is stored or shown.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = timedelta()
+        self._seen_at = clock.now()
+
+    def now(self) -> datetime:
+        now = self._clock.now() + self._ahead
+        if now < self._seen_at:
+            self._ahead += self._seen_at - now
+            now = self._seen_at
+        self._seen_at = now
+        return now
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
 
 
 class Daraja(Protocol):
@@ -128,15 +153,14 @@ class Pace:
     """Turns, evenly spaced: a queue, never a refusal."""
 
     def __init__(self, clock: Clock, *, per_second: float) -> None:
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._gap = max(timedelta(seconds=1 / per_second), timedelta.resolution)
         self._burst = max(1, int(per_second))
         self._free_at: datetime | None = None
-        self._seen_at = clock.now()
 
     async def turn(self) -> None:
         """Wait until it is our turn."""
-        now = self._now()
+        now = self._clock.now()
         free_at = now if self._free_at is None else max(now, self._free_at)
         self._free_at = free_at + self._gap
         if free_at > now:
@@ -144,7 +168,7 @@ class Pace:
 
     def try_turn(self) -> bool:
         """Take the turn if it is free right now."""
-        now = self._now()
+        now = self._clock.now()
         if self._free_at is not None and self._free_at > now:
             return False
         self._free_at = now + self._gap
@@ -152,7 +176,7 @@ class Pace:
 
     async def take(self, wanted: int) -> int:
         """The turns that are free right now, up to those of one second; at most *wanted*."""
-        now = self._now()
+        now = self._clock.now()
         free_at = now if self._free_at is None else max(now, self._free_at)
         fitting = (now + self._burst * self._gap - free_at) // self._gap
         granted = max(0, min(wanted, fitting))
@@ -163,11 +187,3 @@ class Pace:
         """Turns that were taken and not used."""
         if self._free_at is not None:
             self._free_at -= count * self._gap
-
-    def _now(self) -> datetime:
-        """The instant. A clock that was set back takes the queue along: nobody waits it out."""
-        now = self._clock.now()
-        if self._free_at is not None and now < self._seen_at:
-            self._free_at -= self._seen_at - now
-        self._seen_at = now
-        return now

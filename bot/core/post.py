@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.core.people import close
-from bot.core.ports import Clock
+from bot.core.ports import Clock, SteadyClock
 from storage.engine import Store
 from storage.records import Closing, Notice, Whisper
 from storage.tx import Tx
@@ -27,6 +27,7 @@ class Post:
     def __init__(self, *, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._steady = SteadyClock(clock)
         self.wake = asyncio.Event()
 
     async def say(self, closing: Closing) -> None:
@@ -52,7 +53,7 @@ class Post:
         """Claim the next notice of each chat that has one due; marked `sending` first."""
         if not self._store.presence.sure:
             return []  # what we took would be taken for a dead process's
-        now = self._clock.now()
+        now, since = self._clock.now(), self._steady.now()
         async with self._store.read() as tx:
             if not await tx.notices.any_due(now=now):
                 return []
@@ -61,7 +62,7 @@ class Post:
             return await tx.notices.claim(now=now, lease=LEASE, limit=limit)
 
         # From before the claim: by our clock the time is shorter than by the one of the lease.
-        begin_by = now + BEGIN_WITHIN
+        begin_by = since + BEGIN_WITHIN
         claimed = await self._store.write(run)
         return [replace(notice, begin_by=begin_by) for notice in claimed]
 
@@ -69,12 +70,12 @@ class Post:
         """
         Whether a notice that was handed out is still ours to tell: to be asked at the very last.
 
-        A process that was stopped for a minute finds that it is not. Nobody else tells anything
-        where we are the only process.
+        Whoever was stopped for a minute finds that it is not: another process, or another task
+        of this one, has taken it over. A clock that is set back makes the time no longer.
         """
-        if self._store.exclusive or notice.begin_by is None:
+        if notice.begin_by is None:
             return True
-        return self._store.presence.sure and self._clock.now() <= notice.begin_by
+        return self._store.presence.sure and self._steady.now() <= notice.begin_by
 
     async def sent(
         self, notice: Notice, *, message_id: int | None, whisper: Whisper | None = None

@@ -187,7 +187,7 @@ class Notice:
     tries: int
     resent: bool  # it was being sent when we stopped: a twin is possible
     lease_gen: int = 0  # which turn of telling this is: a later one has taken it over
-    begin_by: datetime | None = None  # not a byte of it may leave later
+    begin_by: datetime | None = None  # not a byte of it may leave later; as `Post` measures time
     subject: str | None = None
     topic: str = ""
     whisper: Whisper | None = None  # where it may be told until its last word

@@ -196,3 +196,36 @@ async def test_messages_of_many_chats_at_once_do_not_wait_for_the_slow_one(
 
     assert isinstance(answers[0], RetryAfter)
     assert answers[1:] == [True] * 20
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting(clock: TestClock, wire: Wire) -> None:
+    lanes = lanes_of(clock)
+    for chat_id in range(1, 31):
+        await ask(lanes, wire, chat_id)
+    for _ in range(3):
+        await send_patiently(lanes, wire, JANE)
+    wire.refusals.append(RetryAfter(timedelta(seconds=5)))
+    with pytest.raises(RetryAfter):
+        await ask(lanes, wire, GROUP)
+    set_back_to = clock.advance(-3600)
+
+    await ask(lanes, wire, OTIENO)
+    await send_patiently(lanes, wire, JANE)
+    await send_patiently(lanes, wire, GROUP)
+
+    assert clock.now() - set_back_to <= timedelta(seconds=5)
+
+
+async def test_a_clock_that_is_set_back_keeps_the_overall_pace(
+    clock: TestClock, wire: Wire
+) -> None:
+    lanes = lanes_of(clock, a_second=10)
+    for chat_id in range(1, 11):
+        await ask(lanes, wire, chat_id)
+    set_back_to = clock.advance(-3600)
+
+    for chat_id in range(11, 31):
+        await ask(lanes, wire, chat_id)
+
+    left = [(at - set_back_to).total_seconds() for _, at in wire.left[10:]]
+    assert left == pytest.approx([1] * 10 + [2] * 10)

@@ -10,13 +10,14 @@ import pytest
 
 from bot.core.ask import Asked
 from bot.core.ports import Pace
+from bot.core.post import BEGIN_WITHIN, LEASE, Post
 from bot.core.settle import Settle
 from mpesa.errors import BadCredentials, OutcomeUnknown
 from storage import schema
 from storage.engine import Store
 from storage.errors import StoreFailed
 from storage.hearing import Decide, Decision, Outcome, Unit
-from storage.records import Alarm, Evidence, Payment, Status
+from storage.records import Alarm, Closing, Evidence, Payment, Reply, Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_hear import alarms
@@ -97,6 +98,34 @@ async def test_a_clock_that_is_set_back_holds_up_no_queue(clock: TestClock) -> N
     assert not pace.try_turn()
     clock.advance(2)
     assert pace.try_turn()
+
+
+async def test_what_was_held_for_too_long_is_told_by_whoever_has_it_now(
+    store: Store, clock: TestClock
+) -> None:
+    post = Post(store=store, clock=clock)
+    await post.say(Closing(replies=(Reply(chat_id=1, text="hello"),)))
+    [first] = await post.due()
+    clock.advance(LEASE.total_seconds() + 1)
+
+    [again] = await post.due()
+
+    assert again.id == first.id
+    assert [post.holds(each) for each in (first, again)] == [False, True]
+
+
+async def test_a_clock_that_is_set_back_lets_nothing_leave_later(
+    store: Store, clock: TestClock
+) -> None:
+    post = Post(store=store, clock=clock)
+    await post.say(Closing(replies=(Reply(chat_id=1, text="hello"),)))
+    [claimed] = await post.due()
+    clock.advance(-3600)
+    assert post.holds(claimed)
+
+    clock.advance(BEGIN_WITHIN.total_seconds() + 1)
+
+    assert not post.holds(claimed)
 
 
 async def test_one_without_a_token_does_not_void_what_another_has_sent(desk: Desk) -> None:
