@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -15,6 +16,9 @@ __all__ = ["Job", "Timetable"]
 log = logging.getLogger(__name__)
 
 FINISH_WITHIN_S = 1.0
+LOOK_AT_CLOCK_EVERY_S = 1.0
+SET_BACK = timedelta(seconds=1)
+"""By more than this is worth a word; less is how a clock is kept right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +36,16 @@ class Timetable:
 
     Only a tick: what is due stands in the database, so a job that comes late, after a suspended
     machine say, catches up by coming once (`coalesce`, no grace limit).
+
+    APScheduler goes by the machine's clock. Where that is set back, no job waits the difference
+    out: none is ever further off than its interval. *now* is that clock.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._now = now
+        self._watching: asyncio.Task[None] | None = None
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -48,9 +59,13 @@ class Timetable:
 
     def start(self) -> None:
         self._scheduler.start()
+        self._watching = asyncio.create_task(self._watch_clock(), name="timetable")
 
     async def stop(self) -> None:
         """Start nothing more; let what runs finish, or cut it: every job can be cut anywhere."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
             # It only takes effect on the loop's next turn, and could start a job before that.
@@ -61,6 +76,23 @@ class Timetable:
                 task.cancel()
             # One cut off in the middle of a look gives its connection back before that closes.
             await asyncio.gather(*late, return_exceptions=True)
+
+    async def _watch_clock(self) -> None:
+        while True:
+            self._catch_up(self._now())
+            await asyncio.sleep(LOOK_AT_CLOCK_EVERY_S)
+
+    def _catch_up(self, now: datetime) -> None:
+        """What is further off than its interval was put there by a clock since set back."""
+        far = [
+            each
+            for each in self._scheduler.get_jobs()
+            if each.next_run_time - now > each.trigger.interval + SET_BACK
+        ]
+        for each in far:
+            each.modify(next_run_time=now)
+        if far:
+            log.warning("jobs.clock_set_back jobs=%d", len(far))
 
     async def _run(self, job: Job) -> None:
         task = asyncio.ensure_future(self._guarded(job))

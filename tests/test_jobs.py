@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -111,6 +112,28 @@ async def test_stopping_waits_for_what_runs_and_starts_nothing_more(
 
     assert finished == ["whole"]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(("set_back_s", "runs_at_once"), [(0, 0), (1, 0), (60, 1)])
+async def test_no_job_is_further_off_than_its_interval_when_the_clock_is_set_back(
+    set_back_s: float, runs_at_once: int
+) -> None:
+    runs = 0
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+
+    def now() -> datetime:
+        return datetime.now(UTC) - timedelta(seconds=set_back_s)
+
+    timetable = Timetable([Job(name="rare", every_s=1800, run=run)], now=now)
+    timetable.start()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await timetable.stop()
+
+    assert runs == runs_at_once
 
 
 async def test_a_timetable_that_never_started_can_be_stopped() -> None:
