@@ -72,8 +72,8 @@ class Store:
 
     @property
     def healthy(self) -> bool:
-        """Whether the last write that was tried could be committed."""
-        return self._writer.healthy
+        """Whether the last write that was tried could be committed, and others see us at work."""
+        return self._writer.healthy and not self.presence.away
 
     @property
     def commits(self) -> int:
@@ -110,7 +110,7 @@ class Store:
 
         Nothing else might: whoever watches `healthy` keeps the work away that would show it.
         """
-        if not self.healthy:
+        if not self._writer.healthy:
             await self.write(lambda tx: tx.shared.put(PROBE, b""))
 
     @asynccontextmanager

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Executable, Row, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage import paces
@@ -39,6 +39,9 @@ SILENT_S = 15.0
 SURE_S = 10.0
 """Since we last spoke. Past it the server may be about to end the session, or has."""
 
+AWAY_S = 60.0
+"""Not sure for so long: no session that the server ends and we begin anew, but real trouble."""
+
 
 class Presence(Protocol):
     """What a store knows of this process among others. `Alone` and `Member` are the two kinds."""
@@ -51,6 +54,11 @@ class Presence(Protocol):
     @property
     def sure(self) -> bool:
         """Whether nobody can have taken our work over as a dead process's."""
+        ...
+
+    @property
+    def away(self) -> bool:
+        """Whether we have not been sure for so long that a person should look."""
         ...
 
     async def bury(self, number: int) -> bool:
@@ -90,6 +98,7 @@ class Alone:
     def __init__(self) -> None:
         self.number = _new_number()
         self.sure = True
+        self.away = False
         self._roles: dict[str, asyncio.Event] = {}
 
     async def bury(self, number: int) -> bool:
@@ -125,6 +134,8 @@ class Alone:
 class Member:
     """One of several processes on one PostgreSQL database. Its session is *engine*'s only one."""
 
+    beat_s = BEAT_S
+
     def __init__(self, engine: AsyncEngine, *, now: Callable[[], datetime] | None) -> None:
         self.number = _new_number()
         self._engine = engine
@@ -132,6 +143,7 @@ class Member:
         self._session: AsyncConnection | None = None
         self._named = False
         self._spoke_s = float("-inf")
+        self._sure_at_s = float("-inf")
         self._turn = asyncio.Lock()
         self._roles: dict[str, asyncio.Event] = {}
         self._trying: set[str] = set()
@@ -139,7 +151,9 @@ class Member:
 
     async def open(self) -> None:
         """Be there. Raises what the driver raises: at the start somebody reads it."""
+        self._sure_at_s = self.steady_s()
         await self._connect()
+        await self._take_name()
         self._beating = asyncio.create_task(self._beat(), name="presence")
 
     async def close(self) -> None:
@@ -152,7 +166,15 @@ class Member:
 
     @property
     def sure(self) -> bool:
-        return self._named and _monotonic_s() - self._spoke_s < SURE_S
+        return self._named and self.steady_s() - self._spoke_s < SURE_S
+
+    @property
+    def away(self) -> bool:
+        return not self.sure and self.steady_s() - self._sure_at_s >= AWAY_S
+
+    def steady_s(self) -> float:
+        """The loop's clock goes on while a process is stopped, and is never set."""
+        return asyncio.get_running_loop().time()
 
     async def bury(self, number: int) -> bool:
         gone = await self._ask(select(func.pg_try_advisory_lock(PROCESS_CLASS, number)))
@@ -220,29 +242,36 @@ class Member:
                     if self._session is None:
                         await self._connect()
                     assert self._session is not None, "connected a moment ago"
-                    began_s = _monotonic_s()
+                    if not self._named:
+                        await self._take_name()
+                    began_s = self.steady_s()
                     result = await self._session.execute(statement)
                     rows = result.all() if result.returns_rows else []
-                except (DBAPIError, OSError) as exc:
+                except Exception as exc:
+                    # Whatever it is, such a session is in doubt, and a new one is not.
                     await self._disconnect()
                     if not again:
                         raise StoreFailed(type(exc).__name__) from exc
                 else:
-                    self._spoke_s = began_s
+                    self._spoken(began_s)
                     return rows
             raise AssertionError("the second try returns or raises")
 
     async def _connect(self) -> None:
         self._session = await self._engine.connect()
-        await self._take_name()
 
     async def _take_name(self) -> None:
         """Have our own number, unless the server has not noticed yet that our last session died."""
         assert self._session is not None, "connected a moment ago"
-        began_s = _monotonic_s()
+        began_s = self.steady_s()
         lock = select(func.pg_try_advisory_lock(PROCESS_CLASS, self.number))
         self._named = bool((await self._session.execute(lock)).scalar())
+        self._spoken(began_s)
+
+    def _spoken(self, began_s: float) -> None:
         self._spoke_s = began_s
+        if self._named:
+            self._sure_at_s = began_s
 
     async def _disconnect(self) -> None:
         """Without a session there is no role, and whoever has one must know."""
@@ -252,7 +281,7 @@ class Member:
             log.warning("presence.role_lost name=%s", name)
             lost.set()
         if session is not None:
-            with suppress(DBAPIError, OSError):
+            with suppress(SQLAlchemyError, OSError):
                 await session.invalidate()
                 await session.close()
 
@@ -260,22 +289,17 @@ class Member:
         """Say that we are there; if the server ended our session, begin another one."""
         try:
             await self._speak(select(1))
-            if not self._named:
-                async with self._turn:
-                    if self._session is not None:
-                        await self._take_name()
-        except (StoreFailed, DBAPIError, OSError) as exc:
-            log.warning("presence.silent why=%s", type(exc).__name__)
+        except StoreFailed as exc:
+            log.warning("presence.silent why=%s", exc)
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
-            await self.speak()
-
-
-def _monotonic_s() -> float:
-    """The loop's clock goes on while a process is stopped, and is never set."""
-    return asyncio.get_running_loop().time()
+            await asyncio.sleep(self.beat_s)
+            try:
+                await self.speak()
+            except Exception:
+                # Without its beat this process would do nothing more, and say nothing of it.
+                log.exception("presence.beat_failed")
 
 
 def role_key(name: str) -> int:
