@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from storage.leases import ME, lease_end, lease_over
 from storage.records import NoticeKind
 from storage.schema import OWED, Instant, notices
 
-__all__ = ["NOW", "any_ready", "mark", "pick"]
+__all__ = ["FAR", "NOW", "any_ready", "mark", "pick"]
 
 _DUE = literal_column("'due'", String)
 _SENDING = literal_column("'sending'", String)
@@ -37,12 +37,26 @@ _PAPERS = literal_column("'p:%'", String)
 
 NOW: ColumnElement[datetime] = bindparam("now", type_=Instant())
 
+FAR = timedelta(minutes=10)
+"""Nothing is put off for so long: what is due later was owed by a clock that was set back since."""
+
+_FAR_FROM_NOW: ColumnElement[datetime] = bindparam("far", type_=Instant())
+_NEWS = literal_column(f"'{NoticeKind.NEWS}'", String)
+
+# What was never put off is due whatever the clock shows. News that are being gathered wait all the
+# same: what came after them would be in none, and nobody waits for them.
+_DUE_BY_NOW = or_(
+    notices.c.due_at <= NOW,
+    notices.c.due_at == notices.c.created_at,
+    and_(notices.c.due_at > _FAR_FROM_NOW, notices.c.kind != _NEWS),
+)
+
 
 def _ready(*, by_server: bool) -> ColumnElement[bool]:
     """Due, or being sent by somebody who has had time enough."""
     over = lease_over(notices.c.lease_until, by_server=by_server)
     return or_(
-        and_(notices.c.state == "due", notices.c.due_at <= NOW),
+        and_(notices.c.state == "due", _DUE_BY_NOW),
         and_(notices.c.state == "sending", over),
     )
 
@@ -54,7 +68,7 @@ def any_ready(by_server: bool) -> Select[tuple[int]]:
 
 
 # Its time is yet to come, and nobody in the chat misses it meanwhile.
-_PUT_OFF = and_(notices.c.kind.in_(_PATIENT), notices.c.state == _DUE, notices.c.due_at > NOW)
+_PUT_OFF = and_(notices.c.kind.in_(_PATIENT), notices.c.state == _DUE, not_(_DUE_BY_NOW))
 
 
 def _uploading(*, by_server: bool) -> ColumnElement[bool]:

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
-from storage.notice_picks import NOW, any_ready, mark, pick
+from storage.notice_picks import FAR, NOW, any_ready, mark, pick
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
@@ -122,8 +122,8 @@ class Notices:
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         bound = holder.bound(now, lease)
-        picked = pick(holder.by_server)
-        found = (await self._connection.execute(picked, {"now": now, "most": limit, **bound})).all()
+        values = {"now": now, "far": now + FAR, "most": limit, **bound}
+        found = (await self._connection.execute(pick(holder.by_server), values)).all()
         if not found:
             return []
         stale = {row.id for row in found if row.state == "sending"}
@@ -139,7 +139,7 @@ class Notices:
         holder = self._holder
         assert holder is not None, "only a process that has a name may claim"
         found = await self._connection.execute(
-            any_ready(holder.by_server), {"now": now, **holder.bound(now)}
+            any_ready(holder.by_server), {"now": now, "far": now + FAR, **holder.bound(now)}
         )
         return found.first() is not None
 

@@ -20,6 +20,9 @@ LEASE = timedelta(seconds=120)
 BEGIN_WITHIN = timedelta(seconds=45)
 """Of the lease. What has not begun to leave by then stays, and the rest is time for the call."""
 
+PUT_OFF_MAX_S = 300.0
+"""Less than `storage.notice_picks.FAR`. Where Telegram wants a longer silence, its lane knows."""
+
 
 class Post:
     """The outbox, as the chat side uses it."""
@@ -91,7 +94,7 @@ class Post:
 
     async def later(self, notice: Notice, *, after_s: float, why: str, counts: bool = True) -> None:
         """Try again in *after_s*; a try that was Telegram's wish (429) does not count."""
-        due_at = self._clock.now() + timedelta(seconds=after_s)
+        due_at = self._clock.now() + timedelta(seconds=min(after_s, PUT_OFF_MAX_S))
 
         async def run(tx: Tx) -> None:
             await tx.notices.later(notice, due_at=due_at, why=why, counts=counts)

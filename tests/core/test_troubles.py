@@ -10,13 +10,14 @@ import pytest
 
 from bot.core.ask import Asked
 from bot.core.ports import Pace
-from bot.core.post import BEGIN_WITHIN, LEASE, Post
+from bot.core.post import BEGIN_WITHIN, LEASE, PUT_OFF_MAX_S, Post
 from bot.core.settle import Settle
 from mpesa.errors import BadCredentials, OutcomeUnknown
 from storage import schema
 from storage.engine import Store
 from storage.errors import StoreFailed
 from storage.hearing import Decide, Decision, Outcome, Unit
+from storage.notice_picks import FAR
 from storage.records import Alarm, Closing, Evidence, Payment, Reply, Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk
@@ -126,6 +127,21 @@ async def test_a_clock_that_is_set_back_lets_nothing_leave_later(
     clock.advance(BEGIN_WITHIN.total_seconds() + 1)
 
     assert not post.holds(claimed)
+
+
+async def test_nothing_is_put_off_for_as_long_as_a_clock_that_was_set_back_would(
+    store: Store, clock: TestClock
+) -> None:
+    assert timedelta(seconds=PUT_OFF_MAX_S) < FAR
+    post = Post(store=store, clock=clock)
+    await post.say(Closing(replies=(Reply(chat_id=1, text="hello"),)))
+    [notice] = await post.due()
+
+    await post.later(notice, after_s=86_400, why="flood control", counts=False)
+
+    assert await post.due() == [], "a long silence is no clock that was set back"
+    clock.advance(PUT_OFF_MAX_S)
+    assert len(await post.due()) == 1
 
 
 async def test_one_without_a_token_does_not_void_what_another_has_sent(desk: Desk) -> None:

@@ -401,3 +401,62 @@ async def test_a_card_that_changes_while_it_is_sent_keeps_the_time_it_was_put_of
     await owe(store, card(after_s=20))
     [third] = await claim(store, 20)
     assert third.message_id == 77
+
+
+HOUR_S = 3600.0
+
+
+async def test_what_was_owed_before_the_clock_was_set_back_is_due(store: Store) -> None:
+    await owe(store, saying("a", 1), saying("b", 1), card(after_s=0))
+
+    [first] = await claim(store, -HOUR_S)
+    await tell(store, first)
+    [second] = await claim(store, -HOUR_S)
+
+    assert (first.kind, second.kind) == (NoticeKind.SAY, NoticeKind.SAY)
+
+
+async def test_what_changed_before_the_clock_was_set_back_is_due(store: Store) -> None:
+    await store.write(
+        lambda tx: tx.notices.owe([card(after_s=-2 * HOUR_S)], now=NOON - timedelta(hours=2))
+    )
+    [old] = await claim(store)
+    await tell(store, old)
+    await owe(store, card(after_s=10))
+
+    [again] = await claim(store, -HOUR_S)
+
+    assert again.wanted == 2
+
+
+async def test_what_was_put_off_by_a_clock_that_was_set_back_waits_once_more_at_most(
+    store: Store,
+) -> None:
+    await owe(store, saying("a", 1))
+
+    async def put_off(notice: Notice, at_s: float) -> None:
+        due_at = NOON + timedelta(seconds=at_s + 60)
+        await store.write(lambda tx: tx.notices.later(notice, due_at=due_at, why="x", counts=False))
+
+    [notice] = await claim(store)
+    await put_off(notice, 0)
+    assert await claim(store, 59) == []
+
+    [notice] = await claim(store, -HOUR_S)
+    await put_off(notice, -HOUR_S)
+
+    assert await claim(store, -HOUR_S + 59) == []
+    assert len(await claim(store, -HOUR_S + 60)) == 1
+
+
+async def test_news_that_are_gathered_come_at_their_time_whatever_the_clock_did(
+    store: Store,
+) -> None:
+    await owe(store, replace(card(after_s=120), kind=NoticeKind.NEWS), saying("a", 1))
+
+    [said] = await claim(store, -HOUR_S)
+
+    assert said.kind is NoticeKind.SAY
+    await tell(store, said)
+    assert await claim(store, -HOUR_S) == []
+    assert len(await claim(store, 120)) == 1
