@@ -152,7 +152,9 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             await stack.enter_async_context(
                 serving(web, host=config.webhook.host, port=config.webhook.port)
             )
-        timetable = Timetable([*jobs_of(core, store), *await _probing(config, store, core)])
+        timetable = Timetable(
+            [*jobs_of(core, store), *await _probing(config, store, core)], now=SystemClock().now
+        )
         timetable.start()
         stack.push_async_callback(timetable.stop)
         # Not five minutes later: what is paid by hand until then would be told to nobody.

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -41,9 +41,7 @@ class Timetable:
     out: none is ever further off than its interval. *now* is that clock.
     """
 
-    def __init__(
-        self, jobs: Sequence[Job], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], *, now: Callable[[], datetime]) -> None:
         self._now = now
         self._watching: asyncio.Task[None] | None = None
         self._scheduler = AsyncIOScheduler(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from bot.clock import SystemClock
 from bot.jobs import Job, Timetable
 
 SOON_S = 0.01
+the_time = SystemClock().now
 WITHIN_S = 60
 
 
@@ -24,7 +26,7 @@ async def test_a_job_comes_again() -> None:
         if runs == 3:
             third.set()
 
-    timetable = Timetable([Job(name="again", every_s=SOON_S, run=run)])
+    timetable = Timetable([Job(name="again", every_s=SOON_S, run=run)], now=the_time)
     timetable.start()
     async with asyncio.timeout(WITHIN_S):
         await third.wait()
@@ -45,7 +47,7 @@ async def test_a_job_that_fails_is_told_once_and_comes_again(
         if runs == 5:
             recovered.set()
 
-    timetable = Timetable([Job(name="unlucky", every_s=SOON_S, run=run)])
+    timetable = Timetable([Job(name="unlucky", every_s=SOON_S, run=run)], now=the_time)
     with caplog.at_level(logging.WARNING):
         timetable.start()
         async with asyncio.timeout(WITHIN_S):
@@ -75,7 +77,8 @@ async def test_a_slow_job_is_never_at_work_twice_and_keeps_no_other_waiting() ->
             others.set()
 
     timetable = Timetable(
-        [Job(name="slow", every_s=SOON_S, run=slow), Job(name="quick", every_s=SOON_S, run=quick)]
+        [Job(name="slow", every_s=SOON_S, run=slow), Job(name="quick", every_s=SOON_S, run=quick)],
+        now=the_time,
     )
     timetable.start()
     async with asyncio.timeout(WITHIN_S):
@@ -98,7 +101,7 @@ async def test_stopping_waits_for_what_runs_and_starts_nothing_more(
         await release.wait()
         finished.append("whole")
 
-    timetable = Timetable([Job(name="long", every_s=SOON_S, run=run)])
+    timetable = Timetable([Job(name="long", every_s=SOON_S, run=run)], now=the_time)
     timetable.start()
     async with asyncio.timeout(WITHIN_S):
         await started.wait()
@@ -125,7 +128,7 @@ async def test_no_job_is_further_off_than_its_interval_when_the_clock_is_set_bac
         runs += 1
 
     def now() -> datetime:
-        return datetime.now(UTC) - timedelta(seconds=set_back_s)
+        return the_time() - timedelta(seconds=set_back_s)
 
     timetable = Timetable([Job(name="rare", every_s=1800, run=run)], now=now)
     timetable.start()
@@ -137,4 +140,4 @@ async def test_no_job_is_further_off_than_its_interval_when_the_clock_is_set_bac
 
 
 async def test_a_timetable_that_never_started_can_be_stopped() -> None:
-    await Timetable([]).stop()
+    await Timetable([], now=the_time).stop()

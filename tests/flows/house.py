@@ -37,6 +37,7 @@ from bot.chat.lanes import Lanes
 from bot.chat.letters import Letters
 from bot.chat.notices import Notifier
 from bot.chat.whispers import Whispers
+from bot.clock import SystemClock
 from bot.config import Config
 from bot.core.core import Core
 from bot.core.ports import Ids
@@ -286,7 +287,7 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
         bot=bot,
         queue=queue,
         desk=desk,
-        timetable=Timetable(jobs),
+        timetable=Timetable(jobs, now=SystemClock().now),
         jobs=jobs,
     )
     app = build_web(core.hear, ways=core.record.ways, ready=lambda: store.healthy)
