@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from bot.core.ports import Clock
+from bot.core.ports import Clock, SteadyClock
 from bot.core.settle import Settle
 from mpesa.errors import Unreachable
 from mpesa.models import Token
@@ -88,7 +88,8 @@ class SharedToken:
         spent: Callable[[Token], bool],
     ) -> Token:
         """See `mpesa.tokens.TokenShelf`."""
-        give_up_at = self._clock.now() + timedelta(seconds=WAIT_AT_MOST_S)
+        waiting = SteadyClock(self._clock)
+        give_up_at = waiting.now() + timedelta(seconds=WAIT_AT_MOST_S)
         try:
             while True:
                 kept = (await self._read()).token
@@ -99,7 +100,7 @@ class SharedToken:
                         return await self._fetch(fetch, refused=refused, spent=spent)
                     finally:
                         await self._store.presence.leave_role(self._name)
-                if self._clock.now() >= give_up_at:
+                if waiting.now() >= give_up_at:
                     raise Unreachable("another process has been fetching a token for too long")
                 await self._clock.sleep(LOOK_EVERY_S)
         except NotKept as exc:

@@ -12,7 +12,9 @@ from bot.core.ask import Asked
 from bot.core.ports import Pace
 from bot.core.post import BEGIN_WITHIN, LEASE, PUT_OFF_MAX_S, Post
 from bot.core.settle import Settle
-from mpesa.errors import BadCredentials, OutcomeUnknown
+from bot.core.tokens import SharedToken
+from mpesa.errors import BadCredentials, OutcomeUnknown, Unreachable
+from mpesa.models import Token
 from storage import schema
 from storage.engine import Store
 from storage.errors import StoreFailed
@@ -142,6 +144,35 @@ async def test_nothing_is_put_off_for_as_long_as_a_clock_that_was_set_back_would
     assert await post.due() == [], "a long silence is no clock that was set back"
     clock.advance(PUT_OFF_MAX_S)
     assert len(await post.due()) == 1
+
+
+class SetBackWhileWeWait(TestClock):
+    """One that is set back by an hour while somebody waits by it for the first time."""
+
+    waited_s = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if self.waited_s == 0:
+            self.advance(-3600)
+        self.waited_s += seconds
+
+
+async def test_who_waits_for_another_s_token_does_not_wait_out_a_clock_that_is_set_back(
+    store: Store,
+) -> None:
+    clock = SetBackWhileWeWait()
+    settle = Settle(operators=[])
+    shelf = SharedToken(store=store, settle=settle, clock=clock, wake=lambda: None, account="a")
+    assert await store.presence.try_role(shelf._name)
+
+    async def fetch() -> Token:
+        raise AssertionError("another one is fetching")
+
+    with pytest.raises(Unreachable):
+        await shelf.renew(fetch, refused=None, spent=lambda _: False)
+
+    assert clock.waited_s < 60
 
 
 async def test_one_without_a_token_does_not_void_what_another_has_sent(desk: Desk) -> None:
