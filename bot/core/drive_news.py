@@ -50,7 +50,7 @@ class DriveNews:
         for entry in await count_gifts_once(tx, drive, now):
             await self.to_treasurers(tx, drive, f"{entry.kind}:{entry.id}", now)
         await self.card(tx, drive, now)
-        since = max(drive.opened_at, now - LOOKED_BACK)
+        since = _looked_back(drive, now)
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
         late = [each for each in fresh if came_after_closing(drive, each)]
         await self._ask_treasurers(tx, drive, late, now)
@@ -150,6 +150,13 @@ class DriveNews:
             topic=topic,
             not_before=not_before,
         )
+
+
+def _looked_back(drive: Drive, now: datetime) -> datetime:
+    """Since when gifts are looked at; a question to the treasurers is owed however late we are."""
+    if drive.closed_at is not None:
+        return drive.closed_at
+    return max(drive.opened_at, now - LOOKED_BACK)
 
 
 def came_after_closing(drive: Drive, payment: Payment) -> bool:
