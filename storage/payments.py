@@ -297,7 +297,7 @@ class Payments:
         return (await self._connection.execute(taken)).first() is not None
 
     async def looked(self, *, by: int, payment_ids: Sequence[str], what: str, at: datetime) -> None:
-        """Somebody was shown whole numbers; keep who, of which payments, and when."""
+        """Somebody was shown whole numbers; keep who, of which payments or drive, and when."""
         if payment_ids:
             await self._connection.execute(
                 insert(looks),

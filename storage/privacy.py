@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.privacy_keys import PrivacyInKeys
 from storage.record_tables import receipt_claims, record_unread
-from storage.records import OPEN, Kind, Payment, Status
+from storage.records import LOOKED_AT_DRIVE, OPEN, Kind, Payment, Status
 from storage.schema import (
     drafts,
     evidence,
@@ -86,13 +86,20 @@ class PrivacyBook:
         return found
 
     async def _looked(self, person_id: int) -> dict[str, list[datetime]]:
-        query = (
-            select(looks.c.payment_id, looks.c.at)
-            .where(looks.c.payment_id.in_(_ids_of(person_id)))
-            .order_by(looks.c.id)
+        """Looks at one payment, and at a drive whose statement it stood in by then."""
+        theirs = payments.c.id.in_(_ids_of(person_id))
+        at_drive = and_(
+            looks.c.what == LOOKED_AT_DRIVE,
+            looks.c.payment_id == func.substr(payments.c.subject, 3),
+            payments.c.status == Status.PAID,
+            payments.c.decided_at <= looks.c.at,
         )
+        one = select(looks.c.id, looks.c.payment_id, looks.c.at).where(
+            looks.c.payment_id.in_(_ids_of(person_id))
+        )
+        whole = select(looks.c.id, payments.c.id, looks.c.at).where(theirs, at_drive)
         found: dict[str, list[datetime]] = {}
-        for row in await self._connection.execute(query):
+        for row in sorted(await self._connection.execute(one.union_all(whole))):
             found.setdefault(row.payment_id, []).append(row.at)
         return found
 

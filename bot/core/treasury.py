@@ -17,6 +17,7 @@ from bot.core.drive_news import came_after_closing
 from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
 from storage.records import (
+    LOOKED_AT_DRIVE,
     Closing,
     Drive,
     DriveEdit,
@@ -216,26 +217,27 @@ class Treasury(DriveActs):
         await tx.touched.touch(drive.subject)
 
     async def statement(self, drive_id: str, by: Actor) -> Statement | None:
-        """Everything, with whole numbers; the look is kept in the audit. None if not theirs."""
+        """
+        Everything, with whole numbers; the look is kept in the audit. None if not theirs.
 
-        async def run(tx: Tx) -> Statement | None:
+        Read without the writer, for whom callbacks wait; kept before anything is handed out.
+
+        Raises NotKept: the look could not be kept.
+        """
+        async with self._store.read() as tx:
             drive = await tx.drives.get(drive_id)
             if drive is None or not (by.operator or await is_treasurer(tx, drive_id, by.id)):
                 return None
             statement = await _statement(tx, drive)
-            rows = [each for each in statement.rows if each.payment_id is not None]
-            line_ids = sorted({each.line_id for each in rows if each.line_id is not None})
-            await tx.payments.looked(
-                by=by.id,
-                payment_ids=[each.payment_id for each in rows if each.payment_id is not None],
-                what="drive-statement",
-                at=self._clock.now(),
+            line_ids = {each.line_id for each in statement.rows if each.line_id is not None}
+            phones = await tx.lines.phones(sorted(line_ids))
+        now = self._clock.now()
+        await self._store.write(
+            lambda tx: tx.payments.looked(
+                by=by.id, payment_ids=[drive_id], what=LOOKED_AT_DRIVE, at=now
             )
-            return replace(
-                statement, phones={each: await tx.lines.phone(each) for each in line_ids}
-            )
-
-        return await self._store.write(run)
+        )
+        return replace(statement, phones=phones)
 
     async def public_statement(self, drive_id: str) -> Statement | None:
         """The same without whole numbers, for a paper that hides what the drive hides."""

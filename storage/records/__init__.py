@@ -22,6 +22,7 @@ from storage.records.chat import (
 )
 from storage.records.drives import (
     AWAY,
+    LOOKED_AT_DRIVE,
     Drive,
     DriveEdit,
     DriveKind,
@@ -86,6 +87,7 @@ from storage.records.record import (
 __all__ = [
     "AWAY",
     "FINAL",
+    "LOOKED_AT_DRIVE",
     "NOBODY",
     "OPEN",
     "UNDECIDED",

@@ -10,6 +10,7 @@ from storage.records.payments import Word
 
 __all__ = [
     "AWAY",
+    "LOOKED_AT_DRIVE",
     "Drive",
     "DriveEdit",
     "DriveKind",
@@ -197,6 +198,9 @@ class Pledge:
 
 AWAY = "away"
 """That a treasurer left the group: by whom is who left, after is when, as Telegram has it."""
+
+LOOKED_AT_DRIVE = "drive-statement"
+"""The look at every whole number of a drive: one row of the audit, under the id of the drive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.core.drive_acts import Actor, Answer
@@ -25,7 +25,6 @@ from storage.records import (
     Payment,
     TreasurerState,
 )
-from storage.schema import looks
 from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
@@ -414,29 +413,6 @@ async def test_who_steps_down_is_replaced_by_the_others(drives: DriveLife) -> No
     async with drives.desk.store.read() as tx:
         states = [each.state for each in await tx.drives.treasurers(drive.id)]
     assert states == [TreasurerState.ACCEPTED] * 2
-
-
-async def test_whole_numbers_are_for_treasurers_and_every_look_is_kept(drives: DriveLife) -> None:
-    drive = await drives.open()
-    payment = await drives.paid(drive, 1, anonymous=True, hide_amount=True)
-    await cash(drives, drive, MARY)
-
-    assert await drives.treasury.statement(drive.id, STRANGER) is None
-    async with drives.desk.store.read() as tx:
-        seen = (await tx.drives._connection.execute(select(looks))).all()
-    assert seen == []
-
-    statement = await drives.treasury.statement(drive.id, MARY)
-
-    assert statement is not None
-    assert list(statement.phones.values()) == ["254712000001"]
-    listed = {(each.name, each.cents) for each in statement.rows}
-    assert listed == {("Jane", 50_000), ("Kamau", 50_000)}
-    async with drives.desk.store.read() as tx:
-        seen = (await tx.drives._connection.execute(select(looks))).all()
-    assert [(each.by, each.payment_id, each.what) for each in seen] == [
-        (OPENER, payment.id, "drive-statement")
-    ]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
