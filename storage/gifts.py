@@ -154,21 +154,6 @@ class Gifts:
         )
         return await self._rows(query.order_by(payments.c.decided_at, payments.c.id), {})
 
-    async def of_giver(self, drive_id: str, giver_id: int, *, since: datetime) -> int:
-        """What somebody gave to a drive since then, in cents."""
-        query = (
-            select(func.coalesce(func.sum(payments.c.credited_cents), 0))
-            .select_from(gifts)
-            .join(payments, payments.c.intent_id == gifts.c.intent_id)
-            .where(
-                gifts.c.drive_id == drive_id,
-                gifts.c.giver_id == giver_id,
-                gifts.c.created_at >= since,
-                _PAID,
-            )
-        )
-        return int((await self._connection.execute(query)).scalar_one())
-
     async def unthanked(self, drive_id: str, *, since: datetime, limit: int) -> list[Payment]:
         """Gifts credited since then that no thanks, and no question, has named yet."""
         query = (

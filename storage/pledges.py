@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, and_, exists, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
-from storage.drive_tables import pledges
+from storage.drive_tables import gifts, pledges
 from storage.records import Pledge, PledgeState
+from storage.schema import payments
 
 __all__ = ["Pledges"]
+
+_CREDITED = and_(payments.c.status == literal_column("'paid'"), payments.c.credited_cents > 0)
+
+
+def _givers(drive_id: str, person_id: int | None) -> Select[Any]:
+    """Whose open promise is older than a gift of theirs."""
+    gave = exists().where(
+        gifts.c.giver_id == pledges.c.person_id,
+        gifts.c.drive_id == pledges.c.drive_id,
+        gifts.c.created_at >= pledges.c.created_at,
+        payments.c.intent_id == gifts.c.intent_id,
+        _CREDITED,
+    )
+    query = select(pledges.c.person_id).where(
+        pledges.c.drive_id == drive_id, pledges.c.state == PledgeState.OPEN.value, gave
+    )
+    return query if person_id is None else query.where(pledges.c.person_id == person_id)
 
 
 class Pledges:
@@ -41,6 +60,12 @@ class Pledges:
         found = await self._many(select(pledges).where(pledges.c.id == pledge_id))
         return found[0] if found else None
 
+    async def lock(self, pledge_id: str) -> Pledge | None:
+        """The same, its row held until the transaction ends."""
+        query = select(pledges).where(pledges.c.id == pledge_id).with_for_update()
+        found = await self._many(query)
+        return found[0] if found else None
+
     async def by_key(self, key: str) -> Pledge | None:
         found = await self._many(select(pledges).where(pledges.c.key == key))
         return found[0] if found else None
@@ -50,14 +75,40 @@ class Pledges:
         query = select(pledges).where(pledges.c.drive_id == drive_id)
         return await self._many(query.order_by(pledges.c.created_at, pledges.c.id))
 
-    async def open_of(self, drive_id: str, person_id: int) -> list[Pledge]:
-        """What somebody still owes to a drive by their word, oldest first."""
+    async def of_givers(self, drive_id: str, *, person_id: int | None = None) -> list[Pledge]:
+        """All promises of those who gave since an open one: of everybody, or of one person."""
         query = select(pledges).where(
             pledges.c.drive_id == drive_id,
-            pledges.c.person_id == person_id,
-            pledges.c.state == PledgeState.OPEN.value,
+            pledges.c.person_id.in_(_givers(drive_id, person_id)),
         )
         return await self._many(query.order_by(pledges.c.created_at, pledges.c.id))
+
+    async def given(
+        self, drive_id: str, *, person_id: int | None = None
+    ) -> list[tuple[int, datetime, int]]:
+        """What those people gave: who, when they were asked for it, and the cents."""
+        query = (
+            select(gifts.c.giver_id, gifts.c.created_at, payments.c.credited_cents)
+            .join(payments, payments.c.intent_id == gifts.c.intent_id)
+            .where(
+                gifts.c.drive_id == drive_id,
+                gifts.c.giver_id.in_(_givers(drive_id, person_id)),
+                _CREDITED,
+            )
+        )
+        rows = await self._connection.execute(query)
+        return [(row.giver_id, row.created_at, row.credited_cents) for row in rows]
+
+    async def keep(self, pledge_ids: Sequence[str]) -> bool:
+        """These are kept, but for those that were taken back meanwhile; whether any is."""
+        if not pledge_ids:
+            return False
+        kept = await self._connection.execute(
+            update(pledges)
+            .where(pledges.c.id.in_(pledge_ids), pledges.c.state == PledgeState.OPEN.value)
+            .values(state=PledgeState.KEPT.value, remind_at=None)
+        )
+        return kept.rowcount > 0
 
     async def promised(self, drive_id: str) -> tuple[int, int]:
         """How many promises are open, and how many shillings they come to."""

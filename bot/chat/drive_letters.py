@@ -10,7 +10,7 @@ from bot.chat.drive_cards import accept_keys, card, closed_text, manage_key, off
 from bot.chat.drive_papers import closing_paper
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
-from bot.core.drive_views import CardView, shown
+from bot.core.drive_views import CardView, shown, takes_gifts
 from bot.texts import kes, money, plain
 from storage.records import (
     Button,
@@ -21,6 +21,7 @@ from storage.records import (
     Notice,
     PaymentView,
     Person,
+    PledgeState,
     Reply,
     Shows,
     Status,
@@ -264,11 +265,12 @@ async def _off(
 async def _pledge(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
-    pledge = await core.drives.pledging.get(details[0])
-    if pledge is None:
+    pledge, now = await core.drives.pledging.get(details[0]), core.clock.now()
+    if pledge is None or pledge.state is not PledgeState.OPEN or not takes_gifts(view.drive, now):
         return None
+    if int(details[1]) < pledge.reminded:
+        return None  # who let us in again after a while hears the last one, not all at once
     language, drive = await _language(core, notice.chat_id), view.drive
-    now = core.clock.now()
     when = "due-today"
     if now < pledge.due_at:
         when = "due-soon"

@@ -15,6 +15,7 @@ from bot.chat.drive_cards import link_of
 from bot.chat.keyboards import Stationery
 from bot.chat.treasury import actor, refusing
 from bot.core.drive_acts import Answer
+from bot.core.promises import given_to
 from bot.core.treasury import Statement
 from bot.documents.drive import DrivePapers, drive_csv, drive_pdf, drive_xlsx, pledges_csv
 from bot.documents.entries import Audience, Entry, Pledge, Unmatched
@@ -36,6 +37,7 @@ from storage.records import (
     Shows,
     Word,
 )
+from storage.records import Pledge as Promise
 
 __all__ = ["closing_paper", "code_sent", "export", "exported", "which"]
 
@@ -249,20 +251,25 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
 
 
 def _pledges(statement: Statement) -> Iterator[Pledge]:
+    promised: dict[int, list[Promise]] = {}
+    for each in statement.pledges:
+        promised.setdefault(each.person_id, []).append(each)
+    gave: dict[int, list[tuple[datetime, int]]] = {giver: [] for giver in promised}
+    for row in statement.rows:
+        if row.giver_id in gave:
+            gave[row.giver_id].append((row.at, row.cents))
+    paid: dict[str, int] = {}
+    for giver, theirs in promised.items():
+        paid |= given_to(theirs, gave[giver])
     for pledge in statement.pledges:
         if pledge.state is PledgeState.WITHDRAWN:
             continue
-        paid = sum(
-            row.cents
-            for row in statement.rows
-            if row.giver_id == pledge.person_id and row.at >= pledge.created_at
-        )
         yield Pledge(
             at=pledge.created_at,
             name=pledge.name,
             phone="",
             promised_cents=pledge.amount_kes * 100,
-            paid_cents=paid,
+            paid_cents=paid[pledge.id],
             due_on=pledge.due_at.astimezone(EAT).date(),
         )
 

@@ -127,7 +127,9 @@ async def reminded(press: DeedPress) -> Toast:
     if await act(press.deed.subject, by=turn.person.id, closing=closing):
         return Toast()
     turn.closed = False
-    return turn.toast("pledge.not-yours", alert=True)
+    pledge = await pledging.get(press.deed.subject)
+    theirs = pledge is not None and pledge.person_id == turn.person.id
+    return turn.toast("pledge.over" if theirs else "pledge.not-yours", alert=True)
 
 
 async def _promise(turn: Turn, drive_id: str, amount_kes: int, due_at: datetime, key: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bot.core.given_back import count_gifts_once
 from bot.core.ports import Clock
+from bot.core.promises import kept_promises
 from storage.records import (
     Drive,
     DriveStatus,
@@ -42,7 +43,7 @@ class DriveNews:
         self._clock = clock
 
     async def look(self, tx: Tx, subject: str) -> None:
-        """Something has happened to this drive: its card, thanks, what came late or went back."""
+        """The card, promises kept, thanks, what came too late, and what went back twice."""
         drive = await tx.drives.lock(subject.removeprefix("d:"))
         if drive is None:
             return
@@ -51,6 +52,7 @@ class DriveNews:
             await self.to_treasurers(tx, drive, f"{entry.kind}:{entry.id}", now)
         await self.card(tx, drive, now)
         since = _looked_back(drive, now)
+        await tx.pledges.keep(await kept_promises(tx, drive.id))
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
         late = [each for each in fresh if came_after_closing(drive, each)]
         await self._ask_treasurers(tx, drive, late, now)

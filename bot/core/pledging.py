@@ -13,6 +13,7 @@ from bot.core.drive_news import DriveNews
 from bot.core.drive_views import takes_gifts
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
+from bot.core.promises import kept_promises
 from storage.engine import Store
 from storage.records import Closing, Pledge, PledgeState
 from storage.tx import Tx
@@ -97,24 +98,25 @@ class Pledging:
             return await tx.pledges.of_drive(drive_id)
 
     async def stop_reminders(self, pledge_id: str, *, by: int, closing: Closing) -> bool:
-        """Remind of it no more; it stays a promise. False if it is not theirs."""
+        """Remind of it no more; it stays a promise. False if it is not theirs, or not open."""
         return await self._change(pledge_id, by, closing, remind_at=None)
 
     async def withdraw(self, pledge_id: str, *, by: int, closing: Closing) -> bool:
-        """It is a promise no more. False if it is not theirs."""
+        """It is a promise no more. False if it is not theirs, or not open."""
         return await self._change(
             pledge_id, by, closing, remind_at=None, state=PledgeState.WITHDRAWN
         )
 
     async def remind_tomorrow(self, pledge_id: str, *, by: int, closing: Closing) -> bool:
-        """Remind of it tomorrow, if there may be one more. False if it is not theirs."""
+        """Remind of it tomorrow, if there may be one more. False if not theirs, or not open."""
         tomorrow = day_start(self._clock.now()) + timedelta(days=1)
         return await self._change(pledge_id, by, closing, remind_at=polite(_morning(tomorrow)))
 
     async def _change(self, pledge_id: str, by: int, closing: Closing, **values: object) -> bool:
         async def run(tx: Tx) -> bool:
-            known = await tx.pledges.get(pledge_id)
-            if known is None or known.person_id != by:
+            # Locked: kept, taken back and put off at one instant, it is one of them.
+            known = await tx.pledges.lock(pledge_id)
+            if known is None or known.person_id != by or known.state is not PledgeState.OPEN:
                 return False
             if known.reminded >= REMINDERS_MAX:
                 values["remind_at"] = None
@@ -148,12 +150,13 @@ class Pledging:
     async def _remind(self, tx: Tx, pledge: Pledge, now: datetime) -> None:
         drive = await tx.drives.get(pledge.drive_id)
         assert drive is not None, "a pledge is for a drive"
-        given = await tx.gifts.of_giver(drive.id, pledge.person_id, since=pledge.created_at)
-        if given >= pledge.amount_kes * 100:
-            await tx.pledges.change(pledge.id, state=PledgeState.KEPT, remind_at=None)
+        # Its own alone: others of theirs may be locked by whoever looks at the drive.
+        if pledge.id in await kept_promises(tx, drive.id, pledge.person_id):
+            await tx.pledges.keep([pledge.id])
             await tx.touched.touch(drive.subject)
             return
-        if not takes_gifts(drive, now) or pledge.reminded >= REMINDERS_MAX:
+        over = pledge.state is not PledgeState.OPEN or pledge.reminded >= REMINDERS_MAX
+        if over or not takes_gifts(drive, now):
             await tx.pledges.change(pledge.id, remind_at=None)
             return
         number = pledge.reminded + 1

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.core.pledging import day_start, next_reminder, polite
-from storage.records import Closing, Drive, Pledge, PledgeState
+from bot.core.promises import given_to
+from storage.records import Closing, Drive, DriveStatus, Pledge, PledgeState
 from tests.core.drive_life import GROUP, DriveLife, drives
 
 __all__ = ["drives"]
@@ -120,8 +121,6 @@ async def test_tomorrow_is_one_of_the_three(drives: DriveLife) -> None:
 
 
 async def test_a_closed_drive_reminds_nobody_and_takes_no_promise(drives: DriveLife) -> None:
-    from storage.records import DriveStatus
-
     drive = await drives.open()
     await promise(drives, drive)
     await drives.desk.store.write(lambda tx: tx.drives.change(drive.id, status=DriveStatus.CLOSED))
@@ -137,3 +136,125 @@ async def test_a_closed_drive_reminds_nobody_and_takes_no_promise(drives: DriveL
         closing=Closing(),
     )
     assert refused is None
+
+
+async def states(life: DriveLife, drive: Drive) -> list[PledgeState]:
+    return [each.state for each in await life.pledging.of_drive(drive.id)]
+
+
+async def test_what_was_taken_back_is_not_put_off_and_never_reminded_of(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    pledging = drives.pledging
+    assert await pledging.withdraw(pledge.id, by=1005, closing=Closing())
+
+    assert not await pledging.remind_tomorrow(pledge.id, by=1005, closing=Closing())
+    assert not await pledging.stop_reminders(pledge.id, by=1005, closing=Closing())
+    assert not await pledging.withdraw(pledge.id, by=1005, closing=Closing())
+    # As if another process had put it off at the same instant.
+    soon = drives.desk.clock.now()
+    await drives.desk.store.write(lambda tx: tx.pledges.change(pledge.id, remind_at=soon))
+
+    assert await reminded(drives, days=8) == []
+    assert await states(drives, drive) == [PledgeState.WITHDRAWN]
+
+
+async def test_what_was_given_for_is_not_taken_back(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await drives.paid(drive, 1, amount_kes=1000)
+    await drives.touched.run_due()
+
+    assert not await drives.pledging.withdraw(pledge.id, by=1005, closing=Closing())
+    assert await states(drives, drive) == [PledgeState.KEPT]
+
+
+@pytest.mark.parametrize("looked_after_s", [0, 26 * 3600])
+async def test_who_gives_after_the_last_reminder_is_waited_for_no_more(
+    drives: DriveLife, looked_after_s: int
+) -> None:
+    drive = await drives.open()
+    await promise(drives, drive)
+    assert len(await reminded(drives, days=9)) == 3
+    await drives.paid(drive, 1, amount_kes=400)
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.OPEN]
+    drives.desk.clock.advance(3600)
+    await drives.paid(drive, 1, amount_kes=600, ask_key="u:rest")
+    drives.desk.clock.advance(looked_after_s)
+    await drives.touched.run_due()
+
+    assert await states(drives, drive) == [PledgeState.KEPT]
+    view = await drives.drives.card_view(drive.id)
+    assert view is not None
+    assert view.promised == (0, 0)
+
+
+async def test_what_was_taken_back_a_moment_ago_is_not_kept(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    store = drives.desk.store
+    await drives.pledging.withdraw(pledge.id, by=1005, closing=Closing())
+
+    assert not await store.write(lambda tx: tx.pledges.keep([pledge.id]))
+    assert await states(drives, drive) == [PledgeState.WITHDRAWN]
+
+
+@pytest.mark.parametrize("by_look", [True, False])
+async def test_one_gift_keeps_one_of_two_promises(drives: DriveLife, *, by_look: bool) -> None:
+    drive = await drives.open()
+    await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await promise(drives, drive, key="b:2")
+    drives.desk.clock.advance(60)
+    await drives.paid(drive, 1, amount_kes=1000)
+    if by_look:
+        await drives.touched.run_due()
+
+    told = await reminded(drives, days=12)
+
+    assert await states(drives, drive) == [PledgeState.KEPT, PledgeState.OPEN]
+    second = (await drives.pledging.of_drive(drive.id))[1].id
+    assert [each for each in told if each.startswith("pledge")] == [
+        f"pledge:{second}:{number}" for number in (1, 2, 3)
+    ]
+    await drives.paid(drive, 1, amount_kes=1000, ask_key="u:again")
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.KEPT] * 2
+
+
+async def test_nobody_keeps_the_promise_of_another(drives: DriveLife) -> None:
+    drive = await drives.open()
+    other = await drives.open(open_key="m:-700:2", title="Another")
+    await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await drives.paid(drive, 2, amount_kes=1000)
+    await drives.paid(other, 1, amount_kes=1000)
+    await drives.give(drive, 1, amount_kes=1000, phone="254712000099", ask_key="u:unpaid")
+    await drives.touched.run_due()
+
+    assert await states(drives, drive) == [PledgeState.OPEN]
+
+
+def test_each_shilling_goes_to_one_promise_and_none_is_lost() -> None:
+    def made(number: int, amount_kes: int, state: PledgeState = PledgeState.OPEN) -> Pledge:
+        return Pledge(
+            id=str(number),
+            drive_id="",
+            person_id=1005,
+            name="Jane",
+            amount_kes=amount_kes,
+            due_at=eat(27, 0),
+            state=state,
+            created_at=eat(number, 12),
+            remind_at=None,
+            key=str(number),
+        )
+
+    theirs = [made(1, 10), made(3, 5), made(2, 99, PledgeState.WITHDRAWN)]
+    gifts = [(eat(4, 12), 700), (eat(1, 11), 100_000), (eat(2, 12), 400)]
+
+    assert given_to(theirs, gifts) == {"1": 1000, "3": 100}
+    assert given_to(theirs, [*gifts, (eat(5, 12), 900)]) == {"1": 1000, "3": 1000}
+    assert given_to(theirs, [(eat(1, 13), 5000)]) == {"1": 5000, "3": 0}

@@ -92,6 +92,13 @@ OF_DRIVES = (
         "late: list[Payment] = []",
     ),
     plant(
+        "of what came after closing nobody is asked who looks late",
+        "I7",
+        "bot/core/drive_news.py",
+        "        return drive.closed_at\n",
+        "        return max(drive.closed_at, now - LOOKED_BACK)\n",
+    ),
+    plant(
         "a touched drive is forgotten when the look at it fails",
         "I7",
         "bot/core/touched.py",
@@ -150,6 +157,27 @@ OF_DRIVES = (
         "known = await tx.pledges.by_key(key)",
         "known = None",
         ("key=key,\n", f"key=key + {ANEW},\n"),
+    ),
+    plant(
+        "one gift keeps every promise",
+        "I4",
+        "bot/core/promises.py",
+        "left -= part",
+        "left -= 0",
+    ),
+    plant(
+        "who gives after the last reminder is waited for",
+        "I10",
+        "bot/core/drive_news.py",
+        "await tx.pledges.keep(await kept_promises(tx, drive.id))",
+        "pass",
+    ),
+    plant(
+        "what was taken back is put off, and reminded of",
+        "I12",
+        "bot/core/pledging.py",
+        "known.person_id != by or known.state is not PledgeState.OPEN:",
+        "known.person_id != by:",
     ),
     plant(
         "promises that were kept are still counted",
