@@ -198,15 +198,13 @@ class Drives:
             insert(drive_edits).values(**self._written("drive_edits", edit))
         )
 
-    async def edits(self, drive_id: str, *, limit: int) -> list[DriveEdit]:
-        """The trail of changes, oldest first; its newest *limit*."""
-        query = (
-            select(drive_edits)
-            .where(drive_edits.c.drive_id == drive_id)
-            .order_by(drive_edits.c.id.desc())
-            .limit(limit)
-        )
-        rows = (await self._connection.execute(query)).mappings().all()
+    async def edits(self, drive_id: str, *, limit: int, what: str | None = None) -> list[DriveEdit]:
+        """The trail of changes, or of *what* alone, oldest first; its newest *limit*."""
+        query = select(drive_edits).where(drive_edits.c.drive_id == drive_id)
+        if what is not None:
+            query = query.where(drive_edits.c.what == what)
+        newest = query.order_by(drive_edits.c.id.desc()).limit(limit)
+        rows = (await self._connection.execute(newest)).mappings().all()
         return [
             DriveEdit(**{k: v for k, v in self._opened("drive_edits", row).items() if k != "id"})
             for row in reversed(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.drive_tables import drive_entries, drive_thanked, gifts
 from storage.payment_rows import read_payment
-from storage.records import UNDECIDED, EntryKind, Gift, GiftRow, Payment, Totals, Word
+from storage.records import NOBODY, UNDECIDED, EntryKind, Gift, GiftRow, Payment, Totals, Word
 from storage.schema import intents, payments
 
 __all__ = ["Gifts"]
@@ -117,6 +117,27 @@ class Gifts:
                 hide_amount=gift.hide_amount,
             )
         )
+
+    async def hide(
+        self, drive_id: str, *, since: datetime | None, what: Literal["anonymous", "hide_amount"]
+    ) -> bool:
+        """Hide the name or the amount of every gift begun since then; whether any was shown."""
+        column = gifts.c[what]
+        query = update(gifts).where(gifts.c.drive_id == drive_id, column.is_(False))
+        if since is not None:
+            query = query.where(gifts.c.created_at >= since)
+        return (await self._connection.execute(query.values({column: True}))).rowcount > 0
+
+    async def newest_told(self, drive_id: str, *, limit: int) -> list[str]:
+        """The payments of the newest gifts whose givers are told in private how they are shown."""
+        query = (
+            select(payments.c.id)
+            .join(gifts, gifts.c.intent_id == payments.c.intent_id)
+            .where(payments.c.subject == f"d:{drive_id}", _PAID, gifts.c.giver_id != NOBODY)
+            .order_by(payments.c.decided_at.desc(), payments.c.id)
+            .limit(limit)
+        )
+        return list((await self._connection.execute(query)).scalars())
 
     async def totals(self, drive_id: str) -> Totals:
         """What a drive has come to: credits, which are net of what went back, and the journal."""

@@ -184,7 +184,8 @@ async def set_field(press: DeedPress) -> Toast:
     turn = press.turn
     field, _, word = press.deed.argument.partition(":")
     value = Shows(word) if field == "shows" else DriveKind(word)
-    closing = turn.closing(turn.reply(turn.say("manage.changed")))
+    key = "manage.changed-privacy" if field == "shows" else "manage.changed"
+    closing = turn.closing(turn.reply(turn.say(key)))
     answer = await turn.core.drives.treasury.change(
         press.deed.subject, actor(turn), what=field, value=value, told=word, closing=closing
     )

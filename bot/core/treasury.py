@@ -8,7 +8,7 @@ who, when and why. Every change to the drive itself leaves a trail that anybody 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from bot.core.drive_acts import Actor, Answer, DriveActs
 from bot.core.drive_news import came_after_closing
 from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
+from bot.core.settle import status_notice
 from storage.records import (
     LOOKED_AT_DRIVE,
     Closing,
@@ -35,6 +36,11 @@ from storage.tx import Tx
 __all__ = ["Statement", "Treasury"]
 
 EDITS_SHOWN = 20
+PRIVACY_EDITS_READ = 100
+"""Where none of so many is found, everything is taken to have been given in private."""
+CLOCKS_APART = timedelta(minutes=1)
+"""So far may the clocks of two processes be apart: whoever gave in between is hidden."""
+TOLD_AGAIN_MAX = 200
 BY_NOBODY = 0
 """Who closes a drive whose time is over."""
 
@@ -170,18 +176,44 @@ class Treasury(DriveActs):
         """
         Another title, target, closing day, kind or privacy; *what* is the field of `Drive`.
 
-        *told* is the new value as the trail says it.
+        *told* is the new value as the trail says it. Where more is to be seen from now on, that
+        is so of gifts to come: see `_keep_hidden`.
         """
 
         async def deed(tx: Tx, drive: Drive) -> Answer:
             before = getattr(drive, what)
             if before == value:
                 return Answer.ALREADY
+            if what == "shows":
+                await self._keep_hidden(tx, drive, value)
             await tx.drives.change(drive.id, **{what: value})
             await self._note(tx, drive, by, what, _said(before), told)
             return Answer.DONE
 
         return await self._do(drive_id, by, deed, closing)
+
+    async def _keep_hidden(self, tx: Tx, drive: Drive, shows: Shows) -> None:
+        """
+        What was given while the group saw less stays hidden until its giver shows it.
+
+        They were told who would see what, and had no button to hide what nobody saw. What was
+        given while as much was shown as from now on was shown to all then, and is again.
+        """
+        edits = await tx.drives.edits(drive.id, limit=PRIVACY_EDITS_READ, what="shows")
+
+        def since(*wide: Shows) -> datetime | None:
+            narrowed = [each.at for each in edits if each.before in wide]
+            return max(narrowed) - CLOCKS_APART if narrowed else None
+
+        hide, hid = tx.gifts.hide, False
+        if drive.shows is Shows.TOTALS:
+            hid = await hide(drive.id, since=since(Shows.NAMES, Shows.ALL), what="anonymous")
+        if shows is Shows.ALL:
+            hid = await hide(drive.id, since=since(Shows.ALL), what="hide_amount") or hid
+        if hid:
+            # An edit rings nobody, and brings the buttons with which they show themselves.
+            newest = await tx.gifts.newest_told(drive.id, limit=TOLD_AGAIN_MAX)
+            await tx.notices.owe([status_notice(each) for each in newest], now=self._clock.now())
 
     async def set_status(
         self, drive_id: str, by: Actor, status: DriveStatus, closing: Closing

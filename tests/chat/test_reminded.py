@@ -69,7 +69,9 @@ async def test_who_lets_us_in_again_hears_only_what_is_still_so(
     pledge = await pledged(harambee)
     jane.block()
     await remind(harambee, days=9)
-    assert (await office.core.drives.pledging.get(pledge.id)).reminded == 3  # type: ignore[union-attr]
+    three = await office.core.drives.pledging.get(pledge.id)
+    assert three is not None
+    assert three.reminded == 3
     await then(harambee, pledge)
 
     jane.start()

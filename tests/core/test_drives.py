@@ -10,7 +10,6 @@ import pytest
 
 from bot.core.ask import Asked
 from bot.core.by_hand import by_hand_of_drives
-from bot.core.drive_acts import Actor, Answer
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.placing import Placing
@@ -316,28 +315,6 @@ async def test_a_gift_after_closing_is_a_question_to_each_treasurer(drives: Driv
     assert [each.topic for each in told] == [f"late:{late.id}"]
     assert all(each.kind is not NoticeKind.NEWS for each in await drives.owed(GROUP))
     assert (await drives.drives.totals(drive.id)).cents == 50_000
-
-
-async def test_it_is_asked_about_once_however_long_nobody_looked(drives: DriveLife) -> None:
-    drive = await drives.open()
-    late = await drives.give(drive, 1)
-    drives.desk.clock.advance(1)
-    answer = await drives.treasury.set_status(
-        drive.id, Actor(id=OPENER, name="Mary"), DriveStatus.CLOSED, Closing()
-    )
-    assert answer is Answer.DONE
-    await drives.touched.run_due()
-    drives.desk.clock.advance(60)
-    await drives.desk.post(late, success(1, amount=500, receipt="UKN0000001"))
-
-    told: list[str] = []
-    for _ in range(3):
-        drives.desk.clock.advance(26 * 3600)
-        await drives.touched.run_due()
-        told += [each.topic for each in await drives.owed(OPENER)]
-        await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
-
-    assert told == [f"late:{late.id}"]
 
 
 async def test_five_hundred_gifts_in_a_minute_edit_the_card_at_its_pace(drives: DriveLife) -> None:

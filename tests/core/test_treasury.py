@@ -142,6 +142,27 @@ async def late_gift(drives: DriveLife, drive: Drive, **changes: Any) -> Payment:
     return late
 
 
+async def test_a_gift_after_closing_is_asked_about_once_however_late_one_looks(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    late = await drives.give(drive, 1)
+    drives.desk.clock.advance(1)
+    await close(drives, drive, MARY)
+    await drives.touched.run_due()
+    drives.desk.clock.advance(60)
+    await drives.desk.post(late, success(1, amount=500, receipt="UKN0000001"))
+
+    told: list[str] = []
+    for _ in range(3):
+        drives.desk.clock.advance(26 * 3600)
+        await drives.touched.run_due()
+        told += [each.topic for each in await drives.owed(OPENER)]
+        await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
+
+    assert told == [f"late:{late.id}"]
+
+
 @pytest.mark.parametrize(("keep", "left"), [(True, 50_000), (False, 0)])
 async def test_a_gift_after_closing_is_kept_or_handed_back_once(
     drives: DriveLife, *, keep: bool, left: int

@@ -64,6 +64,13 @@ OF_DRIVES = (
         "cents=0,",
     ),
     plant(
+        "a treasurer shows what was given in private",
+        "I12",
+        "bot/core/treasury.py",
+        'what="anonymous")',
+        'what="hide_amount")',
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
