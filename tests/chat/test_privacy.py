@@ -90,6 +90,7 @@ async def test_a_pay_that_comes_again_after_that_is_no_second_payment(office: Of
     paid = office.api.updates.sent[first]
     await office.result(0, receipt="UKN4ABCDE7")
     await office.said(office.jane.chat, "✅")
+    office.clock.advance(3601)
     office.jane.press(await asked(office), "Delete me")
     sure = await office.said(office.jane.chat, "Shall I forget you?")
     office.jane.press(sure, "Yes, forget me")

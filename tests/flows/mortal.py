@@ -40,7 +40,7 @@ WRITES: Mapping[str, str] = MappingProxyType(
         "the first tables": r"INSERT INTO alembic_version",
         "checks are free again": r"UPDATE payments SET .* WHERE payments\.check_holder IS NOT NULL",
         "updates are free again": r"UPDATE inbox SET .*inbox\.holder != ",
-        "notices are due again": r"UPDATE notices SET .*resent=\? WHERE notices\.state",
+        "notices are due again": r"UPDATE notices SET .*resent=\? WHERE .*notices\.state",
         "what was cut off is unsure": r"INSERT INTO evidence .*'reply-lost'.*'crashed'",
         "an update is taken": r"INSERT INTO inbox",
         "a person is met": r"INSERT INTO people",
