@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from zlib import crc32
 
@@ -273,20 +274,18 @@ async def excess(press: DeedPress) -> Toast:
 
 async def both_went_back(press: DeedPress) -> Toast:
     """What was given back, and what M-Pesa took back, are two."""
-    turn = press.turn
-    answer = await turn.core.cash_book.both_went_back(
-        press.deed.subject,
-        entry_id=int(press.deed.argument),
-        by=turn.person.id,
-        closing=turn.closing(),
-    )
-    return _toast(turn, answer, "toast.noted")
+    return await _about_entry(press, press.turn.core.cash_book.both_went_back)
 
 
 async def uncash(press: DeedPress) -> Toast:
     """An entry of cash was wrong."""
+    return await _about_entry(press, press.turn.core.cash_book.undo_cash)
+
+
+async def _about_entry(press: DeedPress, act: Callable[..., Awaitable[Done | No]]) -> Toast:
+    """Carry out what a button says of one entry in an invoice's books."""
     turn = press.turn
-    answer = await turn.core.cash_book.undo_cash(
+    answer = await act(
         press.deed.subject,
         entry_id=int(press.deed.argument),
         by=turn.person.id,

@@ -11,6 +11,7 @@ import pytest
 from bot.core.billing import NewInvoice
 from bot.core.invoice_acts import Done
 from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
 from storage.engine import Store
 from storage.records import Bill, BillItem, Closing, Invoice
 from tests.chat.test_books import CODE, came_in
@@ -47,6 +48,17 @@ async def issued(office: Office, *, by: int = JANE, cents: int = 50_00) -> Invoi
     done = await office.core.billing.make(new, Closing())
     assert isinstance(done, Done), done
     return done.view.invoice
+
+
+async def about_to_take(office: Office) -> tuple[Invoice, Message]:
+    """Money that is nobody's, and the question whether it is for that invoice."""
+    invoice = await issued(office)
+    await came_in(office)
+    office.jane.say(f"/verify {CODE}")
+    free = await office.said(office.jane.chat, "has arrived")
+    office.jane.press(free, invoice.label)
+    sure = await office.said(office.jane.chat, "written down with your name", after=free)
+    return invoice, sure
 
 
 async def test_money_of_nobody_is_taken_for_an_invoice_and_operators_are_told(
@@ -93,12 +105,7 @@ async def test_of_somebody_elses_payment_a_merchant_learns_nothing_but_that(
 
 
 async def test_money_that_a_prompt_may_have_brought_is_for_operators(office: Office) -> None:
-    invoice = await issued(office)
-    await came_in(office)
-    office.jane.say(f"/verify {CODE}")
-    free = await office.said(office.jane.chat, "has arrived")
-    office.jane.press(free, invoice.label)
-    sure = await office.said(office.jane.chat, "written down with your name", after=free)
+    _, sure = await about_to_take(office)
     await office.pay(office.jane, "/pay 50 0712345678")
 
     office.jane.press(sure, "Yes, that is so")
@@ -124,12 +131,7 @@ async def test_an_unknown_code_is_asked_about_and_looked_at_again(office: Office
 
 
 async def test_who_is_a_merchant_no_more_takes_nothing(office: Office) -> None:
-    invoice = await issued(office)
-    await came_in(office)
-    office.jane.say(f"/verify {CODE}")
-    free = await office.said(office.jane.chat, "has arrived")
-    office.jane.press(free, invoice.label)
-    sure = await office.said(office.jane.chat, "written down with your name", after=free)
+    invoice, sure = await about_to_take(office)
     await office.core.merchants.revoke(JANE, by=OPERATOR, say=lambda _: Closing())
 
     office.jane.press(sure, "Yes, that is so")

@@ -6,7 +6,7 @@ from bot.playground.people import Person
 from storage.records import Closing, Kind
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
-from tests.chat.test_invoice_chat import issued, njeri, opened, peter
+from tests.chat.test_invoice_chat import issued, njeri, opened, peter, prompted
 from tests.fakes import fact, unit_of
 
 __all__ = ["njeri", "peter"]
@@ -24,10 +24,7 @@ async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_n
 ) -> None:
     card = await issued(office, njeri)
     bill = await opened(office, peter, card)
-    peter.press(bill, "💸 Pay KES 1,500")
-    await office.said(peter.chat, "Which M-Pesa number")
-    peter.share_contact()
-    await office.said(peter.chat, "Check the phone")
+    await prompted(office, peter, bill, "💸 Pay KES 1,500")
     [listed] = await office.core.ledgers.search(njeri.id, "")
     invoice_id = listed.invoice.id
     await office.core.cash_book.cash(

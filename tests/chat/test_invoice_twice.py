@@ -27,6 +27,12 @@ async def known(office: Office, peter: Person) -> Person:
     return peter
 
 
+async def answered(office: Office, njeri: Person, peter: Person) -> Message:
+    """The answer to a question, as it reached the customer."""
+    njeri.say("Yes", reply_to=await asked(office, njeri, peter))
+    return await office.said(peter.chat, "Njeri answers about INV-0001")
+
+
 async def revised(office: Office, merchant: Person, card: Message, words: str) -> None:
     """One more item on the bill."""
     await office.answered(merchant.press(card, "➕ Item"))
@@ -68,9 +74,7 @@ async def test_an_answer_that_is_mended_is_told_anew_and_one_that_is_not_is_done
 async def test_a_question_that_is_mended_reaches_the_merchant_as_it_is_now(
     office: Office, njeri: Person, peter: Person
 ) -> None:
-    first = await asked(office, njeri, peter)
-    njeri.say("Yes", reply_to=first)
-    answer = await office.said(peter.chat, "Njeri answers about INV-0001")
+    answer = await answered(office, njeri, peter)
     question = peter.say("And are they wet?", reply_to=answer)
     await office.said(njeri.chat, "And are they wet?")
 
@@ -98,9 +102,7 @@ async def test_all_in_cash_pressed_twice_is_written_down_once_and_done(
 async def test_a_pay_button_never_asks_for_another_amount_than_it_says(
     office: Office, njeri: Person, known: Person
 ) -> None:
-    question = await asked(office, njeri, known)
-    njeri.say("Yes", reply_to=question)
-    answer = await office.said(known.chat, "Njeri answers about INV-0001")
+    answer = await answered(office, njeri, known)
     card = next(each for each in njeri.chat.from_bot if "Peter · KES 1,500" in each.text)
     await revised(office, njeri, card, "sugar 500")
     await office.api.wait_for(lambda: "KES 2,000" in card.text)

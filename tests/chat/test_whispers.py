@@ -55,6 +55,16 @@ async def paid_times(api: BotApi, person: Person, count: int) -> None:
     await api.wait_for(lambda: len(in_private(person, "✅")) == count)
 
 
+async def gave(harambee: Harambee) -> tuple[Message, list[str]]:
+    """Jane presses on the card: what is whispered to her, and what the group had read by then."""
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    before = harambee.group.texts
+    harambee.office.jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    return await whispered(harambee, harambee.office.jane, "Check the phone"), before
+
+
 def in_private(person: Person, words: str) -> list[str]:
     return [m.text for m in person.chat.from_bot if words in m.text]
 
@@ -89,12 +99,7 @@ async def test_a_failure_is_whispered_and_told_in_private_never_to_the_group(
     harambee: Harambee,
 ) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    card = await harambee.opened()
-    before = harambee.group.texts
-    jane.press(card, "KES 500")
-    await harambee.pushed(1)
-    whisper = await whispered(harambee, jane, "Check the phone")
+    whisper, before = await gave(harambee)
 
     await office.result(1032)
 
@@ -122,12 +127,7 @@ async def test_who_has_shut_us_out_reads_the_last_word_in_the_group_and_again_on
     harambee: Harambee,
 ) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    card = await harambee.opened()
-    before = harambee.group.texts
-    jane.press(card, "KES 500")
-    await harambee.pushed(1)
-    whisper = await whispered(harambee, jane, "Check the phone")
+    whisper, before = await gave(harambee)
     jane.block()
 
     await harambee.paid()

@@ -17,6 +17,7 @@ from bot.core.limits import LimitSettings, Refusal
 from bot.core.people import People
 from bot.core.ports import Ids
 from bot.core.reconcile import Reconcile, ReconcileSettings
+from bot.core.record_desk import RecordDesk
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
 from mpesa.callbacks import parse_callback
@@ -25,6 +26,7 @@ from mpesa.models import Accepted, Push, QueryAnswer
 from mpesa.results import look_up
 from storage.engine import Store
 from storage.records import Payment, Status
+from tests.desk import ScriptedOffice, a_desk
 from tests.fakes import PHONE
 from tests.stores import TestClock
 
@@ -213,3 +215,15 @@ async def desk(store: Store, clock: TestClock, daraja: ScriptedDaraja) -> AsyncI
     made = make_desk(store, clock, daraja)
     yield made
     await made.close()
+
+
+@pytest.fixture
+def office() -> ScriptedOffice:
+    """Safaricom's back office, that answers as the test says."""
+    return ScriptedOffice()
+
+
+@pytest.fixture
+def record(store: Store, clock: TestClock, office: ScriptedOffice) -> RecordDesk:
+    """The record, with Transaction Status alone to ask by."""
+    return a_desk(store, clock, office)

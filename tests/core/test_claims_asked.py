@@ -22,11 +22,6 @@ REAL = "UKNRABCDEF"
 
 
 @pytest.fixture
-def office() -> ScriptedOffice:
-    return ScriptedOffice()
-
-
-@pytest.fixture
 def record(store: Store, clock: TestClock, office: ScriptedOffice) -> RecordDesk:
     return a_desk(store, clock, office, c2b="v2")
 

@@ -15,7 +15,6 @@ from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
 from bot.core.record_desk import RecordDesk
 from bot.core.rulings import Ruling
-from storage.engine import Store
 from storage.records import (
     Alarm,
     Closing,
@@ -43,16 +42,6 @@ async def shop(desk: Desk) -> Shop:
     await made.appoint()
     await made.appoint(RIVAL)
     return made
-
-
-@pytest.fixture
-def office() -> ScriptedOffice:
-    return ScriptedOffice()
-
-
-@pytest.fixture
-def record(store: Store, clock: TestClock, office: ScriptedOffice) -> RecordDesk:
-    return a_desk(store, clock, office)
 
 
 async def came(record: RecordDesk, clock: TestClock, *, kes: float = 1500, **more: object) -> None:

@@ -13,25 +13,18 @@ from bot.core.bills import Standing
 from bot.core.ports import Collector
 from bot.core.record_desk import RecordDesk
 from bot.texts import Texts
-from storage.engine import Store
 from storage.records import Payment, RowKind, Status, Word
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.drive_life import DriveLife, drives
 from tests.core.shop import NJERI, make_shop
 from tests.core.test_record import a_row, assert_replays
-from tests.desk import a_desk
 from tests.stores import TestClock
 
 __all__ = ["drives"]
 
 RECEIPT = "UKN1ABCDEF"
 SHOP = Collector(name="Shop", kind="paybill", number="600000", practice=False)
-
-
-@pytest.fixture
-def record(store: Store, clock: TestClock) -> RecordDesk:
-    return a_desk(store, clock)
 
 
 async def went_back(

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
-import pytest
-
 from bot.core.placing import Placing
 from bot.core.record_desk import RecordDesk
 from bot.core.review import Verdict
@@ -32,15 +30,9 @@ from tests.core.conftest import Desk
 from tests.core.test_record import OTHER, RECEIPT, a_row, assert_replays, born, by_hand_ref, opens
 from tests.core.test_review import credit, review_of
 from tests.desk import a_desk
-from tests.stores import TestClock
 
 BACK = "UKN7BACKBA"
 TWO = (RECEIPT, OTHER)
-
-
-@pytest.fixture
-def record(store: Store, clock: TestClock) -> RecordDesk:
-    return a_desk(store, clock)
 
 
 async def kept(desk: Desk, record: RecordDesk, *rows: Any) -> list[RecordRow]:

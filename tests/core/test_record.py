@@ -46,11 +46,6 @@ BOOKS = (Source.PULL, Source.STATUS, Source.PORTAL)
 
 
 @pytest.fixture
-def office() -> ScriptedOffice:
-    return ScriptedOffice()
-
-
-@pytest.fixture
 def record(store: Store, clock: TestClock, office: ScriptedOffice) -> RecordDesk:
     return a_desk(store, clock, office, pull=True, pull_number=PHONE, c2b="v2")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from bot.core.placing import Placing
 from bot.core.portal import reconcile_statement
 from bot.core.ports import Collector
@@ -15,20 +13,14 @@ from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
 from bot.core.told_rows import Placed
 from mpesa.statement import open_statement
-from storage.engine import Store
 from storage.records import OpenKind, Payment, RecordRow, Source, Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_record import a_row, assert_replays, by_hand_ref, opens
-from tests.desk import PAYBILL, a_desk
+from tests.desk import PAYBILL
 from tests.stores import TestClock
 
 SHOP = Collector(name="Shop", kind="paybill", number=PAYBILL, practice=False)
-
-
-@pytest.fixture
-def record(store: Store, clock: TestClock) -> RecordDesk:
-    return a_desk(store, clock)
 
 
 async def credited(desk: Desk, number: int) -> Payment:

@@ -206,16 +206,6 @@ def a_row(
 # --- By its receipt ---
 
 
-@pytest.fixture
-def office() -> ScriptedOffice:
-    return ScriptedOffice()
-
-
-@pytest.fixture
-def record(store: Store, clock: TestClock, office: ScriptedOffice) -> RecordDesk:
-    return a_desk(store, clock, office)
-
-
 async def test_after_a_day_a_credit_is_also_asked_about_by_its_receipt(
     tight: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock
 ) -> None:
