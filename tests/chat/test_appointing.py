@@ -69,6 +69,8 @@ async def test_answering_nobody_or_a_bot_appoints_nobody(office: Office) -> None
     office.boss.say("/appoint", reply_to=hello)
 
     await office.said(office.boss.chat, "Nobody is appointed yet")
+    assert hello.sender is not None
+    assert await office.core.merchants.get(hello.sender.id) is None
 
 
 async def test_the_menu_comes_with_the_appointment_and_goes_with_it(

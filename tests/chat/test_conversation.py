@@ -622,6 +622,9 @@ async def test_language_is_telegrams_until_it_is_chosen(office: Office) -> None:
     asked = await office.said(office.otieno.chat, "Which language")
     office.otieno.press(asked, "Kiswahili")
     await office.said(office.otieno.chat, "Nitaongea nawe kwa Kiswahili")
+    known = await office.core.people.get(office.otieno.id)
+    assert known is not None
+    assert known.language == "sw"
 
 
 async def test_a_number_can_be_forgotten(office: Office) -> None:
@@ -717,6 +720,9 @@ async def test_a_group_that_moves_takes_its_payments_along(office: Office, group
     await office.result(0, receipt="UKN4ABCDE7")
 
     await office.said(moved, "✅")
+    assert not any("✅" in text for text in group.texts)
+    [view] = await office.core.books.latest(person_id=office.jane.id)
+    assert view.payment.credited_cents == 50_00
 
 
 async def test_what_was_taken_before_a_crash_is_carried_out_after_it(
@@ -738,6 +744,7 @@ async def test_a_failing_store_is_outlived_however_long(office: Office) -> None:
     office.jane.say("/status")
 
     await office.said(office.jane.chat, "You have asked for no payment here yet")
+    assert office.books.failures == 0
 
 
 async def test_an_update_that_always_fails_is_set_aside_with_a_calm_word(office: Office) -> None:
