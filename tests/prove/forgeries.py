@@ -503,12 +503,17 @@ async def _judge_the_untouched(
 
 async def _judge_credits(world: World) -> None:
     """At any moment: what is credited is at Safaricom, or is small and rests on a perfect lie."""
-    unconfirmed_kes = 0
+    on_their_word_kes = 0
     receipts: Counter[str] = Counter()
+    async with world.store.read() as tx:
+        evidence = await tx.evidence.of([case.id for case in world.cases])
     for case, payment, truth in await _payments(world):
         if payment.status is not Status.PAID:
             continue
-        unconfirmed_kes += 0 if payment.confirmed else payment.amount_kes
+        # Safaricom's own answer is no liar's word, though it takes a second one to confirm it.
+        answered = any(each.kind is Kind.QUERY_PAID for each in evidence[case.id])
+        if not payment.confirmed and not answered:
+            on_their_word_kes += payment.amount_kes
         receipts[payment.receipt or ""] += payment.receipt is not None
         if payment.credited_cents != case.amount_kes * 100:
             _wrong(world, case, f"credited {payment.credited_cents} cents")
@@ -518,8 +523,8 @@ async def _judge_credits(world: World) -> None:
             _wrong(world, case, "credited without a trusted success")
         if case.amount_kes > CONFIRM_ABOVE_KES and not payment.confirmed:
             _wrong(world, case, "a large payment is credited and nobody confirmed it")
-    if unconfirmed_kes > UNCONFIRMED_TOTAL_KES:
-        world.wrong.append(f"seed {world.seed}: {unconfirmed_kes} KES are unconfirmed")
+    if on_their_word_kes > UNCONFIRMED_TOTAL_KES:
+        world.wrong.append(f"seed {world.seed}: {on_their_word_kes} KES rest on callbacks alone")
     for receipt, times in receipts.items():
         if times > 1:
             world.wrong.append(f"seed {world.seed}: receipt {receipt} pays {times} payments")
