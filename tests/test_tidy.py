@@ -235,7 +235,18 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
     """Every call with its dotted name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+            yield dotted(node.func), node
+
+
+def dotted(called: ast.expr) -> str:
+    """`a.b.c`; what is neither a name nor a name's attribute is a `?`."""
+    match called:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=owner, attr=name):
+            return f"{dotted(owner)}.{name}"
+        case _:
+            return "?"
 
 
 TAKES_SQL = {"text", "execute", "executemany", "executescript", "exec_driver_sql", "scalar"}

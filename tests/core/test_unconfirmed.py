@@ -65,7 +65,7 @@ async def pass_time(desk: Desk, days: float, *, every_s: float = 900) -> list[fl
 async def test_after_a_day_without_answers_the_total_clears_itself(tight: Desk) -> None:
     for number in (1, 2):
         assert (await told_paid(tight, number)).status is Status.PAID
-    await pass_time(tight, 3)
+    await pass_time(tight, 3, every_s=3600)
     assert (await told_paid(tight, 3)).status is Status.CONFIRMING, "time alone makes no room"
 
     tight.daraja.answers = ["0"] * 99
@@ -81,16 +81,16 @@ async def test_a_credit_is_asked_about_less_and_less_often_and_never_given_up(
 ) -> None:
     payment = await told_paid(desk, 1)
 
-    asked_after_h = await pass_time(desk, 120, every_s=3600)
+    asked_after_h = await pass_time(desk, 120, every_s=3 * 3600)
 
     later = [each for each in asked_after_h if each > 24]
     gaps = [after - before for before, after in pairwise(later)]
     assert min(gaps) >= 5
     assert gaps == sorted(gaps)
-    assert 7 * 24 <= max(gaps) <= 7 * 24 + 2
+    assert 7 * 24 <= max(gaps) <= 7 * 24 + 3
     assert len(later) < 40
     desk.daraja.answers = ["0"]
-    await pass_time(desk, 8, every_s=3600)
+    await pass_time(desk, 8, every_s=3 * 3600)
     after = await desk.get(payment.id)
     assert (after.confirmed, after.next_check_at) == (True, None)
 
@@ -99,7 +99,7 @@ async def test_an_answer_that_says_nothing_ends_no_asking_either(desk: Desk) -> 
     payment = await told_paid(desk, 1)
     desk.daraja.answers = ["4999"] * 999
 
-    await pass_time(desk, 60, every_s=3600)
+    await pass_time(desk, 60, every_s=3 * 3600)
 
     after = await desk.get(payment.id)
     assert after.next_check_at is not None
@@ -214,8 +214,8 @@ async def test_after_a_day_a_credit_is_also_asked_about_by_its_receipt(
     clock.advance(DAY_S - 10)
     await record.ways.ask_due()
     assert office.asked == []
-    for _ in range(5 * 24):
-        clock.advance(3600)
+    for _ in range(5 * 8):
+        clock.advance(3 * 3600)
         await record.ways.ask_due()
     assert [each for each, _ in office.asked] == ["UKN01BCDEF"] * 5
 

@@ -11,7 +11,7 @@ import pytest
 from tests.prove.histories.run import Told, live, live_two, ready_for_two
 
 # Fewer people who want to pay, and fewer hours of faults, than `make prove` has.
-SLICE = {"chaos_h": 4, "wishes": 6}
+SLICE = {"chaos_h": 4, "wishes": 6, "payments": 6}
 ALONE = (1,)
 TOGETHER = (20,)
 

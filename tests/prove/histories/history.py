@@ -40,7 +40,7 @@ PAPER, PAPERS = "PDF", 0.01
 WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
 SELDOM, SELDOM_STEPS = 0.1, ("before push", "after push")
-PAYMENTS, MORE_WISHES = 20, 20  # a history has so many; where limits refuse some, people ask again
+MORE_WISHES = 20  # at most: where limits refuse some, people ask again
 PROMOTED = 0.5  # how often a group makes the bot an admin
 WHISPERS = 0.8  # how often Telegram's servers know of them
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
@@ -60,6 +60,7 @@ class HistorySettings:
     instances: int = 1
     chaos_h: float = 20  # then it is quiet, and what was begun comes to its end
     wishes: int = 18  # at least, besides what a drive and an invoice bring
+    payments: int = 20  # at least, as far as more wishes bring them
     keep_trace: bool = False
 
 
@@ -422,7 +423,7 @@ class History:
             beside.append(loop.create_task(self._one_wish(rng, number)))
         for number in range(count, count + MORE_WISHES):
             await asyncio.gather(*beside)
-            if len(self.safaricom.pushes) >= PAYMENTS:
+            if len(self.safaricom.pushes) >= self.settings.payments:
                 return
             await passes(rng.uniform(60, 600))
             beside = [loop.create_task(self._one_wish(rng, number))]
