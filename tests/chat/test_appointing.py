@@ -29,8 +29,9 @@ def njeri(api: BotApi) -> Person:
     return api.person(2001, "Njeri", started=True, language_code="sw")
 
 
-def offered(office: Office, person: Person) -> list[str]:
-    return [each["command"] for each in office.api.menu(person.chat, person)]
+def offered(office: Office, person: Person) -> dict[str, str]:
+    """The commands of their menu, and what each is said to do."""
+    return {each["command"]: each["description"] for each in office.api.menu(person.chat, person)}
 
 
 def has_menu(office: Office, person: Person) -> bool:
@@ -85,9 +86,7 @@ async def test_the_menu_comes_with_the_appointment_and_goes_with_it(
 
     office.boss.say("/appoint @njeri")
     appointed = await office.said(office.boss.chat, "may issue invoices now")
-    await office.api.wait_for(lambda: has_menu(office, njeri))
-    swahili = {each["command"]: each["description"] for each in office.api.menu(njeri.chat, njeri)}
-    assert swahili["invoice"] == "Tuma ankara"
+    await office.api.wait_for(lambda: offered(office, njeri).get("invoice") == "Tuma ankara")
     assert not has_menu(office, office.jane)
 
     office.boss.press(appointed, "✖ Revoke")

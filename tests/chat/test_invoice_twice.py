@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import select
 
 from bot.playground.chats import Message
 from bot.playground.people import Person
+from storage.engine import Store
+from storage.invoice_tables import invoices
+from storage.records import BillItem, Closing
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter
 
@@ -154,10 +160,20 @@ async def test_an_old_list_of_items_changes_no_other_line(office: Office, njeri:
     assert "oil" in card.text
 
 
-async def test_a_full_invoice_says_so(office: Office, njeri: Person) -> None:
+async def test_a_full_invoice_says_so(office: Office, njeri: Person, kept: Store) -> None:
     card = await issued(office, njeri)
-    for number in range(49):
-        await revised(office, njeri, card, f"item{number} 10")
+    async with kept.read() as tx:
+        invoice_id = (await tx.invoices._connection.execute(select(invoices.c.id))).scalar_one()
+    one = BillItem(what="eggs", quantity_milli=1000, price_cents=10_00)
+    await office.core.billing.revise(
+        invoice_id,
+        lambda bill: replace(bill, items=(*bill.items, *[one] * 48)),
+        by=njeri.id,
+        closing=Closing(),
+    )
+    await revised(office, njeri, card, "the fiftieth 10")
+    assert not told(njeri, "has room for 50 lines")
+
     await revised(office, njeri, card, "one more 10")
 
     await office.said(njeri.chat, "An invoice has room for 50 lines")

@@ -257,15 +257,14 @@ def of_telegram(house: House, fault: TelegramFault) -> Strike:
 
 def over(story: Story) -> bool:
     """Nothing waits, is owed or is open; or it is open, and a person was called."""
-    town = story.town
-    waits = town.rows(
+    # Payments first: what is decided between two looks is owed to a chat in the second.
+    payments = payments_of(story)
+    if not payments or any(row["status"] in OPEN and not row["pending_at"] for row in payments):
+        return False
+    return not story.town.rows(
         "SELECT 1 FROM inbox WHERE done_at IS NULL"
         " UNION ALL SELECT 1 FROM notices WHERE state IN ('due', 'sending')"
     )
-    payments = payments_of(story)
-    if waits or not payments:
-        return False
-    return not any(row["status"] in OPEN and row["pending_at"] is None for row in payments)
 
 
 def for_a_person(town: Town, row: sqlite3.Row) -> bool:
