@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests import leaks
 from tests.dialects import keep_dialects
+from tests.inline import sqlite_inline
 from tests.sparing import spare_clients
 from tests.stores import (
     clock,
@@ -36,6 +39,8 @@ __all__ = [
 
 # Half of a test's time is waiting, for a process or a prompt, and that costs no core.
 WORKERS_PER_CORE = 2
+# What is decided and said is the same whichever thread of ours the database is asked from.
+INLINE = ("tests/chat/", "tests/core/", "tests/web/")
 LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
@@ -80,3 +85,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line(f"CI=true: {len(skipped)} skipped, and none may be", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _database_without_a_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a test is not about the storage, SQLite is asked in the thread of whoever asks."""
+    with sqlite_inline() if request.node.nodeid.startswith(INLINE) else nullcontext():
+        yield

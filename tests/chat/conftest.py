@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from telegram.ext import Defaults, ExtBot
@@ -15,7 +15,6 @@ from bot.playground.botapi import BotApi
 from storage.engine import Store, open_store
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
-from tests.inline import sqlite_inline
 from tests.stores import KEY, TestClock
 
 
@@ -23,13 +22,6 @@ from tests.stores import KEY, TestClock
 def _seconds_as_timedelta(monkeypatch: pytest.MonkeyPatch) -> None:
     # Without it RetryAfter warns, and warnings are errors here.
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-
-
-@pytest.fixture(autouse=True)
-def _without_a_thread() -> Iterator[None]:
-    # What is said is the same whichever thread of ours the database is asked from.
-    with sqlite_inline():
-        yield
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,6 @@ from storage.engine import Store
 from storage.records import Payment, Status
 from tests.desk import ScriptedOffice, a_desk
 from tests.fakes import PHONE
-from tests.inline import sqlite_inline
 from tests.stores import TestClock
 
 CHECKS = (25, 60, 130, 300)
@@ -151,13 +150,6 @@ class Desk:
 
     async def complete(self, payment: Payment, status: Status = Status.PAID) -> None:
         assert (await self.get(payment.id)).status is status
-
-
-@pytest.fixture(autouse=True)
-def _without_a_thread() -> Iterator[None]:
-    # What is decided is the same whichever thread of ours the database is asked from.
-    with sqlite_inline():
-        yield
 
 
 @pytest.fixture
