@@ -29,6 +29,7 @@ from storage.notice_picks import FAR, NOW, any_ready, mark, pick
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
+    EDITED,
     Alarm,
     NewNotice,
     Notice,
@@ -42,10 +43,11 @@ from storage.setwise import padded
 __all__ = ["Notices"]
 
 # No value that is bound in an UPDATE has the name of a column: it would be written there.
-# What a process that was away too long writes hits no row: somebody has taken it over since.
+# What a process that was away too long writes hits no row: somebody has taken it over since. What
+# was only let go for it, and has arrived after all, has arrived.
 _HELD = and_(
     notices.c.id == bindparam("held"),
-    notices.c.state == "sending",
+    notices.c.state.in_(("sending", "due")),
     notices.c.lease_gen == bindparam("taken"),
 )
 _VERSION = bindparam("version", type_=Integer)
@@ -69,6 +71,16 @@ _TELL = (
         message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
         whisper_chat_id=bindparam("whisper_chat", type_=BigInteger),
         whisper_id=bindparam("whisper", type_=BigInteger),
+    )
+)
+_TELL_ONCE_MORE = (
+    update(notices)
+    .where(notices.c.id == bindparam("held"), notices.c.kind.in_(EDITED), notices.c.state != "dead")
+    .values(
+        wanted=notices.c.wanted + 1,
+        state=case((notices.c.state == "told", "due"), else_=notices.c.state),
+        due_at=case((notices.c.state == "told", NOW), else_=notices.c.due_at),
+        owed_at=func.coalesce(notices.c.owed_at, NOW),
     )
 )
 
@@ -150,13 +162,15 @@ class Notices:
         message_id: int | None,
         whisper: Whisper | None = None,
         now: datetime,
-    ) -> None:
+    ) -> bool:
         """
         It arrived. A status that changed meanwhile is due again at once.
 
-        *whisper* is where it is told from now on; None: nowhere but in its own chat.
+        *whisper* is where it is told from now on; None: nowhere but in its own chat. Returns
+        whether this message goes on. False: another took the notice over while ours was on its
+        way, and what it stands for is told by a message of theirs.
         """
-        await self._connection.execute(
+        done = await self._connection.execute(
             _TELL,
             {
                 "held": notice.id,
@@ -170,6 +184,17 @@ class Notices:
         )
         if notice.whisper is not None and whisper is None:
             await self._ring_no_more(notice)
+        return bool(done.rowcount) or await self._goes_on(notice, message_id, now)
+
+    async def _goes_on(self, notice: Notice, message_id: int | None, now: datetime) -> bool:
+        """What came of a message of which we were not sure any more when we sent it."""
+        asked = select(notices.c.lease_gen, notices.c.message_id).where(notices.c.id == notice.id)
+        row = (await self._connection.execute(asked)).one_or_none()
+        if row is None or row.lease_gen == notice.lease_gen:
+            return True  # nobody has; this is written down for the second time, or was let go
+        # Ours may have been written over what they wrote: then theirs has to be written again.
+        await self._connection.execute(_TELL_ONCE_MORE, {"held": notice.id, "now": now})
+        return message_id is None or row.message_id == message_id
 
     async def _ring_no_more(self, notice: Notice) -> None:
         """What was whispered was told as a new message, to its last word: that has rung."""
@@ -185,8 +210,12 @@ class Notices:
         )
 
     async def later(self, notice: Notice, *, due_at: datetime, why: str, counts: bool) -> None:
-        """Try again at *due_at*; with `counts` false the try is forgiven (a 429, say)."""
-        await self._connection.execute(
+        """
+        Try again at *due_at*; with `counts` false the try is forgiven (a 429, say).
+
+        A try that counts may have arrived: also over what another has written meanwhile.
+        """
+        done = await self._connection.execute(
             update(notices)
             .where(_still_held(notice))
             .values(
@@ -197,6 +226,8 @@ class Notices:
                 tries=notices.c.tries if counts else notices.c.tries - 1,
             )
         )
+        if counts and not done.rowcount:
+            await self._goes_on(notice, None, due_at)
 
     async def dead(self, notice: Notice, *, why: str) -> None:
         """It cannot be told; kept, with why."""

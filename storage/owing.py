@@ -12,14 +12,14 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from storage.crypt import Crypt
 from storage.notice_words import pack
-from storage.records import NOBODY, NewNotice, NoticeKind
+from storage.records import EDITED, NOBODY, NewNotice
 from storage.schema import intents, micros, notices, payments
 from storage.setwise import Among, Many
 
 __all__ = ["owe_notices"]
 
 # Written out, for the values of a row are all that is bound.
-_EDITED = [literal_column(f"'{kind}'", String) for kind in (NoticeKind.STATUS, NoticeKind.CARD)]
+_EDITED = [literal_column(f"'{kind}'", String) for kind in EDITED]
 _SENDING = literal_column("'sending'", String)
 _DUE = literal_column("'due'", String)
 _TOLD = literal_column("'told'", String)

@@ -25,7 +25,7 @@ import storage.backups
 import storage.reading  # noqa: F401 - as above
 from tests.flows.forks import context
 
-__all__ = ["WITHIN_S", "environment", "fresh_lipabot", "lipabot"]
+__all__ = ["WITHIN_S", "be_the_command", "environment", "fresh_lipabot", "lipabot"]
 
 WITHIN_S = 60
 
@@ -70,7 +70,7 @@ def fresh_lipabot(*words: str, folder: Path) -> subprocess.CompletedProcess[str]
 def _be_the_command(
     words: tuple[str, ...], folder: str, variables: Mapping[str, str], aside: str
 ) -> None:
-    """What Python does for `python -m bot`, in a process forked for it."""
+    """What a shell does for it, in a process forked for it."""
     for standard, name, mode in (
         (0, "in", os.O_RDONLY),
         (1, "out", os.O_WRONLY | os.O_CREAT),
@@ -81,6 +81,11 @@ def _be_the_command(
         os.close(handle)
     # What is here now reads from nowhere.
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process lives
+    be_the_command(words, folder, variables)
+
+
+def be_the_command(words: tuple[str, ...], folder: str, variables: Mapping[str, str]) -> None:
+    """`python -m bot` with these words, in this process."""
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)

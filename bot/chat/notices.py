@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from telegram.error import (
     BadRequest,
@@ -14,6 +15,7 @@ from telegram.error import (
     InvalidToken,
     NetworkError,
     RetryAfter,
+    TelegramError,
 )
 from telegram.ext import ExtBot
 
@@ -25,7 +27,7 @@ from bot.core.about import about
 from bot.core.hear import NotKept
 from bot.core.ports import Clock
 from bot.core.post import Post
-from storage.records import Notice, NoticeKind, Reply, Whisper
+from storage.records import EDITED, Notice, Reply, Whisper
 
 __all__ = ["Make", "Notifier"]
 
@@ -38,7 +40,8 @@ ODD_TRIES_MAX = 5
 WRITE_TRIES = 6
 FINISH_WITHIN_S = 2.0
 STORE_WAIT_S = 1.0
-EDITED = (NoticeKind.STATUS, NoticeKind.CARD)
+
+T = TypeVar("T")
 
 Make = Callable[[Notice], Awaitable[Reply | None]]
 """Makes the message of a notice as things stand now; None if there is nothing to say."""
@@ -177,11 +180,23 @@ class Notifier:
             await self._odd_failure(notice, exc)
         else:
             self._odd.pop(notice.id, None)
-            await self._write(
+            goes_on = await self._write(
                 lambda: self._post.sent(notice, message_id=told.message_id, whisper=told.whisper)
             )
+            if goes_on is False and notice.kind in EDITED:
+                await self._take_back(notice, told)
             if self._whispers is not None and notice.whisper is not None and told.whisper is None:
                 await self._whispers.end(notice.whisper, told.reply)
+
+    async def _take_back(self, notice: Notice, told: _Told) -> None:
+        """Another has told it: ours would say for ever what was so when it was written."""
+        if told.message_id is None or told.message_id == notice.message_id:
+            return
+        log.warning("notice.taken_back id=%d", notice.id)
+        try:
+            await self._bot.delete_message(told.reply.chat_id, told.message_id)
+        except TelegramError as exc:
+            log.warning("notice.not_taken_back id=%d why=%s", notice.id, exc)
 
     async def _tell(self, notice: Notice) -> _Told:
         """Whisper, send or edit; how it is said now."""
@@ -256,16 +271,15 @@ class Notifier:
         log.warning("notice.undeliverable id=%d kind=%s why=%s", notice.id, notice.kind, why)
         await self._write(lambda: self._post.undeliverable(notice, why=why))
 
-    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write down what became of it; if that never succeeds, its lease runs out."""
+    async def _write(self, write: Callable[[], Awaitable[T]]) -> T | None:
+        """Write down what became of it; if that never succeeds, None, and its lease runs out."""
         for number in range(WRITE_TRIES):
             try:
-                await write()
+                return await write()
             except NotKept as exc:
                 log.warning("notice.not_written try=%d why=%s", number + 1, exc)
                 await self._clock.sleep(_growing_s(number))
-            else:
-                return
+        return None
 
 
 def _growing_s(tries: int) -> float:

@@ -82,15 +82,20 @@ class Post:
 
     async def sent(
         self, notice: Notice, *, message_id: int | None, whisper: Whisper | None = None
-    ) -> None:
-        """It was told; *whisper* is where it goes on, None: nowhere but in its own chat."""
+    ) -> bool:
+        """
+        It was told; *whisper* is where it goes on, None: nowhere but in its own chat.
 
-        async def run(tx: Tx) -> None:
+        False: another process has told it meanwhile, by a message of its own.
+        """
+
+        async def run(tx: Tx) -> bool:
             now = self._clock.now()
-            await tx.notices.told(notice, whisper=whisper, message_id=message_id, now=now)
+            return await tx.notices.told(notice, whisper=whisper, message_id=message_id, now=now)
 
-        await self._store.write(run)
+        goes_on = await self._store.write(run)
         self.wake.set()
+        return goes_on
 
     async def later(self, notice: Notice, *, after_s: float, why: str, counts: bool = True) -> None:
         """Try again in *after_s*; a try that was Telegram's wish (429) does not count."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from storage.documents import Document
 from storage.records.chat import (
+    EDITED,
     Button,
     Closing,
     Deed,
@@ -86,6 +87,7 @@ from storage.records.record import (
 
 __all__ = [
     "AWAY",
+    "EDITED",
     "FINAL",
     "LOOKED_AT_DRIVE",
     "NOBODY",

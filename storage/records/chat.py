@@ -10,6 +10,7 @@ from storage.documents import Document
 from storage.records.payments import Alarm
 
 __all__ = [
+    "EDITED",
     "Button",
     "Closing",
     "Deed",
@@ -150,6 +151,10 @@ class NoticeKind(StrEnum):
     ALARM = "alarm"  # to an operator
     CARD = "card"  # the one message of a drive or an invoice in a chat: sent once, then edited
     NEWS = "news"  # one new message about a drive or an invoice
+
+
+EDITED = (NoticeKind.STATUS, NoticeKind.CARD)
+"""What stays one message, and says something else later on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

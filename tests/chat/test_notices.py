@@ -9,8 +9,9 @@ import pytest
 from telegram.ext import ExtBot
 
 from bot.chat.notices import Notifier
-from bot.core.post import Post
+from bot.core.post import LEASE, Post
 from bot.playground.botapi import BotApi
+from bot.playground.faults import Fault
 from bot.playground.people import Person
 from storage.engine import Store
 from storage.errors import StoreBusy
@@ -327,6 +328,48 @@ async def test_a_hanging_chat_does_not_delay_another(
     async with asyncio.timeout(60):
         await running
 
+    assert await house.post.owed() == 0
+
+
+async def late_word(house: House, api: BotApi, method: str) -> tuple[asyncio.Task[int], Fault]:
+    """A status that is on its way for so long that another process tells it meanwhile."""
+    fault = api.faults.slow(method=method)
+    late = asyncio.create_task(house.notifier.run_due())
+    await api.wait_for(lambda: fault.met == 1)
+    house.clock.advance(LEASE.total_seconds() + 1)
+    house.sayings.status = "✅ Paid"
+    await house.notifier.run_due()
+    return late, fault
+
+
+async def test_a_first_word_that_comes_after_anothers_last_is_taken_back(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    await house.status("📲 Check the phone")
+    late, fault = await late_word(house, api, "sendmessage")
+    assert house.seen(1001) == ["✅ Paid"]
+
+    fault.gate.set()
+    await late
+
+    assert house.seen(1001) == ["✅ Paid"]
+    assert await house.post.owed() == 0
+
+
+async def test_a_word_that_is_written_over_anothers_last_is_mended(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    await house.status("⏳ Sending")
+    await house.notifier.run_due()
+    await house.status("📲 Check the phone")
+    late, fault = await late_word(house, api, "editmessagetext")
+    assert house.seen(1001) == ["✅ Paid"]
+
+    fault.gate.set()
+    await late
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["✅ Paid"]
     assert await house.post.owed() == 0
 
 

@@ -19,7 +19,10 @@ __all__ = ["Forked", "ForkedBot", "context", "fork"]
 context = multiprocessing.get_context("forkserver")
 # A forked child looks for what the program was started with: pytest is not to be imported again.
 context.set_forkserver_preload(
-    ["tests.commands", "tests.flows.clerk", "tests.flows.mortal", "pytest"]
+    [
+        *("tests.commands", "tests.flows.clerk", "tests.flows.mortal"),
+        *("tests.playground.demoprocess", "pytest"),
+    ]
 )
 
 

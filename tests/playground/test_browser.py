@@ -21,7 +21,7 @@ from playwright.sync_api import (
 )
 
 from tests.flows.words import fragment
-from tests.playground.demoprocess import DemoProcess, running_demo
+from tests.playground.demoprocess import forked_demo
 
 pytestmark = pytest.mark.browser
 
@@ -157,15 +157,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[DemoProcess]:
-    with running_demo(tmp_path) as started:
+def demo(tmp_path: Path) -> Iterator[str]:
+    with forked_demo(tmp_path) as started:
         yield started
 
 
 @pytest.fixture
-def windows(demo: DemoProcess, browser: Browser) -> Iterator[Windows]:
+def windows(demo: str, browser: Browser) -> Iterator[Windows]:
     """Windows on a fresh demo, about which the browser may have nothing to complain."""
-    opened = Windows(browser, demo.url)
+    opened = Windows(browser, demo)
     yield opened
     opened.close()
     assert opened.complaints == []

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.playground.demoprocess import START_WITHIN_S, command, environment, running_demo
+from tests.commands import environment
+from tests.playground.demoprocess import START_WITHIN_S, command, running_demo
 
 QUICKLY_S = 12.0  # it would be a minute if the open page were waited for
 

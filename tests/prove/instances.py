@@ -176,7 +176,7 @@ async def judge(instances: Instances, errands: list[Errand]) -> tuple[list[str],
             pushes[push.phone].append(push)
     payments, told = await world.payments(), await _told(world)
     of_line = collections.Counter(payment.push_ref for payment in payments)
-    unsure = fragment("status.unsure")
+    unsure = [fragment(kind) for kind in ("status.unsure", "status.unknown")]
     twins = 0
     for errand in errands:
         asked = pushes[errand.phone]
@@ -188,7 +188,8 @@ async def judge(instances: Instances, errands: list[Errand]) -> tuple[list[str],
             broken.append(f"{who} was told no last word: {word[:80]!r}")
         books = world.simulator.books
         paid = any(books.row_of_push(each.checkout_request_id or "") for each in accepted)
-        if _is_told(errand) and ("✅" in word) != paid and not (paid and unsure in word):
+        honest = any(each in word for each in unsure)
+        if _is_told(errand) and ("✅" in word) != paid and not (paid and honest):
             broken.append(f"{who} was told {word[:80]!r}, and had {'' if paid else 'not '}paid")
         more = len(errand.person.chat.from_bot) - told.get(errand.person.id, 0)
         twins += max(0, more)

@@ -509,6 +509,13 @@ _KEPT = (
         'state=case((notices.c.wanted > _VERSION, "told"), else_="told"),',
     ),
     plant(
+        "a stale word that is written over the last one stays there",
+        "I7",
+        "storage/notices.py",
+        "state=case((notices.c.state == \"told\", \"due\"), else_=notices.c.state),",
+        "state=notices.c.state,",
+    ),
+    plant(
         "what changed after it was told is told once only",
         "I7",
         "storage/owing.py",

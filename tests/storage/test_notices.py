@@ -139,6 +139,101 @@ async def test_a_status_is_one_message_that_is_edited_to_the_latest(store: Store
     assert await store.write(lambda tx: tx.notices.owed()) == 0
 
 
+async def told(store: Store, notice: Notice, message_id: int) -> bool:
+    """Told at last; whether that message goes on."""
+    return await store.write(lambda tx: tx.notices.told(notice, message_id=message_id, now=NOON))
+
+
+async def stale_and_taken(store: Store, *, message_id: int | None) -> tuple[Notice, Notice]:
+    """A status in the hands of one who was away, and of another who has it now."""
+    await add_payment(store)
+    await owe(store, STATUS)
+    if message_id is not None:
+        await told(store, (await claim(store))[0], message_id)
+        await owe(store, STATUS)
+    [stale] = await claim(store)
+    [taken] = await claim(store, 61)
+    assert (stale.id, stale.lease_gen + 1) == (taken.id, taken.lease_gen)
+    return stale, taken
+
+
+async def test_what_may_stand_written_over_a_newer_word_is_written_again(store: Store) -> None:
+    stale, taken = await stale_and_taken(store, message_id=77)
+    assert await told(store, taken, 77)
+    assert await claim(store, 62) == []
+
+    assert await told(store, stale, 77), "it is the very same message"
+
+    [again] = await claim(store, 63)
+    assert again.message_id == 77
+    await told(store, again, 77)
+    assert await store.write(lambda tx: tx.notices.owed()) == 0
+
+
+async def test_that_is_so_also_while_the_newer_word_is_on_its_way(store: Store) -> None:
+    stale, taken = await stale_and_taken(store, message_id=77)
+
+    assert await told(store, stale, 77)
+    assert await claim(store, 62) == []
+    await told(store, taken, 77)
+
+    [again] = await claim(store, 63)
+    await told(store, again, 77)
+    assert await store.write(lambda tx: tx.notices.owed()) == 0
+
+
+@pytest.mark.parametrize("may_have_arrived", [True, False])
+async def test_nor_does_a_try_without_an_answer_stand_over_a_newer_word(
+    store: Store, may_have_arrived: bool
+) -> None:
+    stale, taken = await stale_and_taken(store, message_id=77)
+    await told(store, taken, 77)
+
+    await store.write(
+        lambda tx: tx.notices.later(stale, due_at=NOON, why="x", counts=may_have_arrived)
+    )
+
+    assert len(await claim(store, 62)) == may_have_arrived
+
+
+@pytest.mark.parametrize("first", ["the one who was away", "the other"])
+async def test_of_two_messages_that_stand_for_one_status_one_goes_on(
+    store: Store, first: str
+) -> None:
+    stale, taken = await stale_and_taken(store, message_id=None)
+    if first == "the other":
+        assert await told(store, taken, 78)
+
+    assert not await told(store, stale, 77)
+
+    if first != "the other":
+        assert await told(store, taken, 78)
+    [again] = await claim(store, 63)
+    assert again.message_id == 78
+
+
+async def test_who_lets_it_go_and_tells_it_all_the_same_has_told_it(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS)
+    [notice] = await claim(store)
+    await store.write(lambda tx: tx.notices.release_all(now=NOON))
+
+    assert await told(store, notice, 77)
+
+    assert await claim(store) == []
+
+
+async def test_a_word_that_is_written_down_twice_owes_nothing_more(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS)
+    [notice] = await claim(store)
+    assert await told(store, notice, 77)
+
+    assert await told(store, notice, 77), "the COMMIT was done, and its answer lost"
+
+    assert await claim(store, 61) == []
+
+
 async def test_what_was_being_sent_when_we_stopped_is_sent_again_and_marked(
     store: Store,
 ) -> None:
