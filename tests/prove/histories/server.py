@@ -327,7 +327,12 @@ class Pipe:
     async def commit(self, raw: Any) -> None:
         self.life.step("before COMMIT")
         self._check()
-        self.server.disk.before("COMMIT")
+        try:
+            self.server.disk.before("COMMIT")
+        except Exception:
+            # Whatever a COMMIT fails of, the server has let go of its transaction.
+            await self.server.carry_out(self, raw.rollback)
+            raise
         await self.server.carry_out(self, raw.commit)
         self.life.step("after COMMIT")
         try:
