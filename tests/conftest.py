@@ -38,16 +38,27 @@ __all__ = [
 ]
 
 # Half of a test's time is waiting, for a process or a prompt, and that costs no core.
-WORKERS_PER_CORE = 2
+WORKERS_PER_CORE = 3
+# No test is about the disk, and each of their thousand files is synchronised at every commit.
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
 # What is decided and said is the same whichever thread of ours the database is asked from.
 INLINE = ("tests/chat/", "tests/core/", "tests/web/")
 LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _keep_files_in_memory()
     keep_dialects()
     spare_clients()
     config.pluginmanager.register(leaks)
+
+
+def _keep_files_in_memory() -> None:
+    """Where there is room, and nobody has said where else pytest shall keep them."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and "TMPDIR" not in os.environ:
+        room = os.statvfs(MEMORY)
+        if room.f_bavail * room.f_frsize >= ROOM_BYTES:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -59,7 +70,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each worker begins with its share of the long modules: what comes last should be short."""
+    """
+    Two workers of three begin with a share of the long modules: what comes last should be short,
+    and while those wait, the others have work for the cores.
+    """
     workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
     modules: dict[str, list[pytest.Item]] = {}
     for item in items:
@@ -68,8 +82,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     short = [item for name, each in modules.items() if not name.startswith(LONG) for item in each]
     share = -(-len(items) // workers)
     items.clear()
+    bearers = max(1, workers * 2 // 3)
     for worker in range(workers):
-        own = [item for module in long[worker::workers] for item in module]
+        borne = long[worker::bearers] if worker < bearers else []
+        own = [item for module in borne for item in module]
         room = max(0, share - len(own))
         items += [*own, *short[:room]]
         del short[:room]
