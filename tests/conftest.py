@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 # Half of a test's time is waiting, for a process or a prompt, and that costs no core.
-WORKERS_PER_CORE = 3
+WORKERS_PER_CORE = 2
 # No test is about the disk, and each of their thousand files is synchronised at every commit.
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
 # What is decided and said is the same whichever thread of ours the database is asked from.
