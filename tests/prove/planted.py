@@ -512,7 +512,7 @@ _KEPT = (
         "a stale word that is written over the last one stays there",
         "I7",
         "storage/notices.py",
-        "state=case((notices.c.state == \"told\", \"due\"), else_=notices.c.state),",
+        'state=case((notices.c.state == "told", "due"), else_=notices.c.state),',
         "state=notices.c.state,",
     ),
     plant(
