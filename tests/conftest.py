@@ -12,6 +12,7 @@ import pytest
 from tests import leaks
 from tests.dialects import keep_dialects
 from tests.inline import sqlite_inline
+from tests.memory import in_memory
 from tests.sparing import spare_clients
 from tests.stores import (
     clock,
@@ -40,7 +41,7 @@ __all__ = [
 # Half of a test's time is waiting, for a process or a prompt, and that costs no core.
 WORKERS_PER_CORE = 2
 # No test is about the disk, and each of their thousand files is synchronised at every commit.
-MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
+ROOM_BYTES = 2 * 2**30
 # What is decided and said is the same whichever thread of ours the database is asked from.
 INLINE = ("tests/chat/", "tests/core/", "tests/web/")
 LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
@@ -55,10 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _keep_files_in_memory() -> None:
     """Where there is room, and nobody has said where else pytest shall keep them."""
-    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and "TMPDIR" not in os.environ:
-        room = os.statvfs(MEMORY)
-        if room.f_bavail * room.f_frsize >= ROOM_BYTES:
-            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    folder = in_memory(ROOM_BYTES)
+    if folder is not None and "TMPDIR" not in os.environ:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

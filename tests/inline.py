@@ -136,27 +136,20 @@ def wait_of(dialect: Any) -> Callable[[], None]:
     return _one_wait if dialect.is_async else _no_wait
 
 
-_wanted: list[None] = []  # one for each that wants it now
-_listening: list[None] = []
-
-
 @contextmanager
 def sqlite_inline() -> Iterator[None]:
     """Meanwhile every SQLite connection that this process opens is an inline one."""
-    if not _listening:
-        _listening.append(None)
-        event.listen(Engine, "do_connect", _connect)
-    _wanted.append(None)
+    event.listen(Engine, "do_connect", _connect)
     try:
         yield
     finally:
-        _wanted.pop()
+        event.remove(Engine, "do_connect", _connect)
 
 
 def _connect(
     dialect: Any, _record: Any, args: list[Any], params: dict[str, Any]
 ) -> InlineConnection | None:
-    if not _wanted or dialect.name != "sqlite":
+    if dialect.name != "sqlite":
         return None
     raw = sqlite3.connect(*args, **params | {"check_same_thread": False})
     return InlineConnection(raw, wait_of(dialect))

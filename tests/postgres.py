@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.memory import in_memory
+
 __all__ = ["binaries", "running_server"]
 
-MEMORY = "/dev/shm"
-MEMORY_NEEDED = 6 * 2**30
+ROOM_BYTES = 6 * 2**30
+"""A hundred databases are a gigabyte."""
 
 
 def binaries() -> Path | None:
@@ -36,7 +38,7 @@ def running_server(bin_folder: Path, *, durable: bool = False) -> Iterator[str]:
     *durable*, it keeps its promises off the disk (fsync off): the tests are about SQL, not about
     power cuts.
     """
-    folder = Path(tempfile.mkdtemp(prefix="lipabot-pg-", dir=_in_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="lipabot-pg-", dir=in_memory(ROOM_BYTES)))
     user = "postgres" if os.geteuid() == 0 else None
     if user is not None:
         account = pwd.getpwnam(user)
@@ -69,15 +71,6 @@ def running_server(bin_folder: Path, *, durable: bool = False) -> Iterator[str]:
     finally:
         run(control, "-D", str(data), "-m", "immediate", "-w", "stop")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _in_memory() -> str | None:
-    """Where files are kept in memory, if there is room: a hundred databases are a gigabyte."""
-    try:
-        roomy = shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED
-    except OSError:
-        return None
-    return MEMORY if roomy and os.access(MEMORY, os.W_OK) else None
 
 
 def _free_port() -> int:

@@ -356,6 +356,22 @@ async def test_a_first_word_that_comes_after_anothers_last_is_taken_back(
     assert await house.post.owed() == 0
 
 
+async def test_one_that_cannot_be_taken_back_ends_nothing(
+    house: House, api: BotApi, jane: Person
+) -> None:
+    await house.status("📲 Check the phone")
+    late, fault = await late_word(house, api, "sendmessage")
+    api.faults.server_error(method="deletemessage")
+
+    fault.gate.set()
+    await late
+    await house.say(1001, "and on it goes")
+    await house.notifier.run_due()
+
+    assert house.seen(1001) == ["✅ Paid", "📲 Check the phone", "and on it goes"]
+    assert await house.post.owed() == 0
+
+
 async def test_a_word_that_is_written_over_anothers_last_is_mended(
     house: House, api: BotApi, jane: Person
 ) -> None:

@@ -20,7 +20,7 @@ from storage.engine import Store
 from storage.errors import StoreFailed
 from storage.hearing import Decide, Decision, Outcome, Unit
 from storage.notice_picks import FAR
-from storage.records import Alarm, Closing, Evidence, Payment, Reply, Status
+from storage.records import Alarm, Closing, Evidence, Notice, Payment, Reply, Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_hear import alarms
@@ -103,12 +103,18 @@ async def test_a_clock_that_is_set_back_holds_up_no_queue(clock: TestClock) -> N
     assert pace.try_turn()
 
 
+async def in_hand(store: Store, clock: TestClock) -> tuple[Post, Notice]:
+    """An outbox, and what it has just handed out to be told."""
+    post = Post(store=store, clock=clock)
+    await post.say(Closing(replies=(Reply(chat_id=1, text="hello"),)))
+    [notice] = await post.due()
+    return post, notice
+
+
 async def test_what_was_held_for_too_long_is_told_by_whoever_has_it_now(
     store: Store, clock: TestClock
 ) -> None:
-    post = Post(store=store, clock=clock)
-    await post.say(Closing(replies=(Reply(chat_id=1, text="hello"),)))
-    [first] = await post.due()
+    post, first = await in_hand(store, clock)
     clock.advance(LEASE.total_seconds() + 1)
 
     [again] = await post.due()
@@ -120,9 +126,7 @@ async def test_what_was_held_for_too_long_is_told_by_whoever_has_it_now(
 async def test_a_clock_that_is_set_back_lets_nothing_leave_later(
     store: Store, clock: TestClock
 ) -> None:
-    post = Post(store=store, clock=clock)
-    await post.say(Closing(replies=(Reply(chat_id=1, text="hello"),)))
-    [claimed] = await post.due()
+    post, claimed = await in_hand(store, clock)
     clock.advance(-3600)
     assert post.holds(claimed)
 

@@ -175,6 +175,7 @@ async def judge(instances: Instances, errands: list[Errand]) -> tuple[list[str],
         if push.order is not None:
             pushes[push.phone].append(push)
     payments, told = await world.payments(), await _told(world)
+    status_of = {payment.push_ref: payment.status for payment in payments}
     of_line = collections.Counter(payment.push_ref for payment in payments)
     unsure = [fragment(kind) for kind in ("status.unsure", "status.unknown")]
     twins = 0
@@ -188,7 +189,13 @@ async def judge(instances: Instances, errands: list[Errand]) -> tuple[list[str],
             broken.append(f"{who} was told no last word: {word[:80]!r}")
         books = world.simulator.books
         paid = any(books.row_of_push(each.checkout_request_id or "") for each in accepted)
-        honest = any(each in word for each in unsure)
+        # Not to know is right only as long as the books do not know either.
+        open_in_books = any(
+            status_of.get(each.order.account_reference) is Status.UNSURE
+            for each in accepted
+            if each.order is not None
+        )
+        honest = open_in_books and any(each in word for each in unsure)
         if _is_told(errand) and ("✅" in word) != paid and not (paid and honest):
             broken.append(f"{who} was told {word[:80]!r}, and had {'' if paid else 'not '}paid")
         more = len(errand.person.chat.from_bot) - told.get(errand.person.id, 0)

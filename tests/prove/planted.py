@@ -516,6 +516,13 @@ _KEPT = (
         "state=notices.c.state,",
     ),
     plant(
+        "a first word that came after another's last stays there",
+        "I7",
+        "bot/chat/notices.py",
+        "if goes_on is False and notice.kind in EDITED:",
+        "if goes_on is None and notice.kind in EDITED:",
+    ),
+    plant(
         "what changed after it was told is told once only",
         "I7",
         "storage/owing.py",

@@ -53,8 +53,9 @@ async def claim(store: Store, seconds: float = 0) -> list[Notice]:
     return await store.write(lambda tx: tx.notices.claim(now=now, lease=LEASE, limit=50))
 
 
-async def tell(store: Store, notice: Notice, message_id: int = 77) -> None:
-    await store.write(lambda tx: tx.notices.told(notice, message_id=message_id, now=NOON))
+async def tell(store: Store, notice: Notice, message_id: int = 77) -> bool:
+    """It is told; whether that message goes on."""
+    return await store.write(lambda tx: tx.notices.told(notice, message_id=message_id, now=NOON))
 
 
 async def test_what_is_said_comes_out_as_it_went_in(store: Store) -> None:
@@ -139,17 +140,12 @@ async def test_a_status_is_one_message_that_is_edited_to_the_latest(store: Store
     assert await store.write(lambda tx: tx.notices.owed()) == 0
 
 
-async def told(store: Store, notice: Notice, message_id: int) -> bool:
-    """Told at last; whether that message goes on."""
-    return await store.write(lambda tx: tx.notices.told(notice, message_id=message_id, now=NOON))
-
-
 async def stale_and_taken(store: Store, *, message_id: int | None) -> tuple[Notice, Notice]:
     """A status in the hands of one who was away, and of another who has it now."""
     await add_payment(store)
     await owe(store, STATUS)
     if message_id is not None:
-        await told(store, (await claim(store))[0], message_id)
+        await tell(store, (await claim(store))[0], message_id)
         await owe(store, STATUS)
     [stale] = await claim(store)
     [taken] = await claim(store, 61)
@@ -159,26 +155,26 @@ async def stale_and_taken(store: Store, *, message_id: int | None) -> tuple[Noti
 
 async def test_what_may_stand_written_over_a_newer_word_is_written_again(store: Store) -> None:
     stale, taken = await stale_and_taken(store, message_id=77)
-    assert await told(store, taken, 77)
+    assert await tell(store, taken, 77)
     assert await claim(store, 62) == []
 
-    assert await told(store, stale, 77), "it is the very same message"
+    assert await tell(store, stale, 77), "it is the very same message"
 
     [again] = await claim(store, 63)
     assert again.message_id == 77
-    await told(store, again, 77)
+    await tell(store, again, 77)
     assert await store.write(lambda tx: tx.notices.owed()) == 0
 
 
 async def test_that_is_so_also_while_the_newer_word_is_on_its_way(store: Store) -> None:
     stale, taken = await stale_and_taken(store, message_id=77)
 
-    assert await told(store, stale, 77)
+    assert await tell(store, stale, 77)
     assert await claim(store, 62) == []
-    await told(store, taken, 77)
+    await tell(store, taken, 77)
 
     [again] = await claim(store, 63)
-    await told(store, again, 77)
+    await tell(store, again, 77)
     assert await store.write(lambda tx: tx.notices.owed()) == 0
 
 
@@ -187,7 +183,7 @@ async def test_nor_does_a_try_without_an_answer_stand_over_a_newer_word(
     store: Store, may_have_arrived: bool
 ) -> None:
     stale, taken = await stale_and_taken(store, message_id=77)
-    await told(store, taken, 77)
+    await tell(store, taken, 77)
 
     await store.write(
         lambda tx: tx.notices.later(stale, due_at=NOON, why="x", counts=may_have_arrived)
@@ -202,12 +198,12 @@ async def test_of_two_messages_that_stand_for_one_status_one_goes_on(
 ) -> None:
     stale, taken = await stale_and_taken(store, message_id=None)
     if first == "the other":
-        assert await told(store, taken, 78)
+        assert await tell(store, taken, 78)
 
-    assert not await told(store, stale, 77)
+    assert not await tell(store, stale, 77)
 
     if first != "the other":
-        assert await told(store, taken, 78)
+        assert await tell(store, taken, 78)
     [again] = await claim(store, 63)
     assert again.message_id == 78
 
@@ -218,7 +214,7 @@ async def test_who_lets_it_go_and_tells_it_all_the_same_has_told_it(store: Store
     [notice] = await claim(store)
     await store.write(lambda tx: tx.notices.release_all(now=NOON))
 
-    assert await told(store, notice, 77)
+    assert await tell(store, notice, 77)
 
     assert await claim(store) == []
 
@@ -227,9 +223,9 @@ async def test_a_word_that_is_written_down_twice_owes_nothing_more(store: Store)
     await add_payment(store)
     await owe(store, STATUS)
     [notice] = await claim(store)
-    assert await told(store, notice, 77)
+    assert await tell(store, notice, 77)
 
-    assert await told(store, notice, 77), "the COMMIT was done, and its answer lost"
+    assert await tell(store, notice, 77), "the COMMIT was done, and its answer lost"
 
     assert await claim(store, 61) == []
 

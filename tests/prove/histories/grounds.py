@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.config import Config
 from storage.engine import open_store
 from tests.dialects import meet_postgres, meet_sqlite
+from tests.memory import in_memory
 from tests.prove.histories.disk import Disk, connect_inline, sqlite_disk
 from tests.prove.histories.history import Ground
 from tests.prove.histories.life import Life
@@ -33,6 +34,8 @@ from tests.prove.histories.virtual import WallClock, micros_now
 __all__ = ["Lay", "make_postgres_template", "postgres_ground", "sqlite_ground"]
 
 Lay = Callable[[random.Random], Ground]
+
+ROOM_BYTES = 2**28
 
 # Written by the database itself, so that no bug of ours can hide a status that moved.
 SQLITE_MOVES = """
@@ -107,7 +110,7 @@ def sqlite_ground(config: Config) -> Iterator[tuple[str, Lay]]:
 
 @cache
 def _template(key: str) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="histories", dir=_fast_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="histories", dir=in_memory(ROOM_BYTES)))
     # At the end of a pool's worker too, where nothing that is left to `atexit` is run.
     Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=1)
     template = folder / "template.db"
@@ -190,7 +193,3 @@ async def _make(url: str, key: str) -> None:
 def _key(config: Config) -> str:
     assert config.security.key is not None, "every history has one"
     return config.security.key.get_secret_value()
-
-
-def _fast_folder() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -9,13 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
-from bot.documents.invoice import invoice_pdf
-from bot.documents.qr import qr_png
-from bot.documents.receipt import receipt_pdf
 from tests.prove.histories.life import LIFE, Life
+from tests.prove.histories.papers import done_in_a_thread
 
 __all__ = ["START", "StallingLoop", "VirtualLoop", "WallClock", "micros_now", "passes"]
 
@@ -59,25 +56,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Work meant for a thread is done at once, in this one."""
         done: asyncio.Future[Any] = self.create_future()
         try:
-            done.set_result(_done(func, args))
+            done.set_result(done_in_a_thread(func, args))
         except BaseException as exc:
             done.set_exception(exc)
         return done
-
-
-PAPERS = frozenset((invoice_pdf, qr_png, receipt_pdf))
-_drawn: dict[Any, Any] = {}
-
-
-def _done(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """A paper is drawn once, then again and again the same: nobody here reads it, all send it."""
-    # `asyncio.to_thread` hands over `Context.run` with what it shall run.
-    paper = func.args[0] if isinstance(func, partial) and func.args else None
-    if paper not in PAPERS:
-        return func(*args)
-    if paper not in _drawn:
-        _drawn[paper] = func(*args)
-    return _drawn[paper]
 
 
 class _Gate:
