@@ -481,17 +481,36 @@ class History:
         if not pushes:
             return
         victim: PushRecord = rng.choice(pushes[-8:])
-        other = rng.choice(pushes)
+        other = rng.choice(self._known_of(pushes) or [victim])
         told = lie(rng, victim, other, self.safaricom)
         self.effects[f"lie: {told.knowing}"] += 1
         assert victim.order is not None, "chosen among those with an order"
         found = ADDRESS.search(victim.order.callback_url)
         if found is not None:
-            self.lied_to.add(found[0].removeprefix("/c/").partition(".")[0])
+            self.lied_to.add(_payment_at(found[0]))
         asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
+
+    def _known_of(self, pushes: list[PushRecord]) -> list[PushRecord]:
+        """
+        Those of whose callbacks a liar may have a copy: they came to us, and we kept them.
+
+        Ids that Safaricom alone knows, nobody can lie with; and with them nobody could tell.
+        """
+        kept = {_payment_at(path) for path, _, status in self.posted if status == 200}
+        true = kept - self.lied_to
+        return [
+            each
+            for each in pushes
+            if each.order is not None and _payment_at(each.order.callback_url) in true
+        ]
 
     async def _tell(self, url: str, body: bytes) -> None:
         await self.post(url, body)
+
+
+def _payment_at(address: str) -> str:
+    """The payment that a path or an address is of."""
+    return address.rpartition("/")[2].partition(".")[0]
 
 
 def _kind_of_step(step: str) -> str:
