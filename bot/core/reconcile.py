@@ -47,7 +47,7 @@ LAPSE_AFTER = timedelta(hours=48)
 NOT_YET_TO_LAPSE = 3
 PENDING_AFTER = timedelta(minutes=10)
 CONFIRM_WITHIN = timedelta(hours=24)
-"""A no that a callback told is looked into for so long; a credit is then asked about seldom."""
+"""A no that a callback told is looked into for so long after it; an older credit, only seldom."""
 SELDOM_AT_LEAST, SELDOM_AT_MOST = timedelta(hours=6), timedelta(days=7)
 USER_CHECK_EVERY = timedelta(seconds=30)
 CLAIMED_FOR = timedelta(seconds=120)
@@ -358,7 +358,7 @@ def _can_ask(payment: Payment, now: datetime) -> bool:
         # neither may time alone give a liar room anew, nor may a silence shut out all others.
         return not payment.confirmed
     if payment.status in FINAL:
-        return now < begun_at + CONFIRM_WITHIN
+        return now < (payment.decided_at or begun_at) + CONFIRM_WITHIN
     return now < begun_at + LAPSE_AFTER
 
 

@@ -93,6 +93,37 @@ async def test_a_failure_that_was_told_wrongly_loses_no_money(desk: Desk) -> Non
     assert found.next_check_at is None
 
 
+@pytest.mark.parametrize("hours", [25, 47])
+async def test_a_failure_that_is_told_late_is_looked_into_for_as_long(
+    desk: Desk, hours: int
+) -> None:
+    """Or whoever brings it late enough has it asked about by nobody."""
+    payment = await desk.ask()
+    desk.clock.advance(hours * 3600)
+    payment = await desk.post(payment, failure(1032))
+    assert payment.status is Status.DECLINED
+    desk.daraja.answers = ["4999", "4999", "0"]
+
+    for _ in range(3):
+        payment = await wait_and_ask(desk, payment)
+
+    assert payment.status is Status.PAID
+    assert Word.CONTRADICTED in payment.words
+
+
+async def test_a_failure_that_nobody_confirms_is_asked_about_for_a_day(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(30 * 3600)
+    payment = await desk.post(payment, failure(1032))
+    desk.daraja.answers = ["4999"] * 40
+
+    while payment.next_check_at is not None:
+        payment = await wait_and_ask(desk, payment)
+
+    assert payment.status is Status.DECLINED
+    assert 20 <= len(desk.daraja.queries) <= 26
+
+
 async def test_a_failure_that_a_query_confirms_is_asked_about_no_more(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), failure(1032))
     desk.daraja.answers = ["1032"]

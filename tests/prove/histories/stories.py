@@ -154,8 +154,8 @@ class InvoiceStory(_Story):
 
     async def run(self) -> None:
         await passes(self.rng.uniform(0, 2 * HOUR_S))
-        card = await self._billed()
-        if card is None or not await self._opened(card, self.customer):
+        link = await self._billed()
+        if link is None or not await self._opened(link, self.customer):
             return
         for part in range(self.rng.randint(2, 4)):
             await passes(self.rng.choice((60, HOUR_S, 4 * HOUR_S)) * self.rng.random())
@@ -165,7 +165,7 @@ class InvoiceStory(_Story):
                 break
         await passes(HOUR_S)
         payers = [self.customer]
-        if self.rng.random() < FRIEND_PAYS and await self._opened(card, self.friend):
+        if self.rng.random() < FRIEND_PAYS and await self._opened(link, self.friend):
             payers.append(self.friend)  # at the same time: neither of them knows of the other
         await asyncio.gather(*(self._pays_the_rest(each) for each in payers))
 
@@ -173,16 +173,17 @@ class InvoiceStory(_Story):
         """The invoice as somebody has it, while something is left to pay."""
         return self.with_button(person.chat, PART)
 
-    async def _billed(self) -> Message | None:
+    async def _billed(self) -> str | None:
+        """What the merchant sends on; once all is paid there is nothing to send."""
         for _ in range(TRIES):
             words = f"/invoice {BILLED_KES} Peter 2 bags charcoal, due tomorrow"
             if await self.answered(self.merchant, words, "INV-0001") is not None:
                 # Where the commit was done and its word lost, that was "issued already".
-                return await self.until(lambda: self.with_button(self.merchant.chat, SEND))
+                card = await self.until(lambda: self.with_button(self.merchant.chat, SEND))
+                return None if card is None else card.button(SEND).value
         return None
 
-    async def _opened(self, card: Message, person: Person) -> bool:
-        link = card.button(SEND).value
+    async def _opened(self, link: str, person: Person) -> bool:
         payload = link.partition("start%3D")[2].partition("&")[0]
         for _ in range(TRIES):
             person.start(payload)
