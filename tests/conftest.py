@@ -15,6 +15,7 @@ from tests.inline import sqlite_inline
 from tests.memory import in_memory
 from tests.sparing import spare_clients
 from tests.stores import (
+    ENGINES,
     clock,
     databases,
     migrated_copy,
@@ -44,6 +45,8 @@ WORKERS_PER_CORE = 2
 ROOM_BYTES = 2 * 2**30
 # What is decided and said is the same whichever thread of ours the database is asked from.
 INLINE = ("tests/chat/", "tests/core/", "tests/web/")
+# What the core and the pages ask is asked of PostgreSQL once, by those that are marked so.
+SPARING = ("tests/core/", "tests/web/")
 LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
@@ -67,6 +70,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if all(each.is_file() for each in named):
         return 0
     return WORKERS_PER_CORE * len(os.sched_getaffinity(0))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--both-engines", action="store_true", help="every test with a store, on both engines"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which engines a test with a store lives on: both, unless another asks PostgreSQL the same."""
+    definition = metafunc.definition
+    chosen = [each.args[0] for each in definition.iter_markers("parametrize")]
+    if "store_url" not in metafunc.fixturenames or "store_url" in chosen:
+        return
+    both = (
+        not definition.nodeid.startswith(SPARING)
+        or definition.get_closest_marker("both_engines") is not None
+        or metafunc.config.getoption("both_engines")
+    )
+    metafunc.parametrize("store_url", ENGINES if both else ENGINES[:1], indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

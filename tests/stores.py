@@ -24,6 +24,7 @@ from tests.databases import Databases
 from tests.postgres import binaries, running_server
 
 __all__ = [
+    "ENGINES",
     "NOON",
     "TEMPLATE",
     "OpenStore",
@@ -43,6 +44,7 @@ __all__ = [
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 TEMPLATE = "lipabot_template"
 KEY = "a key that is only for tests"
+ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 
 class TestClock:
@@ -98,9 +100,11 @@ def migrated_server(postgres_server: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def databases(migrated_server: str) -> Databases:
+def databases(migrated_server: str) -> Iterator[Databases]:
     """That server's databases, lent to one test at a time."""
-    return Databases(migrated_server, TEMPLATE)
+    lending = Databases(migrated_server, TEMPLATE)
+    yield lending
+    lending.close()
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +124,9 @@ def migrated_copy(migrated_file: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of the test's fresh database, on each engine in turn."""
+    """The address of the test's fresh database, on each of its engines in turn."""
     if request.param == "sqlite":
         copied: str = request.getfixturevalue("migrated_copy")
         yield copied

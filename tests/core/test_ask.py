@@ -125,6 +125,7 @@ async def test_a_payment_resets_the_count(desk: Desk) -> None:
     assert view.streak == 1
 
 
+@pytest.mark.both_engines
 async def test_refused_and_unsent_pushes_do_not_count(desk: Desk) -> None:
     desk.daraja.replies = [Refused("busy", meaning=Meaning.BUSY) for _ in range(6)]
     for number in range(6):
@@ -168,6 +169,7 @@ async def test_a_lost_reply_is_unsure_and_never_sent_again(desk: Desk) -> None:
     assert len(desk.daraja.pushes) == 1
 
 
+@pytest.mark.both_engines
 async def test_what_certainly_did_not_leave_is_tried_once_more(desk: Desk) -> None:
     desk.daraja.replies = [Unreachable("no route")]
     assert (await desk.ask()).status is Status.PROMPTED
@@ -243,6 +245,7 @@ async def test_what_waited_too_long_is_never_sent(desk: Desk) -> None:
     assert desk.daraja.pushes == []
 
 
+@pytest.mark.both_engines
 async def test_a_process_that_died_while_sending_leaves_it_unsure(desk: Desk) -> None:
     desk.daraja.hold = asyncio.Event()
     asked = await desk.open()
@@ -263,6 +266,7 @@ async def test_a_process_that_died_while_sending_leaves_it_unsure(desk: Desk) ->
     assert len(desk.daraja.pushes) == 1
 
 
+@pytest.mark.both_engines
 async def test_a_callback_that_outruns_the_reply_is_believed_and_the_reply_agrees(
     desk: Desk,
 ) -> None:
@@ -279,6 +283,7 @@ async def test_a_callback_that_outruns_the_reply_is_believed_and_the_reply_agree
     assert (payment.status, payment.words) == (Status.PAID, frozenset())
 
 
+@pytest.mark.both_engines
 async def test_a_reply_that_names_other_ids_than_a_callback_did_calls_a_person(
     desk: Desk,
 ) -> None:

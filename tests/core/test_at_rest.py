@@ -6,6 +6,7 @@ import random
 import re
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from bot.core.buttons import Buttons, Rule
@@ -87,6 +88,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.both_engines
 async def test_no_table_tells_a_thief_anything(desk: Desk, store: Store) -> None:
     await live_a_little(desk)
 

@@ -110,6 +110,7 @@ async def test_a_message_sent_once_more_shows_the_same_buttons(
     assert data_of(edited) == data_of(first)[::-1]
 
 
+@pytest.mark.both_engines
 async def test_a_message_that_is_edited_for_ever_keeps_few_records(
     buttons: Buttons, store: Store, clock: TestClock
 ) -> None:
@@ -124,6 +125,7 @@ async def test_a_message_that_is_edited_for_ever_keeps_few_records(
     assert data_of(again)[1] == data_of(shown)[1]
 
 
+@pytest.mark.both_engines
 async def test_what_expired_long_ago_is_forgotten(
     buttons: Buttons, store: Store, clock: TestClock
 ) -> None:
@@ -234,6 +236,7 @@ async def test_an_effect_that_fails_leaves_the_button_untouched(
     assert await take(store, data, by=JANE, clock=clock)
 
 
+@pytest.mark.both_engines
 async def test_putting_a_button_back_revives_none_that_was_used_before(
     buttons: Buttons, store: Store, clock: TestClock
 ) -> None:
@@ -260,6 +263,7 @@ async def test_too_late_is_too_late(buttons: Buttons, store: Store, clock: TestC
     assert (await all_rows(store))[0].used_at is None
 
 
+@pytest.mark.both_engines
 async def test_a_group_that_moves_takes_its_buttons_along(
     buttons: Buttons, store: Store, clock: TestClock
 ) -> None:

@@ -197,6 +197,7 @@ async def test_what_is_known_not_to_be_ours_is_asked_about_no_more(
     assert len(office.asked) == 1
 
 
+@pytest.mark.both_engines
 async def test_questions_are_counted_by_their_index_however_many_there_were(
     desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock, store: Store
 ) -> None:

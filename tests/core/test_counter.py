@@ -208,6 +208,7 @@ async def test_what_was_closed_what_went_back_and_what_differs_is_not_theirs_to_
     assert nothing_told(shown)
 
 
+@pytest.mark.both_engines
 async def test_a_closed_invoice_takes_nothing(
     shop: Shop, record: RecordDesk, clock: TestClock
 ) -> None:
@@ -268,6 +269,7 @@ async def test_one_merchant_cannot_have_safaricom_asked_about_every_code_there_i
     assert (await seen(record)).asked
 
 
+@pytest.mark.both_engines
 async def test_money_with_an_invoices_own_account_pays_it_in_any_writing(
     shop: Shop, record: RecordDesk, clock: TestClock
 ) -> None:
@@ -424,6 +426,7 @@ async def test_money_without_a_time_is_for_operators(
     assert await give(record, view.invoice) is Ruling.PROMPTED
 
 
+@pytest.mark.both_engines
 async def test_a_prompt_of_another_till_has_no_part_in_these_books(
     shop: Shop, record: RecordDesk, clock: TestClock
 ) -> None:

@@ -88,6 +88,7 @@ async def test_one_of_three_admins_who_press_at_once_takes_over(
     assert len(topics(await owed(drives, GROUP), "alone")) == 1
 
 
+@pytest.mark.both_engines
 async def test_two_who_left_cannot_take_off_each_other(
     drives: DriveLife, departures: Departures
 ) -> None:

@@ -78,6 +78,7 @@ async def test_only_what_was_given_in_private_is_hidden(drives: DriveLife) -> No
     assert (await drives.drives.totals(drive.id)).cents == 150_000
 
 
+@pytest.mark.both_engines
 async def test_who_shows_themselves_stays_shown(drives: DriveLife) -> None:
     drive = await drives.open(shows=Shows.TOTALS)
     payment = await drives.paid(drive, 1)

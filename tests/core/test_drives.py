@@ -97,6 +97,7 @@ async def test_the_total_is_what_is_credited_and_nothing_else(drives: DriveLife)
     ]
 
 
+@pytest.mark.both_engines
 async def test_money_paid_by_hand_that_names_a_drive_is_a_gift_to_it(drives: DriveLife) -> None:
     drive, desk = await drives.open(), drives.desk
     ids = Ids(random.Random(7).randbytes)
@@ -273,6 +274,7 @@ async def test_those_who_give_on_a_page_are_not_one_person(drives: DriveLife) ->
     assert len(drives.desk.daraja.pushes) == limit + 2
 
 
+@pytest.mark.both_engines
 async def test_gifts_are_thanked_for_together_every_two_minutes(drives: DriveLife) -> None:
     drive = await drives.open()
     await drives.owed(GROUP)
@@ -384,6 +386,7 @@ async def test_a_group_that_moves_takes_its_drives_along(drives: DriveLife) -> N
     assert await drives.drives.in_chat(GROUP) == []
 
 
+@pytest.mark.both_engines
 async def test_a_card_is_posted_anew_when_we_come_back(drives: DriveLife) -> None:
     drive = await drives.open()
     await drives.owed(GROUP)

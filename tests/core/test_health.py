@@ -265,6 +265,7 @@ async def _pay_one_by_query(desk: Desk, number: int) -> None:
     await desk.complete(payment)
 
 
+@pytest.mark.both_engines
 async def test_a_callback_that_comes_after_the_question_is_a_callback(
     desk: Desk, clock: TestClock
 ) -> None:

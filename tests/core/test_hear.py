@@ -69,6 +69,7 @@ async def test_what_names_other_things_changes_nothing_but_rings_the_operator(
     assert await alarms(desk) == [Alarm.UNTRUSTED]
 
 
+@pytest.mark.both_engines
 async def test_a_success_without_metadata_waits_for_a_query(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), success(metadata=False))
     assert payment.status is Status.CONFIRMING
@@ -90,6 +91,7 @@ async def test_a_large_success_waits_for_a_query(desk: Desk) -> None:
     assert (paid.status, paid.receipt, paid.confirmed) == (Status.PAID, "UKN1ABCDEF", True)
 
 
+@pytest.mark.both_engines
 async def test_a_large_success_that_safaricom_denies_goes_to_a_person(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(amount_kes=9000), success(amount=9000.0))
 
@@ -161,6 +163,7 @@ async def test_a_payment_whose_reply_was_lost_is_found_by_its_address(desk: Desk
         assert await tx.payments.checkout_id(paid.id) == "ws_CO_1712345678"
 
 
+@pytest.mark.both_engines
 async def test_successes_by_callback_alone_may_not_exceed_their_total(desk: Desk) -> None:
     desk.hear = Hear(
         store=desk.store,

@@ -155,6 +155,7 @@ async def test_words_of_a_page_are_answered_on_it(shop: Shop, view: InvoiceView)
     assert await shop.news(NOBODY) == []
 
 
+@pytest.mark.both_engines
 async def test_not_mine_from_a_page_marks_the_invoice(shop: Shop, view: InvoiceView) -> None:
     await shop.talk.from_page(view.invoice.code, text="", key="w:1", page=of_page(view))
 

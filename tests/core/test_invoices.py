@@ -107,6 +107,7 @@ async def test_the_same_words_twice_are_one_invoice(shop: Shop) -> None:
     assert first.view.invoice.id == second.view.invoice.id
 
 
+@pytest.mark.both_engines
 async def test_nobody_but_a_merchant_issues(shop: Shop) -> None:
     assert await shop.make(by=PETER) is No.NOT_A_MERCHANT
     assert isinstance(await shop.make(by=OPERATOR), Done)
@@ -272,6 +273,7 @@ async def test_cash_is_an_entry_and_a_wrong_one_is_taken_back_by_another(shop: S
     assert (await shop.view(view)).left_cents == 150_000
 
 
+@pytest.mark.both_engines
 async def test_a_void_invoice_takes_no_payment_and_one_with_money_is_not_voided(
     shop: Shop,
 ) -> None:
@@ -307,6 +309,7 @@ async def test_money_that_comes_after_it_was_void_is_kept_and_told(shop: Shop) -
     assert (await shop.view(view)).sums.paid_cents == 150_000
 
 
+@pytest.mark.both_engines
 async def test_a_change_after_issue_is_a_revision_and_the_old_bill_stays(shop: Shop) -> None:
     view = await shop.issue()
     await shop.paid(view, 500)
@@ -329,6 +332,7 @@ async def test_a_change_after_issue_is_a_revision_and_the_old_bill_stays(shop: S
     assert same.view.invoice.revision == 2
 
 
+@pytest.mark.both_engines
 async def test_bills_and_entries_cannot_be_changed_even_by_us(shop: Shop) -> None:
     from sqlalchemy import Table, update
     from sqlalchemy.exc import DBAPIError
@@ -444,6 +448,7 @@ async def test_the_page_shows_what_came_and_no_whole_number(shop: Shop) -> None:
     assert "254712000001" not in repr(page)
 
 
+@pytest.mark.both_engines
 async def test_a_due_day_moves_with_a_revision(shop: Shop) -> None:
     view = await shop.issue(a_bill(due_on=date(2026, 12, 1)))
 

@@ -158,6 +158,7 @@ async def test_the_hourly_limit_counts_what_was_asked_under_the_old_key(years: Y
     assert refused.reason is RefusalReason.STRANGERS_LIMIT
 
 
+@pytest.mark.both_engines
 async def test_an_id_or_a_receipt_taken_under_the_old_key_stays_taken(years: Years) -> None:
     async with years.under(OLD) as desk:
         first = await desk.ask()
@@ -222,6 +223,7 @@ async def test_without_a_key_that_wrote_here_nothing_starts_and_the_setting_is_n
         assert await tx.lines.find(PHONE) is not None
 
 
+@pytest.mark.both_engines
 async def test_a_database_refused_for_its_key_is_left_as_it_was(years: Years) -> None:
     async with years.under(OLD) as desk:
         before = await sealed(desk.store)

@@ -100,6 +100,7 @@ async def test_half_past_midnight_in_nairobi_is_the_next_day(shop: Shop, ledgers
     assert another.takings.cash_cents == 0
 
 
+@pytest.mark.both_engines
 async def test_an_operators_day_holds_what_was_paid_without_an_invoice(
     desk: Desk, shop: Shop, ledgers: Ledgers
 ) -> None:
@@ -110,6 +111,7 @@ async def test_an_operators_day_holds_what_was_paid_without_an_invoice(
     assert (await ledgers.day(NJERI)).takings.mpesa_cents == 0
 
 
+@pytest.mark.both_engines
 async def test_lists_hold_what_they_say(shop: Shop, ledgers: Ledgers) -> None:
     late = await shop.issue(of(100, due_in=-1))
     paid = await shop.issue(of(200))
@@ -131,6 +133,7 @@ async def test_lists_hold_what_they_say(shop: Shop, ledgers: Ledgers) -> None:
     assert (await ledgers.page(AMINA, Which.OPEN)).found == ()
 
 
+@pytest.mark.both_engines
 async def test_a_long_list_is_turned_both_ways_without_gap_or_twin(
     shop: Shop, ledgers: Ledgers
 ) -> None:
@@ -213,6 +216,7 @@ async def test_a_statement_of_many_pages_holds_every_row_once(desk: Desk, shop: 
     assert sorted(each.id for each in rows) == sorted(each.id for each in paid)
 
 
+@pytest.mark.both_engines
 async def test_a_picture_is_drawn_from_days_and_customers(
     shop: Shop, statements: Statements
 ) -> None:

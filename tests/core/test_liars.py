@@ -51,6 +51,7 @@ async def unsure(desk: Desk) -> Payment:
 
 
 @pytest.mark.parametrize("amount_kes", [50, 9000])
+@pytest.mark.both_engines
 async def test_the_truth_after_a_forged_failure_with_made_up_ids_reaches_a_person(
     desk: Desk, amount_kes: int
 ) -> None:
@@ -98,6 +99,7 @@ async def test_ids_that_safaricom_gave_stay_the_only_ones(desk: Desk) -> None:
     assert (await kinds(desk, payment))[Kind.UNTRUSTED] == 1
 
 
+@pytest.mark.both_engines
 async def test_a_credit_that_safaricom_denies_is_flagged_and_waits_for_a_person(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), success())
     assert payment.pending_at is None
@@ -112,6 +114,7 @@ async def test_a_credit_that_safaricom_denies_is_flagged_and_waits_for_a_person(
     assert Counter(await alarms(desk)) == {Alarm.CONTRADICTED: 1}
 
 
+@pytest.mark.both_engines
 async def test_a_credit_that_safaricom_both_denies_and_confirms_needs_no_person(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), success())
     payment = await desk.post(payment, failure(1032))
@@ -126,6 +129,7 @@ async def test_a_credit_that_safaricom_both_denies_and_confirms_needs_no_person(
     assert (after.confirmed, after.pending_at) == (True, None)
 
 
+@pytest.mark.both_engines
 async def test_whoever_knows_everything_cannot_fill_the_disk(desk: Desk) -> None:
     payment = await desk.ask()
     for number in range(CALLBACKS_KEPT + 30):
@@ -143,6 +147,7 @@ async def test_whoever_knows_everything_cannot_fill_the_disk(desk: Desk) -> None
     assert kept[Kind.UNTRUSTED] == UNTRUSTED_KEPT
 
 
+@pytest.mark.both_engines
 async def test_a_success_from_outside_waits_for_a_query_and_is_told_once_an_hour(
     desk: Desk,
 ) -> None:
@@ -226,6 +231,7 @@ async def test_orphans_that_do_not_fit_are_told_once_an_hour(desk: Desk) -> None
     assert await alarms(desk) == [Alarm.ORPHANS_FULL]
 
 
+@pytest.mark.both_engines
 async def test_every_real_callback_replayed_on_every_other_payment_changes_nothing(
     desk: Desk,
 ) -> None:
@@ -248,6 +254,7 @@ async def test_every_real_callback_replayed_on_every_other_payment_changes_nothi
     assert [money(each) for each in after] == [money(each) for each in before]
 
 
+@pytest.mark.both_engines
 async def test_a_yes_about_ids_that_only_a_callback_named_credits_nothing_large(
     desk: Desk,
 ) -> None:
@@ -308,6 +315,7 @@ async def test_the_first_of_each_sort_gets_in_after_any_flood(desk: Desk, truth:
     assert after.status is (Status.PAID if truth == success() else Status.REVIEW)
 
 
+@pytest.mark.both_engines
 async def test_a_denied_credit_waits_for_a_person_though_other_ids_were_confirmed(
     desk: Desk,
 ) -> None:

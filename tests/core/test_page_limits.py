@@ -231,6 +231,7 @@ async def test_two_processes_share_the_counts(site: Site) -> None:
     assert sum(isinstance(each, Payment) for each in answers) == 5
 
 
+@pytest.mark.both_engines
 async def test_the_counts_are_forgotten_in_time(site: Site) -> None:
     async with site.process() as desk:
         await site.ask(desk)

@@ -98,6 +98,7 @@ async def words_of(desk: Desk, payment: Payment) -> str:
     return status_card(view, paper, now=desk.clock.now()).text
 
 
+@pytest.mark.both_engines
 async def test_the_chat_says_how_much_went_back_and_says_it_anew_with_each_part(
     desk: Desk, record: RecordDesk, clock: TestClock
 ) -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
+
 from bot.core.placing import Placing
 from bot.core.record_desk import RecordDesk
 from bot.core.review import Verdict
@@ -90,6 +92,7 @@ async def test_nor_is_it_credited_when_two_processes_place_its_row_at_once(
     assert await opens(record) == [(OpenKind.REVIEW, OTHER)]
 
 
+@pytest.mark.both_engines
 async def test_what_a_person_credited_meanwhile_is_matched_when_its_row_is_placed_again(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -220,6 +223,7 @@ async def test_two_operators_who_credit_two_receipts_of_one_payment_at_once_are_
     assert (await desk.get(payment.id)).words == frozenset()
 
 
+@pytest.mark.both_engines
 async def test_another_amount_of_a_second_receipt_is_money_of_its_own_when_a_person_says_so(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -384,6 +388,7 @@ async def test_after_a_person_was_faster_it_is_taken_off_what_they_made_of_it(
     assert (await born(desk, OTHER)).credited_cents == 0
 
 
+@pytest.mark.both_engines
 async def test_what_went_back_of_a_payment_says_nothing_of_a_receipt_told_later(
     desk: Desk, record: RecordDesk
 ) -> None:

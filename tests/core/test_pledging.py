@@ -82,6 +82,7 @@ async def test_a_promise_is_kept_once_and_reminded_of_three_times(drives: DriveL
     assert [each.topic for each in await drives.owed(GROUP)] in ([], ["card:1"])
 
 
+@pytest.mark.both_engines
 async def test_who_has_given_is_reminded_of_nothing(drives: DriveLife) -> None:
     drive = await drives.open()
     pledge = await promise(drives, drive)
@@ -108,6 +109,7 @@ async def test_who_says_stop_is_reminded_no_more(drives: DriveLife) -> None:
     assert await reminded(drives, days=8) == []
 
 
+@pytest.mark.both_engines
 async def test_tomorrow_is_one_of_the_three(drives: DriveLife) -> None:
     drive = await drives.open()
     pledge = await promise(drives, drive)
@@ -120,6 +122,7 @@ async def test_tomorrow_is_one_of_the_three(drives: DriveLife) -> None:
     assert len(told) == 3
 
 
+@pytest.mark.both_engines
 async def test_a_closed_drive_reminds_nobody_and_takes_no_promise(drives: DriveLife) -> None:
     drive = await drives.open()
     await promise(drives, drive)
@@ -159,6 +162,7 @@ async def test_what_was_taken_back_is_not_put_off_and_never_reminded_of(drives: 
     assert await states(drives, drive) == [PledgeState.WITHDRAWN]
 
 
+@pytest.mark.both_engines
 async def test_what_was_given_for_is_not_taken_back(drives: DriveLife) -> None:
     drive = await drives.open()
     pledge = await promise(drives, drive)
@@ -191,6 +195,7 @@ async def test_who_gives_after_the_last_reminder_is_waited_for_no_more(
     assert view.promised == (0, 0)
 
 
+@pytest.mark.both_engines
 async def test_what_was_taken_back_a_moment_ago_is_not_kept(drives: DriveLife) -> None:
     drive = await drives.open()
     pledge = await promise(drives, drive)

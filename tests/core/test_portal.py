@@ -48,6 +48,7 @@ async def taken(record: Record, folder: Path, *lines: str, short_code: str) -> R
         return await reconcile_statement(record, statement, OURS, lambda _bytes: None)
 
 
+@pytest.mark.both_engines
 async def test_a_line_that_was_not_completed_is_no_money(desk: Desk, tmp_path: Path) -> None:
     record = a_record(desk)
     lines = a_line("UKN7H4QRX1", "Completed"), a_line("UKN7H4QRX2", "Declined")

@@ -81,6 +81,7 @@ async def everywhere(store: Store, number: int) -> set[str]:
     return found
 
 
+@pytest.mark.both_engines
 async def test_all_that_is_kept_is_given(desk: Desk, privacy: Privacy) -> None:
     await known(desk)
     payment = await desk.ask()
@@ -143,6 +144,7 @@ async def test_settling_again_says_the_same_of_the_forgotten(desk: Desk, privacy
     assert stand(paid, told).credited_cents == paid.credited_cents == 5000
 
 
+@pytest.mark.both_engines
 async def test_a_late_word_after_that_is_credited_and_told_to_nobody(
     desk: Desk, privacy: Privacy
 ) -> None:
@@ -174,6 +176,7 @@ async def test_nobody_is_forgotten_while_a_payment_is_undecided(
         assert (await tx.payments.intent(payment.intent_id)).asked_by == JANE
 
 
+@pytest.mark.both_engines
 async def test_forgotten_twice_is_forgotten(desk: Desk, privacy: Privacy) -> None:
     await known(desk)
 
@@ -181,6 +184,7 @@ async def test_forgotten_twice_is_forgotten(desk: Desk, privacy: Privacy) -> Non
     assert await forget(privacy) is Forgotten.DONE
 
 
+@pytest.mark.both_engines
 async def test_bodies_go_when_they_are_as_old_as_was_said_and_not_before(
     desk: Desk, privacy: Privacy
 ) -> None:
@@ -210,6 +214,7 @@ async def bodies(store: Store) -> set[str]:
         return set((await tx.evidence._connection.execute(query)).scalars())
 
 
+@pytest.mark.both_engines
 async def test_looks_are_kept_for_seven_years(desk: Desk, privacy: Privacy) -> None:
     await privacy.my_data(JANE)
     desk.clock.advance(timedelta(days=83 * 30.44).total_seconds())
@@ -235,6 +240,7 @@ async def test_looks_are_kept_for_seven_years(desk: Desk, privacy: Privacy) -> N
         {"body": None, "held": True},
     ],
 )
+@pytest.mark.both_engines
 async def test_what_evidence_says_cannot_be_changed(desk: Desk, values: dict[str, object]) -> None:
     payment = await desk.ask()
     await desk.post(payment, success())
@@ -374,6 +380,7 @@ async def payments_of_akinyi(life: DriveLife, drive: Drive) -> list[Payment]:
     return [await life.desk.get(each.id) for each in (direct, gift)]
 
 
+@pytest.mark.both_engines
 async def test_who_used_everything_stands_in_no_number_and_in_no_word(
     drives: DriveLife, privacy: Privacy
 ) -> None:
@@ -408,6 +415,7 @@ async def test_who_used_everything_stands_in_no_number_and_in_no_word(
     assert str(AKINYI.id) not in " ".join(told)
 
 
+@pytest.mark.both_engines
 async def test_two_who_are_forgotten_after_one_was_told_of_the_other(
     drives: DriveLife, privacy: Privacy
 ) -> None:
@@ -471,6 +479,7 @@ async def test_what_stands_in_drives_is_given_too(drives: DriveLife, privacy: Pr
     ]
 
 
+@pytest.mark.both_engines
 async def test_a_treasurer_is_forgotten_once_somebody_else_looks_after_the_money(
     drives: DriveLife, privacy: Privacy
 ) -> None:
@@ -498,6 +507,7 @@ async def test_a_treasurer_is_forgotten_once_somebody_else_looks_after_the_money
     assert joined.after == "+ –"
 
 
+@pytest.mark.both_engines
 async def test_nobody_is_reminded_of_what_a_forgotten_person_promised(
     drives: DriveLife, privacy: Privacy
 ) -> None:

@@ -49,6 +49,7 @@ async def entries(shop: Shop, view: InvoiceView) -> list[tuple[str, str, bool]]:
     return [(each.kind.value, each.why, is_forgotten(each.by)) for each in found]
 
 
+@pytest.mark.both_engines
 async def test_a_customer_who_is_forgotten_stands_nowhere_and_the_invoice_stays(
     shop: Shop, view: InvoiceView, privacy: Privacy
 ) -> None:
@@ -124,6 +125,7 @@ async def test_who_opened_it_next_is_the_customer_after_a_forgotten_one(
     assert (await shop.view(other)).invoice.customer_id == MARY
 
 
+@pytest.mark.both_engines
 async def test_a_merchant_is_forgotten_once_nothing_is_owed_to_them(
     shop: Shop, view: InvoiceView, privacy: Privacy
 ) -> None:
@@ -167,6 +169,7 @@ async def test_a_merchant_is_forgotten_once_nothing_is_owed_to_them(
         ("bills", {"revision": 9}),
     ],
 )
+@pytest.mark.both_engines
 async def test_what_the_books_say_cannot_be_changed(
     shop: Shop, view: InvoiceView, table: str, values: dict[str, object]
 ) -> None:
@@ -184,6 +187,7 @@ async def test_what_the_books_say_cannot_be_changed(
     assert (await shop.view(view), await entries(shop, view)) == before
 
 
+@pytest.mark.both_engines
 async def test_why_a_merchant_did_something_cannot_be_changed(
     shop: Shop, view: InvoiceView
 ) -> None:
@@ -206,6 +210,7 @@ async def test_why_a_merchant_did_something_cannot_be_changed(
     ]
 
 
+@pytest.mark.both_engines
 async def test_an_operator_who_appointed_is_forgotten_as_such(shop: Shop, privacy: Privacy) -> None:
     assert await forget_whom(privacy, OPERATOR) is Forgotten.DONE
 

@@ -57,6 +57,7 @@ async def test_a_final_no_is_believed(desk: Desk, code: str, reason: str) -> Non
     assert (after.status, after.reason) == (Status.DECLINED, reason)
 
 
+@pytest.mark.both_engines
 async def test_a_reply_that_comes_when_we_gave_it_up_is_asked_about_soon(desk: Desk) -> None:
     """A process that was stopped wakes up with it; its callback never comes."""
     desk.daraja.hold = asyncio.Event()
@@ -77,6 +78,7 @@ async def test_a_reply_that_comes_when_we_gave_it_up_is_asked_about_soon(desk: D
     assert (await desk.get(asked.payment.id)).status is Status.PAID
 
 
+@pytest.mark.both_engines
 async def test_a_failure_that_was_told_wrongly_loses_no_money(desk: Desk) -> None:
     """The callback says no (or a liar does), the money went through, and nobody says so."""
     payment = await desk.post(await desk.ask(), failure(1032))
@@ -124,6 +126,7 @@ async def test_a_failure_that_nobody_confirms_is_asked_about_for_a_day(desk: Des
     assert 20 <= len(desk.daraja.queries) <= 26
 
 
+@pytest.mark.both_engines
 async def test_a_failure_that_a_query_confirms_is_asked_about_no_more(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), failure(1032))
     desk.daraja.answers = ["1032"]
@@ -161,6 +164,7 @@ async def test_no_answer_costs_no_check_and_waits_longer_each_time(desk: Desk) -
     assert (after.checks, after.not_yet, after.status) == (0, 0, Status.PROMPTED)
 
 
+@pytest.mark.both_engines
 async def test_asking_stops_after_the_last_check_and_the_truth_still_counts(desk: Desk) -> None:
     payment = await desk.ask()
     desk.daraja.answers = ["4999"] * 4
@@ -176,6 +180,7 @@ async def test_asking_stops_after_the_last_check_and_the_truth_still_counts(desk
     assert (await desk.books.pending(by=900))[0] == 0
 
 
+@pytest.mark.both_engines
 async def test_two_days_of_silence_end_in_lapsed_never_in_failed(desk: Desk) -> None:
     payment = await desk.ask()
     desk.clock.advance(48 * 3600)
@@ -187,6 +192,7 @@ async def test_two_days_of_silence_end_in_lapsed_never_in_failed(desk: Desk) -> 
     assert desk.daraja.queries == []
 
 
+@pytest.mark.both_engines
 async def test_without_an_id_a_person_is_called_after_ten_minutes(desk: Desk) -> None:
     desk.daraja.replies = [OutcomeUnknown("timeout")]
     payment = await desk.ask()
@@ -217,6 +223,7 @@ async def test_the_budget_is_five_a_minute_whatever_is_due(desk: Desk) -> None:
     assert len(desk.daraja.queries) == 5
 
 
+@pytest.mark.both_engines
 async def test_check_now_goes_first_but_not_twice_in_half_a_minute(desk: Desk) -> None:
     payment = await desk.ask()
     first = await desk.reconcile.check_now(payment.id, by=1001, update_id=None)
@@ -242,6 +249,7 @@ async def test_a_payment_credited_by_callback_is_confirmed_once_and_left_alone(
     assert (after.confirmed, after.next_check_at) == (True, None)
 
 
+@pytest.mark.both_engines
 async def test_a_yes_that_nobody_confirms_for_ten_minutes_is_shown_to_a_person(
     desk: Desk,
 ) -> None:

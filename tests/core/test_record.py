@@ -130,6 +130,7 @@ async def test_a_lost_callback_is_found_by_the_push_reference(
     assert await opens(record) == []
 
 
+@pytest.mark.both_engines
 async def test_a_push_whose_reply_was_lost_too_is_found(desk: Desk, record: RecordDesk) -> None:
     desk.daraja.replies = [OutcomeUnknown("timeout")]
     payment = await desk.ask()
@@ -140,6 +141,7 @@ async def test_a_push_whose_reply_was_lost_too_is_found(desk: Desk, record: Reco
     assert (await desk.get(payment.id)).status is Status.PAID
 
 
+@pytest.mark.both_engines
 async def test_a_callback_and_the_books_are_one_payment_in_either_order(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -436,6 +438,7 @@ async def test_claims_are_bounded_and_operators_are_told(desk: Desk, store: Stor
 # --- Forged and contradicting ---
 
 
+@pytest.mark.both_engines
 async def test_the_books_outrank_a_callback_that_named_another_payments_receipt(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -482,6 +485,7 @@ async def test_another_amount_for_a_receipt_that_is_credited_is_told_and_not_men
     assert (difference.theirs_cents, difference.ours_cents) == (49_00, 50_00)
 
 
+@pytest.mark.both_engines
 async def test_books_that_contradict_themselves_are_told(desk: Desk, record: RecordDesk) -> None:
     payment = await desk.ask()
     await record.rows.take([a_row(desk.clock.now(), reference=payment.push_ref)])
@@ -510,6 +514,7 @@ async def test_two_receipts_for_one_prompt_are_credited_once_and_listed(
     assert {difference.receipt, after.receipt} == {RECEIPT, OTHER}
 
 
+@pytest.mark.both_engines
 async def test_a_failed_callback_and_the_books_are_a_late_payment_that_is_contradicted(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -617,6 +622,7 @@ async def unmatched(record: RecordDesk) -> int:
     return difference.id
 
 
+@pytest.mark.both_engines
 async def test_an_unmatched_row_is_given_to_the_payment_that_a_person_names(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -713,6 +719,7 @@ async def test_a_payment_in_review_is_credited_by_a_person(desk: Desk, record: R
     assert (own.status, own.credited_cents) == (Status.PAID, 51_00)
 
 
+@pytest.mark.both_engines
 async def test_another_amount_counts_once_a_person_says_so(desk: Desk, record: RecordDesk) -> None:
     payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
     await record.rows.take([a_row(desk.clock.now(), kes=49)])
@@ -723,6 +730,7 @@ async def test_another_amount_counts_once_a_person_says_so(desk: Desk, record: R
     assert (after.credited_cents, Word.OTHER_AMOUNT in after.words) == (49_00, True)
 
 
+@pytest.mark.both_engines
 async def test_a_difference_is_dismissed_with_a_name_and_stays_closed(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -739,6 +747,7 @@ async def test_a_difference_is_dismissed_with_a_name_and_stays_closed(
     assert await record.rows.net_cents() == 0
 
 
+@pytest.mark.both_engines
 async def test_above_the_limit_two_people_must_want_the_same(
     desk: Desk, store: Store, clock: TestClock
 ) -> None:
@@ -815,6 +824,7 @@ async def test_what_we_credited_and_no_book_names_is_listed_once(
     assert await opens(record) == []
 
 
+@pytest.mark.both_engines
 async def test_what_other_accounts_received_is_missing_from_no_book_of_the_first(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -1070,6 +1080,7 @@ async def test_a_reversal_takes_two_people_and_is_sent_once(
     assert await record.rows.net_cents() == 50_00, "until the books say that it went back"
 
 
+@pytest.mark.both_engines
 async def test_a_reversal_whose_answer_was_lost_is_never_sent_again(
     desk: Desk, record: RecordDesk, office: ScriptedOffice
 ) -> None:

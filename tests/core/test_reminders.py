@@ -61,6 +61,7 @@ async def test_nothing_is_sent_at_night(shop: Shop, reminders: Reminders) -> Non
     assert await reminded(shop) == ["remind:1"]
 
 
+@pytest.mark.both_engines
 async def test_a_reminder_that_waited_for_a_stopped_bot_is_not_sent_at_night(
     shop: Shop, reminders: Reminders
 ) -> None:
@@ -87,6 +88,7 @@ async def test_what_is_paid_meanwhile_is_not_reminded_of(shop: Shop, reminders: 
     assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.PAID
 
 
+@pytest.mark.both_engines
 async def test_planned_ones_can_be_dropped(shop: Shop, reminders: Reminders) -> None:
     invoice_id = await an_opened_invoice(shop)
     await wish(reminders, invoice_id, Remind.PLAN)
@@ -127,6 +129,7 @@ async def test_a_merchant_is_asked_once_about_what_is_late_and_again_after_a_sno
     assert await asked() == 2
 
 
+@pytest.mark.both_engines
 async def test_the_day_is_summed_up_once_every_evening_until_it_is_turned_off(
     shop: Shop, reminders: Reminders
 ) -> None:

@@ -74,6 +74,7 @@ async def test_a_sound_store_has_no_difference(desk: Desk, store_url: str) -> No
         ("needs_settle", True, "True", "False"),
     ],
 )
+@pytest.mark.both_engines
 async def test_an_altered_field_is_named(
     desk: Desk, store_url: str, column: str, value: object, stored: str, recomputed: str
 ) -> None:
@@ -89,6 +90,7 @@ async def test_an_altered_field_is_named(
 
 
 @pytest.mark.parametrize("column", ["begun_at", "decided_at", "paid_at"])
+@pytest.mark.both_engines
 async def test_an_altered_time_is_named(desk: Desk, store_url: str, column: str) -> None:
     paid, *_ = await some_payments(desk)
 
@@ -99,6 +101,7 @@ async def test_an_altered_time_is_named(desk: Desk, store_url: str, column: str)
     assert found == [Difference(paid.id, column, "nothing", was)]
 
 
+@pytest.mark.both_engines
 async def test_money_that_nobody_told_of_is_named(desk: Desk, store_url: str) -> None:
     _, declined, *_ = await some_payments(desk)
 
@@ -116,6 +119,7 @@ async def test_money_that_nobody_told_of_is_named(desk: Desk, store_url: str) ->
     assert (done.stored_cents, done.recomputed_cents) == (10_000, 5000)
 
 
+@pytest.mark.both_engines
 async def test_a_receipt_in_other_hands_is_named(desk: Desk, store_url: str) -> None:
     paid, declined, *_ = await some_payments(desk)
 
@@ -130,6 +134,7 @@ async def test_a_receipt_in_other_hands_is_named(desk: Desk, store_url: str) -> 
     }
 
 
+@pytest.mark.both_engines
 async def test_a_receipt_that_nobody_holds_is_named(desk: Desk, store_url: str) -> None:
     paid, _, waits, _ = await some_payments(desk)
 
@@ -142,6 +147,7 @@ async def test_a_receipt_that_nobody_holds_is_named(desk: Desk, store_url: str) 
     }
 
 
+@pytest.mark.both_engines
 async def test_evidence_that_came_behind_the_back_of_settle_shows(
     desk: Desk, store_url: str
 ) -> None:
@@ -160,6 +166,7 @@ async def test_evidence_that_came_behind_the_back_of_settle_shows(
     }
 
 
+@pytest.mark.both_engines
 async def test_a_reader_cannot_write(desk: Desk, store_url: str) -> None:
     async with open_reader(store_url) as reader, reader._engine.connect() as connection:
         with pytest.raises(DBAPIError, match=r"readonly|read-only"):

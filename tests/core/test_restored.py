@@ -38,6 +38,7 @@ async def test_nor_is_one_sent_again(desk: Desk) -> None:
     assert len(desk.daraja.pushes) == 1
 
 
+@pytest.mark.both_engines
 async def test_what_waited_in_the_backup_is_closed_unsent(desk: Desk) -> None:
     """It may have been sent, and paid, after the backup was made."""
     desk.daraja.tokens = [ConnectionError()] * 9  # only so that nothing leaves before the mark

@@ -63,6 +63,7 @@ async def test_a_credit_is_evidence_with_a_name_however_often_it_is_pressed(
     assert item.evidence[-1].by == AMINA
 
 
+@pytest.mark.both_engines
 async def test_another_amount_is_credited_as_it_came_and_said(desk: Desk, review: Review) -> None:
     payment = await desk.ask()
 
@@ -97,6 +98,7 @@ async def test_a_callback_that_was_faster_leaves_nothing_to_decide(
     assert Kind.OPERATOR_PAID not in await kinds(desk, payment)
 
 
+@pytest.mark.both_engines
 async def test_what_is_written_off_opens_again_when_safaricom_says_yes(
     desk: Desk, review: Review
 ) -> None:
@@ -189,6 +191,7 @@ async def test_a_reversal_takes_off_what_went_back_and_leaves_the_rest(
     assert Word.REVERSED in found.words
 
 
+@pytest.mark.both_engines
 async def test_a_credit_that_a_no_stands_beside_is_made_sure_by_its_own_receipt(
     desk: Desk, review: Review
 ) -> None:
@@ -220,6 +223,7 @@ async def test_every_look_at_a_number_is_kept(desk: Desk, review: Review) -> Non
     assert [tuple(row) for row in rows] == [(BARAKA, payment.id)]
 
 
+@pytest.mark.both_engines
 async def test_who_reads_the_queue_has_looked_at_every_number_in_it(
     desk: Desk, review: Review
 ) -> None:

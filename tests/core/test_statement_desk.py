@@ -107,6 +107,7 @@ async def office(desk: Desk, drives: DriveLife) -> Office:
     )
 
 
+@pytest.mark.both_engines
 async def test_operators_choose_a_merchant_a_drive_a_person_or_a_number(office: Office) -> None:
     for words, whose, kes in (
         ("fish", Whose.MERCHANT, 800),
@@ -130,6 +131,7 @@ async def test_operators_choose_a_merchant_a_drive_a_person_or_a_number(office: 
     assert await office.sum(OPERATOR, own) == 2000
 
 
+@pytest.mark.both_engines
 async def test_a_picture_for_operators_names_customers_and_drives(office: Office) -> None:
     boss = await office.person(OPERATOR)
     own = await office.desk.own(boss)
@@ -146,6 +148,7 @@ async def test_a_picture_for_operators_names_customers_and_drives(office: Office
     }
 
 
+@pytest.mark.both_engines
 async def test_a_merchant_chooses_a_customer_of_theirs(office: Office) -> None:
     [peter] = await office.desk.find(NJERI, "peter")
     [mary] = await office.desk.find(NJERI, "mar")
@@ -202,6 +205,7 @@ async def test_a_treasurer_has_the_statement_of_their_drive(office: Office) -> N
     assert gift.customer == "Jane"
 
 
+@pytest.mark.both_engines
 async def test_looks_at_numbers_and_books_are_kept(office: Office) -> None:
     [line, *_] = await office.desk.find(OPERATOR, "0712000001")
     await office.desk.looked(OPERATOR, line)

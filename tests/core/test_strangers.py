@@ -161,6 +161,7 @@ async def test_a_number_that_was_known_stays_when_its_prompt_is_refused(desk: De
     assert await numbers_kept(desk) == 1
 
 
+@pytest.mark.both_engines
 async def test_one_who_is_refused_takes_no_number_from_another_at_the_same_instant(
     desk: Desk,
 ) -> None:
@@ -228,6 +229,7 @@ async def test_where_nobody_is_counted_nothing_is_looked_for(desk: Desk) -> None
     assert not [each for each in heard if "asked_by +" in each[0]]
 
 
+@pytest.mark.both_engines
 async def test_a_long_history_is_not_read_for_a_count_of_one_hour(desk: Desk) -> None:
     """Neither all that one person ever asked for, nor all that all ever did."""
     first = await desk.ask()

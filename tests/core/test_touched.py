@@ -91,6 +91,7 @@ async def test_a_guard_refuses_before_anything_is_written(desk: Desk) -> None:
         assert await tx.payments.by_ask_key(desk.request.ask_key) is None
 
 
+@pytest.mark.both_engines
 async def test_trying_again_is_guarded_too_and_stays_with_the_drive(desk: Desk) -> None:
     payment = await a_gift(desk)
     desk.clock.advance(200)

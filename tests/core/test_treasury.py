@@ -79,6 +79,7 @@ async def test_nobody_but_a_treasurer_or_an_operator_changes_anything(
     assert await act(drives, drive, OPERATOR) is Answer.DONE
 
 
+@pytest.mark.both_engines
 async def test_cash_and_corrections_are_lines_that_nobody_can_rewrite(drives: DriveLife) -> None:
     drive = await drives.open()
     await cash(drives, drive, MARY)
@@ -108,6 +109,7 @@ async def test_cash_and_corrections_are_lines_that_nobody_can_rewrite(drives: Dr
     assert (await drives.drives.totals(drive.id)).cash_cents == 30_000
 
 
+@pytest.mark.both_engines
 async def test_every_change_leaves_a_trail_that_nobody_can_erase(drives: DriveLife) -> None:
     drive = await drives.open()
     assert await rename(drives, drive, MARY) is Answer.DONE
@@ -181,6 +183,7 @@ async def test_a_gift_after_closing_is_kept_or_handed_back_once(
     assert (await drives.drives.totals(drive.id)).cents == left
 
 
+@pytest.mark.both_engines
 async def test_what_was_handed_back_is_as_private_as_the_gift_was(drives: DriveLife) -> None:
     drive = await drives.open()
     late = await late_gift(drives, drive, anonymous=True, hide_amount=True)
@@ -254,6 +257,7 @@ async def test_two_looks_at_one_moment_count_a_gift_once(drives: DriveLife) -> N
     assert (await drives.drives.totals(drive.id)).cents == 0
 
 
+@pytest.mark.both_engines
 async def test_what_mpesa_took_back_before_is_not_handed_back_as_well(drives: DriveLife) -> None:
     drive = await drives.open()
     late = await late_gift(drives, drive)
@@ -332,6 +336,7 @@ async def test_a_drive_whose_time_is_over_is_closed_by_itself(drives: DriveLife)
     assert [each.by for each in await drives.treasury.trail(drive.id)] == [0]
 
 
+@pytest.mark.both_engines
 async def test_a_drive_that_is_opened_again_takes_gifts_and_stays_open(drives: DriveLife) -> None:
     drive = await drives.open(closes_at=drives.desk.clock.now() + timedelta(hours=1))
     drives.desk.clock.advance(3600)

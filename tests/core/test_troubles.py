@@ -206,6 +206,7 @@ async def test_two_days_without_an_answer_call_a_person(desk: Desk) -> None:
     assert await alarms(desk) == [Alarm.PENDING]
 
 
+@pytest.mark.both_engines
 async def test_a_yes_that_comes_when_nobody_asks_any_more_calls_a_person(desk: Desk) -> None:
     desk.daraja.replies = [OutcomeUnknown("timeout")]
     payment = await desk.ask(amount_kes=9000)
@@ -251,6 +252,7 @@ async def test_one_that_nobody_can_read_holds_up_no_other(desk: Desk) -> None:
     assert (await desk.get(other.id)).pending_at is not None
 
 
+@pytest.mark.both_engines
 async def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
     payment = await desk.ask(amount_kes=9000)
     desk.clock.advance(119)
@@ -266,6 +268,7 @@ async def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
     assert (await desk.get(payment.id)).status is Status.CONFIRMING
 
 
+@pytest.mark.both_engines
 async def test_what_cannot_be_settled_is_rung_tried_five_times_and_handed_over(
     desk: Desk,
 ) -> None:

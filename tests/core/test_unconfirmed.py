@@ -62,6 +62,7 @@ async def pass_time(desk: Desk, days: float, *, every_s: float = 900) -> list[fl
     return asked_after_h
 
 
+@pytest.mark.both_engines
 async def test_after_a_day_without_answers_the_total_clears_itself(tight: Desk) -> None:
     for number in (1, 2):
         assert (await told_paid(tight, number)).status is Status.PAID
@@ -108,6 +109,7 @@ async def test_an_answer_that_says_nothing_ends_no_asking_either(desk: Desk) -> 
     assert len(desk.daraja.queries) < 60
 
 
+@pytest.mark.both_engines
 async def test_what_an_earlier_version_gave_up_is_asked_about_again(tight: Desk) -> None:
     old = await told_paid(tight, 1)
     tight.clock.advance(90 * DAY_S)
@@ -128,6 +130,7 @@ async def test_what_an_earlier_version_gave_up_is_asked_about_again(tight: Desk)
     assert (await tight.get(old.id)).confirmed
 
 
+@pytest.mark.both_engines
 async def test_a_no_that_only_a_callback_told_is_looked_into_for_a_day(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), failure(1032))
     desk.clock.advance(DAY_S)
@@ -236,6 +239,7 @@ async def test_after_a_day_a_credit_is_also_asked_about_by_its_receipt(
     assert list(differences(kept)) == []
 
 
+@pytest.mark.both_engines
 async def test_a_credit_of_another_account_is_not_asked_about_by_this_ones_initiator(
     tight: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock
 ) -> None:

@@ -132,6 +132,7 @@ async def test_the_invoice_can_be_kept_as_a_paper(place: Place, language: str) -
     assert (missing.status, missing.text) == (404, "Not found")
 
 
+@pytest.mark.both_engines
 async def test_a_paper_names_the_revision_that_is_read_and_not_the_drafts_before_it(
     place: Place,
 ) -> None:

@@ -219,6 +219,7 @@ async def test_the_streams_end_as_soon_as_the_server_stops(
     assert all(b"event: list" in rest or rest == b"" for rest in rests)
 
 
+@pytest.mark.both_engines
 async def test_a_payment_is_followed_to_its_end(place: Place) -> None:
     drive = await place.drive()
     answer = await place.send(f"/d/{drive.code}")

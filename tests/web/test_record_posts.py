@@ -260,6 +260,7 @@ def body_without_receipt(number: int = 0) -> bytes:
     return json.dumps(HAND_BODY | {"TransID": "X", "number": number}).encode()
 
 
+@pytest.mark.both_engines
 async def test_what_cannot_be_read_is_kept_once_sealed_and_told_once(door: Door) -> None:
     path, _ = await door.asked()
     for _ in range(2):
@@ -288,6 +289,7 @@ async def test_no_more_than_a_number_is_kept_and_all_is_acknowledged(door: Door)
         assert len(await tx.record.unread("by-hand")) == 2
 
 
+@pytest.mark.both_engines
 async def test_a_newer_program_reads_it_and_it_is_a_claim_once(door: Door) -> None:
     # As an older one would have kept it.
     await door.record.ways.unread.keep("by-hand", "unknown", json.dumps(HAND_BODY).encode())
