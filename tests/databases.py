@@ -33,6 +33,11 @@ BEGIN
 END $$
 """
 
+OTHERS_GO = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
 LARGEST = """
 SELECT coalesce(max(pg_relation_size(oid)), 0) FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
@@ -55,9 +60,10 @@ class Databases:
     """
     Lends out databases that have today's tables and nothing in them.
 
-    Making one costs more than most tests do. One comes back clean, or not at all: where a test
-    has changed its tables, or filled them so far that the planner would think otherwise, it is
-    dropped. Used from one thread, outside any running event loop.
+    Making one costs more than most tests do, and so does a connection that has seen no table yet:
+    each database has one that cleans it time and again. A database comes back clean, or not at
+    all: where a test has changed its tables, or filled them so far that the planner would think
+    otherwise, it is dropped. Used from one thread, outside any running event loop.
     """
 
     def __init__(self, server: str, template: str) -> None:
@@ -67,6 +73,8 @@ class Databases:
         self._shape: str | None = None
         self._clean: list[str] = []
         self._made = 0
+        self._loop = asyncio.new_event_loop()
+        self._cleaners: dict[str, asyncpg.Connection] = {}
 
     def lend(self) -> str:
         """The name of a clean database."""
@@ -80,8 +88,14 @@ class Databases:
     def url(self, name: str) -> str:
         return self._server.removesuffix("postgres") + name
 
+    def close(self) -> None:
+        """Nothing is lent any more."""
+        for name in [*self._cleaners]:
+            self._run(self._cleaners.pop(name).close())
+        self._loop.close()
+
     def _run(self, what: Coroutine[None, None, T]) -> T:
-        return asyncio.run(what)
+        return self._loop.run_until_complete(what)
 
     async def _make(self) -> str:
         self._made += 1
@@ -93,33 +107,29 @@ class Databases:
             )
         finally:
             await server.close()
+        cleaner = self._cleaners[name] = await asyncpg.connect(self.url(name))
         if self._shape is None:
-            database = await asyncpg.connect(self.url(name))
-            try:
-                self._shape = await database.fetchval(SHAPE)
-            finally:
-                await database.close()
+            self._shape = await cleaner.fetchval(SHAPE)
         return name
 
+    async def _alone(self, name: str) -> asyncpg.Connection:
+        """Its cleaner, once everybody else is cut off; the cleaner may have been cut off too."""
+        try:
+            await self._cleaners[name].execute(OTHERS_GO)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._cleaners[name] = await asyncpg.connect(self.url(name))
+            await self._cleaners[name].execute(OTHERS_GO)
+        return self._cleaners[name]
+
     async def _cleaned(self, name: str) -> bool:
+        cleaner = await self._alone(name)
+        if await cleaner.fetchval(LARGEST) <= WORN and await cleaner.fetchval(SHAPE) == self._shape:
+            await cleaner.execute(CLEAN)
+            return True
+        await self._cleaners.pop(name).close()
         server = await asyncpg.connect(self._server)
         try:
-            await server.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
-                name,
-            )
-            database = await asyncpg.connect(self.url(name))
-            try:
-                sound: bool = (
-                    await database.fetchval(LARGEST) <= WORN
-                    and await database.fetchval(SHAPE) == self._shape
-                )
-                if sound:
-                    await database.execute(CLEAN)
-            finally:
-                await database.close()
-            if not sound:
-                await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-            return sound
+            await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         finally:
             await server.close()
+        return False
