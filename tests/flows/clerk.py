@@ -39,6 +39,7 @@ from storage.hearing import Decision
 from storage.records import Evidence, Kind, Payment
 from tests.core.bodies import failure, success
 from tests.flows.mortal import Death, arm
+from tests.inline import sqlite_inline
 from tests.stores import KEY, NOON, TestClock
 
 __all__ = ["Fate", "Life", "Taken", "fate_of", "receipt_of", "work"]
@@ -302,4 +303,5 @@ def work(life: Life, pipe: Connection) -> None:
     def say(*words: object) -> None:
         pipe.send(words)
 
-    asyncio.run(_live(life, say))
+    with sqlite_inline():
+        asyncio.run(_live(life, say))

@@ -19,7 +19,7 @@ from tests.flows.mortal import ANYTHING, Death
 
 __all__ = ["kill_clerks"]
 
-ASKS = 4
+ASKS = 3
 DEATHS_PER_CASE = 8
 COMMITS = 25
 STATEMENTS = 60

@@ -12,8 +12,9 @@ from tests.prove.histories.run import Told, live, live_two, ready_for_two
 
 # Fewer people who want to pay, and fewer hours of faults, than `make prove` has.
 SLICE = {"chaos_h": 4, "wishes": 6, "payments": 6}
+SLICE_OF_TWO = {"chaos_h": 2, "wishes": 3, "payments": 4}
 ALONE = (1,)
-TOGETHER = (20,)
+TOGETHER = (60,)
 
 
 def _judged(told: list[Told], lived_twice: int) -> None:
@@ -38,7 +39,7 @@ def test_two_processes_on_one_database_break_none_either(postgres_server: str) -
     ready_for_two(postgres_server)
 
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        lives = partial(live_two, server=postgres_server, **SLICE)
+        lives = partial(live_two, server=postgres_server, **SLICE_OF_TWO)
         told = list(pool.map(lives, (*TOGETHER, TOGETHER[0])))
 
     _judged(told, lived_twice=TOGETHER[0])

@@ -88,7 +88,7 @@ async def test_safaricom_fails_at_any_request(house: House) -> None:
     tally = Tally()
     for number, fault in enumerate(ReplyFault):
         name = NAMES[number % len(NAMES)]
-        await tally.each_call(house, name, of_safaricom(house, fault), fault, every=2)
+        await tally.each_call(house, name, of_safaricom(house, fault), fault, every=3)
 
     assert tally.wrong == []
     assert tally.broken >= len(ReplyFault)
@@ -99,7 +99,7 @@ async def test_telegram_fails_at_any_call(house: House) -> None:
     for number, fault in enumerate(TelegramFault):
         names = PRIVATE if fault is TelegramFault.FORBIDDEN else NAMES
         name = names[number % len(names)]
-        await tally.each_call(house, name, of_telegram(house, fault), fault, every=2)
+        await tally.each_call(house, name, of_telegram(house, fault), fault, every=3)
 
     assert tally.wrong == []
     assert tally.broken >= len(TelegramFault)
