@@ -30,6 +30,7 @@ SETTLE = ROOT / "bot/core/settle.py"
 MODULE = "bot.core.settle"
 SCORE_MIN = 0.95
 ONE_MUTANT_S = 300
+TOLD_EVERY = 50
 SURVIVED, KILLED = 0, 1
 
 TESTS = tuple(
@@ -179,8 +180,10 @@ def score(
     mutants = every
     if share < 1:
         mutants = random.Random(seed).sample(every, max(1, round(share * len(every))))
-    undeclared = []
-    for mutant, killed in _fates(mutants, jobs):
+    undeclared: list[str] = []
+    for done, (mutant, killed) in enumerate(_fates(mutants, jobs), 1):
+        if done % TOLD_EVERY == 0:
+            click.echo(f"  {done} of {len(mutants)} mutants, {len(undeclared)} survive", err=True)
         if not killed:
             undeclared.append(mutant.name)
             say(f"settle.py survives: {mutant.name}")
