@@ -1,4 +1,4 @@
-"""One that nobody can read, among a thousand: the others move on."""
+"""One that nobody can read, among hundreds: the others move on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from storage.tx import Tx
 from tests.fakes import a_payment, an_intent, fact, told, unit_of
 from tests.stores import NOON, TestClock
 
-MANY = 1000
-POISON = 500
+MANY = 400
+POISON = 200
 
 
 async def test_a_payment_that_cannot_be_read_keeps_no_other_from_being_settled(
