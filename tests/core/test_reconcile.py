@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from bot.core.ask import Asked
-from bot.core.reconcile import CheckNow
+from bot.core.reconcile import CheckNow, Reconcile, ReconcileSettings
+from bot.core.settle import Settle
 from mpesa.errors import NoAnswer, OutcomeUnknown
 from storage.records import Payment, Status, Word
 from tests.core.bodies import failure, success
@@ -111,6 +112,42 @@ async def test_a_failure_that_is_told_late_is_looked_into_for_as_long(
 
     assert payment.status is Status.PAID
     assert Word.CONTRADICTED in payment.words
+
+
+async def test_a_failure_between_two_far_checks_is_asked_about_at_the_second(desk: Desk) -> None:
+    """As config.example.toml has them: after six hours, and then after a day."""
+    desk.reconcile = Reconcile(
+        store=desk.store,
+        daraja=desk.daraja,
+        settle=Settle(operators=[900]),
+        clock=desk.clock,
+        settings=ReconcileSettings(check_after_s=(25, 21_600, 86_400), queries_per_minute=5),
+        wake=lambda: None,
+    )
+    payment = await desk.ask()
+    desk.clock.advance(7 * 3600)
+    payment = await desk.post(payment, failure(1032))
+    desk.daraja.answers = ["4999", "0"]
+
+    for _ in range(2):
+        payment = await wait_and_ask(desk, payment)
+
+    assert payment.status is Status.PAID
+
+
+async def test_a_failure_told_again_and_again_is_asked_about_no_longer(desk: Desk) -> None:
+    """Or a liar could have us spend our questions on it for ever."""
+    payment = await desk.post(await desk.ask(), failure(1032))
+    desk.daraja.answers = ["4999"] * 100
+
+    for code in (1037, 1, 2001):
+        desk.clock.advance(7 * 3600)
+        payment = await desk.post(payment, failure(code))
+    while payment.next_check_at is not None:
+        payment = await wait_and_ask(desk, payment)
+
+    assert payment.status is Status.DECLINED
+    assert desk.clock.now() < NOON + timedelta(hours=26)
 
 
 async def test_a_failure_that_nobody_confirms_is_asked_about_for_a_day(desk: Desk) -> None:

@@ -27,7 +27,7 @@ from tests.prove.histories.stories import Diary, DriveStory, InvoiceStory
 from tests.prove.histories.telegram import SeededTelegram
 from tests.prove.histories.virtual import StallingLoop, WallClock, passes
 
-__all__ = ["HOURS", "MOVED_TO", "Ground", "History", "HistorySettings"]
+__all__ = ["HOURS", "MOVED_TO", "Ground", "History", "HistorySettings", "payment_at"]
 
 HOURS = 72
 HOUR_S = 3600.0
@@ -487,7 +487,7 @@ class History:
         assert victim.order is not None, "chosen among those with an order"
         found = ADDRESS.search(victim.order.callback_url)
         if found is not None:
-            self.lied_to.add(_payment_at(found[0]))
+            self.lied_to.add(payment_at(found[0]))
         asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
 
     def _known_of(self, pushes: list[PushRecord]) -> list[PushRecord]:
@@ -496,19 +496,19 @@ class History:
 
         Ids that Safaricom alone knows, nobody can lie with; and with them nobody could tell.
         """
-        kept = {_payment_at(path) for path, _, status in self.posted if status == 200}
+        kept = {payment_at(path) for path, _, status in self.posted if status == 200}
         true = kept - self.lied_to
         return [
             each
             for each in pushes
-            if each.order is not None and _payment_at(each.order.callback_url) in true
+            if each.order is not None and payment_at(each.order.callback_url) in true
         ]
 
     async def _tell(self, url: str, body: bytes) -> None:
         await self.post(url, body)
 
 
-def _payment_at(address: str) -> str:
+def payment_at(address: str) -> str:
     """The payment that a path or an address is of."""
     return address.rpartition("/")[2].partition(".")[0]
 

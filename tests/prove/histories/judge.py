@@ -18,7 +18,7 @@ from storage.records import FINAL, Evidence, Kind, Payment, Status, Word
 from storage.schema import evidence as evidence_table
 from storage.schema import inbox, notices, payments
 from storage.tx import Tx
-from tests.prove.histories.history import History
+from tests.prove.histories.history import History, payment_at
 from tests.prove.histories.process import Process
 from tests.prove.histories.subjects import judge_subjects
 
@@ -218,7 +218,7 @@ async def _durable(history: History, tx: Tx, verdict: Verdict) -> None:
         kept.setdefault(payment_id, set()).add(digest)
         untrusted[payment_id] += kind == Kind.UNTRUSTED
     for path, body, status in history.posted:
-        payment_id = path.removeprefix("/c/").partition(".")[0]
+        payment_id = payment_at(path)
         if status == 200 and untrusted[payment_id] < UNTRUSTED_KEPT:
             there = sha256(body).hexdigest() in kept.get(payment_id, ())
             verdict.must(there, "I11 ack means durable", payment_id)
