@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import re
 import shutil
 import socket
@@ -94,7 +95,10 @@ async def test_its_health_check_tells_ready_from_starting(status: int, healthy: 
     async with answering(status) as port:
         words[-1] = words[-1].replace(":8080/healthz", f":{port}/healthz")
         process = await asyncio.create_subprocess_exec(
-            *words, stderr=asyncio.subprocess.DEVNULL, env={"PATH": os.environ["PATH"]}
+            # In the image it is called `python`; on a Debian of its own only `python3` is.
+            *(sys.executable if each == "python" else each for each in words),
+            stderr=asyncio.subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"]},
         )
         assert (await process.wait() == 0) is healthy
 

@@ -17,14 +17,17 @@ SLACK_BYTES = 250_000
 
 @pytest.mark.parametrize("make", [statement_csv, statement_xlsx])
 async def test_more_rows_take_no_more_memory(tmp_path: Path, make: type) -> None:
-    peaks = []
-    await make(tmp_path / "a", STATEMENT, stream(entries(1_200)), words())  # libraries, caches
-    for count in (1_000, 3_000):
+    async def peak(count: int) -> int:
         gc.collect()  # what earlier tests left is not freed, or half freed, in the midst of it
         tracemalloc.start()
         await make(tmp_path / "a", STATEMENT, stream(entries(count)), words())
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        held = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+        return held
 
-    few, many = peaks
+    await make(tmp_path / "a", STATEMENT, stream(entries(1_200)), words())  # libraries, caches
+
+    # What else this process does is held at times; what rows hold is held each time.
+    few, many = [min([await peak(count) for _ in range(2)]) for count in (1_000, 3_000)]
+
     assert many < few + SLACK_BYTES
