@@ -58,6 +58,7 @@ class Quill:
             "total": money(invoice.total_cents),
             "paid": money(max(0, sums.paid_cents)),
             "left": money(self.view.left_cents),
+            "waiting": money(sums.waiting_cents),
             "excess": money(self.view.excess_cents),
             "due": self.day(invoice.due_on),
         }
@@ -121,6 +122,13 @@ class Quill:
             return self.say("invoice.standing.late")
         return self.say(f"invoice.standing.{self.view.standing}")
 
+    def waiting(self) -> str:
+        """What M-Pesa says was paid and is being made sure of; empty where nothing is left."""
+        if not self.view.left_cents or not self.view.sums.waiting_cents:
+            return ""
+        mine = self.owner == self.view.invoice.merchant_id
+        return self.say("invoice.waiting" if mine else "bill.waiting")
+
     def button(
         self, key: str, action: str, argument: str = "", *, style: str | None = None, **more: object
     ) -> Button:
@@ -147,6 +155,7 @@ def merchant_card(quill: Quill) -> Card:
         quill.note(),
         quill.say("invoice.due-line", tax=Markup(quill.tax_words())),  # noqa: S704 -- our own sentence, escaped
         quill.standing(),
+        quill.waiting(),
         quill.say("invoice.disowned") if quill.is_disowned else "",
     ]
     return quill.card(lines, [*decide_buttons(quill), *_merchant_buttons(quill)])
@@ -173,7 +182,8 @@ def _merchant_buttons(quill: Quill) -> list[Button]:
                 quill.button("inv-edit", "inv-edit"),
             ]
         case Standing.OPEN | Standing.PART_PAID:
-            late = [quill.button("inv-remind", "inv-remind", "now")] if quill.is_late else []
+            remind = quill.is_late and not view.may_be_paid
+            late = [quill.button("inv-remind", "inv-remind", "now")] if remind else []
             return [
                 Button(
                     label=plain(quill.say("button.inv-send")), url=_share(quill), style="primary"
@@ -217,9 +227,10 @@ def customer_card(quill: Quill) -> Card:
         quill.note(),
         quill.tax_words(),
         "" if view.standing is Standing.OPEN and not quill.is_late else quill.standing(),
+        quill.waiting(),
     ]
     pay: list[Button] = []
-    if payable:
+    if payable and not view.may_be_paid:
         amount = money(view.ask_kes * 100)
         pay = [
             quill.button("bill-pay", "bill-pay", str(view.ask_kes), style="success", amount=amount),

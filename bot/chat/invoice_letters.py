@@ -111,7 +111,10 @@ def _news(
                 quill.button("inv-snooze", "inv-remind", "snooze"),
                 quill.button("inv-cash", "inv-ask", "cash"),
             )
-            return (quill.say("news.late"), keyboard(buttons)) if quill.is_late else ("", None)
+            text = _lines(quill.say("news.late"), quill.waiting())
+            return (text, keyboard(buttons)) if quill.is_late else ("", None)
+        case "remind" if not quill.view.left_cents or quill.view.may_be_paid:
+            return "", None
         case "remind":
             card = customer_card(quill)
             return _lines(quill.say("bill.reminder"), card.text), card.keyboard
@@ -157,7 +160,7 @@ def _whole(text: str) -> Markup:
 
 def _pay_button(quill: Quill) -> list[Button]:
     amount = quill.view.ask_kes
-    if not amount:
+    if not amount or quill.view.may_be_paid:
         return []
     return [quill.button("bill-pay", "bill-pay", str(amount), amount=kes(amount))]
 

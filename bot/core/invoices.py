@@ -102,6 +102,11 @@ class InvoiceView:
         return excess_cents(self.invoice, self.sums)
 
     @property
+    def may_be_paid(self) -> bool:
+        """Whether all that is left may have come: M-Pesa says so, and it is being made sure of."""
+        return 0 < self.left_cents <= self.sums.waiting_cents
+
+    @property
     def ask_kes(self) -> int:
         """What a prompt for all of it asks for, in whole shillings; 0: it takes no payment."""
         return ask_kes(self.left_cents)

@@ -38,6 +38,7 @@ class Reminded(StrEnum):
     PLANNED = "planned"
     ENOUGH = "enough"  # three were sent or are planned
     NOBODY = "nobody"  # nobody opened it yet: there is no chat to write to
+    WAITING = "waiting"  # it may be paid: M-Pesa says so, and that is being made sure of
     DISOWNED = "disowned"  # somebody says it is not theirs: the merchant decides first
     PAID = "paid"  # or closed: there is nothing to remind of
     NOT_YOURS = "not-yours"
@@ -85,6 +86,8 @@ class Reminders:
                 return Reminded.DISOWNED
             if invoice.customer_id is None or invoice.customer_id == by:
                 return Reminded.NOBODY
+            if wanted is Remind.NOW and view.may_be_paid:
+                return Reminded.WAITING
             times = [now] if wanted is Remind.NOW else _plan(view, now)
             added = [
                 await tx.reminders.add(invoice_id, due_at=polite(at), most=REMINDERS_MAX)
@@ -121,10 +124,10 @@ class Reminders:
                 continue
             invoice = await tx.invoices.get(reminder.invoice_id)
             assert invoice is not None, "a reminder is about an invoice"
-            payable = (await view_of(tx, invoice)).standing in PAYABLE
-            if payable and invoice.disowned_by is not None:
-                tomorrow = at_eat(day_of(now) + timedelta(days=1), hour=ASK_AGAIN_HOUR)
-                await tx.reminders.put_off(reminder.id, due_at=tomorrow)
+            view = await view_of(tx, invoice)
+            payable = view.standing in PAYABLE
+            if payable and (invoice.disowned_by is not None or view.may_be_paid):
+                await tx.reminders.put_off(reminder.id, due_at=_tomorrow(now))
                 continue
             await tx.reminders.sent(reminder.id, at=now)
             if invoice.customer_id is None or not payable:
@@ -144,10 +147,11 @@ class Reminders:
     async def _ask(self, tx: Tx, now: datetime) -> None:
         """Ask merchants about what is late: once, and again where they said later."""
         for invoice in await tx.invoices.to_ask_about(now=now, limit=AT_ONCE):
-            await tx.invoices.change(invoice.id, ask_at=None)
             view = await view_of(tx, invoice)
+            again = _tomorrow(now) if view.may_be_paid else None
+            await tx.invoices.change(invoice.id, ask_at=again)
             late = view.standing in PAYABLE and invoice.due_on < day_of(now)
-            if late and view.merchant.revoked_at is None:
+            if late and again is None and view.merchant.revoked_at is None:
                 topic = f"late:{day_of(now).toordinal()}"
                 await tx.notices.owe([news(invoice, topic, chat_id=invoice.merchant_id)], now=now)
 
@@ -167,6 +171,11 @@ class Reminders:
                 await tx.notices.owe([summary], now=now)
             following = evening if evening > now else evening + timedelta(days=1)
             await tx.merchants.change(merchant.id, summary_at=following)
+
+
+def _tomorrow(now: datetime) -> datetime:
+    """When to look again at what could not be decided today."""
+    return at_eat(day_of(now) + timedelta(days=1), hour=ASK_AGAIN_HOUR)
 
 
 def _plan(view: InvoiceView, now: datetime) -> list[datetime]:

@@ -100,6 +100,7 @@ class Invoice:
     vat_cents: int
     total_cents: int
     paid_cents: int  # net of reversals
+    waiting_cents: int = 0  # M-Pesa says paid, and it is being made sure of
     note: str = ""
     etims: Etims | None = None
     pay_url: str | None = None  # the deep link or the public page
@@ -161,6 +162,7 @@ def invoice_pdf(invoice: Invoice, words: Words) -> bytes:
     page.ln(2)
     _items(page, invoice)
     _totals(page, invoice)
+    _waiting(page, invoice)
     if invoice.note:
         page.ln(2)
         page.ink(10)
@@ -250,12 +252,25 @@ def _totals(page: Page, invoice: Invoice) -> None:
         page.put(words.money(cents), width=46, align="R")
 
 
+def _waiting(page: Page, invoice: Invoice) -> None:
+    """What is not to be paid again, though it does not count yet."""
+    if invoice.owed_cents <= 0 or not invoice.waiting_cents:
+        return
+    page.ln(2)
+    page.ink(10, bold=True)
+    page.put(page.words.say("paper.waiting", amount=page.words.money(invoice.waiting_cents)))
+
+
 def _ways_to_pay(page: Page, invoice: Invoice) -> None:
     """What is left, the code to scan, and what to type where there is no camera."""
     from bot.documents.page import GREY
 
     words, by_hand, owed = page.words, invoice.by_hand, invoice.owed_cents
-    if owed <= 0 or invoice.state is InvoiceState.DRAFT or not (invoice.pay_url or by_hand):
+    if (
+        owed <= invoice.waiting_cents
+        or invoice.state is InvoiceState.DRAFT
+        or not (invoice.pay_url or by_hand)
+    ):
         return
     side = page.box_mm(36, 26)
     page.rule(above=3, below=3)

@@ -101,6 +101,7 @@ def invoice_of(
         vat_cents=amounts.vat_cents,
         total_cents=amounts.total_cents,
         paid_cents=view.sums.paid_cents,
+        waiting_cents=view.sums.waiting_cents,
         note=bill.note,
         etims=None
         if invoice.etims is None

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.core.eat import polite
+from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
-from storage.records import Closing
+from storage.records import BillItem, Closing, Kind, Payment, Status
 from tests.core.conftest import Desk
-from tests.core.shop import NJERI, Shop, shop
+from tests.core.shop import NJERI, Shop, a_bill, shop
+from tests.fakes import fact, unit_of
 
 __all__ = ["shop"]
 
@@ -86,6 +88,76 @@ async def test_what_is_paid_meanwhile_is_not_reminded_of(shop: Shop, reminders: 
 
     assert await reminded(shop) == []
     assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.PAID
+
+
+async def a_cow(shop: Shop) -> tuple[InvoiceView, Payment]:
+    """An invoice that Peter has opened and paid, of more than a callback alone may credit."""
+    view = await shop.issue(a_bill(BillItem(what="a cow", price_cents=2_000_000)))
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    waiting = await shop.paid(view, by=PETER)
+    assert waiting.status is Status.CONFIRMING
+    return view, waiting
+
+
+async def decided(shop: Shop, payment: Payment, kind: Kind) -> None:
+    """An operator has looked the payment up."""
+    said = fact(kind, payment_id=payment.id, at=shop.desk.clock.now())
+    await shop.desk.store.submit(unit_of(said), shop.desk.hear._settle)
+    await shop.touched.run_due()
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(Kind.OPERATOR_PAID, []), (Kind.OPERATOR_VOID, ["remind:1", "remind:2"])],
+)
+async def test_what_may_be_paid_already_is_not_reminded_of_until_that_is_known(
+    shop: Shop, reminders: Reminders, kind: Kind, told: list[str]
+) -> None:
+    view, waiting = await a_cow(shop)
+    assert await wish(reminders, view.invoice.id, Remind.PLAN) is Reminded.PLANNED
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.WAITING
+    for _ in range(4):  # to Friday noon: one was due the day before, one that day
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+    assert await reminded(shop) == []
+
+    await decided(shop, waiting, kind)
+    shop.desk.clock.advance(DAY_S)
+    await reminders.run_due()
+
+    assert await reminded(shop) == told
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("kind", "asked"), [(Kind.OPERATOR_PAID, 0), (Kind.OPERATOR_VOID, 1)])
+async def test_a_merchant_is_not_asked_about_what_may_be_paid_already(
+    shop: Shop, reminders: Reminders, kind: Kind, asked: int
+) -> None:
+    _, waiting = await a_cow(shop)
+
+    async def late() -> int:
+        await reminders.run_due()
+        return len([each for each in await shop.news(NJERI) if each.startswith("late")])
+
+    for _ in range(6):  # to Sunday: it was due on Friday
+        shop.desk.clock.advance(DAY_S)
+        assert await late() == 0
+
+    await decided(shop, waiting, kind)
+    shop.desk.clock.advance(DAY_S)
+    assert (await late(), await late()) == (asked, asked)
+
+
+async def test_what_is_left_beside_a_part_that_may_be_paid_is_reminded_of(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue(a_bill(BillItem(what="two cows", price_cents=4_000_000)))
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    await shop.paid(view, 20_000, by=PETER)
+
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.SENT
+    assert await reminded(shop) == ["remind:1"]
 
 
 @pytest.mark.both_engines

@@ -69,6 +69,28 @@ def test_an_invoice_says_what_is_asked_for_and_how_to_pay_it() -> None:
     assert "revision" not in text
 
 
+def test_what_may_be_paid_already_is_not_asked_for_again() -> None:
+    made_sure = "M-Pesa says that a payment of KES 1,500 was made; we are making sure."
+    all_of_it = text_of(invoice_pdf(replace(INVOICE, waiting_cents=150_000), words()))
+    a_part = text_of(
+        invoice_pdf(replace(INVOICE, paid_cents=50_000, waiting_cents=40_000), words())
+    )
+    nothing = text_of(
+        invoice_pdf(
+            replace(INVOICE, state=InvoiceState.VOID, waiting_cents=150_000),
+            words(),
+        )
+    )
+
+    assert made_sure in all_of_it
+    assert "Please do not pay it again" in all_of_it
+    assert "Pay KES" not in all_of_it
+    assert "600000" not in all_of_it
+    assert "a payment of KES 400 was made" in a_part
+    assert "Pay KES 1,000" in a_part
+    assert "making sure" not in nothing
+
+
 def test_tax_on_top_is_added_before_the_eyes_of_the_reader() -> None:
     text = text_of(invoice_pdf(EXCLUSIVE, words()))
 
