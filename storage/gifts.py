@@ -66,6 +66,7 @@ _SHOWN = (
     gifts.c.anonymous,
     gifts.c.hide_amount,
     gifts.c.giver_id,
+    gifts.c.created_at.label("asked_at"),
 )
 _LIST = (
     select(*_SHOWN)
@@ -250,6 +251,7 @@ class Gifts:
             anonymous=bool(row.anonymous),
             hide_amount=bool(row.hide_amount),
             giver_id=row.giver_id or 0,
+            asked_at=row.asked_at,
             payment_id=row.id,
             line_id=row.line_id,
             phone_mask=row.phone_mask,

@@ -7,11 +7,12 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, literal_column, select, update
+from sqlalchemy import Select, and_, exists, func, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.columns import Instant
 from storage.crypt import Crypt
 from storage.drive_tables import gifts, pledges
 from storage.records import Pledge, PledgeState
@@ -23,11 +24,14 @@ _CREDITED = and_(payments.c.status == literal_column("'paid'"), payments.c.credi
 
 
 def _givers(drive_id: str, person_id: int | None) -> Select[Any]:
-    """Whose open promise is older than a gift of theirs."""
+    """Whose open promise is older than a gift of theirs: it was asked for, or paid, later."""
     gave = exists().where(
         gifts.c.giver_id == pledges.c.person_id,
         gifts.c.drive_id == pledges.c.drive_id,
-        gifts.c.created_at >= pledges.c.created_at,
+        or_(
+            gifts.c.created_at >= pledges.c.created_at,
+            func.coalesce(payments.c.paid_at, payments.c.decided_at) >= pledges.c.created_at,
+        ),
         payments.c.intent_id == gifts.c.intent_id,
         _CREDITED,
     )
@@ -85,10 +89,18 @@ class Pledges:
 
     async def given(
         self, drive_id: str, *, person_id: int | None = None
-    ) -> list[tuple[int, datetime, int]]:
-        """What those people gave: who, when they were asked for it, and the cents."""
+    ) -> list[tuple[int, datetime, datetime, int]]:
+        """What those people gave: who, when it was asked for, when it was paid, and the cents."""
+        paid_at = func.coalesce(
+            payments.c.paid_at, payments.c.decided_at, gifts.c.created_at, type_=Instant
+        )
         query = (
-            select(gifts.c.giver_id, gifts.c.created_at, payments.c.credited_cents)
+            select(
+                gifts.c.giver_id,
+                gifts.c.created_at,
+                paid_at.label("paid_at"),
+                payments.c.credited_cents,
+            )
             .join(payments, payments.c.intent_id == gifts.c.intent_id)
             .where(
                 gifts.c.drive_id == drive_id,
@@ -97,7 +109,7 @@ class Pledges:
             )
         )
         rows = await self._connection.execute(query)
-        return [(row.giver_id, row.created_at, row.credited_cents) for row in rows]
+        return [(row.giver_id, row.created_at, row.paid_at, row.credited_cents) for row in rows]
 
     async def keep(self, pledge_ids: Sequence[str]) -> bool:
         """These are kept, but for those that were taken back meanwhile; whether any is."""

@@ -8,10 +8,19 @@ from datetime import datetime
 from storage.records import Pledge, PledgeState
 from storage.tx import Tx
 
-__all__ = ["given_to", "kept_promises"]
+__all__ = ["gave_at", "given_to", "kept_promises"]
 
 Given = tuple[datetime, int]
 """When somebody gave, and how many cents."""
+
+
+def gave_at(asked_at: datetime | None, paid_at: datetime) -> datetime:
+    """
+    When somebody gave: when it was paid, though it was asked for before they promised.
+
+    Nothing is paid before it was asked for: where it seems so, two clocks differ.
+    """
+    return paid_at if asked_at is None else max(asked_at, paid_at)
 
 
 def given_to(pledges: Iterable[Pledge], gifts: Iterable[Given]) -> dict[str, int]:
@@ -48,8 +57,8 @@ async def kept_promises(tx: Tx, drive_id: str, person_id: int | None = None) -> 
     if not theirs:
         return []
     gave: dict[int, list[Given]] = {}
-    for giver, at, cents in await tx.pledges.given(drive_id, person_id=person_id):
-        gave.setdefault(giver, []).append((at, cents))
+    for giver, asked_at, paid_at, cents in await tx.pledges.given(drive_id, person_id=person_id):
+        gave.setdefault(giver, []).append((gave_at(asked_at, paid_at), cents))
     kept = []
     for giver, pledges in theirs.items():
         went = given_to(pledges, gave.get(giver, ()))

@@ -147,6 +147,7 @@ class GiftRow:
     anonymous: bool = False
     hide_amount: bool = False
     giver_id: int = 0
+    asked_at: datetime | None = None  # None: nobody was asked for it
     payment_id: str | None = None  # None: a line of the journal
     line_id: int | None = None
     phone_mask: str = ""

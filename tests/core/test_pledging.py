@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.core.drive_acts import Actor
 from bot.core.pledging import day_start, next_reminder, polite
-from bot.core.promises import given_to
-from storage.records import Closing, Drive, DriveStatus, Pledge, PledgeState
-from tests.core.drive_life import GROUP, DriveLife, drives
+from bot.core.promises import gave_at, given_to
+from storage.records import Closing, Drive, DriveStatus, Kind, Pledge, PledgeState, Word
+from tests.core.bodies import failure
+from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
+from tests.fakes import fact, unit_of
 
 __all__ = ["drives"]
 
@@ -227,6 +231,73 @@ async def test_one_gift_keeps_one_of_two_promises(drives: DriveLife, *, by_look:
     await drives.paid(drive, 1, amount_kes=1000, ask_key="u:again")
     await drives.touched.run_due()
     assert await states(drives, drive) == [PledgeState.KEPT] * 2
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("by_look", [True, False])
+@pytest.mark.parametrize("fact_of", ["record", "query"])
+async def test_what_was_asked_for_before_and_paid_after_keeps_a_promise(
+    drives: DriveLife, *, by_look: bool, fact_of: str
+) -> None:
+    desk, drive = drives.desk, await drives.open()
+    asked = await drives.give(drive, 1, amount_kes=1000)
+    desk.clock.advance(20)
+    await desk.post(asked, failure(1037, 1))
+    desk.clock.advance(3600)
+    pledge = await promise(drives, drive)
+    desk.clock.advance(3600)
+    now = desk.clock.now()
+    paid = (
+        replace(
+            fact(Kind.RECORD_PAID, payment_id=asked.id, at=now, amount_cents=100_000),
+            paid_at=now,
+        )
+        if fact_of == "record"
+        else fact(Kind.QUERY_PAID, payment_id=asked.id, at=now)
+    )
+    await desk.store.submit(unit_of(paid), desk.hear._settle)
+    assert Word.LATE in (await desk.get(asked.id)).words
+    if by_look:
+        await drives.touched.run_due()
+
+    told = await reminded(drives, days=12)
+
+    assert [each for each in told if each.startswith("pledge")] == []
+    assert await states(drives, drive) == [PledgeState.KEPT]
+    assert await exported(drives, drive) == {pledge.id: 100_000}
+
+
+@pytest.mark.parametrize("asked_after_s", [-60, 60])
+async def test_what_was_paid_before_keeps_no_promise_unless_it_was_asked_for_after(
+    drives: DriveLife, asked_after_s: int
+) -> None:
+    # Safaricom says that it was paid a moment before: where it was asked for later, it is their
+    # clock that is behind.
+    desk, drive = drives.desk, await drives.open()
+    before = desk.clock.now() + timedelta(seconds=120)
+    if asked_after_s < 0:
+        asked = await drives.give(drive, 1, amount_kes=1000)
+    desk.clock.advance(180)
+    pledge = await promise(drives, drive)
+    desk.clock.advance(60)
+    if asked_after_s > 0:
+        asked = await drives.give(drive, 1, amount_kes=1000)
+    desk.clock.advance(60)
+    paid = fact(Kind.RECORD_PAID, payment_id=asked.id, at=desk.clock.now(), amount_cents=100_000)
+    await desk.store.submit(unit_of(replace(paid, paid_at=before)), desk.hear._settle)
+    await drives.touched.run_due()
+
+    kept = asked_after_s > 0
+    assert await states(drives, drive) == [PledgeState.KEPT if kept else PledgeState.OPEN]
+    assert await exported(drives, drive) == {pledge.id: 100_000 if kept else 0}
+
+
+async def exported(life: DriveLife, drive: Drive) -> dict[str, int]:
+    """What a treasurer's export says is paid of each of Jane's promises."""
+    statement = await life.treasury.statement(drive.id, Actor(id=OPENER, name="Mary"))
+    assert statement is not None
+    gave = [(gave_at(row.asked_at, row.at), row.cents) for row in statement.rows]
+    return given_to(statement.pledges, gave)
 
 
 async def test_nobody_keeps_the_promise_of_another(drives: DriveLife) -> None:
