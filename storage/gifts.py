@@ -10,15 +10,19 @@ from typing import Any, Literal
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Table,
     and_,
     bindparam,
     case,
     func,
     insert,
+    literal,
     literal_column,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
@@ -202,15 +206,54 @@ class Gifts:
         return [read_payment(row) for row in rows]
 
     async def thank(self, drive_id: str, payment_ids: Sequence[str], *, thanks: int) -> None:
-        """These are named in that grouped thanks."""
+        """These are named in that grouped thanks, whatever was noted of them before."""
         if payment_ids:
+            statement = self._insert(drive_thanked)
             await self._connection.execute(
-                insert(drive_thanked),
+                statement.on_conflict_do_update(
+                    index_elements=["payment_id"], set_={"thanks": statement.excluded.thanks}
+                ),
                 [
                     {"payment_id": each, "drive_id": drive_id, "thanks": thanks}
                     for each in payment_ids
                 ],
             )
+
+    async def mark_undecided(self, drive_id: str, *, thanks: int) -> None:
+        """Attempts of which nobody can say whether they come, and that no thanks names, get it."""
+        found = select(payments.c.id, literal(drive_id), literal(thanks)).where(
+            payments.c.subject == f"d:{drive_id}", payments.c.status.in_(UNDECIDED)
+        )
+        statement = self._insert(drive_thanked).from_select(
+            ["payment_id", "drive_id", "thanks"], found
+        )
+        await self._connection.execute(
+            statement.on_conflict_do_nothing(index_elements=["payment_id"])
+        )
+
+    async def marked(self, drive_id: str, *, thanks: int) -> list[Payment]:
+        """Those of the drive that have that number and are money, as they were decided."""
+        query = (
+            select(payments)
+            .join(drive_thanked, drive_thanked.c.payment_id == payments.c.id)
+            .where(
+                drive_thanked.c.drive_id == drive_id,
+                drive_thanked.c.thanks == thanks,
+                _PAID,
+            )
+            .order_by(payments.c.decided_at, payments.c.id)
+        )
+        rows = (await self._connection.execute(query)).mappings()
+        return [read_payment(row) for row in rows]
+
+    async def thanks_of(self, payment_id: str) -> int | None:
+        """Which thanks names a gift."""
+        query = select(drive_thanked.c.thanks).where(drive_thanked.c.payment_id == payment_id)
+        return (await self._connection.execute(query)).scalar()
+
+    def _insert(self, table: Table) -> Any:
+        postgres = self._connection.dialect.name == "postgresql"
+        return (pg_insert if postgres else sqlite_insert)(table)
 
     async def thanked(self, drive_id: str, *, thanks: int) -> list[GiftRow]:
         """Whom one grouped thanks names, in the order in which they gave."""

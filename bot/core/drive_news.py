@@ -17,7 +17,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["CARD_EVERY", "CARD_EVERY_WHEN_BUSY", "THANKS_EVERY", "DriveNews", "card_key"]
+__all__ = ["CARD_EVERY", "CARD_EVERY_WHEN_BUSY", "THANKS_EVERY", "DriveNews", "card_key", "is_late"]
 
 CARD_EVERY = timedelta(seconds=4)
 CARD_EVERY_WHEN_BUSY = timedelta(seconds=10)
@@ -28,7 +28,11 @@ LOOKED_BACK = timedelta(hours=1)
 """Thanks are a courtesy: a gift that we learned of longer ago is on the card and in the list."""
 AT_ONCE = 1000
 UNNAMED = 0
-"""The number of no thanks: a gift that a question to the treasurers names, or nothing."""
+"""The number of no thanks: nothing names this gift."""
+AWAITED = -1
+"""Its drive was closed while nobody could say whether it would come."""
+ASKED_ABOUT = -2
+"""A question to the treasurers names it."""
 
 
 def card_key(drive: Drive) -> str:
@@ -54,11 +58,14 @@ class DriveNews:
         since = _looked_back(drive, now)
         await tx.pledges.keep(await kept_promises(tx, drive.id))
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
-        late = [each for each in fresh if came_after_closing(drive, each)]
-        await self._ask_treasurers(tx, drive, late, now)
+        came = await tx.gifts.marked(drive.id, thanks=AWAITED)
         if drive.status is DriveStatus.CLOSED:
+            late = [*came, *(each for each in fresh if came_after_closing(drive, each))]
+            await self._ask_treasurers(tx, drive, late, now)
             await tx.gifts.thank(drive.id, [each.id for each in fresh], thanks=UNNAMED)
+            await tx.gifts.thank(drive.id, [each.id for each in late], thanks=ASKED_ABOUT)
         else:
+            fresh += came
             await self._thank(tx, drive, fresh, now)
         if len(fresh) == AT_ONCE:
             await tx.touched.touch(subject)
@@ -165,3 +172,12 @@ def came_after_closing(drive: Drive, payment: Payment) -> bool:
     """Whether its treasurers had closed the drive before they could know of this gift."""
     closed_at, decided_at = drive.closed_at, payment.decided_at
     return closed_at is not None and decided_at is not None and decided_at > closed_at
+
+
+async def is_late(tx: Tx, drive: Drive, payment: Payment) -> bool:
+    """Whether its treasurers may decide about this gift: it came after closing."""
+    if drive.closed_at is None:
+        return False
+    if came_after_closing(drive, payment):
+        return True
+    return await tx.gifts.thanks_of(payment.id) == ASKED_ABOUT

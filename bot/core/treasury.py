@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from bot.core.drive_acts import Actor, Answer, DriveActs
-from bot.core.drive_news import came_after_closing
+from bot.core.drive_news import AWAITED, is_late
 from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
 from bot.core.settle import status_notice
@@ -149,7 +149,7 @@ class Treasury(DriveActs):
                 payment is None
                 or payment.subject != drive.subject
                 or not payment.credited_cents  # all of it has gone back
-                or not came_after_closing(drive, payment)
+                or not await is_late(tx, drive, payment)
             ):
                 return Answer.ALREADY
             gift = await tx.gifts.get(payment.intent_id)
@@ -287,6 +287,7 @@ class Treasury(DriveActs):
         await tx.drives.change(drive.id, **values)
         await self._note(tx, drive, by, "status", drive.status, status)
         if status is DriveStatus.CLOSED:
+            await tx.gifts.mark_undecided(drive.id, thanks=AWAITED)
             moment = int(now.timestamp())
             await self._news.to_group(tx, drive, f"closed:{moment}", now)
             if drive.shows is not Shows.TOTALS:

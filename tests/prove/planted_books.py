@@ -95,8 +95,15 @@ OF_DRIVES = (
         "what came after closing is thanked for, and nobody is asked",
         "I7",
         "bot/core/drive_news.py",
-        "late = [each for each in fresh if came_after_closing(drive, each)]",
+        "late = [*came, *(each for each in fresh if came_after_closing(drive, each))]",
         "late: list[Payment] = []",
+    ),
+    plant(
+        "of what was only a word when its drive was closed nobody is asked",
+        "I7",
+        "bot/core/treasury.py",
+        "            await tx.gifts.mark_undecided(drive.id, thanks=AWAITED)\n",
+        "",
     ),
     plant(
         "of what came after closing nobody is asked who looks late",
@@ -104,6 +111,7 @@ OF_DRIVES = (
         "bot/core/drive_news.py",
         "        return drive.closed_at\n",
         "        return max(drive.closed_at, now - LOOKED_BACK)\n",
+        ("late = [*came, *(", "late = [*("),
     ),
     plant(
         "a touched drive is forgotten when the look at it fails",
@@ -173,6 +181,13 @@ OF_DRIVES = (
         "left -= 0",
     ),
     plant(
+        "who paid after promising what was asked for before is reminded",
+        "I10",
+        "bot/core/promises.py",
+        "return paid_at if asked_at is None else max(asked_at, paid_at)",
+        "return asked_at or paid_at",
+    ),
+    plant(
         "who gives after the last reminder is waited for",
         "I10",
         "bot/core/drive_news.py",
@@ -239,6 +254,13 @@ OF_INVOICES = (
         "bot/core/invoices.py",
         "if left - sums.waiting_cents <= 0:",
         "if left + sums.waiting_cents <= 0:",
+    ),
+    plant(
+        "customers are reminded of what they may have paid",
+        "I3",
+        "bot/core/reminders.py",
+        "(invoice.disowned_by is not None or view.may_be_paid)",
+        "invoice.disowned_by is not None",
     ),
     plant(
         "an instalment may be more than what is left",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 
 from bot.core.bills import Standing
-from bot.core.drive_news import UNNAMED, came_after_closing, card_key
+from bot.core.drive_news import AWAITED, UNNAMED, came_after_closing, card_key
 from bot.core.invoices import InvoiceView, view_of
 from bot.texts import money
 from mpesa.simulator.books import Row
@@ -115,8 +115,13 @@ async def _drive(
         right &= ("🏁" in shows) == (drive.status is DriveStatus.CLOSED)
         verdict.must(right, "I7 told", drive.code, totals.cents, drive.status, shows)
     # Where a clock was set back, a drive was closed "before" what its treasurers knew of already.
-    named = await _thanked(tx, drive)
-    late = [each for each in side.paid if came_after_closing(drive, each) and each.id not in named]
+    thanks = await _thanks(tx, drive)
+    late = [
+        each
+        for each in side.paid
+        if (came_after_closing(drive, each) and thanks.get(each.id, UNNAMED) <= UNNAMED)
+        or (drive.status is DriveStatus.CLOSED and thanks.get(each.id) == AWAITED)
+    ]
     for payment in late:
         key = f"drive:{drive.id}:late:{payment.id}:{drive.opened_by}"
         verdict.must(key in told, "I7 told", "nobody was asked about a late gift", payment.push_ref)
@@ -133,14 +138,14 @@ async def _drive(
     return journal
 
 
-async def _thanked(tx: Tx, drive: Drive) -> set[str]:
-    """The gifts that a thanks has named."""
+async def _thanks(tx: Tx, drive: Drive) -> dict[str, int]:
+    """Which thanks names a gift, or what was noted of it instead."""
     found = await tx.payments._connection.execute(
-        select(drive_thanked.c.payment_id).where(
-            drive_thanked.c.drive_id == drive.id, drive_thanked.c.thanks != UNNAMED
+        select(drive_thanked.c.payment_id, drive_thanked.c.thanks).where(
+            drive_thanked.c.drive_id == drive.id
         )
     )
-    return set(found.scalars())
+    return {row.payment_id: row.thanks for row in found}
 
 
 def _cash(history: History, journal: Sequence[Entry], verdict: _Verdict) -> None:

@@ -1,0 +1,134 @@
+"""Gifts that count only after a drive was closed, though something was said of them before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bot.core.drive_acts import Actor, Answer
+from storage.records import Closing, Drive, DriveStatus, Kind, Payment, Status
+from tests.core.bodies import success
+from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
+from tests.fakes import fact, unit_of
+
+__all__ = ["drives"]
+
+MARY = Actor(id=OPENER, name="Mary")
+
+
+async def become(life: DriveLife, drive: Drive, status: DriveStatus) -> None:
+    assert await life.treasury.set_status(drive.id, MARY, status, Closing()) is Answer.DONE
+    await life.touched.run_due()
+
+
+async def doubted(life: DriveLife, drive: Drive) -> Payment:
+    """A gift that a query calls paid while its prompt may still be open: so far that is a word."""
+    asked = await life.give(drive, 1, amount_kes=6000)
+    life.desk.clock.advance(60)
+    said = fact(Kind.QUERY_PAID, payment_id=asked.id, at=life.desk.clock.now())
+    await life.desk.store.submit(unit_of(said), life.desk.hear._settle)
+    assert (await life.desk.get(asked.id)).status is Status.CONFIRMING
+    return asked
+
+
+async def came(life: DriveLife, asked: Payment) -> None:
+    """The callback, which makes the word of the query money."""
+    life.desk.clock.advance(10)
+    push = [each.reference for each in life.desk.daraja.pushes].index(asked.push_ref) + 1
+    body = success(push, amount=asked.amount_kes, receipt=f"UKN{push:07d}")
+    assert (await life.desk.post(asked, body)).status is Status.PAID
+    await life.touched.run_due()
+
+
+async def topics(life: DriveLife, chat_id: int = OPENER) -> list[str]:
+    """What this chat is told; what others are owed is told them too, and gone."""
+    return [each.topic.partition(":")[0] for each in await life.owed(chat_id)]
+
+
+async def decide(life: DriveLife, drive: Drive, gift: Payment, *, keep: bool = False) -> Answer:
+    return await life.treasury.decide_late(
+        drive.id, MARY, payment_id=gift.id, keep=keep, closing=Closing()
+    )
+
+
+@pytest.mark.both_engines
+async def test_what_was_only_a_word_when_it_was_closed_is_asked_about_once(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    gift = await doubted(drives, drive)
+    drives.desk.clock.advance(10)
+    await become(drives, drive, DriveStatus.CLOSED)
+    assert (await drives.drives.totals(drive.id)).cents == 0
+    assert await decide(drives, drive, gift) is Answer.ALREADY
+    assert await topics(drives) == []
+
+    await came(drives, gift)
+
+    assert await topics(drives) == ["late"]
+    await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
+    await drives.touched.run_due()
+    assert await topics(drives) == []
+    assert await decide(drives, drive, gift) is Answer.DONE
+    assert await decide(drives, drive, gift, keep=True) is Answer.ALREADY
+    assert (await drives.drives.totals(drive.id)).cents == 0
+
+
+@pytest.mark.both_engines
+async def test_what_was_heard_before_closing_and_settled_after_it_is_asked_about(
+    drives: DriveLife,
+) -> None:
+    # As from a process that stood still, or of evidence that was kept first and settled later.
+    drive = await drives.open()
+    gift = await drives.give(drive, 1)
+    drives.desk.clock.advance(130)
+    heard_at = drives.desk.clock.now()
+    drives.desk.clock.advance(10)
+    await become(drives, drive, DriveStatus.CLOSED)
+    said = fact(Kind.QUERY_PAID, payment_id=gift.id, at=heard_at)
+    await drives.desk.store.submit(unit_of(said), drives.desk.hear._settle)
+    drives.desk.clock.advance(26 * 3600)
+    await drives.touched.run_due()
+
+    assert await topics(drives) == ["late"]
+    assert await decide(drives, drive, gift, keep=True) is Answer.DONE
+
+
+async def test_what_counted_before_closing_is_not_asked_about(drives: DriveLife) -> None:
+    drive = await drives.open()
+    gift = await doubted(drives, drive)
+    await drives.paid(drive, 2)
+    await came(drives, gift)
+    await drives.paid(drive, 3)
+    await become(drives, drive, DriveStatus.CLOSED)
+    again = fact(
+        Kind.RECORD_PAID,
+        payment_id=gift.id,
+        at=drives.desk.clock.now() + timedelta(seconds=1),
+        amount_cents=600_000,
+        receipt="UKN0000001",
+    )
+    await drives.desk.store.submit(unit_of(again), drives.desk.hear._settle)
+    await drives.touched.run_due()
+
+    assert await topics(drives) == []
+    assert await decide(drives, drive, gift) is Answer.ALREADY
+
+
+@pytest.mark.both_engines
+async def test_what_comes_after_a_drive_was_opened_again_is_thanked_for(drives: DriveLife) -> None:
+    drive = await drives.open()
+    gift = await doubted(drives, drive)
+    for status in (DriveStatus.CLOSED, DriveStatus.OPEN, DriveStatus.CLOSED, DriveStatus.OPEN):
+        drives.desk.clock.advance(10)
+        await become(drives, drive, status)
+
+    await came(drives, gift)
+
+    drives.desk.clock.advance(3600)
+    assert "thanks" in await topics(drives, GROUP)
+    assert await decide(drives, drive, gift) is Answer.ALREADY
+    await become(drives, drive, DriveStatus.CLOSED)
+    assert await topics(drives) == []
+    assert await decide(drives, drive, gift) is Answer.ALREADY
