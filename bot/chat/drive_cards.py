@@ -177,8 +177,8 @@ def list_text(
     if changes:
         changes.insert(0, say(language, "drive.list.trail"))
     kept = _fitting(lines, TEXT_CHARS_MAX - sum(map(len, (*head, *changes))))
-    left = len(lines) - len(kept) + max(0, totals.gifts - len(gifts))
-    if left:
+    left = totals.gifts - sum(each.is_gift for each in gifts[: len(kept)])
+    if left > 0:
         kept.append(say(language, "drive.more", count=left))
     return "\n".join([*head, *kept, *changes])
 

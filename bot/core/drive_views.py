@@ -37,6 +37,11 @@ class ShownGift:
     receipt: str | None = None  # for treasurers only
     phone_mask: str = ""  # for treasurers only
 
+    @property
+    def is_gift(self) -> bool:
+        """Whether it is one of `Totals.gifts`: no correction, and nothing that went back."""
+        return not (self.correction or self.returned)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardView:

@@ -206,7 +206,7 @@ class Drives:
                 totals=totals,
                 givers=await _givers(tx, totals, drive.id),
                 newest=tuple(newest),
-                more=max(0, totals.gifts - len(newest)),
+                more=_not_among(newest, totals),
                 treasurers=tuple(each for each in found if each.state is TreasurerState.ACCEPTED),
                 promised=await tx.pledges.promised(drive.id),
             )
@@ -225,7 +225,7 @@ class Drives:
                 totals=totals,
                 givers=await _givers(tx, totals, drive.id),
                 gifts=tuple(gifts),
-                more=max(0, totals.gifts - len(gifts)),
+                more=_not_among(gifts, totals),
                 treasurers=tuple(
                     each.name for each in found if each.state is TreasurerState.ACCEPTED
                 ),
@@ -290,6 +290,11 @@ async def _listed(tx: Tx, drive: Drive, *, limit: int) -> list[ShownGift]:
     gifts = await tx.gifts.newest(drive.id, limit=limit)
     entries = await tx.drives.entries(drive.id, limit=limit)
     return shown(merged(gifts, entries), drive.shows)[:limit]
+
+
+def _not_among(listed: Sequence[ShownGift], totals: Totals) -> int:
+    """How many gifts there are besides: a line of the journal that is none hides none."""
+    return max(0, totals.gifts - sum(each.is_gift for each in listed))
 
 
 async def _givers(tx: Tx, totals: Totals, drive_id: str) -> int | None:
