@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, exists, func, select, union, update
+from sqlalchemy import Table, and_, case, exists, func, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -162,7 +162,8 @@ class PrivacyInDrives:
             gifts,
             gifts.c.giver_id == person_id,
             giver_id=pseudonym,
-            who=f"p:{pseudonym}",
+            # What was given for others goes by the gift: they stay people of their own.
+            who=case((gifts.c.who == f"p:{person_id}", f"p:{pseudonym}"), else_=gifts.c.who),
             name=nameless,
             on_behalf=nameless,
             anonymous=True,

@@ -316,7 +316,7 @@ async def test_a_giver_who_is_forgotten_is_in_no_list_and_every_total_stays(
     view = await drives.drives.card_view(drive.id)
     assert view is not None
     assert [each.name for each in view.newest] == [None, None]
-    assert view.givers == 1
+    assert view.givers == 2  # Shosh, and whoever is forgotten
     assert not any(
         "drive" in each or "gift" in each for each in await everywhere(drives.desk.store, 1005)
     )
@@ -461,6 +461,28 @@ async def test_the_groups_card_names_a_forgotten_giver_no_more(
     assert ([each.name for each in view.newest], view.totals.cents) == ([None], 50_000)
     assert [each.name for each in view.treasurers] == ["Mary"]
     assert others.id != drive.id
+
+
+@pytest.mark.both_engines
+async def test_those_for_whom_a_forgotten_person_gave_still_count_as_people(
+    drives: DriveLife, privacy: Privacy
+) -> None:
+    drive = await drives.open()
+    for number, name in enumerate(("Shosh", "Guka", "Auntie", "", ""), start=1):
+        theirs = {"giver_id": 1005, "chat_id": 1005, "on_behalf": name}
+        await drives.paid(drive, number, **theirs)
+    await drives.paid(drive, 6, name="Kamau")
+    before = await drives.drives.card_view(drive.id)
+    assert before is not None
+    assert before.givers == 5  # three others, Jane for herself twice, and Kamau
+    drives.desk.clock.advance(3600)
+
+    assert await forget_whom(privacy, 1005) is Forgotten.DONE
+
+    after = await drives.drives.card_view(drive.id)
+    assert after is not None
+    assert (after.givers, after.totals) == (before.givers, before.totals)
+    assert await everywhere(drives.desk.store, 1005) == set()
 
 
 async def test_what_stands_in_drives_is_given_too(drives: DriveLife, privacy: Privacy) -> None:
