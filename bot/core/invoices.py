@@ -125,7 +125,8 @@ class PagePayment:
     amount_cents: int
     phone_mask: str  # 0712***678
     at: datetime
-    reversed: bool
+    reversed: bool  # all of it
+    reversed_cents: int = 0  # of the amount, whether all of it or a part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,5 +348,6 @@ def _on_page(payment: Payment) -> PagePayment:
         amount_cents=payment.arrived_cents,
         phone_mask=payment.phone_mask,
         at=payment.paid_at or payment.decided_at or payment.created_at,
-        reversed=Word.REVERSED in payment.words,
+        reversed=Word.REVERSED in payment.words and not payment.credited_cents,
+        reversed_cents=payment.reversed_cents,
     )

@@ -180,6 +180,31 @@ async def test_a_payment_that_went_back_is_shown_with_what_it_was(place: Place) 
     assert "KES 1,000" in receipt.words
 
 
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_of_a_payment_only_what_went_back_is_said_to_have_gone(
+    place: Place, language: str
+) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, all_kes="1500", **ALL)
+    await place.finish()
+    [payment] = await place.payments()
+    await place.paid(payment)
+    said = []
+    for cents, receipt in ((20_000, "UKN9BACK01"), (30_000, "UKN9BACK02"), (100_000, "UKN9BACK03")):
+        await place.reverse(payment, amount_cents=cents, receipt=receipt)
+        page = await place.get(f"{path}?lang={language}")
+        said.append(page.words.partition(f"{MASK} · ↩️ ")[2].partition("KES 1,500")[0].strip())
+
+    words = {
+        "en": ["KES 200 of it went back to the payer", "KES 500 of it went back to the payer"],
+        "sw": ["KES 200 kati yake zimerudishwa kwa mlipaji"],
+    }
+    whole = {"en": "returned to the payer", "sw": "yamerudishwa kwa mlipaji"}
+    assert said[: len(words[language])] == words[language]
+    assert said[-1] == whole[language]
+
+
 async def test_the_page_shows_its_own_address_as_a_code(place: Place) -> None:
     view = await place.invoice()
     path = f"/i/{view.invoice.code}"
