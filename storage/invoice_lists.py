@@ -16,6 +16,7 @@ from storage.invoice_tables import invoice_entries, invoices
 from storage.invoices import SUBJECT, WITH_BILL, paid_cents, read_invoice
 from storage.records import Decided, Invoice, InvoiceEntryKind, Status
 from storage.schema import payments
+from storage.statements import MOVED
 
 __all__ = ["Ageing", "InvoiceLists", "Listed", "Takings", "Which"]
 
@@ -63,9 +64,15 @@ class Takings:
 
     mpesa_cents: int
     cash_cents: int
+    given_back_cents: int  # by hand: what that takes off, which is rarely more than nothing
     paid: int  # payments
     failed: int
     undecided: int
+
+    @property
+    def cents(self) -> int:
+        """All of it: what a statement of the same time adds up to."""
+        return self.mpesa_cents + self.cash_cents + self.given_back_cents
 
 
 def _left() -> ColumnElement[int]:
@@ -210,21 +217,27 @@ class InvoiceLists:
             func.coalesce(func.sum(case((or_(paid, failed), 0), else_=1)), 0),
         ).where(whose, at >= since, at < until)
         mpesa, count, failures, undecided = (await self._connection.execute(query)).one()
-        cash = (
-            select(func.coalesce(func.sum(invoice_entries.c.cents), 0))
+        is_cash = invoice_entries.c.kind.in_(
+            [InvoiceEntryKind.CASH.value, InvoiceEntryKind.CASH_UNDONE.value]
+        )
+        entries = (
+            select(
+                func.coalesce(func.sum(case((is_cash, invoice_entries.c.cents), else_=0)), 0),
+                func.coalesce(func.sum(case((is_cash, 0), else_=invoice_entries.c.cents)), 0),
+            )
             .join(invoices, invoices.c.id == invoice_entries.c.invoice_id)
             .where(
                 invoices.c.merchant_id == merchant_id,
-                invoice_entries.c.kind.in_(
-                    [InvoiceEntryKind.CASH.value, InvoiceEntryKind.CASH_UNDONE.value]
-                ),
+                invoice_entries.c.kind.in_([each.value for each in MOVED]),
                 invoice_entries.c.at >= since,
                 invoice_entries.c.at < until,
             )
         )
+        cash, given_back = (await self._connection.execute(entries)).one()
         return Takings(
             mpesa_cents=int(mpesa),
-            cash_cents=int((await self._connection.execute(cash)).scalar_one()),
+            cash_cents=int(cash),
+            given_back_cents=int(given_back),
             paid=int(count),
             failed=int(failures),
             undecided=int(undecided),
