@@ -119,7 +119,10 @@ class Quill:
         """How it stands, in words."""
         if self.is_late:
             return self.say("invoice.standing.late")
-        return self.say(f"invoice.standing.{self.view.standing}")
+        said = self.say(f"invoice.standing.{self.view.standing}")
+        if not self.view.kept_cents:
+            return said
+        return f"{said} {self.say('invoice.kept', kept=money(self.view.kept_cents))}"
 
     def button(
         self, key: str, action: str, argument: str = "", *, style: str | None = None, **more: object

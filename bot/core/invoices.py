@@ -20,6 +20,7 @@ from bot.core.bills import (
     ask_kes,
     excess_cents,
     item_cents,
+    kept_cents,
     standing,
 )
 from bot.core.given_back import count_once
@@ -100,6 +101,11 @@ class InvoiceView:
     def excess_cents(self) -> int:
         """What was paid too much and neither given back nor agreed to stay."""
         return excess_cents(self.invoice, self.sums)
+
+    @property
+    def kept_cents(self) -> int:
+        """What was paid too much and stays with the merchant as agreed."""
+        return kept_cents(self.invoice, self.sums)
 
     @property
     def ask_kes(self) -> int:
