@@ -7,6 +7,7 @@ from datetime import date
 
 from bot.core.ledgers import Ageing, Day, Listed, Takings
 from bot.texts import Texts, money, signed
+from storage.records import Decided
 
 __all__ = ["ageing_text", "day_text", "list_text"]
 
@@ -71,7 +72,8 @@ def list_text(found: Sequence[Listed], texts: Texts, language: str, *, today: da
     lines = []
     for each in found:
         invoice = each.invoice
-        late = each.left_cents > 0 and invoice.due_on < today
+        issued = invoice.decided is Decided.ISSUED
+        late = issued and each.left_cents > 0 and invoice.due_on < today
         key = "list.late" if late else "list.line"
         lines.append(
             texts.say(

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bot.chat.ledger_words import day_text
+from bot.chat.ledger_words import day_text, list_text
 from bot.core.eat import at_eat
 from bot.core.invoice_acts import Done
 from bot.core.ledgers import Ledgers, Which
@@ -203,6 +203,24 @@ async def test_lists_hold_what_they_say(shop: Shop, ledgers: Ledgers) -> None:
     assert await listed(Which.CLOSED) == [void.invoice.number]
     assert await listed(Which.DRAFTS) == [None]
     assert (await ledgers.page(AMINA, Which.OPEN)).found == ()
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_what_takes_no_payment_is_late_in_no_list(
+    shop: Shop, ledgers: Ledgers, language: str
+) -> None:
+    void, gone, _ = [await shop.issue(of(kes, due_in=-1)) for kes in (100, 200, 300)]
+    await shop.billing.void(void.invoice.id, by=NJERI, why="", closing=Closing())
+    await shop.billing.write_off(gone.invoice.id, by=NJERI, why="", closing=Closing())
+
+    await shop.make(of(400, due_in=-1), draft=True)
+
+    found = await ledgers.search(NJERI, "Peter")
+    lines = list_text(found, Texts.load(), language, today=TODAY)
+
+    word = {"en": "since", "sw": "tangu"}[language]
+    late = {each.partition("KES ")[2][:3]: word in each for each in lines}
+    assert late == {"100": False, "200": False, "300": True, "400": False}
 
 
 @pytest.mark.both_engines
