@@ -45,6 +45,12 @@ class Listed:
     paid_cents: int
 
     @property
+    def edge(self) -> str:
+        """Its place in a list, beyond which another page goes on."""
+        number = self.invoice.number
+        return self.invoice.id if number is None else str(number)
+
+    @property
     def left_cents(self) -> int:
         return max(0, self.invoice.total_cents - self.paid_cents)
 
@@ -93,17 +99,23 @@ class InvoiceLists:
         *,
         today: date,
         limit: int,
-        below: int | None = None,
-        above: int | None = None,
+        below: str | None = None,
+        above: str | None = None,
     ) -> list[Listed]:
-        """Newest first; those with a number below, or above, the one that stood at the edge."""
+        """
+        Newest first; those below, or above, the one that stood at the edge: see `Listed.edge`.
+
+        Drafts have no number, and ids grow with time.
+        """
+        drafts = which is Which.DRAFTS
+        place: ColumnElement[Any] = invoices.c.id if drafts else invoices.c.number
         query = _listed(merchant_id).where(*_conditions(which, today))
         if below is not None:
-            query = query.where(invoices.c.number < below)
+            query = query.where(place < (below if drafts else int(below)))
         if above is not None:
-            query = query.where(invoices.c.number > above)
-        order = invoices.c.number.asc() if above is not None else invoices.c.number.desc()
-        found = await self._many(query.order_by(order, invoices.c.id.desc()).limit(limit))
+            query = query.where(place > (above if drafts else int(above)))
+        order = place.asc() if above is not None else place.desc()
+        found = await self._many(query.order_by(order).limit(limit))
         return found[::-1] if above is not None else found
 
     async def search(self, merchant_id: int, words: str, *, limit: int) -> list[Listed]:

@@ -23,8 +23,8 @@ class InvoicePart:
     """One page of a list."""
 
     found: tuple[Listed, ...]
-    older: int | None  # the number that the next page is below; None: it ends here
-    newer: int | None
+    older: str | None  # the edge that the next page is below; None: it ends here
+    newer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Ledgers:
         self._operators = operators
 
     async def page(
-        self, merchant_id: int, which: Which, *, below: int | None = None, above: int | None = None
+        self, merchant_id: int, which: Which, *, below: str | None = None, above: str | None = None
     ) -> InvoicePart:
         """Six invoices of a list, the newest first."""
         today = day_of(self._clock.now())
@@ -62,8 +62,8 @@ class Ledgers:
         has_newer = below is not None or (above is not None and more)
         return InvoicePart(
             found=tuple(shown),
-            older=shown[-1].invoice.number if shown and has_older else None,
-            newer=shown[0].invoice.number if shown and has_newer else None,
+            older=shown[-1].edge if shown and has_older else None,
+            newer=shown[0].edge if shown and has_newer else None,
         )
 
     async def search(self, merchant_id: int, words: str) -> tuple[Listed, ...]:

@@ -324,6 +324,22 @@ async def test_lists_are_turned_and_searched(office: Office, njeri: Person) -> N
     await office.said(njeri.chat, "Customer3 · KES 103", after=found)
 
 
+async def test_drafts_are_turned_too(office: Office, njeri: Person) -> None:
+    for number in range(7):
+        said = njeri.say(f"/invoice Customer{number}, due Friday")
+        await office.said(njeri.chat, f"Draft for Customer{number}", after=said)
+        office.clock.advance(1)
+    njeri.say("/invoices")
+    none = await office.said(njeri.chat, "No invoice is open")
+    njeri.press(none, "📝 Drafts")
+    first = await office.said(njeri.chat, "📝 Drafts")
+    assert "Customer0" not in first.text
+    njeri.press(first, "▶ Older")
+    last = await office.said(njeri.chat, "Customer0", after=first)
+    njeri.press(last, "◀ Newer")
+    await office.said(njeri.chat, "Customer6", after=last)
+
+
 async def test_today_says_what_came_and_what_is_owed(
     office: Office, njeri: Person, peter: Person
 ) -> None:

@@ -245,6 +245,35 @@ async def test_a_long_list_is_turned_both_ways_without_gap_or_twin(
     assert back == seen
 
 
+@pytest.mark.both_engines
+async def test_drafts_are_turned_both_ways_without_gap_or_twin(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    made: list[str] = []
+    for _ in range(14):
+        done = await shop.make(of(10), draft=True)
+        assert isinstance(done, Done), done
+        made.insert(0, done.view.invoice.id)
+        shop.desk.clock.advance(1)
+    await shop.make(of(10), by=AMINA, draft=True)
+    await shop.issue(of(10))
+
+    seen: list[str] = []
+    page = await ledgers.page(NJERI, Which.DRAFTS)
+    while True:
+        seen += [each.invoice.id for each in page.found]
+        if page.older is None:
+            break
+        page = await ledgers.page(NJERI, Which.DRAFTS, below=page.older)
+    assert seen == made
+
+    back = [each.invoice.id for each in page.found]
+    while page.newer is not None:
+        page = await ledgers.page(NJERI, Which.DRAFTS, above=page.newer)
+        back = [each.invoice.id for each in page.found] + back
+    assert back == made
+
+
 async def test_what_is_searched_for_is_found_in_ones_own_books(
     shop: Shop, ledgers: Ledgers
 ) -> None:
