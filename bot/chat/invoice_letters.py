@@ -172,9 +172,11 @@ def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine:
     payment = found.payment
     if payment is None:
         return ""
-    went_back = topic == "reversed"
+    if topic == "reversed" and found.back_cents < payment.arrived_cents:
+        topic = "part-reversed"
     values: dict[str, object] = {
-        "amount": money(payment.reversed_cents if went_back else payment.arrived_cents),
+        "amount": money(payment.arrived_cents),
+        "back": money(found.back_cents),
         "name": found.name or quill.view.invoice.bill.customer,
         "phone": payment.phone_mask,
         "receipt": payment.receipt or quill.say("code-to-follow"),

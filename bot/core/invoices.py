@@ -119,6 +119,7 @@ class InvoiceNewsView:
 
     view: InvoiceView
     payment: Payment | None = None
+    back_cents: int = 0  # of the payment: what had gone back of it when that was news
     entry: InvoiceEntry | None = None
     asked: str = ""  # what the entry answers
     name: str = ""  # who paid, asked or said so
@@ -192,10 +193,12 @@ class Invoices:
             invoice = await tx.invoices.get(invoice_id)
             if invoice is None:
                 return None
-            payment, entry, asked, who = None, None, "", NOBODY
+            payment, back_cents, entry, asked, who = None, 0, None, "", NOBODY
             if kind in ("paid", "reversed"):
-                payment = await tx.payments.get(detail.partition(":")[0])
+                payment_id, _, part_cents = detail.partition(":")
+                payment = await tx.payments.get(payment_id)
                 if payment is not None:
+                    back_cents = int(part_cents or payment.reversed_cents)
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
             elif kind in ABOUT_ENTRIES:
                 entry = await tx.invoices.entry(invoice_id, int(detail))
@@ -207,6 +210,7 @@ class Invoices:
             return InvoiceNewsView(
                 view=await view_of(tx, invoice),
                 payment=payment,
+                back_cents=back_cents,
                 entry=entry,
                 asked=asked,
                 name="" if person is None else person.first_name,

@@ -402,7 +402,7 @@ def receipts(person: Person) -> list[Message]:
 
 @pytest.mark.parametrize(
     ("back_cents", "back", "left"),
-    [(None, "KES 1,500", "KES 0"), (40_000, "KES 400", "KES 1,100")],
+    [(None, "{} went back", "KES 0"), (40_000, "KES 400 of {} has gone back so far", "KES 1,100")],
     ids=["all of it", "a part"],
 )
 async def test_a_receipt_of_what_went_back_says_what_it_was(
@@ -421,7 +421,7 @@ async def test_a_receipt_of_what_went_back_says_what_it_was(
     await office.store.submit(unit_of(gone, claims=False), office.core.hear._settle)
     await office.core.touched.run_due()
 
-    await office.said(njeri.chat, f"{back} from Peter 0722***001 went back")
+    await office.said(njeri.chat, back.format("KES 1,500 from Peter 0722***001"))
     late = Notice(
         id=1,
         kind=NoticeKind.NEWS,
