@@ -45,6 +45,7 @@ __all__ = [
     "kes",
     "money",
     "plain",
+    "signed",
 ]
 
 LANGUAGES = ("en", "sw")
@@ -150,6 +151,11 @@ def money(cents: int) -> str:
     return format_currency(
         Decimal(cents) / 100, "KES", pattern, locale=DEFAULT_LANGUAGE, currency_digits=False
     )
+
+
+def signed(cents: int) -> str:
+    """The same as what is added or taken off: `+KES 10`, `−KES 1,500`."""
+    return f"+{money(cents)}" if cents > 0 else money(cents).replace("-", "−")
 
 
 def kes(amount_kes: int) -> str:

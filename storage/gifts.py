@@ -41,6 +41,13 @@ _PAID = payments.c.status == literal_column("'paid'")
 _SUBJECT = payments.c.subject == bindparam("subject")
 
 # Built once: a card is written anew after every gift.
+_HANDED_BACK = (  # gifts of which nothing stays, though M-Pesa took back none of it, or a part
+    select(payments.c.id)
+    .join(drive_entries, drive_entries.c.payment_id == payments.c.id)
+    .where(drive_entries.c.drive_id == bindparam("drive_id"), payments.c.credited_cents > 0)
+    .group_by(payments.c.id, payments.c.credited_cents)
+    .having(payments.c.credited_cents + func.sum(drive_entries.c.cents) <= 0)
+)
 _CREDITED = select(
     func.coalesce(func.sum(payments.c.credited_cents), 0),
     func.coalesce(func.sum(case((payments.c.credited_cents > 0, 1), else_=0)), 0),
@@ -48,12 +55,13 @@ _CREDITED = select(
 _JOURNAL = select(
     func.coalesce(func.sum(drive_entries.c.cents), 0),
     func.coalesce(func.sum(case((drive_entries.c.kind == EntryKind.CASH.value, 1), else_=0)), 0),
+    select(func.count()).select_from(_HANDED_BACK.subquery()).scalar_subquery(),
 ).where(drive_entries.c.drive_id == bindparam("drive_id"))
 _GIVERS = (
     select(func.count(func.distinct(func.coalesce(gifts.c.who, payments.c.intent_id))))
     .select_from(payments)
     .outerjoin(gifts, gifts.c.intent_id == payments.c.intent_id)
-    .where(_SUBJECT, _PAID, payments.c.credited_cents > 0)
+    .where(_SUBJECT, _PAID, payments.c.credited_cents > 0, payments.c.id.not_in(_HANDED_BACK))
 )
 _SHOWN = (
     payments.c.id,
@@ -145,22 +153,26 @@ class Gifts:
         return list((await self._connection.execute(query)).scalars())
 
     async def totals(self, drive_id: str) -> Totals:
-        """What a drive has come to: credits, which are net of what went back, and the journal."""
+        """
+        What a drive has come to: credits, which are net of what went back, and the journal.
+
+        A gift of which nothing stays is none, however it went back.
+        """
         named = {"subject": f"d:{drive_id}"}
         execute = self._connection.execute
         credited, gave = (await execute(_CREDITED, named)).one()
-        journal, cash = (await execute(_JOURNAL, {"drive_id": drive_id})).one()
+        journal, cash, handed_back = (await execute(_JOURNAL, {"drive_id": drive_id})).one()
         return Totals(
             mpesa_cents=int(credited),
-            mpesa_gifts=int(gave),
+            mpesa_gifts=int(gave) - int(handed_back),
             cash_cents=int(journal),
             cash_gifts=int(cash),
         )
 
     async def givers(self, drive_id: str) -> int:
         """How many people gave through M-Pesa; reads every gift, unlike `totals`."""
-        query = await self._connection.execute(_GIVERS, {"subject": f"d:{drive_id}"})
-        return query.scalar_one()
+        named = {"subject": f"d:{drive_id}", "drive_id": drive_id}
+        return (await self._connection.execute(_GIVERS, named)).scalar_one()
 
     async def newest(
         self, drive_id: str, *, limit: int | None, oldest: bool = False

@@ -16,6 +16,7 @@ from storage.invoice_tables import invoice_entries, invoices
 from storage.invoices import SUBJECT, WITH_BILL, paid_cents, read_invoice
 from storage.records import Decided, Invoice, InvoiceEntryKind, Status
 from storage.schema import payments
+from storage.statements import MOVED
 
 __all__ = ["Ageing", "InvoiceLists", "Listed", "Takings", "Which"]
 
@@ -44,6 +45,12 @@ class Listed:
     paid_cents: int
 
     @property
+    def edge(self) -> str:
+        """Its place in a list, beyond which another page goes on."""
+        number = self.invoice.number
+        return self.invoice.id if number is None else str(number)
+
+    @property
     def left_cents(self) -> int:
         return max(0, self.invoice.total_cents - self.paid_cents)
 
@@ -63,9 +70,15 @@ class Takings:
 
     mpesa_cents: int
     cash_cents: int
+    given_back_cents: int  # by hand: what that takes off, which is rarely more than nothing
     paid: int  # payments
     failed: int
     undecided: int
+
+    @property
+    def cents(self) -> int:
+        """All of it: what a statement of the same time adds up to."""
+        return self.mpesa_cents + self.cash_cents + self.given_back_cents
 
 
 def _left() -> ColumnElement[int]:
@@ -86,17 +99,23 @@ class InvoiceLists:
         *,
         today: date,
         limit: int,
-        below: int | None = None,
-        above: int | None = None,
+        below: str | None = None,
+        above: str | None = None,
     ) -> list[Listed]:
-        """Newest first; those with a number below, or above, the one that stood at the edge."""
+        """
+        Newest first; those below, or above, the one that stood at the edge: see `Listed.edge`.
+
+        Drafts have no number, and ids grow with time.
+        """
+        drafts = which is Which.DRAFTS
+        place: ColumnElement[Any] = invoices.c.id if drafts else invoices.c.number
         query = _listed(merchant_id).where(*_conditions(which, today))
         if below is not None:
-            query = query.where(invoices.c.number < below)
+            query = query.where(place < (below if drafts else int(below)))
         if above is not None:
-            query = query.where(invoices.c.number > above)
-        order = invoices.c.number.asc() if above is not None else invoices.c.number.desc()
-        found = await self._many(query.order_by(order, invoices.c.id.desc()).limit(limit))
+            query = query.where(place > (above if drafts else int(above)))
+        order = place.asc() if above is not None else place.desc()
+        found = await self._many(query.order_by(order).limit(limit))
         return found[::-1] if above is not None else found
 
     async def search(self, merchant_id: int, words: str, *, limit: int) -> list[Listed]:
@@ -210,21 +229,27 @@ class InvoiceLists:
             func.coalesce(func.sum(case((or_(paid, failed), 0), else_=1)), 0),
         ).where(whose, at >= since, at < until)
         mpesa, count, failures, undecided = (await self._connection.execute(query)).one()
-        cash = (
-            select(func.coalesce(func.sum(invoice_entries.c.cents), 0))
+        is_cash = invoice_entries.c.kind.in_(
+            [InvoiceEntryKind.CASH.value, InvoiceEntryKind.CASH_UNDONE.value]
+        )
+        entries = (
+            select(
+                func.coalesce(func.sum(case((is_cash, invoice_entries.c.cents), else_=0)), 0),
+                func.coalesce(func.sum(case((is_cash, 0), else_=invoice_entries.c.cents)), 0),
+            )
             .join(invoices, invoices.c.id == invoice_entries.c.invoice_id)
             .where(
                 invoices.c.merchant_id == merchant_id,
-                invoice_entries.c.kind.in_(
-                    [InvoiceEntryKind.CASH.value, InvoiceEntryKind.CASH_UNDONE.value]
-                ),
+                invoice_entries.c.kind.in_([each.value for each in MOVED]),
                 invoice_entries.c.at >= since,
                 invoice_entries.c.at < until,
             )
         )
+        cash, given_back = (await self._connection.execute(entries)).one()
         return Takings(
             mpesa_cents=int(mpesa),
-            cash_cents=int((await self._connection.execute(cash)).scalar_one()),
+            cash_cents=int(cash),
+            given_back_cents=int(given_back),
             paid=int(count),
             failed=int(failures),
             undecided=int(undecided),

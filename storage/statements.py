@@ -27,7 +27,7 @@ from storage.invoices import SUBJECT, bill_of
 from storage.records import EntryKind, InvoiceEntryKind, Status
 from storage.schema import intents, payments
 
-__all__ = ["CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
+__all__ = ["MOVED", "CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
 
 MOVED = (
     InvoiceEntryKind.CASH,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
 from bot.core.drive_views import CardView, ShownGift
-from bot.texts import clean, kes, money, plain
+from bot.texts import clean, kes, money, plain, signed
 from storage.records import (
     AWAY,
     Button,
@@ -138,7 +138,7 @@ def line_of(gift: ShownGift, paper: Stationery, language: str) -> str:
             language,
             "drive.line.correction",
             by=gift.by_name or "–",
-            amount=_signed(gift.cents),
+            amount="…" if gift.cents is None else signed(gift.cents),
             reason=gift.reason,
         )
     if gift.once:
@@ -167,17 +167,12 @@ def list_text(
     head = [title_line(drive, paper, language), f"<b>{money(totals.cents)}</b>"]
     if drive.shows is Shows.TOTALS:
         head.append(say(language, "drive.list.totals-only"))
-    lines = [
-        f"{totals.gifts - place}. {line_of(each, paper, language)}"
-        if not (each.correction or each.returned)
-        else f"• {line_of(each, paper, language)}"
-        for place, each in _counted(gifts)
-    ]
+    lines = [f"{mark} {line_of(each, paper, language)}" for mark, each in _marked(gifts, totals)]
     changes = [_trail_line(each, paper, language) for each in trail]
     if changes:
         changes.insert(0, say(language, "drive.list.trail"))
     kept = _fitting(lines, TEXT_CHARS_MAX - sum(map(len, (*head, *changes))))
-    left = totals.gifts - sum(each.is_gift for each in gifts[: len(kept)])
+    left = totals.gifts - sum(each.counts for each in gifts[: len(kept)])
     if left > 0:
         kept.append(say(language, "drive.more", count=left))
     return "\n".join([*head, *kept, *changes])
@@ -194,11 +189,9 @@ def plain_list(view: CardView, gifts: Sequence[ShownGift], paper: Stationery, la
     else:
         values = {"total": total, "target": kes(target)}
         lines.append(plain(say(language, "drive.plain.of-target", **values)))
-    own = [each for each in reversed(gifts) if not (each.correction or each.returned)]
-    first = max(1, view.totals.gifts - len(own) + 1)
     numbered = [
-        f"{number}. {plain(line_of(each, paper, language))}"
-        for number, each in enumerate(own, start=first)
+        f"{mark} {plain(line_of(each, paper, language))}"
+        for mark, each in _marked(gifts, view.totals)
     ]
     foot = []
     if paper.collector.kind == "paybill":
@@ -206,7 +199,7 @@ def plain_list(view: CardView, gifts: Sequence[ShownGift], paper: Stationery, la
         foot.append(plain(say(language, "drive.plain.by-hand", **values)))
     link = link_of(drive, paper)
     foot.append(plain(say(language, "drive.plain.link", link=link)).replace("\u2060", ""))
-    return "\n".join([*lines, *_fitting(numbered[::-1], TEXT_CHARS_MAX - 500)[::-1], *foot])
+    return "\n".join([*lines, *_fitting(numbered, TEXT_CHARS_MAX - 500)[::-1], *foot])
 
 
 def accept_keys(drive_id: str, person_id: int, paper: Stationery, language: str) -> Keyboard:
@@ -340,12 +333,6 @@ def _gives(drive: Drive, label: str, argument: str, *, style: str | None = None)
     return Button(label=label, does=does, style=style)
 
 
-def _signed(cents: int | None) -> str:
-    if cents is None:
-        return "…"
-    return f"+{money(cents)}" if cents > 0 else money(cents).replace("-", "−")
-
-
 def _trail_line(edit: DriveEdit, paper: Stationery, language: str) -> str:
     if edit.what == AWAY:
         day = paper.texts.day(language, edit.at)
@@ -362,12 +349,13 @@ def _trail_line(edit: DriveEdit, paper: Stationery, language: str) -> str:
     )
 
 
-def _counted(gifts: Iterable[ShownGift]) -> Iterable[tuple[int, ShownGift]]:
-    """Each line with how many gifts stand before it."""
-    before = 0
+def _marked(gifts: Sequence[ShownGift], totals: Totals) -> Iterable[tuple[str, ShownGift]]:
+    """Each line, newest first, with which gift it is; or with a dot, where it counts as none."""
+    # A gift may have come between the reading of the one and of the other.
+    number = max(totals.gifts, sum(each.counts for each in gifts))
     for each in gifts:
-        yield before, each
-        before += not (each.correction or each.returned)
+        yield (f"{number}." if each.counts else "•"), each
+        number -= each.counts
 
 
 def _fitting(lines: Sequence[str], chars: int) -> list[str]:

@@ -120,7 +120,10 @@ class Quill:
         """How it stands, in words."""
         if self.is_late:
             return self.say("invoice.standing.late")
-        return self.say(f"invoice.standing.{self.view.standing}")
+        said = self.say(f"invoice.standing.{self.view.standing}")
+        if not self.view.kept_cents:
+            return said
+        return f"{said} {self.say('invoice.kept', kept=money(self.view.kept_cents))}"
 
     def waiting(self) -> str:
         """What M-Pesa says was paid and is being made sure of; empty where nothing is left."""

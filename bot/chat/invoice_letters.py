@@ -62,8 +62,14 @@ async def about_merchant(core: Core, paper: Stationery, notice: Notice) -> Reply
     language = await _language(core, paper.texts, notice.chat_id, merchant.language)
     if kind == "report":
         return await report_picture(core, paper.texts, language, notice, title=merchant.name)
-    shown = await core.ledgers.day(notice.chat_id, day=date.fromordinal(int(day)))
-    text = day_text(shown, paper.texts, language, today=day_of(core.clock.now()))
+    of_day = date.fromordinal(int(day))
+    text = day_text(
+        await core.ledgers.day(notice.chat_id, day=of_day),
+        paper.texts,
+        language,
+        today=day_of(core.clock.now()),
+        evening_before=await core.ledgers.evening_before(notice.chat_id, of_day),
+    )
     return Reply(chat_id=notice.chat_id, text=text)
 
 
@@ -169,9 +175,11 @@ def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine:
     payment = found.payment
     if payment is None:
         return ""
-    went_back = topic == "reversed"
+    if topic == "reversed" and found.back_cents < payment.arrived_cents:
+        topic = "part-reversed"
     values: dict[str, object] = {
-        "amount": money(payment.reversed_cents if went_back else payment.arrived_cents),
+        "amount": money(payment.arrived_cents),
+        "back": money(found.back_cents),
         "name": found.name or quill.view.invoice.bill.customer,
         "phone": payment.phone_mask,
         "receipt": payment.receipt or quill.say("code-to-follow"),

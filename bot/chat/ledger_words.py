@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from bot.core.ledgers import Ageing, Day, Listed
-from bot.texts import Texts, money
+from bot.core.ledgers import Ageing, Day, Listed, Takings
+from bot.texts import Texts, money, signed
+from storage.records import Decided
 
 __all__ = ["ageing_text", "day_text", "list_text"]
 
 
-def day_text(day: Day, texts: Texts, language: str, *, today: date) -> str:
-    """What a day brought and what is still owed."""
+def day_text(
+    day: Day, texts: Texts, language: str, *, today: date, evening_before: Takings | None = None
+) -> str:
+    """What a day brought and what is still owed; with what the last summary was too early for."""
     takings = day.takings
     lines = [
         texts.say(
             language,
             "day.head",
             day=texts.day(language, day.day, today=today),
-            sum=money(takings.mpesa_cents + takings.cash_cents),
+            sum=money(takings.cents),
         ),
         texts.say(
             language,
@@ -31,6 +34,11 @@ def day_text(day: Day, texts: Texts, language: str, *, today: date) -> str:
     ]
     if takings.cash_cents:
         lines.append(texts.say(language, "day.cash", cash=money(takings.cash_cents)))
+    if takings.given_back_cents:
+        change = signed(takings.given_back_cents)
+        lines.append(texts.say(language, "day.given-back", change=change))
+    if evening_before is not None and evening_before.cents:
+        lines.append(texts.say(language, "day.evening", sum=money(evening_before.cents)))
     if day.open_count:
         lines.append(
             texts.say(
@@ -64,7 +72,8 @@ def list_text(found: Sequence[Listed], texts: Texts, language: str, *, today: da
     lines = []
     for each in found:
         invoice = each.invoice
-        late = each.left_cents > 0 and invoice.due_on < today
+        issued = invoice.decided is Decided.ISSUED
+        late = issued and each.left_cents > 0 and invoice.due_on < today
         key = "list.late" if late else "list.line"
         lines.append(
             texts.say(

@@ -39,8 +39,8 @@ async def page(press: DeedPress) -> Toast:
     if turn.person.id != int(press.deed.subject):
         return turn.toast("toast.not-yours")
     kind, _, edge = press.deed.argument.partition(":")
-    below = int(edge[1:]) if edge.startswith("<") else None
-    above = int(edge[1:]) if edge.startswith(">") else None
+    below = edge[1:] if edge.startswith("<") else None
+    above = edge[1:] if edge.startswith(">") else None
     which = Which(kind)
     part = await turn.core.ledgers.page(turn.person.id, which, below=below, above=above)
     await _answer(turn, which, part)

@@ -23,6 +23,7 @@ __all__ = [
     "ask_kes",
     "excess_cents",
     "item_cents",
+    "kept_cents",
     "standing",
 ]
 
@@ -94,6 +95,12 @@ def excess_cents(invoice: Invoice, sums: InvoiceSums) -> int:
     """What came too much and was neither given back nor agreed to stay: of a void one, all."""
     billed = 0 if invoice.decided is Decided.VOID else invoice.total_cents
     return max(0, sums.paid_cents - billed - sums.kept_cents)
+
+
+def kept_cents(invoice: Invoice, sums: InvoiceSums) -> int:
+    """What came too much and stays with the merchant as agreed."""
+    billed = 0 if invoice.decided is Decided.VOID else invoice.total_cents
+    return min(sums.kept_cents, max(0, sums.paid_cents - billed))
 
 
 def ask_kes(left_cents: int) -> int:

@@ -34,13 +34,14 @@ class ShownGift:
     reason: str = ""
     returned: bool = False  # taken back by Safaricom, or handed back by a treasurer
     once: bool = False  # handed back, and taken back by Safaricom too: it counts once
+    handed_back: bool = False  # a gift of which nothing stays; another line says how it went back
     receipt: str | None = None  # for treasurers only
     phone_mask: str = ""  # for treasurers only
 
     @property
-    def is_gift(self) -> bool:
-        """Whether it is one of `Totals.gifts`: no correction, and nothing that went back."""
-        return not (self.correction or self.returned)
+    def counts(self) -> bool:
+        """Whether it is one of `Totals.gifts`, and no word about one."""
+        return not (self.correction or self.returned or self.handed_back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,25 @@ def shown(rows: Iterable[GiftRow], shows: Shows, *, treasurer: bool = False) -> 
     if shows is Shows.TOTALS and not treasurer:
         return []
     amounts = treasurer or shows is Shows.ALL
-    listed = (row for row in rows if treasurer or row.cents or not row.reversed_cents)
-    return [_shown(row, amounts=amounts, treasurer=treasurer) for row in listed]
+    every = list(rows)
+    gone = _handed_back(every)
+    listed = (row for row in every if treasurer or row.cents or not row.reversed_cents)
+    return [
+        replace(
+            _shown(row, amounts=amounts, treasurer=treasurer), handed_back=row.payment_id in gone
+        )
+        for row in listed
+    ]
+
+
+def _handed_back(rows: Iterable[GiftRow]) -> set[str | None]:
+    """The gifts of which the journal leaves nothing."""
+    left: dict[str, int] = {}
+    for row in rows:
+        about = row.payment_id if row.entry is None else row.entry.payment_id
+        if about is not None:
+            left[about] = left.get(about, 0) + row.cents
+    return {about for about, cents in left.items() if cents <= 0}
 
 
 def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:

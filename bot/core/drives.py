@@ -294,7 +294,7 @@ async def _listed(tx: Tx, drive: Drive, *, limit: int) -> list[ShownGift]:
 
 def _not_among(listed: Sequence[ShownGift], totals: Totals) -> int:
     """How many gifts there are besides: a line of the journal that is none hides none."""
-    return max(0, totals.gifts - sum(each.is_gift for each in listed))
+    return max(0, totals.gifts - sum(each.counts for each in listed))
 
 
 async def _givers(tx: Tx, totals: Totals, drive_id: str) -> int | None:

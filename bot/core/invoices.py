@@ -20,6 +20,7 @@ from bot.core.bills import (
     ask_kes,
     excess_cents,
     item_cents,
+    kept_cents,
     standing,
 )
 from bot.core.given_back import count_once
@@ -107,6 +108,11 @@ class InvoiceView:
         return 0 < self.left_cents <= self.sums.waiting_cents
 
     @property
+    def kept_cents(self) -> int:
+        """What was paid too much and stays with the merchant as agreed."""
+        return kept_cents(self.invoice, self.sums)
+
+    @property
     def ask_kes(self) -> int:
         """What a prompt for all of it asks for, in whole shillings; 0: it takes no payment."""
         return ask_kes(self.left_cents)
@@ -118,6 +124,7 @@ class InvoiceNewsView:
 
     view: InvoiceView
     payment: Payment | None = None
+    back_cents: int = 0  # of the payment: what had gone back of it when that was news
     entry: InvoiceEntry | None = None
     asked: str = ""  # what the entry answers
     name: str = ""  # who paid, asked or said so
@@ -130,7 +137,8 @@ class PagePayment:
     amount_cents: int
     phone_mask: str  # 0712***678
     at: datetime
-    reversed: bool
+    reversed: bool  # all of it
+    reversed_cents: int = 0  # of the amount, whether all of it or a part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +198,12 @@ class Invoices:
             invoice = await tx.invoices.get(invoice_id)
             if invoice is None:
                 return None
-            payment, entry, asked, who = None, None, "", NOBODY
+            payment, back_cents, entry, asked, who = None, 0, None, "", NOBODY
             if kind in ("paid", "reversed"):
-                payment = await tx.payments.get(detail.partition(":")[0])
+                payment_id, _, part_cents = detail.partition(":")
+                payment = await tx.payments.get(payment_id)
                 if payment is not None:
+                    back_cents = int(part_cents or payment.reversed_cents)
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
             elif kind in ABOUT_ENTRIES:
                 entry = await tx.invoices.entry(invoice_id, int(detail))
@@ -205,6 +215,7 @@ class Invoices:
             return InvoiceNewsView(
                 view=await view_of(tx, invoice),
                 payment=payment,
+                back_cents=back_cents,
                 entry=entry,
                 asked=asked,
                 name="" if person is None else person.first_name,
@@ -352,5 +363,6 @@ def _on_page(payment: Payment) -> PagePayment:
         amount_cents=payment.arrived_cents,
         phone_mask=payment.phone_mask,
         at=payment.paid_at or payment.decided_at or payment.created_at,
-        reversed=Word.REVERSED in payment.words,
+        reversed=Word.REVERSED in payment.words and not payment.credited_cents,
+        reversed_cents=payment.reversed_cents,
     )

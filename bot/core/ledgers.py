@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from bot.core.eat import at_eat, day_of
 from bot.core.ports import Clock
+from bot.core.reminders import SUMMARY_HOUR
 from storage.engine import Store
 from storage.invoice_lists import Ageing, Listed, Takings, Which
+from storage.tx import Tx
 
 __all__ = ["Ageing", "Day", "InvoicePart", "Ledgers", "Listed", "Takings", "Which"]
 
@@ -21,8 +23,8 @@ class InvoicePart:
     """One page of a list."""
 
     found: tuple[Listed, ...]
-    older: int | None  # the number that the next page is below; None: it ends here
-    newer: int | None
+    older: str | None  # the edge that the next page is below; None: it ends here
+    newer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Ledgers:
         self._operators = operators
 
     async def page(
-        self, merchant_id: int, which: Which, *, below: int | None = None, above: int | None = None
+        self, merchant_id: int, which: Which, *, below: str | None = None, above: str | None = None
     ) -> InvoicePart:
         """Six invoices of a list, the newest first."""
         today = day_of(self._clock.now())
@@ -60,8 +62,8 @@ class Ledgers:
         has_newer = below is not None or (above is not None and more)
         return InvoicePart(
             found=tuple(shown),
-            older=shown[-1].invoice.number if shown and has_older else None,
-            newer=shown[0].invoice.number if shown and has_newer else None,
+            older=shown[-1].edge if shown and has_older else None,
+            newer=shown[0].edge if shown and has_newer else None,
         )
 
     async def search(self, merchant_id: int, words: str) -> tuple[Listed, ...]:
@@ -80,9 +82,7 @@ class Ledgers:
         since, until = at_eat(shown), at_eat(shown + timedelta(days=1))
         async with self._store.read() as tx:
             lists = tx.invoice_lists
-            takings = await lists.takings(
-                merchant_id, since=since, until=until, direct=merchant_id in self._operators
-            )
+            takings = await self._takings(tx, merchant_id, since, until)
             ageing = await lists.ageing(merchant_id, today=shown)
             count, left = await lists.owed(merchant_id)
         return Day(
@@ -92,4 +92,15 @@ class Ledgers:
             open_cents=left,
             overdue_count=sum(each.count for each in ageing if each.label != "0"),
             ageing=tuple(ageing),
+        )
+
+    async def evening_before(self, merchant_id: int, day: date) -> Takings:
+        """What came in the evening before, when its day had been summed up."""
+        since, until = at_eat(day - timedelta(days=1), hour=SUMMARY_HOUR), at_eat(day)
+        async with self._store.read() as tx:
+            return await self._takings(tx, merchant_id, since, until)
+
+    async def _takings(self, tx: Tx, merchant_id: int, since: datetime, until: datetime) -> Takings:
+        return await tx.invoice_lists.takings(
+            merchant_id, since=since, until=until, direct=merchant_id in self._operators
         )

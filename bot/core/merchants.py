@@ -122,7 +122,12 @@ class Merchants:
             if known.revoked_at is None:
                 return Appointed.ALREADY
             await tx.merchants.change(
-                person_id, appointed_by=by, appointed_at=now, revoked_by=None, revoked_at=None
+                person_id,
+                appointed_by=by,
+                appointed_at=now,
+                revoked_by=None,
+                revoked_at=None,
+                summary_at=None,
             )
             return Appointed.DONE
 

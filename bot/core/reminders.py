@@ -8,7 +8,7 @@ nothing twice. At most three reminders for an invoice, between 08:00 and 20:00 i
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from bot.core.bills import Standing
@@ -25,6 +25,8 @@ __all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders"]
 
 REMINDERS_MAX = 3
 SUMMARY_HOUR = 20
+SUMMARIES_REACH_BACK = timedelta(days=7)
+"""A bot that was stopped for longer tells of the last days only; statements have them all."""
 AT_ONCE = 100
 SNOOZE_DAYS = 3
 ASK_AGAIN_HOUR = 9  # East Africa Time
@@ -158,19 +160,25 @@ class Reminders:
     async def _summarise(self, tx: Tx, now: datetime) -> None:
         for merchant in await tx.merchants.to_summarise(now=now, limit=AT_ONCE):
             today = day_of(now)
-            evening = at_eat(today, hour=SUMMARY_HOUR)
+            day = today
             if merchant.summary_at is not None:
-                day = day_of(merchant.summary_at)
-                summary = NewNotice(
-                    key=f"m:{merchant.id}:day:{day.toordinal()}",
-                    kind=NoticeKind.NEWS,
-                    chat_id=merchant.id,
-                    subject=f"m:{merchant.id}",
-                    topic=f"day:{day.toordinal()}",
-                )
-                await tx.notices.owe([summary], now=now)
-            following = evening if evening > now else evening + timedelta(days=1)
-            await tx.merchants.change(merchant.id, summary_at=following)
+                day = max(day_of(merchant.summary_at), today - SUMMARIES_REACH_BACK)
+            while (evening := at_eat(day, hour=SUMMARY_HOUR)) <= now:
+                if merchant.summary_at is not None:
+                    await tx.notices.owe([_summary(merchant.id, day)], now=now)
+                day += timedelta(days=1)
+            await tx.merchants.change(merchant.id, summary_at=evening)
+
+
+def _summary(merchant_id: int, day: date) -> NewNotice:
+    topic = f"day:{day.toordinal()}"
+    return NewNotice(
+        key=f"m:{merchant_id}:{topic}",
+        kind=NoticeKind.NEWS,
+        chat_id=merchant_id,
+        subject=f"m:{merchant_id}",
+        topic=topic,
+    )
 
 
 def _tomorrow(now: datetime) -> datetime:

@@ -101,6 +101,7 @@ class Invoice:
     total_cents: int
     paid_cents: int  # net of reversals
     waiting_cents: int = 0  # M-Pesa says paid, and it is being made sure of
+    kept_cents: int = 0  # of that, what stays beyond the total as agreed
     note: str = ""
     etims: Etims | None = None
     pay_url: str | None = None  # the deep link or the public page
@@ -121,10 +122,13 @@ class Invoice:
 
     @property
     def owed_cents(self) -> int:
-        """What is left to pay: below nothing when too much was paid, nothing when void."""
+        """
+        What is left to pay: nothing when void, and below nothing when too much was paid that
+        nobody agreed to leave.
+        """
         if self.state in (InvoiceState.VOID, InvoiceState.WRITTEN_OFF):
             return 0
-        return self.total_cents - self.paid_cents
+        return self.total_cents - self.paid_cents + self.kept_cents
 
 
 def invoice_pdf(invoice: Invoice, words: Words) -> bytes:
@@ -236,6 +240,8 @@ def _totals(page: Page, invoice: Invoice) -> None:
         rows.append((words.say("paper.vat-within", rate=rate), invoice.vat_cents, False))
     if invoice.paid_cents:
         rows.append((words.say("paper.paid-so-far"), invoice.paid_cents, False))
+    if invoice.kept_cents:
+        rows.append((words.say("paper.kept"), invoice.kept_cents, False))
     if invoice.owed_cents < 0:
         rows.append((words.say("paper.overpaid"), -invoice.owed_cents, True))
     elif invoice.paid_cents or not invoice.owed_cents:

@@ -49,6 +49,9 @@ class Billed(Protocol):
     def amounts(self) -> Amounts: ...
 
     @property
+    def kept_cents(self) -> int: ...
+
+    @property
     def line_cents(self) -> Sequence[int]:
         """What each item comes to."""
         ...
@@ -102,6 +105,7 @@ def invoice_of(
         total_cents=amounts.total_cents,
         paid_cents=view.sums.paid_cents,
         waiting_cents=view.sums.waiting_cents,
+        kept_cents=view.kept_cents,
         note=bill.note,
         etims=None
         if invoice.etims is None

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bot.core.ports import Collector
-from bot.texts import DEFAULT_LANGUAGE, EAT, LANGUAGES, Texts, clean, kes, money
+from bot.texts import DEFAULT_LANGUAGE, EAT, LANGUAGES, Texts, clean, kes, money, signed
 from bot.web.assets import asset_address
 
 __all__ = ["PAGE_HEADERS", "Press", "Reader", "code_in", "language_of"]
@@ -180,6 +180,7 @@ def _environment() -> Environment:
     )
     made.filters["shown"] = lambda text: clean(str(text), limit=SHOWN_CHARS_MAX)
     made.filters["money"] = lambda cents: _kept_together(money(cents))
+    made.filters["signed"] = lambda cents: _kept_together(signed(cents))
     made.filters["kes"] = lambda amount_kes: _kept_together(kes(amount_kes))
     made.globals["asset"] = asset_address
     return made

@@ -222,7 +222,7 @@ class Totals:
     """What a drive has come to, in cents."""
 
     mpesa_cents: int  # credited and not given back
-    mpesa_gifts: int
+    mpesa_gifts: int  # of which anything stays
     cash_cents: int  # all that stands in the journal
     cash_gifts: int
 

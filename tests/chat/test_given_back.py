@@ -49,6 +49,26 @@ async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_n
     await office.api.wait_for(lambda: "Paid." not in card.text)
 
 
+async def test_a_card_says_what_stays_as_agreed(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    await prompted(office, peter, bill, "💸 Pay KES 1,500")
+    [listed] = await office.core.ledgers.search(njeri.id, "")
+    await office.core.cash_book.cash(
+        listed.invoice.id, cents=150_000, by=njeri.id, why="", key="cash", closing=Closing()
+    )
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+    question = await office.said(njeri.chat, "is paid KES 1,500 too much")
+
+    await office.answered(njeri.press(question, "🤝 It stays, as agreed"))
+
+    said = "Paid. KES 1,500 more came, and stays as agreed."
+    await office.api.wait_for(lambda: said in card.text and said in bill.text)
+
+
 async def test_treasurers_are_told_that_a_late_gift_counts_once(harambee: Harambee) -> None:
     office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
     await harambee.jane_gave_her_number()

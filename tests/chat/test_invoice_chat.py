@@ -324,6 +324,22 @@ async def test_lists_are_turned_and_searched(office: Office, njeri: Person) -> N
     await office.said(njeri.chat, "Customer3 · KES 103", after=found)
 
 
+async def test_drafts_are_turned_too(office: Office, njeri: Person) -> None:
+    for number in range(7):
+        said = njeri.say(f"/invoice Customer{number}, due Friday")
+        await office.said(njeri.chat, f"Draft for Customer{number}", after=said)
+        office.clock.advance(1)
+    njeri.say("/invoices")
+    none = await office.said(njeri.chat, "No invoice is open")
+    njeri.press(none, "📝 Drafts")
+    first = await office.said(njeri.chat, "📝 Drafts")
+    assert "Customer0" not in first.text
+    njeri.press(first, "▶ Older")
+    last = await office.said(njeri.chat, "Customer0", after=first)
+    njeri.press(last, "◀ Newer")
+    await office.said(njeri.chat, "Customer6", after=last)
+
+
 async def test_today_says_what_came_and_what_is_owed(
     office: Office, njeri: Person, peter: Person
 ) -> None:
@@ -386,7 +402,7 @@ def receipts(person: Person) -> list[Message]:
 
 @pytest.mark.parametrize(
     ("back_cents", "back", "left"),
-    [(None, "KES 1,500", "KES 0"), (40_000, "KES 400", "KES 1,100")],
+    [(None, "{} went back", "KES 0"), (40_000, "KES 400 of {} has gone back so far", "KES 1,100")],
     ids=["all of it", "a part"],
 )
 async def test_a_receipt_of_what_went_back_says_what_it_was(
@@ -405,7 +421,7 @@ async def test_a_receipt_of_what_went_back_says_what_it_was(
     await office.store.submit(unit_of(gone, claims=False), office.core.hear._settle)
     await office.core.touched.run_due()
 
-    await office.said(njeri.chat, f"{back} from Peter 0722***001 went back")
+    await office.said(njeri.chat, back.format("KES 1,500 from Peter 0722***001"))
     late = Notice(
         id=1,
         kind=NoticeKind.NEWS,

@@ -6,12 +6,16 @@ from datetime import date, timedelta
 
 import pytest
 
+from bot.chat.ledger_words import day_text, list_text
 from bot.core.eat import at_eat
+from bot.core.invoice_acts import Done
 from bot.core.ledgers import Ledgers, Which
 from bot.core.statements import CashRow, PaymentRow, Scope, Statements, Whose
+from bot.texts import Texts
 from storage.records import Bill, BillItem, Closing
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, make_shop
+from tests.core.test_given_back import give_back, once_entries, paid_twice, went_back
 
 AMINA, PETER = 2002, 3001
 TODAY = date(2026, 11, 23)
@@ -86,6 +90,74 @@ async def test_today_is_from_midnight_in_nairobi_and_net_of_what_went_back(
     assert (yesterday.mpesa_cents, yesterday.paid) == (0, 0)
 
 
+async def of_statement(statements: Statements) -> int:
+    """What the statement of today adds up to."""
+    rows = [each async for each in statements.rows(scope(Whose.MERCHANT))]
+    back = sum(each.reversed_cents for each in rows if isinstance(each, PaymentRow))
+    return sum(each.cents for each in rows) - back
+
+
+@pytest.mark.both_engines
+async def test_today_and_the_statement_of_today_are_the_same_whatever_was_given_back(
+    shop: Shop, ledgers: Ledgers, statements: Statements
+) -> None:
+    view, one, _ = await paid_twice(shop)
+    assert isinstance(await give_back(shop, view), Done)
+    await shop.paid(await shop.issue(of(900), by=AMINA), phone="254712000003")
+
+    async def today() -> tuple[int, int, int]:
+        takings = (await ledgers.day(NJERI)).takings
+        assert takings.cents == await of_statement(statements)
+        return takings.mpesa_cents, takings.cash_cents, takings.given_back_cents
+
+    assert await today() == (300_000, 0, -150_000)
+    await went_back(shop, one)  # M-Pesa says the same: it counts once
+    await shop.touched.run_due()
+    assert await today() == (150_000, 0, 0)
+    [once] = await once_entries(shop, view)
+    await shop.cash_book.both_went_back(
+        view.invoice.id, entry_id=once.id, by=NJERI, closing=Closing()
+    )
+    assert await today() == (150_000, 0, -150_000)
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_what_was_given_back_has_a_line_of_its_own_in_the_day(
+    shop: Shop, ledgers: Ledgers, language: str
+) -> None:
+    view, _, _ = await paid_twice(shop)
+    assert isinstance(await give_back(shop, view), Done)
+
+    text = day_text(await ledgers.day(NJERI), Texts.load(), language, today=TODAY)
+
+    head, _, back, *_ = text.splitlines()
+    assert "KES 1,500" in head
+    assert "−KES 1,500" in back
+
+
+@pytest.mark.both_engines
+async def test_what_came_after_the_summary_is_in_the_evening_before_of_the_next(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    view = await shop.issue(of(100))
+
+    async def cash(key: str, cents: int) -> None:
+        await shop.cash_book.cash(
+            view.invoice.id, cents=cents, by=NJERI, why="", key=key, closing=Closing()
+        )
+
+    shop.desk.clock.advance(8 * 3600 - 1)  # 19:59:59 in Nairobi
+    await cash("k1", 1_000)
+    shop.desk.clock.advance(1)
+    await cash("k2", 2_000)
+    shop.desk.clock.advance(4 * 3600)  # midnight
+    await cash("k3", 4_000)
+
+    assert (await ledgers.evening_before(NJERI, TODAY)).cents == 0
+    assert (await ledgers.evening_before(NJERI, TODAY + timedelta(days=1))).cents == 2_000
+    assert (await ledgers.evening_before(AMINA, TODAY + timedelta(days=1))).cents == 0
+
+
 async def test_half_past_midnight_in_nairobi_is_the_next_day(shop: Shop, ledgers: Ledgers) -> None:
     view = await shop.issue(of(100))
     shop.desk.clock.advance(12.5 * 3600)
@@ -133,6 +205,24 @@ async def test_lists_hold_what_they_say(shop: Shop, ledgers: Ledgers) -> None:
     assert (await ledgers.page(AMINA, Which.OPEN)).found == ()
 
 
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_what_takes_no_payment_is_late_in_no_list(
+    shop: Shop, ledgers: Ledgers, language: str
+) -> None:
+    void, gone, _ = [await shop.issue(of(kes, due_in=-1)) for kes in (100, 200, 300)]
+    await shop.billing.void(void.invoice.id, by=NJERI, why="", closing=Closing())
+    await shop.billing.write_off(gone.invoice.id, by=NJERI, why="", closing=Closing())
+
+    await shop.make(of(400, due_in=-1), draft=True)
+
+    found = await ledgers.search(NJERI, "Peter")
+    lines = list_text(found, Texts.load(), language, today=TODAY)
+
+    word = {"en": "since", "sw": "tangu"}[language]
+    late = {each.partition("KES ")[2][:3]: word in each for each in lines}
+    assert late == {"100": False, "200": False, "300": True, "400": False}
+
+
 @pytest.mark.both_engines
 async def test_a_long_list_is_turned_both_ways_without_gap_or_twin(
     shop: Shop, ledgers: Ledgers
@@ -153,6 +243,35 @@ async def test_a_long_list_is_turned_both_ways_without_gap_or_twin(
         page = await ledgers.page(NJERI, Which.OPEN, above=page.newer)
         back = [each.invoice.number for each in page.found] + back
     assert back == seen
+
+
+@pytest.mark.both_engines
+async def test_drafts_are_turned_both_ways_without_gap_or_twin(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    made: list[str] = []
+    for _ in range(14):
+        done = await shop.make(of(10), draft=True)
+        assert isinstance(done, Done), done
+        made.insert(0, done.view.invoice.id)
+        shop.desk.clock.advance(1)
+    await shop.make(of(10), by=AMINA, draft=True)
+    await shop.issue(of(10))
+
+    seen: list[str] = []
+    page = await ledgers.page(NJERI, Which.DRAFTS)
+    while True:
+        seen += [each.invoice.id for each in page.found]
+        if page.older is None:
+            break
+        page = await ledgers.page(NJERI, Which.DRAFTS, below=page.older)
+    assert seen == made
+
+    back = [each.invoice.id for each in page.found]
+    while page.newer is not None:
+        page = await ledgers.page(NJERI, Which.DRAFTS, above=page.newer)
+        back = [each.invoice.id for each in page.found] + back
+    assert back == made
 
 
 async def test_what_is_searched_for_is_found_in_ones_own_books(

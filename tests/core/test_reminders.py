@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.core.eat import polite
+from bot.core.eat import day_of, polite
 from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
 from storage.records import BillItem, Closing, Kind, Payment, Status
 from tests.core.conftest import Desk
-from tests.core.shop import NJERI, Shop, a_bill, shop
+from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, shop
 from tests.fakes import fact, unit_of
 
 __all__ = ["shop"]
@@ -219,6 +219,49 @@ async def test_the_day_is_summed_up_once_every_evening_until_it_is_turned_off(
     await shop.merchants.change(NJERI, closing=Closing(), summary=False)
     shop.desk.clock.advance(DAY_S)
     assert await told() == 2
+
+
+async def summed_up(shop: Shop, reminders: Reminders) -> list[int]:
+    """How many days ago each day was that the merchant has been told of."""
+    await reminders.run_due()
+    today = day_of(shop.desk.clock.now()).toordinal()
+    days = [each.partition(":")[2] for each in await shop.news(NJERI) if each.startswith("day:")]
+    return [today - int(each) for each in days]
+
+
+@pytest.mark.both_engines
+async def test_evenings_that_a_stopped_bot_missed_are_summed_up_when_it_is_back(
+    shop: Shop, reminders: Reminders
+) -> None:
+    assert await summed_up(shop, reminders) == []
+    shop.desk.clock.advance(DAY_S + 22 * 3600)  # stopped for two evenings, until ten in the morning
+
+    assert await summed_up(shop, reminders) == [2, 1]
+    assert await summed_up(shop, reminders) == [2, 1]
+    shop.desk.clock.advance(10 * 3600)
+    assert await summed_up(shop, reminders) == [2, 1, 0]
+
+
+async def test_of_a_long_time_only_the_last_week_is_summed_up(
+    shop: Shop, reminders: Reminders
+) -> None:
+    assert await summed_up(shop, reminders) == []
+    shop.desk.clock.advance(60 * DAY_S)
+
+    assert await summed_up(shop, reminders) == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_who_is_appointed_again_is_told_of_no_day_in_between(
+    shop: Shop, reminders: Reminders
+) -> None:
+    assert await summed_up(shop, reminders) == []
+    await shop.merchants.revoke(NJERI, by=OPERATOR, say=lambda _: Closing())
+    shop.desk.clock.advance(3 * DAY_S)
+    await shop.appoint()
+
+    assert await summed_up(shop, reminders) == []
+    shop.desk.clock.advance(8 * 3600)
+    assert await summed_up(shop, reminders) == [0]
 
 
 @pytest.mark.parametrize(

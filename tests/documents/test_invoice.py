@@ -144,6 +144,13 @@ def test_what_was_paid_too_much_is_named() -> None:
     assert "Paid too much KES 500.50" in text_of(invoice_pdf(over, words()))
 
 
+def test_what_stays_as_agreed_is_not_too_much() -> None:
+    kept = replace(INVOICE, state=InvoiceState.OVERPAID, paid_cents=200_050, kept_cents=50_000)
+
+    said = "Paid so far KES 2,000.50 Stays, as agreed KES 500 Paid too much KES 0.50"
+    assert said in text_of(invoice_pdf(kept, words()))
+
+
 def test_a_till_takes_no_account() -> None:
     till = replace(INVOICE, by_hand=ByHand(till=True, number="512345", account="NJERI-7K2M4"))
 

@@ -133,9 +133,9 @@ class Place:
         assert isinstance(done, Done), done
         return done.view
 
-    async def reverse(self, payment: Payment) -> None:
-        """The money of a paid payment went back."""
-        gone = fact(Kind.REVERSED, payment_id=payment.id, at=self.clock.now())
+    async def reverse(self, payment: Payment, **known: Any) -> None:
+        """The money of a paid payment went back; all of it, unless more is *known*."""
+        gone = fact(Kind.REVERSED, payment_id=payment.id, at=self.clock.now(), **known)
         await self.store.submit(unit_of(gone, claims=False), self.core.hear._settle)
 
     async def get(self, path: str, **headers: str) -> Answer:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from storage.records import DriveKind, Shows, Status
-from tests.web.place import MASK, PHONE, Place
+from bot.core.drive_acts import Actor
+from bot.core.drive_acts import Answer as Said
+from storage.records import Closing, Drive, DriveKind, DriveStatus, Shows, Status
+from tests.web.place import MASK, OPENER, PHONE, Answer, Place
+
+MARY = Actor(id=OPENER, name="Mary")
 
 
 async def test_a_drive_is_shown_with_its_bar_its_list_and_how_to_pay_by_hand(place: Place) -> None:
@@ -77,3 +81,75 @@ async def test_a_funeral_has_no_cheer(place: Place) -> None:
     page = await place.get(f"/d/{drive.code}")
 
     assert "Be the first" not in page.words
+
+
+async def handed_back(place: Place, drive: Drive, **fields: str) -> None:
+    """A gift of KES 1,500 that was paid after closing, and handed back by the treasurer."""
+    await place.send(f"/d/{drive.code}", name="Otieno", amount="1,500", **fields)
+    await place.finish()
+    [payment] = await place.payments()
+    place.clock.advance(10)
+    treasury = place.core.drives.treasury
+    await treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing())
+    place.clock.advance(10)
+    await place.paid(payment)
+    place.clock.advance(60)
+    done = await treasury.decide_late(
+        drive.id, MARY, payment_id=payment.id, keep=False, closing=Closing()
+    )
+    assert done is Said.DONE
+
+
+async def corrected(place: Place, drive: Drive) -> None:
+    """Cash with one zero too many, and its correction."""
+    treasury = place.core.drives.treasury
+    await treasury.cash(
+        drive.id, MARY, amount_kes=5000, name="Mzee Kamau", key="k1", closing=Closing()
+    )
+    place.clock.advance(1)
+    await treasury.correct(
+        drive.id, MARY, change_kes=-4500, reason="a zero too many", key="k2", closing=Closing()
+    )
+
+
+def listed_on(page: Answer) -> str:
+    return page.words[page.words.index("Who has given") :]
+
+
+async def test_a_correction_is_no_gift_of_somebody_unnamed(place: Place) -> None:
+    drive = await place.drive()
+    await corrected(place, drive)
+    page = await place.get(f"/d/{drive.code}")
+
+    assert "KES 500 of KES 50,000" in page.words
+    assert "Correction by Mary (a zero too many) −KES 4,500 Mzee Kamau KES 5,000" in listed_on(page)
+    assert "Anonymous" not in listed_on(page)
+
+
+async def test_a_gift_that_was_handed_back_is_shown_so_and_counts_as_none(place: Place) -> None:
+    drive = await place.drive()
+    await handed_back(place, drive)
+    page = await place.get(f"/d/{drive.code}")
+
+    assert "KES 0 of KES 50,000" in page.words
+    assert "Gifts: 0" in page.words
+    assert "Given back: Otieno −KES 1,500 Otieno KES 1,500" in listed_on(page)
+
+
+async def test_what_a_giver_hides_stays_hidden_when_it_was_handed_back(place: Place) -> None:
+    drive = await place.drive()
+    await handed_back(place, drive, anonymous="1", hide_amount="1")
+    page = await place.get(f"/d/{drive.code}")
+
+    assert "Given back: Anonymous Anonymous" in listed_on(page)
+    assert "Otieno" not in page.text
+    assert "1,500" not in listed_on(page)
+
+
+async def test_amounts_that_a_drive_hides_are_in_no_correction_either(place: Place) -> None:
+    drive = await place.drive(shows=Shows.NAMES)
+    await corrected(place, drive)
+    page = await place.get(f"/d/{drive.code}")
+
+    assert "Correction by Mary (a zero too many) Mzee Kamau" in listed_on(page)
+    assert "KES" not in listed_on(page).partition("Mzee Kamau")[0]

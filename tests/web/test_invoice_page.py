@@ -180,6 +180,60 @@ async def test_a_payment_that_went_back_is_shown_with_what_it_was(place: Place) 
     assert "KES 1,000" in receipt.words
 
 
+async def test_what_stays_as_agreed_is_said_so_and_not_called_too_much(place: Place) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    for number in range(2):
+        await place.send(path, phone=f"071200000{number}", all_kes="1500", **ALL)
+        await place.finish()
+        place.clock.advance(1)
+    for number, payment in enumerate(await place.payments()):
+        await place.paid(payment, push=2 - number)
+    too_much = await paper(place, view)
+    done = await place.core.cash_book.settle_excess(
+        view.invoice.id, keep=True, by=NJERI, button=None, closing=Closing()
+    )
+    assert isinstance(done, Done), done
+
+    page = await place.get(path)
+    kept = await paper(place, view)
+
+    assert "Paid too much KES 1,500" in too_much
+    assert "Paid so far KES 3,000 Stays, as agreed KES 1,500 Left to pay KES 0" in kept
+    assert "too much" not in kept
+    assert "This invoice is paid" in page.words
+    assert "Paid so far KES 3,000 Stays, as agreed KES 1,500 Left to pay KES 0" in page.words
+    await revise(place, done.view, 250_000)
+    assert "Stays, as agreed KES 500" in await paper(place, view)
+    await revise(place, done.view, 300_000)
+    assert "agreed" not in await paper(place, view)
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_of_a_payment_only_what_went_back_is_said_to_have_gone(
+    place: Place, language: str
+) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, all_kes="1500", **ALL)
+    await place.finish()
+    [payment] = await place.payments()
+    await place.paid(payment)
+    said = []
+    for cents, receipt in ((20_000, "UKN9BACK01"), (30_000, "UKN9BACK02"), (100_000, "UKN9BACK03")):
+        await place.reverse(payment, amount_cents=cents, receipt=receipt)
+        page = await place.get(f"{path}?lang={language}")
+        said.append(page.words.partition(f"{MASK} · ↩️ ")[2].partition("KES 1,500")[0].strip())
+
+    words = {
+        "en": ["KES 200 of it went back to the payer", "KES 500 of it went back to the payer"],
+        "sw": ["KES 200 kati yake zimerudishwa kwa mlipaji"],
+    }
+    whole = {"en": "returned to the payer", "sw": "yamerudishwa kwa mlipaji"}
+    assert said[: len(words[language])] == words[language]
+    assert said[-1] == whole[language]
+
+
 async def test_the_page_shows_its_own_address_as_a_code(place: Place) -> None:
     view = await place.invoice()
     path = f"/i/{view.invoice.code}"
