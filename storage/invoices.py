@@ -183,6 +183,12 @@ class Invoices:
             invoice_entries.c.invoice_id == invoice_id,
             invoice_entries.c.kind == InvoiceEntryKind.KEPT.value,
         )
+        said = (InvoiceEntryKind.KEPT.value, InvoiceEntryKind.GIVEN_BACK.value)
+        words = select(func.count()).where(
+            invoice_entries.c.invoice_id == invoice_id,
+            invoice_entries.c.kind.in_(said),
+            invoice_entries.c.about_cents > 0,  # less of what was kept is no word of theirs
+        )
 
         async def added_up(query: Select[Any]) -> int:
             return int((await self._connection.execute(query)).scalar_one())
@@ -192,6 +198,7 @@ class Invoices:
             entries_cents=await added_up(entries),
             waiting_cents=await added_up(waiting) * 100,
             kept_cents=await added_up(kept),
+            excess_words=await added_up(words),
         )
 
     async def payments(self, invoice_id: str, *, limit: int = 200) -> list[Payment]:

@@ -22,6 +22,7 @@ __all__ = [
     "amounts_of",
     "ask_kes",
     "excess_cents",
+    "excess_mark",
     "item_cents",
     "standing",
 ]
@@ -94,6 +95,11 @@ def excess_cents(invoice: Invoice, sums: InvoiceSums) -> int:
     """What came too much and was neither given back nor agreed to stay: of a void one, all."""
     billed = 0 if invoice.decided is Decided.VOID else invoice.total_cents
     return max(0, sums.paid_cents - billed - sums.kept_cents)
+
+
+def excess_mark(invoice: Invoice, sums: InvoiceSums) -> str:
+    """Tells what is too much from another sum, and from the same one at another time."""
+    return f"{excess_cents(invoice, sums)}:{sums.excess_words}"
 
 
 def ask_kes(left_cents: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.core.bills import SHILLING, excess_cents
+from bot.core.bills import SHILLING, excess_cents, excess_mark
 from bot.core.given_back import SAID_OF_EXCESS, count_once, note_standing, sums_of
 from bot.core.invoice_acts import Acts, Done, No, enter
 from bot.core.invoices import InvoiceView
@@ -60,17 +60,32 @@ class CashBook:
         return await self._acts.do(invoice_id, by, closing, act)
 
     async def settle_excess(
-        self, invoice_id: str, *, keep: bool, by: int, button: str | None, closing: Closing
+        self,
+        invoice_id: str,
+        *,
+        keep: bool,
+        by: int,
+        button: str | None,
+        closing: Closing,
+        mark: str | None = None,
     ) -> Done | No:
-        """What was paid too much was given back, or stays with the merchant as agreed."""
+        """
+        What was paid too much was given back, or stays with the merchant as agreed.
+
+        *mark* is `InvoiceView.excess_mark` of what they were shown: of money that came since,
+        they have said nothing. None: they mean all that there is.
+        """
 
         async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
             invoice = view.invoice
             credited = await tx.invoices.credited(invoice.id)
             await count_once(tx, invoice, now, credited)
-            excess = excess_cents(invoice, await sums_of(tx, invoice, credited))
+            sums = await sums_of(tx, invoice, credited)
+            excess = excess_cents(invoice, sums)
             if not excess:
                 return No.NO_EXCESS
+            if mark not in (None, excess_mark(invoice, sums)):
+                return No.OTHER_EXCESS
             if button is not None and not await tx.buttons.take(button, by=by, now=now):
                 return No.STALE
             kind = InvoiceEntryKind.KEPT if keep else InvoiceEntryKind.GIVEN_BACK

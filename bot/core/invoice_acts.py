@@ -35,6 +35,7 @@ class No(StrEnum):
     NOTHING_LEFT = "nothing-left"
     MORE_THAN_LEFT = "more-than-left"
     NO_EXCESS = "no-excess"
+    OTHER_EXCESS = "other-excess"  # what is too much is not what the reader was shown
     STALE = "stale"  # the button was used, or is too old
 
 

@@ -19,6 +19,7 @@ from bot.core.bills import (
     amounts_of,
     ask_kes,
     excess_cents,
+    excess_mark,
     item_cents,
     standing,
 )
@@ -100,6 +101,11 @@ class InvoiceView:
     def excess_cents(self) -> int:
         """What was paid too much and neither given back nor agreed to stay."""
         return excess_cents(self.invoice, self.sums)
+
+    @property
+    def excess_mark(self) -> str:
+        """What a word about the excess names, so that it is about nothing else."""
+        return excess_mark(self.invoice, self.sums)
 
     @property
     def ask_kes(self) -> int:

@@ -283,6 +283,13 @@ OF_INVOICES = (
         "if cents >= view.left_cents * 100 + SHILLING:",
     ),
     plant(
+        "a word about too much is about whatever came since",
+        "I2",
+        "bot/core/cash_book.py",
+        "if mark not in (None, excess_mark(invoice, sums)):",
+        "if mark == excess_mark(invoice, sums)[:0]:",
+    ),
+    plant(
         "anybody does what only the merchant may",
         "I12",
         "bot/core/invoice_acts.py",
