@@ -24,6 +24,7 @@ __all__ = [
     "excess_cents",
     "excess_mark",
     "item_cents",
+    "over_cents",
     "standing",
 ]
 
@@ -91,10 +92,15 @@ def standing(invoice: Invoice, sums: InvoiceSums) -> Standing:
             assert_never(unreachable)
 
 
-def excess_cents(invoice: Invoice, sums: InvoiceSums) -> int:
-    """What came too much and was neither given back nor agreed to stay: of a void one, all."""
+def over_cents(invoice: Invoice, sums: InvoiceSums) -> int:
+    """What came too much and was not given back, agreed to stay or not: of a void one, all."""
     billed = 0 if invoice.decided is Decided.VOID else invoice.total_cents
-    return max(0, sums.paid_cents - billed - sums.kept_cents)
+    return max(0, sums.paid_cents - billed)
+
+
+def excess_cents(invoice: Invoice, sums: InvoiceSums) -> int:
+    """What came too much and was neither given back nor agreed to stay."""
+    return max(0, over_cents(invoice, sums) - sums.kept_cents)
 
 
 def excess_mark(invoice: Invoice, sums: InvoiceSums) -> str:

@@ -56,9 +56,10 @@ class InvoiceNews:
         credited = await tx.invoices.credited(invoice.id)
         sums = await sums_of(tx, invoice, credited)
         if excess_cents(invoice, sums) >= SHILLING:
-            # The same sum may be too much again, once it was given back: more has come by then.
+            # The same sum may be too much again: more has come by then, or more was said of it.
             came_cents = sum(each.arrived_cents for each in credited)
             topic = f"overpaid:{came_cents}:{sums.paid_cents}"
+            topic += f":{sums.excess_words}" if sums.excess_words else ""
             owed.append(news(invoice, topic, chat_id=invoice.merchant_id))
         await tx.notices.owe([*owed, *await cards_of(tx, invoice)], now=now)
 

@@ -58,7 +58,7 @@ NEAREST = {
         "core/test_excess.py",
         "core/test_invoice_p*",
     ),
-    "bot/core/invoice": ("core/test_invoice*",),
+    "bot/core/invoice": ("core/test_invoice*", "core/test_excess.py"),
     "bot/core/statements.py": ("core/test_ledgers.py", "chat/test_books.py"),
     "bot/core/placing.py": (
         "core/test_record.py",

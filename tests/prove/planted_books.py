@@ -265,8 +265,8 @@ OF_INVOICES = (
         "what was paid too much is not seen",
         "I2",
         "bot/core/bills.py",
-        "return max(0, sums.paid_cents - billed - sums.kept_cents)",
-        "return max(0, sums.mpesa_cents - billed - sums.kept_cents) * 0",
+        "return max(0, over_cents(invoice, sums) - sums.kept_cents)",
+        "return max(0, over_cents(invoice, sums) - sums.kept_cents) * 0",
     ),
     plant(
         "cash that was taken back still counts",
@@ -295,6 +295,13 @@ OF_INVOICES = (
         "bot/core/invoice_acts.py",
         "if invoice is None or invoice.merchant_id != by:",
         "if invoice is None:",
+    ),
+    plant(
+        "what stays as agreed still stays once it pays a larger bill",
+        "I2",
+        "bot/core/invoice_acts.py",
+        "        await count_once(tx, invoice, now)\n        await tx.notices.owe(",
+        "        await tx.notices.owe(",
     ),
     plant(
         "the same cash is written down twice",
