@@ -11,6 +11,7 @@ from datetime import datetime
 from bot.core.bills import SHILLING, excess_cents, excess_mark
 from bot.core.given_back import SAID_OF_EXCESS, count_once, note_standing, sums_of
 from bot.core.invoice_acts import Acts, Done, No, enter
+from bot.core.invoice_news import ask_anew
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, Decided, InvoiceEntryKind
 from storage.tx import Tx
@@ -52,9 +53,9 @@ class CashBook:
             if wrong is None:
                 return No.NOT_YOURS
             key = f"cash-undone:{entry_id}"
-            await enter(
-                tx, view.invoice, InvoiceEntryKind.CASH_UNDONE, by, now, key, cents=-wrong.cents
-            )
+            kind = InvoiceEntryKind.CASH_UNDONE
+            if await enter(tx, view.invoice, kind, by, now, key, cents=-wrong.cents):
+                await ask_anew(tx, view.invoice, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)
@@ -111,7 +112,9 @@ class CashBook:
                 return No.NOT_YOURS
             kind = InvoiceEntryKind.BOTH_WENT_BACK
             key = f"{kind}:{entry_id}"  # said again, it is so already
-            await enter(tx, view.invoice, kind, by, now, key, cents=-once.cents, answers=entry_id)
+            cents = -once.cents
+            if await enter(tx, view.invoice, kind, by, now, key, cents=cents, answers=entry_id):
+                await ask_anew(tx, view.invoice, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

@@ -7,9 +7,10 @@ once for each payment, and what was paid too much once for each sum that came an
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.core.bills import SHILLING, excess_cents
+from bot.core.eat import at_eat, day_of
 from bot.core.given_back import count_once, sums_of
 from bot.core.ports import Clock
 from storage.records import (
@@ -26,9 +27,10 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["InvoiceNews", "card", "cards_of", "news"]
+__all__ = ["InvoiceNews", "ask_anew", "card", "cards_of", "news"]
 
 PAYMENTS_MAX = 500
+ASK_HOUR = 9  # East Africa Time
 
 
 class InvoiceNews:
@@ -68,7 +70,10 @@ class InvoiceNews:
         topic = f"{'reversed' if reversed_ else 'paid'}:{payment.id}"
         if reversed_ and payment.credited_cents:
             topic += f":{payment.reversed_cents}"  # of two parts that went back, both are told
-        owed = [news(invoice, topic, chat_id=invoice.merchant_id)]
+        theirs = news(invoice, topic, chat_id=invoice.merchant_id)
+        if reversed_ and not await tx.notices.known(theirs.key):
+            await ask_anew(tx, invoice, self._clock.now())
+        owed = [theirs]
         intent = await tx.payments.intent(payment.intent_id)
         # Whoever asked reads it in the status message of the payment.
         told = (intent.chat_id, invoice.merchant_id)
@@ -80,6 +85,17 @@ class InvoiceNews:
         if invoice.customer_id in (None, invoice.merchant_id):
             return []
         return [news(invoice, f"cash:{entry.id}", chat_id=invoice.customer_id)]
+
+
+async def ask_anew(tx: Tx, invoice: Invoice, now: datetime) -> None:
+    """
+    Money went out of it again: its merchant is asked about it once more if it is late then.
+
+    While it was paid there was nothing to ask. In the morning, for of this they hear at once.
+    """
+    if invoice.decided is Decided.ISSUED and invoice.ask_at is None:
+        day = max(invoice.due_on, day_of(now)) + timedelta(days=1)
+        await tx.invoices.change(invoice.id, ask_at=at_eat(day, hour=ASK_HOUR))
 
 
 def _paper(payment: Payment, intent: Intent) -> NewNotice:

@@ -126,9 +126,10 @@ class Reminders:
                 tomorrow = at_eat(day_of(now) + timedelta(days=1), hour=ASK_AGAIN_HOUR)
                 await tx.reminders.put_off(reminder.id, due_at=tomorrow)
                 continue
-            await tx.reminders.sent(reminder.id, at=now)
             if invoice.customer_id is None or not payable:
+                await tx.reminders.unplan(reminder.id)
                 continue
+            await tx.reminders.sent(reminder.id, at=now)
             topic = f"remind:{reminder.number}"
             await tx.notices.owe([news(invoice, topic, chat_id=invoice.customer_id)], now=now)
             await tx.invoices.enter(

@@ -272,8 +272,8 @@ OF_INVOICES = (
         "cash that was taken back still counts",
         "I10",
         "bot/core/cash_book.py",
-        "by, now, key, cents=-wrong.cents",
-        "by, now, key, cents=0 * wrong.cents",
+        "kind, by, now, key, cents=-wrong.cents",
+        "kind, by, now, key, cents=0 * wrong.cents",
     ),
     plant(
         "more cash than is left is written down",
@@ -315,7 +315,7 @@ OF_INVOICES = (
         "the merchant is never told that money came",
         "I7",
         "bot/core/invoice_news.py",
-        "owed = [news(invoice, topic, chat_id=invoice.merchant_id)]\n        intent",
+        "owed = [theirs]\n        intent",
         "owed: list[NewNotice] = []\n        intent",
     ),
     plant(
