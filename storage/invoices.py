@@ -297,13 +297,15 @@ class Invoices:
             .values(not_mine=not_mine)
         )
 
-    async def readers(self, invoice_id: str) -> list[int]:
-        """Who has opened it and did not say that it is not theirs, the first one first."""
+    async def readers(self, invoice_id: str, *, by: datetime | None = None) -> list[int]:
+        """Who has opened it (by then) and did not say that it is not theirs, the first first."""
         query = (
             select(invoice_readers.c.person_id)
             .where(invoice_readers.c.invoice_id == invoice_id, ~invoice_readers.c.not_mine)
             .order_by(invoice_readers.c.at, invoice_readers.c.person_id)
         )
+        if by is not None:
+            query = query.where(invoice_readers.c.at <= by)
         return list((await self._connection.execute(query)).scalars())
 
     async def to_ask_about(self, *, now: datetime, limit: int) -> list[Invoice]:

@@ -98,8 +98,8 @@ def _news(
     match topic:
         case "paid" | "reversed":
             return _money(quill, found, topic, owed, mine=mine), None
-        case "cash":
-            amount = money(0 if found.entry is None else found.entry.cents)
+        case "cash" if found.entry is not None:
+            amount = money(found.entry.cents)
             return _lines(quill.say("news.cash", amount=amount), _left(quill)), None
         case "overpaid":
             if not quill.view.excess_cents:

@@ -11,7 +11,7 @@ from datetime import datetime
 from bot.core.bills import SHILLING, excess_cents, excess_mark
 from bot.core.given_back import SAID_OF_EXCESS, count_once, note_standing, sums_of
 from bot.core.invoice_acts import Acts, Done, No, enter
-from bot.core.invoice_news import ask_anew
+from bot.core.invoice_news import ask_anew, undone_key
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, Decided, InvoiceEntryKind
 from storage.tx import Tx
@@ -52,7 +52,7 @@ class CashBook:
             wrong = next((each for each in entries if each.id == entry_id), None)
             if wrong is None:
                 return No.NOT_YOURS
-            key = f"cash-undone:{entry_id}"
+            key = undone_key(entry_id)
             kind = InvoiceEntryKind.CASH_UNDONE
             if await enter(tx, view.invoice, kind, by, now, key, cents=-wrong.cents):
                 await ask_anew(tx, view.invoice, now)

@@ -24,7 +24,7 @@ from bot.core.bills import (
     standing,
 )
 from bot.core.given_back import count_once
-from bot.core.invoice_news import card
+from bot.core.invoice_news import card, undone_key
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.people import close
 from bot.core.ports import Clock, Collector
@@ -198,6 +198,8 @@ class Invoices:
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
             elif kind in ABOUT_ENTRIES:
                 entry = await tx.invoices.entry(invoice_id, int(detail))
+                if await tx.invoices.entered(undone_key(int(detail))):
+                    entry = None  # cash that was taken back before anybody heard of it
                 who = NOBODY if entry is None else entry.by
                 if entry is not None and entry.answers is not None:
                     said = await tx.invoices.entry(invoice_id, entry.answers)
