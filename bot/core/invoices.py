@@ -40,7 +40,6 @@ from storage.records import (
     InvoiceSums,
     Merchant,
     Payment,
-    Status,
     Word,
 )
 from storage.tx import Tx
@@ -219,11 +218,11 @@ class Invoices:
         if view is None:
             return None
         async with self._store.read() as tx:
-            found = await tx.invoices.payments(view.invoice.id)
+            found = await tx.invoices.credited(view.invoice.id)
         return InvoicePage(
             view=view,
             collector=self.collector(view.invoice.account),
-            payments=tuple(_on_page(each) for each in found if each.status is Status.PAID),
+            payments=tuple(_on_page(each) for each in found),
         )
 
     async def pay(self, request: PayInvoice) -> Asked | Refusal | None:

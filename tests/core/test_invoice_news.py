@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import insert, select
 
 from bot.core.ask import Asked
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, InvoiceEntryKind
-from tests.core.shop import NJERI, Shop, shop
+from storage.schema import payments
+from storage.tx import Tx
+from tests.core.shop import NJERI, Shop, a_bill, shop
 
 __all__ = ["shop"]
 
@@ -116,3 +119,29 @@ async def test_who_becomes_the_customer_hears_nothing_of_cash_before_they_opened
 
     assert await heard(shop, MARY) == [f"cash:{second}"]
     assert f"cash:{second}" not in await heard(shop, PETER)
+
+
+@pytest.mark.both_engines
+async def test_what_comes_after_many_attempts_is_told_and_shown(shop: Shop) -> None:
+    view = await shop.issue(a_bill())
+    first = await shop.paid(view, 100)
+
+    async def fail_often(tx: Tx) -> None:
+        run = tx.payments._connection.execute
+        query = select(payments).where(payments.c.id == first.id)
+        row = dict((await run(query)).mappings().one())
+        row |= dict.fromkeys(("receipt", "credited_cents", "checkout_index", "paid_at"))
+        row |= {"status": "declined", "merchant_request_id": None}
+        for number in range(520):
+            own = {"id": f"{number:032x}", "push_ref": f"PR-{number:05d}", "ask_key": f"k{number}"}
+            await run(insert(payments).values(**(row | own)))
+
+    await shop.desk.store.write(fail_often)
+    shop.desk.clock.advance(600)
+    last = await shop.paid(view, 200, phone="254722000007", by=PAYER)
+
+    assert await heard(shop, NJERI) == [f"paid:{first.id}", f"paid:{last.id}"]
+    assert "receipt" in await shop.news(PAYER)
+    page = await shop.invoices.page_view(view.invoice.code)
+    assert page is not None
+    assert [each.amount_cents for each in page.payments] == [10_000, 20_000]

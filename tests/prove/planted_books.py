@@ -319,6 +319,14 @@ OF_INVOICES = (
         "owed: list[NewNotice] = []\n        intent",
     ),
     plant(
+        "the merchant hears of no money after many attempts",
+        "I7",
+        "bot/core/invoice_news.py",
+        "credited = await tx.invoices.credited(invoice.id)\n        owed",
+        "credited = await tx.invoices.payments(invoice.id, limit=500)\n"
+        "        credited = [each for each in credited if each.arrived_cents]\n        owed",
+    ),
+    plant(
         "money that came is told at every look",
         "I7",
         "bot/core/invoice_news.py",
