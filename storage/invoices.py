@@ -183,6 +183,12 @@ class Invoices:
             invoice_entries.c.invoice_id == invoice_id,
             invoice_entries.c.kind == InvoiceEntryKind.KEPT.value,
         )
+        said = (InvoiceEntryKind.KEPT.value, InvoiceEntryKind.GIVEN_BACK.value)
+        words = select(func.count()).where(
+            invoice_entries.c.invoice_id == invoice_id,
+            invoice_entries.c.kind.in_(said),
+            invoice_entries.c.about_cents > 0,  # less of what was kept is no word of theirs
+        )
 
         async def added_up(query: Select[Any]) -> int:
             return int((await self._connection.execute(query)).scalar_one())
@@ -192,6 +198,7 @@ class Invoices:
             entries_cents=await added_up(entries),
             waiting_cents=await added_up(waiting) * 100,
             kept_cents=await added_up(kept),
+            excess_words=await added_up(words),
         )
 
     async def payments(self, invoice_id: str, *, limit: int = 200) -> list[Payment]:
@@ -290,13 +297,15 @@ class Invoices:
             .values(not_mine=not_mine)
         )
 
-    async def readers(self, invoice_id: str) -> list[int]:
-        """Who has opened it and did not say that it is not theirs, the first one first."""
+    async def readers(self, invoice_id: str, *, by: datetime | None = None) -> list[int]:
+        """Who has opened it (by then) and did not say that it is not theirs, the first first."""
         query = (
             select(invoice_readers.c.person_id)
             .where(invoice_readers.c.invoice_id == invoice_id, ~invoice_readers.c.not_mine)
             .order_by(invoice_readers.c.at, invoice_readers.c.person_id)
         )
+        if by is not None:
+            query = query.where(invoice_readers.c.at <= by)
         return list((await self._connection.execute(query)).scalars())
 
     async def to_ask_about(self, *, now: datetime, limit: int) -> list[Invoice]:

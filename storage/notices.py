@@ -42,6 +42,8 @@ from storage.setwise import padded
 
 __all__ = ["Notices"]
 
+KEYS_AT_ONCE = 256
+
 # No value that is bound in an UPDATE has the name of a column: it would be written there.
 # What a process that was away too long writes hits no row: somebody has taken it over since. What
 # was only let go for it, and has arrived after all, has arrived.
@@ -311,6 +313,15 @@ class Notices:
         """Whether a notice of this key was ever owed."""
         query = select(notices.c.id).where(notices.c.key == key)
         return (await self._connection.execute(query)).first() is not None
+
+    async def known_of(self, keys: Sequence[str]) -> set[str]:
+        """Those of these keys of which a notice was ever owed."""
+        found: set[str] = set()
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            wanted = padded(keys[start : start + KEYS_AT_ONCE])
+            query = select(notices.c.key).where(notices.c.key.in_(wanted))
+            found |= set((await self._connection.execute(query)).scalars())
+        return found
 
     async def owes(self, key: str) -> bool:
         """Whether a notice of this key is neither told nor dead."""

@@ -42,6 +42,10 @@ class Reminders:
         )
         return gone.rowcount
 
+    async def unplan(self, reminder_id: int) -> None:
+        """This one is not sent, and does not count as if it were."""
+        await self._connection.execute(delete(reminders).where(reminders.c.id == reminder_id))
+
     async def planned(self, invoice_id: str) -> int:
         query = select(func.count()).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
         return (await self._connection.execute(query)).scalar_one()

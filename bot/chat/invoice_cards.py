@@ -22,7 +22,15 @@ from bot.core.invoices import InvoiceView
 from bot.texts import money, plain
 from storage.records import BillItem, Button, Deed, VatMode
 
-__all__ = ["Quill", "customer_card", "decide_buttons", "invoice_link", "merchant_card", "quantity"]
+__all__ = [
+    "Quill",
+    "customer_card",
+    "decide_buttons",
+    "excess_buttons",
+    "invoice_link",
+    "merchant_card",
+    "quantity",
+]
 
 ITEMS_SHOWN = 5
 PAYABLE = (Standing.OPEN, Standing.PART_PAID)
@@ -174,6 +182,15 @@ def decide_buttons(quill: Quill) -> list[Button]:
     ]
 
 
+def excess_buttons(quill: Quill) -> list[Button]:
+    """What a merchant can say of the money that is too much here, and of no other."""
+    mark = quill.view.excess_mark
+    return [
+        quill.button("inv-given-back", "inv-excess", f"back:{mark}"),
+        quill.button("inv-keep", "inv-excess", f"keep:{mark}"),
+    ]
+
+
 def _merchant_buttons(quill: Quill) -> list[Button]:
     view = quill.view
     match view.standing:
@@ -201,20 +218,12 @@ def _merchant_buttons(quill: Quill) -> list[Button]:
                 quill.button("inv-close", "inv-close"),
             ]
         case Standing.OVERPAID:
-            return [
-                quill.button("inv-given-back", "inv-excess", "back"),
-                quill.button("inv-keep", "inv-excess", "keep"),
-                quill.button("inv-pdf", "inv-pdf"),
-            ]
+            return [*excess_buttons(quill), quill.button("inv-pdf", "inv-pdf")]
         case Standing.PAID:
             return [quill.button("inv-pdf", "inv-pdf"), quill.button("inv-edit", "inv-edit")]
         case Standing.VOID | Standing.WRITTEN_OFF:
-            excess = [
-                quill.button("inv-given-back", "inv-excess", "back"),
-                quill.button("inv-keep", "inv-excess", "keep"),
-            ]
             return [
-                *(excess if view.excess_cents else []),
+                *(excess_buttons(quill) if view.excess_cents else []),
                 quill.button("inv-reopen", "inv-reopen"),
             ]
 

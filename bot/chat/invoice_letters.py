@@ -7,7 +7,13 @@ from datetime import date
 from markupsafe import Markup
 
 from bot.chat.context import language_of
-from bot.chat.invoice_cards import Quill, customer_card, decide_buttons, merchant_card
+from bot.chat.invoice_cards import (
+    Quill,
+    customer_card,
+    decide_buttons,
+    excess_buttons,
+    merchant_card,
+)
 from bot.chat.invoice_papers import invoice_code, invoice_paper
 from bot.chat.keyboards import Stationery, keyboard
 from bot.chat.ledger_words import day_text
@@ -98,15 +104,13 @@ def _news(
     match topic:
         case "paid" | "reversed":
             return _money(quill, found, topic, owed, mine=mine), None
-        case "cash":
-            amount = money(0 if found.entry is None else found.entry.cents)
+        case "cash" if found.entry is not None:
+            amount = money(found.entry.cents)
             return _lines(quill.say("news.cash", amount=amount), _left(quill)), None
         case "overpaid":
             if not quill.view.excess_cents:
                 return "", None
-            back = quill.button("inv-given-back", "inv-excess", "back")
-            keep = quill.button("inv-keep", "inv-excess", "keep")
-            return quill.say("news.overpaid"), keyboard([back, keep])
+            return quill.say("news.overpaid"), keyboard(excess_buttons(quill))
         case "went-back" if found.entry is not None:
             amount = money(found.entry.cents)
             both = quill.button("inv-both", "inv-both", str(found.entry.id))

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from zlib import crc32
 
 from bot.chat.context import DeedPress, Toast, Turn
-from bot.chat.invoice_cards import Quill, quantity
+from bot.chat.invoice_cards import Quill, excess_buttons, quantity
 from bot.chat.keyboards import keyboard
 from bot.chat.parse import Unclear
 from bot.chat.parse_invoice import invoice_words
@@ -260,15 +260,24 @@ async def reopen(press: DeedPress) -> Toast:
 
 
 async def excess(press: DeedPress) -> Toast:
-    """What was paid too much: given back, or kept as agreed."""
+    """What was paid too much: given back, or kept as agreed; what came since is asked about."""
     turn = press.turn
+    what, _, mark = press.deed.argument.partition(":")
     answer = await turn.core.cash_book.settle_excess(
         press.deed.subject,
-        keep=press.deed.argument == "keep",
+        keep=what == "keep",
         by=turn.person.id,
         button=press.button,
         closing=turn.closing(),
+        mark=mark,
     )
+    if answer is No.OTHER_EXCESS:
+        view = await turn.core.billing.view(press.deed.subject, by=turn.person.id)
+        if view is not None and view.excess_cents:
+            quill = quill_of(turn, view)
+            await turn.answer(quill.say("invoice.other-excess"), keyboard(excess_buttons(quill)))
+            return Toast()
+        answer = No.NO_EXCESS
     return _toast(turn, answer, "toast.noted")
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from bot.core.bills import SHILLING, amounts_of
 from bot.core.eat import at_eat
 from bot.core.invoice_acts import Acts, Done, No, enter
-from bot.core.invoice_news import card
+from bot.core.invoice_news import card, undone_key
 from bot.core.invoices import InvoiceView, view_of
 from bot.core.merchants import Merchants
 from bot.core.people import close
@@ -256,11 +256,7 @@ class Billing:
             undoing = (*kinds, InvoiceEntryKind.CASH_UNDONE)
             found = await tx.invoices.entries(invoice_id, *undoing)
         undone = {each.key for each in found if each.kind is InvoiceEntryKind.CASH_UNDONE}
-        return [
-            each
-            for each in found
-            if each.kind in kinds and f"{InvoiceEntryKind.CASH_UNDONE}:{each.id}" not in undone
-        ]
+        return [each for each in found if each.kind in kinds and undone_key(each.id) not in undone]
 
     async def view(self, invoice_id: str, *, by: int) -> InvoiceView | None:
         """One's own invoice."""

@@ -22,8 +22,10 @@ __all__ = [
     "amounts_of",
     "ask_kes",
     "excess_cents",
+    "excess_mark",
     "item_cents",
     "kept_cents",
+    "over_cents",
     "standing",
 ]
 
@@ -91,16 +93,25 @@ def standing(invoice: Invoice, sums: InvoiceSums) -> Standing:
             assert_never(unreachable)
 
 
-def excess_cents(invoice: Invoice, sums: InvoiceSums) -> int:
-    """What came too much and was neither given back nor agreed to stay: of a void one, all."""
+def over_cents(invoice: Invoice, sums: InvoiceSums) -> int:
+    """What came too much and was not given back, agreed to stay or not: of a void one, all."""
     billed = 0 if invoice.decided is Decided.VOID else invoice.total_cents
-    return max(0, sums.paid_cents - billed - sums.kept_cents)
+    return max(0, sums.paid_cents - billed)
+
+
+def excess_cents(invoice: Invoice, sums: InvoiceSums) -> int:
+    """What came too much and was neither given back nor agreed to stay."""
+    return max(0, over_cents(invoice, sums) - sums.kept_cents)
+
+
+def excess_mark(invoice: Invoice, sums: InvoiceSums) -> str:
+    """Tells what is too much from another sum, and from the same one at another time."""
+    return f"{excess_cents(invoice, sums)}:{sums.excess_words}"
 
 
 def kept_cents(invoice: Invoice, sums: InvoiceSums) -> int:
     """What came too much and stays with the merchant as agreed."""
-    billed = 0 if invoice.decided is Decided.VOID else invoice.total_cents
-    return min(sums.kept_cents, max(0, sums.paid_cents - billed))
+    return min(sums.kept_cents, over_cents(invoice, sums))
 
 
 def ask_kes(left_cents: int) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.core.bills import SHILLING, excess_cents
+from bot.core.bills import SHILLING, excess_cents, excess_mark
 from bot.core.given_back import SAID_OF_EXCESS, count_once, note_standing, sums_of
 from bot.core.invoice_acts import Acts, Done, No, enter
+from bot.core.invoice_news import ask_anew, undone_key
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, Decided, InvoiceEntryKind
 from storage.tx import Tx
@@ -51,26 +52,41 @@ class CashBook:
             wrong = next((each for each in entries if each.id == entry_id), None)
             if wrong is None:
                 return No.NOT_YOURS
-            key = f"cash-undone:{entry_id}"
-            await enter(
-                tx, view.invoice, InvoiceEntryKind.CASH_UNDONE, by, now, key, cents=-wrong.cents
-            )
+            key = undone_key(entry_id)
+            kind = InvoiceEntryKind.CASH_UNDONE
+            if await enter(tx, view.invoice, kind, by, now, key, cents=-wrong.cents):
+                await ask_anew(tx, view.invoice, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)
 
     async def settle_excess(
-        self, invoice_id: str, *, keep: bool, by: int, button: str | None, closing: Closing
+        self,
+        invoice_id: str,
+        *,
+        keep: bool,
+        by: int,
+        button: str | None,
+        closing: Closing,
+        mark: str | None = None,
     ) -> Done | No:
-        """What was paid too much was given back, or stays with the merchant as agreed."""
+        """
+        What was paid too much was given back, or stays with the merchant as agreed.
+
+        *mark* is `InvoiceView.excess_mark` of what they were shown: of money that came since,
+        they have said nothing. None: they mean all that there is.
+        """
 
         async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
             invoice = view.invoice
             credited = await tx.invoices.credited(invoice.id)
             await count_once(tx, invoice, now, credited)
-            excess = excess_cents(invoice, await sums_of(tx, invoice, credited))
+            sums = await sums_of(tx, invoice, credited)
+            excess = excess_cents(invoice, sums)
             if not excess:
                 return No.NO_EXCESS
+            if mark not in (None, excess_mark(invoice, sums)):
+                return No.OTHER_EXCESS
             if button is not None and not await tx.buttons.take(button, by=by, now=now):
                 return No.STALE
             kind = InvoiceEntryKind.KEPT if keep else InvoiceEntryKind.GIVEN_BACK
@@ -96,7 +112,9 @@ class CashBook:
                 return No.NOT_YOURS
             kind = InvoiceEntryKind.BOTH_WENT_BACK
             key = f"{kind}:{entry_id}"  # said again, it is so already
-            await enter(tx, view.invoice, kind, by, now, key, cents=-once.cents, answers=entry_id)
+            cents = -once.cents
+            if await enter(tx, view.invoice, kind, by, now, key, cents=cents, answers=entry_id):
+                await ask_anew(tx, view.invoice, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

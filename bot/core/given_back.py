@@ -7,6 +7,9 @@ is taken for that very money, as far as it goes, and an entry of its own says so
 told, and can say that both went back. No clock is asked what came first: each time something is
 said of too much, the payments that are there are noted, with what had gone back of them by then. A
 gift that treasurers handed back names its payment, and what was left of it.
+
+What stays with a merchant as agreed is part of what is too much. Where less is too much by now
+(more is billed, cash was wrong, money went back), less stays: it pays the bill.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bot.core.bills import over_cents
 from storage.records import (
     NOBODY,
     Drive,
@@ -39,6 +43,9 @@ How the keys begin of what answers a word about too much: `<this>:<entry>:<payme
 how much of the payment had gone back by then.
 """
 
+LESS_KEPT = "kept-over"
+"""How the keys begin of what takes something off a word: `<this>:<entry>:<cents left of it>`."""
+
 
 async def count_once(
     tx: Tx, invoice: Invoice, now: datetime, credited: Sequence[Payment] | None = None
@@ -47,15 +54,16 @@ async def count_once(
     Enter what went back through M-Pesa and was written down as given back before.
 
     What goes back beyond that is taken off what stays as agreed: it has not stayed, and would
-    hide what comes too much later. The invoice is locked, so that two of these follow one
-    another. *credited* is read here unless the caller needs it to be the same for something else.
+    hide what comes too much later. So would what stays of more than is too much at all. The
+    invoice is locked and as it is now, so that two of these follow one another. *credited* is
+    read here unless the caller needs it to be the same for something else.
     """
     kinds = (InvoiceEntryKind.STOOD, InvoiceEntryKind.WENT_BACK)
     entries = await tx.invoices.entries(invoice.id, *SAID_OF_EXCESS, *kinds, limit=None)
     said: list[InvoiceEntry] = []
     answers: list[InvoiceEntry] = []
     for entry in entries:
-        is_answer = entry.key.partition(":")[0] in ABOUT_A_PAYMENT
+        is_answer = entry.key.partition(":")[0] in (*ABOUT_A_PAYMENT, LESS_KEPT)
         (answers if is_answer else said).append(entry)
     if not said:
         return
@@ -65,11 +73,13 @@ async def count_once(
     stood: dict[str, set[int]] = defaultdict(set)
     known: dict[str, int] = defaultdict(int)  # by payment: what went back and was looked at
     for entry in answers:
-        _, said_id, payment_id, cents = entry.key.split(":")
-        stood[payment_id].add(int(said_id))
-        known[payment_id] = max(known[payment_id], int(cents))
+        what, said_id, *of = entry.key.split(":")
         if entry.kind is not InvoiceEntryKind.STOOD:
             left[int(said_id)] -= abs(entry.about_cents)
+        if what in ABOUT_A_PAYMENT:
+            payment_id, cents = of
+            stood[payment_id].add(int(said_id))
+            known[payment_id] = max(known[payment_id], int(cents))
     # Given back before kept; and the oldest first, which leaves the newest words to the newest
     # payments: those were not there when the others were said.
     said.sort(key=lambda each: (each.kind is InvoiceEntryKind.KEPT, each.id))
@@ -81,6 +91,34 @@ async def count_once(
             known[payment.id] += same
             left[word.id] -= same
             await tx.invoices.enter(_answer(word, payment, same, known[payment.id], now))
+    kept = {word.id: left[word.id] for word in said if word.kind is InvoiceEntryKind.KEPT}
+    if any(kept.values()):
+        await _keep_no_more_than_is_over(
+            tx, invoice, kept, await sums_of(tx, invoice, credited), now
+        )
+
+
+async def _keep_no_more_than_is_over(
+    tx: Tx, invoice: Invoice, kept: dict[int, int], sums: InvoiceSums, now: datetime
+) -> None:
+    """Of *kept*, what stays by each word, take off what is not too much, the oldest first."""
+    beyond = sum(kept.values()) - over_cents(invoice, sums)
+    for word_id, cents in kept.items():
+        less = min(beyond, cents)
+        if less <= 0:
+            continue
+        beyond -= less
+        await tx.invoices.enter(
+            InvoiceEntry(
+                invoice_id=invoice.id,
+                kind=InvoiceEntryKind.KEPT,
+                about_cents=-less,
+                by=NOBODY,
+                at=now,
+                key=f"{LESS_KEPT}:{word_id}:{cents - less}",
+                answers=word_id,
+            )
+        )
 
 
 async def note_standing(

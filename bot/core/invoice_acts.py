@@ -35,6 +35,7 @@ class No(StrEnum):
     NOTHING_LEFT = "nothing-left"
     MORE_THAN_LEFT = "more-than-left"
     NO_EXCESS = "no-excess"
+    OTHER_EXCESS = "other-excess"  # what is too much is not what the reader was shown
     STALE = "stale"  # the button was used, or is too old
 
 
@@ -84,6 +85,8 @@ class Acts:
     async def told(self, tx: Tx, invoice_id: str, closing: Closing, now: datetime) -> Done:
         invoice = await tx.invoices.get(invoice_id)
         assert invoice is not None, "it was there a moment ago"
+        # Another bill, or cash that was wrong, may leave less of too much to stay as agreed.
+        await count_once(tx, invoice, now)
         await tx.notices.owe(await cards_of(tx, invoice), now=now)
         await tx.touched.touch(invoice.subject)
         await close(tx, closing, self._clock)

@@ -3,32 +3,33 @@ News of invoices: who is owed which message when something has come for one.
 
 Each message has a key of its own, so looking twice says nothing twice: what was paid is told
 once for each payment, and what was paid too much once for each sum that came and that is left.
+Whoever opens an invoice reads on it what has come so far, and is told only of what comes after.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from bot.core.bills import SHILLING, excess_cents
+from bot.core.eat import at_eat, day_of
 from bot.core.given_back import count_once, sums_of
 from bot.core.ports import Clock
 from storage.records import (
     Decided,
     Intent,
     Invoice,
-    InvoiceEntry,
     InvoiceEntryKind,
     NewNotice,
     NoticeKind,
     Payment,
-    Status,
     Word,
 )
 from storage.tx import Tx
 
-__all__ = ["InvoiceNews", "card", "cards_of", "news"]
+__all__ = ["InvoiceNews", "ask_anew", "card", "cards_of", "news", "undone_key"]
 
-PAYMENTS_MAX = 500
+ASK_HOUR = 9  # East Africa Time
 
 
 class InvoiceNews:
@@ -44,30 +45,42 @@ class InvoiceNews:
             return
         now = self._clock.now()
         await count_once(tx, invoice, now)
-        found = await tx.invoices.payments(invoice.id, limit=PAYMENTS_MAX)
-        owed: list[NewNotice] = []
-        for payment in found:
-            if payment.status is Status.PAID:
-                owed += await self._paid(tx, invoice, payment)
-        for entry in await tx.invoices.entries(invoice.id, InvoiceEntryKind.CASH):
-            owed += self._cash(invoice, entry)
-        for entry in await tx.invoices.entries(invoice.id, InvoiceEntryKind.WENT_BACK):
-            owed.append(news(invoice, f"{entry.kind}:{entry.id}", chat_id=invoice.merchant_id))
         credited = await tx.invoices.credited(invoice.id)
+        owed = [*await self._came(tx, invoice, credited), *await self._cash(tx, invoice)]
+        owed += [
+            news(invoice, f"{each.kind}:{each.id}", chat_id=invoice.merchant_id)
+            for each in await tx.invoices.entries(invoice.id, InvoiceEntryKind.WENT_BACK)
+        ]
         sums = await sums_of(tx, invoice, credited)
         if excess_cents(invoice, sums) >= SHILLING:
-            # The same sum may be too much again, once it was given back: more has come by then.
+            # The same sum may be too much again: more has come by then, or more was said of it.
             came_cents = sum(each.arrived_cents for each in credited)
             topic = f"overpaid:{came_cents}:{sums.paid_cents}"
+            topic += f":{sums.excess_words}" if sums.excess_words else ""
             owed.append(news(invoice, topic, chat_id=invoice.merchant_id))
         await tx.notices.owe([*owed, *await cards_of(tx, invoice)], now=now)
 
-    async def _paid(self, tx: Tx, invoice: Invoice, payment: Payment) -> list[NewNotice]:
-        reversed_ = Word.REVERSED in payment.words
-        topic = f"{'reversed' if reversed_ else 'paid'}:{payment.id}"
-        if reversed_ and payment.credited_cents:
-            topic += f":{payment.reversed_cents}"  # of two parts that went back, both are told
-        owed = [news(invoice, topic, chat_id=invoice.merchant_id)]
+    async def _came(self, tx: Tx, invoice: Invoice, credited: Sequence[Payment]) -> list[NewNotice]:
+        """
+        What came or went back and is news.
+
+        Of what the merchant is owed already, whoever had the invoice then is owed it too.
+        """
+        theirs = [news(invoice, _topic(each), chat_id=invoice.merchant_id) for each in credited]
+        told = await tx.notices.known_of([each.key for each in theirs])
+        owed: list[NewNotice] = []
+        for payment, notice in zip(credited, theirs, strict=True):
+            if notice.key not in told:
+                owed += await self._paid(tx, invoice, payment, notice)
+        return owed
+
+    async def _paid(
+        self, tx: Tx, invoice: Invoice, payment: Payment, theirs: NewNotice
+    ) -> list[NewNotice]:
+        reversed_, topic = Word.REVERSED in payment.words, theirs.topic
+        if reversed_:
+            await ask_anew(tx, invoice, self._clock.now())
+        owed = [theirs]
         intent = await tx.payments.intent(payment.intent_id)
         # Whoever asked reads it in the status message of the payment.
         told = (intent.chat_id, invoice.merchant_id)
@@ -75,10 +88,46 @@ class InvoiceNews:
         owed += [news(invoice, topic, chat_id=each) for each in others]
         return owed if reversed_ else [*owed, _paper(payment, intent)]
 
-    def _cash(self, invoice: Invoice, entry: InvoiceEntry) -> list[NewNotice]:
-        if invoice.customer_id in (None, invoice.merchant_id):
+    async def _cash(self, tx: Tx, invoice: Invoice) -> list[NewNotice]:
+        """Cash that counts, for a customer who had the invoice when it was written down."""
+        customer_id = invoice.customer_id
+        if customer_id in (None, invoice.merchant_id):
             return []
-        return [news(invoice, f"cash:{entry.id}", chat_id=invoice.customer_id)]
+        kinds = (InvoiceEntryKind.CASH, InvoiceEntryKind.CASH_UNDONE)
+        entries = await tx.invoices.entries(invoice.id, *kinds, limit=None)
+        undone = {each.key for each in entries}
+        return [
+            news(invoice, f"cash:{each.id}", chat_id=customer_id)
+            for each in entries
+            if each.kind is InvoiceEntryKind.CASH
+            and undone_key(each.id) not in undone
+            and customer_id in await tx.invoices.readers(invoice.id, by=each.at)
+        ]
+
+
+def undone_key(entry_id: int) -> str:
+    """Under which an entry of cash is taken back: once."""
+    return f"{InvoiceEntryKind.CASH_UNDONE}:{entry_id}"
+
+
+def _topic(payment: Payment) -> str:
+    """What there is to say of a payment that is money, or was."""
+    if Word.REVERSED not in payment.words:
+        return f"paid:{payment.id}"
+    # Of two parts that went back, both are told.
+    part = f":{payment.reversed_cents}" if payment.credited_cents else ""
+    return f"reversed:{payment.id}{part}"
+
+
+async def ask_anew(tx: Tx, invoice: Invoice, now: datetime) -> None:
+    """
+    Money went out of it again: its merchant is asked about it once more if it is late then.
+
+    While it was paid there was nothing to ask. In the morning, for of this they hear at once.
+    """
+    if invoice.decided is Decided.ISSUED and invoice.ask_at is None:
+        day = max(invoice.due_on, day_of(now)) + timedelta(days=1)
+        await tx.invoices.change(invoice.id, ask_at=at_eat(day, hour=ASK_HOUR))
 
 
 def _paper(payment: Payment, intent: Intent) -> NewNotice:

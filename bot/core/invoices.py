@@ -19,12 +19,13 @@ from bot.core.bills import (
     amounts_of,
     ask_kes,
     excess_cents,
+    excess_mark,
     item_cents,
     kept_cents,
     standing,
 )
 from bot.core.given_back import count_once
-from bot.core.invoice_news import card
+from bot.core.invoice_news import card, undone_key
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.people import close
 from bot.core.ports import Clock, Collector
@@ -40,7 +41,6 @@ from storage.records import (
     InvoiceSums,
     Merchant,
     Payment,
-    Status,
     Word,
 )
 from storage.tx import Tx
@@ -111,6 +111,11 @@ class InvoiceView:
     def kept_cents(self) -> int:
         """What was paid too much and stays with the merchant as agreed."""
         return kept_cents(self.invoice, self.sums)
+
+    @property
+    def excess_mark(self) -> str:
+        """What a word about the excess names, so that it is about nothing else."""
+        return excess_mark(self.invoice, self.sums)
 
     @property
     def ask_kes(self) -> int:
@@ -207,6 +212,8 @@ class Invoices:
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
             elif kind in ABOUT_ENTRIES:
                 entry = await tx.invoices.entry(invoice_id, int(detail))
+                if await tx.invoices.entered(undone_key(int(detail))):
+                    entry = None  # cash that was taken back before anybody heard of it
                 who = NOBODY if entry is None else entry.by
                 if entry is not None and entry.answers is not None:
                     said = await tx.invoices.entry(invoice_id, entry.answers)
@@ -227,11 +234,11 @@ class Invoices:
         if view is None:
             return None
         async with self._store.read() as tx:
-            found = await tx.invoices.payments(view.invoice.id)
+            found = await tx.invoices.credited(view.invoice.id)
         return InvoicePage(
             view=view,
             collector=self.collector(view.invoice.account),
-            payments=tuple(_on_page(each) for each in found if each.status is Status.PAID),
+            payments=tuple(_on_page(each) for each in found),
         )
 
     async def pay(self, request: PayInvoice) -> Asked | Refusal | None:

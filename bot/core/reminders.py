@@ -131,9 +131,10 @@ class Reminders:
             if payable and (invoice.disowned_by is not None or view.may_be_paid):
                 await tx.reminders.put_off(reminder.id, due_at=_tomorrow(now))
                 continue
-            await tx.reminders.sent(reminder.id, at=now)
             if invoice.customer_id is None or not payable:
+                await tx.reminders.unplan(reminder.id)
                 continue
+            await tx.reminders.sent(reminder.id, at=now)
             topic = f"remind:{reminder.number}"
             await tx.notices.owe([news(invoice, topic, chat_id=invoice.customer_id)], now=now)
             await tx.invoices.enter(

@@ -181,6 +181,7 @@ class InvoiceSums:
     entries_cents: int  # cash and what was given back
     waiting_cents: int  # M-Pesa says paid, and nobody believes it yet
     kept_cents: int = 0  # of what was paid too much: agreed to stay
+    excess_words: int = 0  # how often the merchant has said what became of too much
 
     @property
     def paid_cents(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.playground.people import Person
-from storage.records import Closing, Kind
+from storage.records import BillItem, Closing, Kind
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter, prompted
@@ -67,6 +69,38 @@ async def test_a_card_says_what_stays_as_agreed(
 
     said = "Paid. KES 1,500 more came, and stays as agreed."
     await office.api.wait_for(lambda: said in card.text and said in bill.text)
+
+
+async def test_a_press_on_an_older_message_writes_nothing_down_of_what_is_too_much_now(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    await prompted(office, peter, bill, "💸 Pay KES 1,500")
+    [listed] = await office.core.ledgers.search(njeri.id, "")
+    invoice_id = listed.invoice.id
+    await office.core.cash_book.cash(
+        invoice_id, cents=150_000, by=njeri.id, why="", key="cash", closing=Closing()
+    )
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+    older = await office.said(njeri.chat, "is paid KES 1,500 too much")
+    tiles = (BillItem(what="tiles", price_cents=80_000),)
+    await office.core.billing.revise(
+        invoice_id, lambda bill: replace(bill, items=tiles), by=njeri.id, closing=Closing()
+    )
+
+    for label in ("↩️ I gave it back", "🤝 It stays, as agreed"):
+        assert await office.answered(njeri.press(older, label)) == ""
+
+    asked = await office.said(njeri.chat, "INV-0001 has changed: it is KES 2,200 now")
+    now = await office.core.billing.view(invoice_id, by=njeri.id)
+    assert now is not None
+    assert (now.sums.paid_cents, now.excess_cents) == (300_000, 220_000)
+    assert await office.answered(njeri.press(asked, "↩️ I gave it back")) == "👌 Noted"
+    after = await office.core.billing.view(invoice_id, by=njeri.id)
+    assert after is not None
+    assert (after.sums.paid_cents, after.excess_cents) == (80_000, 0)
 
 
 async def test_treasurers_are_told_that_a_late_gift_counts_once(harambee: Harambee) -> None:

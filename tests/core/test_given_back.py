@@ -290,7 +290,7 @@ async def test_what_stays_as_agreed_hides_nothing_that_comes_after_it_went_back(
     await another(shop, view)
 
     assert await sums(shop, view) == (400_000, 0, 150_000)
-    assert "overpaid:450000:400000" in await shop.news(NJERI)
+    assert "overpaid:450000:400000:1" in await shop.news(NJERI)
     await shop.look(view)
     done = await give_back(shop, view, keep=True)
     assert isinstance(done, Done)

@@ -293,11 +293,13 @@ class Story:
             assert view.sums.mpesa_cents == self.statement[invoice_id]
             assert view.invoice.total_cents == billed
             closed = self.closed.get(invoice_id)
+            over = max(0, came - (0 if closed is Decided.VOID else billed))
+            assert 0 <= view.sums.kept_cents <= over, "more stays than is too much"
             assert view.left_cents == (0 if closed else max(0, billed - came))
             if closed is None:
                 self.seen.add(view.standing)
-                over = came - billed - view.sums.kept_cents >= 100
-                assert (view.standing is Standing.OVERPAID) is over
+                unsaid = over - view.sums.kept_cents >= 100
+                assert (view.standing is Standing.OVERPAID) is unsaid
                 assert (view.standing in (Standing.OPEN, Standing.PART_PAID)) is (came < billed)
         await self._lists_agree()
 

@@ -9,7 +9,7 @@ import pytest
 from bot.core.eat import day_of, polite
 from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
-from storage.records import BillItem, Closing, Kind, Payment, Status
+from storage.records import BillItem, Closing, InvoiceEntryKind, Kind, Payment, Status
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, shop
 from tests.fakes import fact, unit_of
@@ -158,6 +158,86 @@ async def test_what_is_left_beside_a_part_that_may_be_paid_is_reminded_of(
 
     assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.SENT
     assert await reminded(shop) == ["remind:1"]
+
+
+@pytest.mark.both_engines
+async def test_what_is_owed_again_is_reminded_of_as_if_it_had_not_been_paid(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+    invoice_id = view.invoice.id
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+    shop.desk.clock.advance(60)
+    await wish(reminders, invoice_id, Remind.PLAN)
+    payment = await shop.paid(view)
+    shop.desk.clock.advance(10 * DAY_S)
+    await reminders.run_due()
+    await shop.reverse(payment)
+    await shop.touched.run_due()
+
+    for number in (2, 3):
+        assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+        shop.desk.clock.advance(3600)
+        assert len(await reminded(shop)) == number
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.ENOUGH
+
+
+async def late_since(shop: Shop, reminders: Reminders, days: int) -> int:
+    """How often the merchant was asked about what is late, after so many days more."""
+    for _ in range(days):
+        await shop.touched.run_due()
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+    return len([each for each in await shop.news(NJERI) if each.startswith("late")])
+
+
+@pytest.mark.parametrize("part", [True, False])
+async def test_a_merchant_is_asked_about_what_is_late_again_once_money_went_back(
+    shop: Shop, reminders: Reminders, part: bool
+) -> None:
+    view = await shop.issue()
+    payment = await shop.paid(view)
+    assert await late_since(shop, reminders, 6) == 0
+
+    await shop.reverse(payment, 50_000 if part else None, receipt="UKN9BACK01")
+
+    assert await late_since(shop, reminders, 0) == 0
+    await shop.look(view)
+    assert await late_since(shop, reminders, 1) == 1
+    await shop.look(view)
+    assert await late_since(shop, reminders, 3) == 1, "once"
+    if part:
+        await shop.reverse(payment, 30_000, receipt="UKN9BACK02")
+        assert await late_since(shop, reminders, 3) == 2
+
+
+async def test_a_merchant_is_asked_about_what_is_late_again_once_cash_is_taken_back(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+    await shop.cash_book.cash(
+        view.invoice.id, cents=150_000, by=NJERI, why="", key="cash", closing=Closing()
+    )
+    [cash] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.CASH, by=NJERI)
+    assert await late_since(shop, reminders, 6) == 0
+
+    await shop.cash_book.undo_cash(view.invoice.id, entry_id=cash.id, by=NJERI, closing=Closing())
+
+    assert await late_since(shop, reminders, 1) == 1
+    await shop.cash_book.undo_cash(view.invoice.id, entry_id=cash.id, by=NJERI, closing=Closing())
+    assert await late_since(shop, reminders, 3) == 1, "a press that comes twice asks once"
+
+
+async def test_what_went_back_before_it_is_due_is_asked_about_the_day_after(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+    await shop.reverse(await shop.paid(view))
+
+    assert await late_since(shop, reminders, 4) == 0  # Friday noon: due that day
+    assert await late_since(shop, reminders, 1) == 1
+    assert await late_since(shop, reminders, 5) == 1
 
 
 @pytest.mark.both_engines

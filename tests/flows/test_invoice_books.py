@@ -259,8 +259,10 @@ class Story:
         billed, closed = self.billed[view.invoice.id], self.closed.get(view.invoice.id)
         assert view.left_cents == (0 if closed else max(0, billed - theirs))
         if closed is None:
-            over = theirs - billed - view.sums.kept_cents >= 100
-            assert (view.standing is Standing.OVERPAID) is over
+            over = max(0, theirs - billed)
+            assert 0 <= view.sums.kept_cents <= over, "more stays than is too much"
+            unsaid = over - view.sums.kept_cents >= 100
+            assert (view.standing is Standing.OVERPAID) is unsaid
             assert (view.standing in (Standing.OPEN, Standing.PART_PAID)) is (theirs < billed)
 
     async def ask_about_everything(self) -> None:

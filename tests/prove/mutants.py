@@ -53,8 +53,12 @@ NEAREST = {
     "bot/core/promises.py": ("core/test_pledging.py",),
     "bot/core/by_hand.py": ("core/test_record.py", "core/test_drives.py"),
     "bot/core/bill": ("core/test_invoices.py", "core/test_invoice_properties.py"),
-    "bot/core/cash_book.py": ("core/test_invoices.py", "core/test_invoice_properties.py"),
-    "bot/core/invoice": ("core/test_invoice*",),
+    "bot/core/cash_book.py": (
+        "core/test_invoices.py",
+        "core/test_excess.py",
+        "core/test_invoice_p*",
+    ),
+    "bot/core/invoice": ("core/test_invoice*", "core/test_excess.py"),
     "bot/core/statements.py": ("core/test_ledgers.py", "chat/test_books.py"),
     "bot/core/placing.py": (
         "core/test_record.py",

@@ -287,15 +287,15 @@ OF_INVOICES = (
         "what was paid too much is not seen",
         "I2",
         "bot/core/bills.py",
-        "return max(0, sums.paid_cents - billed - sums.kept_cents)",
-        "return max(0, sums.mpesa_cents - billed - sums.kept_cents) * 0",
+        "return max(0, over_cents(invoice, sums) - sums.kept_cents)",
+        "return max(0, over_cents(invoice, sums) - sums.kept_cents) * 0",
     ),
     plant(
         "cash that was taken back still counts",
         "I10",
         "bot/core/cash_book.py",
-        "by, now, key, cents=-wrong.cents",
-        "by, now, key, cents=0 * wrong.cents",
+        "kind, by, now, key, cents=-wrong.cents",
+        "kind, by, now, key, cents=0 * wrong.cents",
     ),
     plant(
         "more cash than is left is written down",
@@ -305,11 +305,25 @@ OF_INVOICES = (
         "if cents >= view.left_cents * 100 + SHILLING:",
     ),
     plant(
+        "a word about too much is about whatever came since",
+        "I2",
+        "bot/core/cash_book.py",
+        "if mark not in (None, excess_mark(invoice, sums)):",
+        "if mark == excess_mark(invoice, sums)[:0]:",
+    ),
+    plant(
         "anybody does what only the merchant may",
         "I12",
         "bot/core/invoice_acts.py",
         "if invoice is None or invoice.merchant_id != by:",
         "if invoice is None:",
+    ),
+    plant(
+        "what stays as agreed still stays once it pays a larger bill",
+        "I2",
+        "bot/core/invoice_acts.py",
+        "        await count_once(tx, invoice, now)\n        await tx.notices.owe(",
+        "        await tx.notices.owe(",
     ),
     plant(
         "the same cash is written down twice",
@@ -323,8 +337,16 @@ OF_INVOICES = (
         "the merchant is never told that money came",
         "I7",
         "bot/core/invoice_news.py",
-        "owed = [news(invoice, topic, chat_id=invoice.merchant_id)]\n        intent",
+        "owed = [theirs]\n        intent",
         "owed: list[NewNotice] = []\n        intent",
+    ),
+    plant(
+        "the merchant hears of no money after many attempts",
+        "I7",
+        "bot/core/invoice_news.py",
+        "credited = await tx.invoices.credited(invoice.id)\n        owed",
+        "credited = await tx.invoices.payments(invoice.id, limit=500)\n"
+        "        credited = [each for each in credited if each.arrived_cents]\n        owed",
     ),
     plant(
         "money that came is told at every look",

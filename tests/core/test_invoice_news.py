@@ -1,0 +1,147 @@
+"""News of invoices: whoever opens one is told of what comes after, once, and of nothing undone."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert, select
+
+from bot.core.ask import Asked
+from bot.core.invoices import InvoiceView
+from storage.records import Closing, InvoiceEntryKind
+from storage.schema import payments
+from storage.tx import Tx
+from tests.core.shop import NJERI, Shop, a_bill, shop
+
+__all__ = ["shop"]
+
+PETER, MARY = 3001, 3002
+PAYER = 4001
+
+
+async def opens(shop: Shop, view: InvoiceView, person_id: int) -> None:
+    await shop.invoices.open(view.invoice.code, person_id=person_id, closing=Closing())
+
+
+async def heard(shop: Shop, person_id: int) -> list[str]:
+    """What this person is told about invoices, besides the invoice itself and papers."""
+    await shop.touched.run_due()
+    cards = ("customer", "merchant", "receipt")
+    return [each for each in await shop.news(person_id) if each not in cards]
+
+
+async def writes_cash(shop: Shop, view: InvoiceView, cents: int, key: str) -> int:
+    await shop.cash_book.cash(
+        view.invoice.id, cents=cents, by=NJERI, why="", key=key, closing=Closing()
+    )
+    [*_, newest] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.CASH, by=NJERI)
+    return newest.id
+
+
+async def takes_back(shop: Shop, view: InvoiceView, entry_id: int) -> None:
+    await shop.cash_book.undo_cash(view.invoice.id, entry_id=entry_id, by=NJERI, closing=Closing())
+
+
+@pytest.mark.both_engines
+async def test_whoever_opens_it_late_is_told_only_of_what_comes_after(shop: Shop) -> None:
+    view = await shop.issue()
+    await opens(shop, view, MARY)
+    early = await shop.paid(view, 100, by=PAYER)
+    cash = await writes_cash(shop, view, 20_000, "one")
+    await heard(shop, NJERI)
+    shop.desk.clock.advance(3 * 24 * 3600)
+    await opens(shop, view, PETER)
+    assert await heard(shop, PETER) == []
+
+    later = await shop.paid(view, 200, by=PAYER, phone="254722000001")
+    assert await heard(shop, PETER) == [f"paid:{later.id}"]
+    await shop.reverse(early)
+    await shop.look(view)
+
+    assert await heard(shop, PETER) == [f"paid:{later.id}", f"reversed:{early.id}"]
+    everything = [f"paid:{early.id}", f"cash:{cash}", f"paid:{later.id}", f"reversed:{early.id}"]
+    assert sorted(await heard(shop, MARY)) == sorted(everything)
+
+
+async def test_who_opened_it_before_the_pin_is_told_of_the_payment(shop: Shop) -> None:
+    view = await shop.issue()
+    asked = await shop.pay(view, by=PAYER)
+    assert isinstance(asked, Asked)
+    shop.desk.clock.advance(20)
+    await opens(shop, view, PETER)
+
+    await shop.complete(asked.payment)
+
+    assert await heard(shop, PETER) == [f"paid:{asked.payment.id}"]
+
+
+@pytest.mark.both_engines
+async def test_nobody_is_told_of_cash_that_was_taken_back(shop: Shop) -> None:
+    view = await shop.issue()
+    wrong = await writes_cash(shop, view, 50_000, "wrong")
+    await takes_back(shop, view, wrong)
+    await heard(shop, NJERI)
+    await opens(shop, view, PETER)
+    at_once = await writes_cash(shop, view, 60_000, "wrong at once")
+    await takes_back(shop, view, at_once)
+    right = await writes_cash(shop, view, 70_000, "right")
+
+    assert await heard(shop, PETER) == [f"cash:{right}"]
+    found = await shop.invoices.news_view(view.invoice.id, f"cash:{right}")
+    assert found is not None
+    assert found.entry is not None
+
+
+async def test_cash_that_is_taken_back_before_it_is_told_is_not_told(shop: Shop) -> None:
+    view = await shop.issue()
+    await opens(shop, view, PETER)
+    wrong = await writes_cash(shop, view, 50_000, "wrong")
+    assert await heard(shop, PETER) == [f"cash:{wrong}"]
+
+    await takes_back(shop, view, wrong)
+
+    found = await shop.invoices.news_view(view.invoice.id, f"cash:{wrong}")
+    assert found is not None
+    assert found.entry is None
+
+
+async def test_who_becomes_the_customer_hears_nothing_of_cash_before_they_opened_it(
+    shop: Shop,
+) -> None:
+    view = await shop.issue()
+    await opens(shop, view, PETER)
+    first = await writes_cash(shop, view, 50_000, "one")
+    assert await heard(shop, PETER) == [f"cash:{first}"]
+    shop.desk.clock.advance(60)
+    await opens(shop, view, MARY)
+    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+    shop.desk.clock.advance(60)
+    second = await writes_cash(shop, view, 30_000, "two")
+
+    assert await heard(shop, MARY) == [f"cash:{second}"]
+    assert f"cash:{second}" not in await heard(shop, PETER)
+
+
+@pytest.mark.both_engines
+async def test_what_comes_after_many_attempts_is_told_and_shown(shop: Shop) -> None:
+    view = await shop.issue(a_bill())
+    first = await shop.paid(view, 100)
+
+    async def fail_often(tx: Tx) -> None:
+        run = tx.payments._connection.execute
+        query = select(payments).where(payments.c.id == first.id)
+        row = dict((await run(query)).mappings().one())
+        row |= dict.fromkeys(("receipt", "credited_cents", "checkout_index", "paid_at"))
+        row |= {"status": "declined", "merchant_request_id": None}
+        for number in range(520):
+            own = {"id": f"{number:032x}", "push_ref": f"PR-{number:05d}", "ask_key": f"k{number}"}
+            await run(insert(payments).values(**(row | own)))
+
+    await shop.desk.store.write(fail_often)
+    shop.desk.clock.advance(600)
+    last = await shop.paid(view, 200, phone="254722000007", by=PAYER)
+
+    assert await heard(shop, NJERI) == [f"paid:{first.id}", f"paid:{last.id}"]
+    assert "receipt" in await shop.news(PAYER)
+    page = await shop.invoices.page_view(view.invoice.code)
+    assert page is not None
+    assert [each.amount_cents for each in page.payments] == [10_000, 20_000]
