@@ -71,7 +71,7 @@ _WHOLE = re.compile(r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.0{1,2}
 _EXACT = re.compile(r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?")
 _WITH_CENTS = re.compile(r"(?P<whole>0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.[0-9]{1,2}")
 _DOT_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
-_THOUSANDS_OF = re.compile(r"[0-9]+(?:\.[0-9]{1,2})?")  # before a k
+_THOUSANDS_OF = re.compile(r"[0-9]+(?:\.[0-9]{1,2})?")  # before a k or an m
 
 _PHONE_CHARS = re.compile(r"[+()0-9./‐‑‒–—−\-]+")
 _KENYAN_MOBILE = re.compile(r"(?:(?:\+|0{2,3})?2540?|0)?[17][0-9]{8}")
@@ -122,13 +122,17 @@ def pay_words(text: str) -> PayWords | Unclear:
 
 
 def cents_at(
-    words: Sequence[str], start: int, *, most_kes: int
+    words: Sequence[str], start: int, *, most_kes: int, millions: bool = False
 ) -> tuple[int | Unclear, int] | None:
-    """An amount in cents that begins at this word, and where it ends; None if none does."""
+    """
+    An amount in cents that begins at this word, and where it ends; None if none does.
+
+    With *millions*, "2m" is two million and no two metres.
+    """
     found = _amount_at(words, start)
     if found is None:
         return None
-    return _part(words, found, most_kes) or found.read_cents(most_kes), found.end
+    return _part(words, found, most_kes) or found.read_cents(most_kes, millions), found.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +169,14 @@ class _Found:
                 return Unclear("unclear.dot", values, (meant,))
         return Unclear("unclear.separator", {"text": self.text})
 
-    def read_cents(self, most_kes: int) -> int | Unclear:
+    def read_cents(self, most_kes: int, millions: bool) -> int | Unclear:
         """The amount in cents, if it can be only one, for what need not be whole shillings."""
         number = self.number.rstrip(".,")
         cents: int | Unclear = 0
         if not self.sign and self.unit == "k" and _THOUSANDS_OF.fullmatch(number):
             cents = int(Decimal(number) * 100_000)
+        elif not self.sign and self.unit == "m" and millions and _THOUSANDS_OF.fullmatch(number):
+            cents = int(Decimal(number) * 100_000_000)
         elif not self.sign and not self.unit and _EXACT.fullmatch(number):
             cents = int(Decimal(number.replace(",", "")) * 100)
         else:
