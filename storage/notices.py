@@ -229,13 +229,14 @@ class Notices:
         if counts and not done.rowcount:
             await self._goes_on(notice, None, due_at)
 
-    async def dead(self, notice: Notice, *, why: str) -> None:
-        """It cannot be told; kept, with why."""
-        await self._connection.execute(
+    async def dead(self, notice: Notice, *, why: str) -> bool:
+        """It cannot be told; kept, with why. False: another has taken it over since."""
+        done = await self._connection.execute(
             update(notices)
             .where(_still_held(notice))
             .values(state="dead", lease_until=None, owed_at=None, why=why)
         )
+        return done.rowcount == 1
 
     async def revive(self, chat_id: int, *, now: datetime) -> int:
         """Somebody who had blocked us is back: owe again what payments came to meanwhile."""

@@ -256,7 +256,7 @@ class Notifier:
 
     async def _unreachable(self, notice: Notice, why: str) -> None:
         """They shut us out of their private chat; a whisper in the group is still theirs to see."""
-        await self._undeliverable(notice, why)
+        await self._undeliverable(notice, why, shut_out=True)
         if self._whispers is None or notice.whisper is None:
             return
         try:
@@ -266,10 +266,10 @@ class Notifier:
             return
         await self._whispers.end(notice.whisper, reply)
 
-    async def _undeliverable(self, notice: Notice, why: str) -> None:
+    async def _undeliverable(self, notice: Notice, why: str, *, shut_out: bool = False) -> None:
         self._odd.pop(notice.id, None)
         log.warning("notice.undeliverable id=%d kind=%s why=%s", notice.id, notice.kind, why)
-        await self._write(lambda: self._post.undeliverable(notice, why=why))
+        await self._write(lambda: self._post.undeliverable(notice, why=why, shut_out=shut_out))
 
     async def _write(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Write down what became of it; if that never succeeds, None, and its lease runs out."""

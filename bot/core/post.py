@@ -107,9 +107,17 @@ class Post:
         await self._store.write(run)
         self.wake.set()
 
-    async def undeliverable(self, notice: Notice, *, why: str) -> None:
+    async def undeliverable(self, notice: Notice, *, why: str, shut_out: bool = False) -> None:
+        """
+        It cannot be told.
+
+        If they have *shut us out* of their private chat, the group is where they are told that
+        something waits for them, until they write to us again.
+        """
+
         async def run(tx: Tx) -> None:
-            await tx.notices.dead(notice, why=why)
+            if await tx.notices.dead(notice, why=why) and shut_out:
+                await tx.people.set_reachable(notice.chat_id, False)
 
         await self._store.write(run)
         self.wake.set()
