@@ -314,6 +314,7 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="fetch the list of payments", every_s=60, run=core.record.ways.pull_due),
         Job(name="register addresses", every_s=300, run=core.record.ways.register),
         Job(name="read unread posts again", every_s=3600, run=core.record.ways.unread.read_again),
+        Job(name="tell again what was set aside", every_s=600, run=core.post.try_set_aside),
         Job(name="see whether a failed store is back", every_s=5, run=store.probe),
         Job(name="keep nothing for too long", every_s=3600, run=core.privacy.keep_no_longer),
         Job(name="forget what is long done", every_s=3600, run=core.inbox.purge),

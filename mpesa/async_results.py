@@ -36,6 +36,11 @@ class TransactionState(StrEnum):
     PENDING = "pending"
     UNKNOWN = "unknown"
 
+    @property
+    def final(self) -> bool:
+        """Whether it stays so. A word that we do not know says nothing of that."""
+        return self not in (TransactionState.PENDING, TransactionState.UNKNOWN)
+
 
 _STATES = {
     "completed": TransactionState.COMPLETED,

@@ -40,7 +40,12 @@ from storage.records import (
 from storage.schema import DEAD, OWED, Instant, intents, notices
 from storage.setwise import padded
 
-__all__ = ["Notices"]
+__all__ = ["SET_ASIDE", "Notices"]
+
+SET_ASIDE = "odd: "
+"""So begins why it is dead, where Telegram's refusal is none that we know."""
+
+_ABOUT_MONEY = or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None))
 
 KEYS_AT_ONCE = 256
 
@@ -231,13 +236,14 @@ class Notices:
         if counts and not done.rowcount:
             await self._goes_on(notice, None, due_at)
 
-    async def dead(self, notice: Notice, *, why: str) -> None:
-        """It cannot be told; kept, with why."""
-        await self._connection.execute(
+    async def dead(self, notice: Notice, *, why: str) -> bool:
+        """It cannot be told; kept, with why. False: another has taken it over since."""
+        done = await self._connection.execute(
             update(notices)
             .where(_still_held(notice))
             .values(state="dead", lease_until=None, owed_at=None, why=why)
         )
+        return done.rowcount == 1
 
     async def revive(self, chat_id: int, *, now: datetime) -> int:
         """Somebody who had blocked us is back: owe again what payments came to meanwhile."""
@@ -246,11 +252,26 @@ class Notices:
             .where(
                 DEAD,
                 notices.c.chat_id == chat_id,
-                or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None)),
+                _ABOUT_MONEY,
             )
             .values(state="due", due_at=now, owed_at=now, tries=0, why=None)
         )
         return revived.rowcount
+
+    async def try_set_aside(self, *, now: datetime, tried_before: datetime, since: datetime) -> int:
+        """Owe once more what payments came to *since* then and nobody knows why it was refused."""
+        again = await self._connection.execute(
+            update(notices)
+            .where(
+                DEAD,
+                _ABOUT_MONEY,
+                notices.c.why.startswith(SET_ASIDE),
+                notices.c.due_at <= tried_before,
+                notices.c.created_at >= since,
+            )
+            .values(state="due", due_at=now, owed_at=now)
+        )
+        return again.rowcount
 
     async def lost_message(self, notice: Notice, *, now: datetime) -> None:
         """The message to edit is gone: the next try sends a new one."""

@@ -86,6 +86,14 @@ class People:
             update(people).where(people.c.id == person_id).values(language=language)
         )
 
+    async def set_reachable(self, person_id: int, reachable: bool) -> None:
+        """Whether somebody we know can be written to in private."""
+        await self._connection.execute(
+            update(people)
+            .where(people.c.id == person_id, people.c.reachable.is_distinct_from(reachable))
+            .values(reachable=reachable)
+        )
+
     async def set_line(self, person_id: int, line_id: int | None) -> bool:
         """Remember or forget (None) a person's own line; True if that changed anything."""
         changed = await self._connection.execute(

@@ -1,4 +1,4 @@
-"""Asides: what is said in somebody's private chat, whatever chat they are in."""
+"""Asides: what is said in somebody's private chat, or kept from the group, wherever they are."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ __all__ = [
     "aside_reply",
     "button",
     "door",
+    "hide_number",
     "invite",
     "leads_in_private",
 ]
@@ -91,3 +92,11 @@ async def answered_in_time(press: DeedPress, text: str) -> bool:
     except TelegramError as exc:
         log.info("press.not_answered why=%s", exc.message)
     return True
+
+
+async def hide_number(turn: Turn, message_id: int) -> None:
+    """Take a typed number out of a group, if we may; its prompt is on its way either way."""
+    try:
+        await turn.desk.bot.delete_message(turn.chat_id, message_id, read_timeout=COURTESY_S)
+    except TelegramError as exc:
+        log.info("number.not_hidden why=%s", exc.message)

@@ -195,7 +195,7 @@ async def open_turn(desk: Desk, update: Update) -> Turn | None:
         first_name=user.first_name,
         telegram_language=user.language_code,
         username=user.username,
-        private=private and not _is_leaving(update),
+        private=private,
     )
     message = _message(update)
     place = message if isinstance(message, Message) else None
@@ -219,9 +219,3 @@ def _message(update: Update) -> MaybeInaccessibleMessage | None:
     if update.callback_query is not None:
         return update.callback_query.message
     return update.effective_message
-
-
-def _is_leaving(update: Update) -> bool:
-    """Whether this is the news that somebody blocked us."""
-    moved = update.my_chat_member
-    return moved is not None and moved.new_chat_member.status in ("left", "kicked")

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 from telegram import UsersShared
 
+from bot.chat.answers import unclear_text
 from bot.chat.asides import aside_reply, button, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import manage_key
 from bot.chat.drive_words import NONE, kind_of, last_day, target, title
+from bot.chat.parse import Unclear
 from bot.core.drives import Named, NewDrive
 from bot.core.treasurers import TREASURERS_MAX
 from bot.texts import clean, kes, plain
@@ -114,6 +116,9 @@ async def written(turn: Turn, draft: Draft) -> None:
             plan = replace(plan, title=named, kind=kind_of(named).value)
         case "target":
             amount = target(turn.words)
+            if isinstance(amount, Unclear):
+                await turn.answer(unclear_text(amount, turn.language, turn.paper.texts))
+                return
             if amount is None and turn.words.strip().lower() not in NONE:
                 await turn.answer(turn.say("manage.target-unclear"))
                 return

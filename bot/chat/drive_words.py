@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
 
+from bot.chat.parse import Unclear, cents_at, visible_words
 from bot.texts import EAT, clean
 from storage.records import DriveKind
 
@@ -27,28 +28,23 @@ TARGET_KES_MAX = 100_000_000
 DAYS_AHEAD_MAX = 3 * 366
 NONE = frozenset({"none", "no", "hakuna", "bila"})
 
-_NUMBER = (
-    r"(?:kshs?|kes|shs?)?\.?\s*(?P<number>[0-9][0-9,]*(?:\.[0-9]+)?)\s*(?P<unit>k|m)?(?:/[=\-])?"
-)
-_TARGET = re.compile(_NUMBER, re.IGNORECASE)
-_LEADING = re.compile(rf"{_NUMBER}(?=\s|$)", re.IGNORECASE)
-_SIGNED = re.compile(rf"(?P<sign>[-−–+])?\s*{_NUMBER}(?=\s|$)", re.IGNORECASE)
+_MINUS, _SIGNS = "-−–", "-−–+"
+_IN_TWO_WAYS = frozenset({"unclear.dot", "unclear.separator", "unclear.part"})
 _DAY = re.compile(
     r"(?P<day>[0-3]?[0-9])\s*[/.\-]\s*(?P<month>[01]?[0-9])(?:\s*[/.\-]\s*(?P<year>[0-9]{4}))?"
 )
 _FUNERAL = re.compile(
     r"\b(?:funeral|burial|mazishi|msiba|matanga|rambirambi|mwendazake|marehemu)\b", re.IGNORECASE
 )
-_UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
-def new_drive(text: str) -> tuple[int | None, str] | None:
+def new_drive(text: str) -> tuple[int | None, str] | Unclear | None:
     """The target, if one stands first, and the title; None where there is no title."""
-    words = " ".join(text.split())
-    leading = _LEADING.match(words)
-    amount = None if leading is None else _shillings(leading)
-    rest = words if leading is None or amount is None else words[leading.end() :]
-    named = title(rest)
+    found = _leading(text)
+    if isinstance(found, Unclear):
+        return found
+    amount, rest = (None, text) if found is None else found
+    named = title(" ".join(rest.split()))
     return None if named is None else (amount, named)
 
 
@@ -64,28 +60,34 @@ def kind_of(text: str) -> DriveKind:
     return DriveKind.HARAMBEE if _FUNERAL.search(text) is None else DriveKind.FUNERAL
 
 
-def target(text: str) -> int | None:
+def target(text: str) -> int | Unclear | None:
     """One amount and nothing else, in whole shillings."""
-    found = _TARGET.fullmatch(text.strip())
-    return None if found is None else _shillings(found)
+    found = _leading(text)
+    if found is None or isinstance(found, Unclear):
+        return found
+    amount, rest = found
+    return None if rest else amount
 
 
-def amount_and_words(text: str) -> tuple[int, str] | None:
+def amount_and_words(text: str) -> tuple[int, str] | Unclear | None:
     """`500 Mzee Kamau`: an amount, and words after it."""
-    found = signed_and_words(text)
-    return None if found is None or found[0] < 0 else found
+    found = _leading(text)
+    if found is None or isinstance(found, Unclear):
+        return found
+    amount, after = found
+    rest = clean(after.strip(" -–—:;,"), limit=WORDS_CHARS_MAX)
+    return (amount, rest) if rest else None
 
 
-def signed_and_words(text: str) -> tuple[int, str] | None:
+def signed_and_words(text: str) -> tuple[int, str] | Unclear | None:
     """`-500 written down twice`: an amount with its sign, and words after it."""
-    words = " ".join(text.split())
-    found = _SIGNED.match(words)
-    amount = None if found is None else _shillings(found)
-    if found is None or amount is None:
-        return None
-    rest = clean(words[found.end() :].strip(" -–—:;,"), limit=WORDS_CHARS_MAX)
-    signed = -amount if found["sign"] in ("-", "−", "–") else amount
-    return (signed, rest) if rest else None
+    bare = text.strip()
+    signed = bare.startswith(tuple(_SIGNS))
+    found = amount_and_words(bare[1:] if signed else bare)
+    if found is None or isinstance(found, Unclear):
+        return found
+    amount, rest = found
+    return (-amount if signed and bare[0] in _MINUS else amount), rest
 
 
 def last_day(text: str, *, now: datetime) -> datetime | None:
@@ -106,7 +108,31 @@ def last_day(text: str, *, now: datetime) -> datetime | None:
     return datetime.combine(day + timedelta(days=1), time(), EAT).astimezone(UTC)
 
 
-def _shillings(found: re.Match[str]) -> int | None:
-    number = found["number"].replace(",", "")
-    amount = Decimal(number) * _UNITS[(found["unit"] or "").lower()]
-    return int(amount) if amount == int(amount) and 0 < amount <= TARGET_KES_MAX else None
+def _leading(text: str) -> tuple[int, str] | Unclear | None:
+    """
+    The whole shillings that stand first, and what is left; None if none do.
+
+    Unclear is only what may be meant and can be read in two ways.
+    """
+    words = visible_words(text)
+    found = _cents(words, 0)
+    if found is None:
+        return _spoken(words)
+    cents, end = found
+    if isinstance(cents, Unclear):
+        return cents if cents.key in _IN_TWO_WAYS else None
+    return None if cents % 100 else (cents // 100, " ".join(words[end:]))
+
+
+def _spoken(words: Sequence[str]) -> Unclear | None:
+    """The question about "elfu 2", which begins with no number."""
+    found = _cents(words, 1)
+    if found is None or not isinstance(found[0], Unclear) or found[0].key != "unclear.part":
+        return None
+    return found[0] if found[0].values["text"].startswith(words[0]) else None
+
+
+def _cents(words: Sequence[str], start: int) -> tuple[int | Unclear, int] | None:
+    if start >= len(words):
+        return None
+    return cents_at(words, start, most_kes=TARGET_KES_MAX, millions=True)

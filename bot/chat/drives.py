@@ -8,10 +8,12 @@ from html import escape
 from telegram import Message
 
 from bot.chat import drive_wizard
+from bot.chat.answers import unclear_text
 from bot.chat.asides import aside, aside_reply, door, leads_in_private
 from bot.chat.context import DeedPress, Desk, Toast, Turn, language_of
 from bot.chat.drive_cards import link_of, list_text, manage_key, plain_list
 from bot.chat.drive_words import kind_of, new_drive
+from bot.chat.parse import Unclear
 from bot.core.drives import NewDrive
 from bot.texts import clean, plain
 from storage.records import (
@@ -47,6 +49,9 @@ async def newdrive(turn: Turn) -> None:
     if found is None:
         await turn.answer(turn.say("newdrive.no-title", command=turn.command("newdrive")))
         return
+    if isinstance(found, Unclear):
+        await turn.answer(unclear_text(found, turn.language, turn.paper.texts))
+        return
     target_kes, title = found
     await _open(turn, target_kes, title, key=f"m:{turn.chat_id}:{turn.message_id}")
 
@@ -61,12 +66,19 @@ async def ask_an_admin(desk: Desk, update_id: int, message: Message, words: str)
     if found is None:
         return False
     language = language_of(None, None)
+    if isinstance(found, Unclear):
+        text = unclear_text(found, language, desk.texts)
+        reply = Reply(
+            chat_id=message.chat.id, thread_id=_topic(message), reply_to=message.id, text=text
+        )
+        await desk.core.post.say(Closing(update_id=update_id, replies=(reply,)))
+        return True
     title = clean(found[1], limit=LABEL_CHARS_MAX)
     label = plain(desk.texts.say(language, "newdrive.button.confirm", title=title))
     does = Deed(action="d.confirm", subject=str(message.chat.id), argument=str(message.id))
     reply = Reply(
         chat_id=message.chat.id,
-        thread_id=message.message_thread_id if message.is_topic_message else None,
+        thread_id=_topic(message),
         reply_to=message.id,
         text=desk.texts.say(language, "newdrive.confirm"),
         keyboard=Keyboard(rows=((Button(label=label, does=does, style="primary"),),)),
@@ -93,7 +105,8 @@ async def confirmed(press: DeedPress) -> Toast:
     if draft is None or str(draft.message_id) != press.deed.argument:
         return turn.toast("toast.old")
     found = new_drive(draft.data)
-    assert found is not None, "it was read when the button was made"
+    if not isinstance(found, tuple):
+        return turn.toast("toast.old")  # shown by a version that read it otherwise
     target_kes, title = found
     await _open(turn, target_kes, title, key=f"m:{turn.chat_id}:{draft.message_id}")
     return turn.toast("treasury.done")
@@ -166,6 +179,10 @@ async def shared(press: DeedPress) -> Toast:
     reply = aside_reply(turn, text, Keyboard(rows=tuple(keys)))
     await turn.core.post.say(turn.closing(reply))
     return Toast() if turn.private else turn.toast("drive.share.private")
+
+
+def _topic(message: Message) -> int | None:
+    return message.message_thread_id if message.is_topic_message else None
 
 
 async def _may_open(turn: Turn, chat_id: int) -> bool:

@@ -7,15 +7,20 @@ giver alone.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from telegram.error import TelegramError
-
 from bot.chat.answers import refusal_text, unclear_text
-from bot.chat.asides import answered_in_time, aside, aside_reply, door, invite, leads_in_private
-from bot.chat.context import COURTESY_S, DeedPress, Toast, Turn
+from bot.chat.asides import (
+    answered_in_time,
+    aside,
+    aside_reply,
+    door,
+    hide_number,
+    invite,
+    leads_in_private,
+)
+from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import offered, sheet
 from bot.chat.give_words import NAME_CHARS_MAX, Wish, give_words
 from bot.chat.keyboards import share_number
@@ -51,8 +56,6 @@ __all__ = [
     "written",
 ]
 
-log = logging.getLogger(__name__)
-
 DRAFT_LIFE = timedelta(minutes=30)
 FRESH_FOR = timedelta(minutes=15)
 """Nobody expects a prompt for what they wrote longer ago, while we were away."""
@@ -78,7 +81,7 @@ async def give(turn: Turn) -> None:
     phone = None
     if words.phone_text is not None:
         if not turn.private and turn.message_id is not None:
-            turn.desk.beside(_hide_number(turn, turn.message_id))
+            turn.desk.beside(hide_number(turn, turn.message_id))
         try:
             phone = read_phone(words.phone_text)
         except BadPhone as exc:
@@ -352,12 +355,12 @@ def _said(turn: Turn, answer: Asked | Refusal, wish: Wish, *, resumed: bool) -> 
         now = turn.core.clock.now()
         text = refusal_text(answer, turn.language, turn.paper.texts, now=now)
         return aside_reply(turn, text, keys)
+    amount, shown = answer.payment.amount_kes, answer.payment.phone_mask
+    if answer.again and (amount, shown) != (wish.amount_kes, mask(wish.phone)):
+        text = turn.say("give.asked-before", amount=kes(amount), phone=shown)
+        return aside_reply(turn, text, keys)
     if resumed:
         return aside_reply(turn, turn.say("phone.used", phone=mask(wish.phone)), keys)
-    if answer.again and answer.payment.amount_kes != wish.amount_kes:
-        amount = kes(answer.payment.amount_kes)
-        shown = answer.payment.phone_mask
-        return aside_reply(turn, turn.say("give.asked-before", amount=amount, phone=shown))
     return None
 
 
@@ -382,11 +385,3 @@ async def _ask_again(turn: Turn, drive: Drive, amount_kes: int) -> None:
     text = turn.say("give.stale", amount=kes(amount_kes), title=drive.title)
     rows = tuple(offered(drive, turn.paper, turn.language, amount_kes))
     await aside(turn, text, Keyboard(rows=rows))
-
-
-async def _hide_number(turn: Turn, message_id: int) -> None:
-    """Take a typed number out of a group, if we may; the gift is on its way either way."""
-    try:
-        await turn.desk.bot.delete_message(turn.chat_id, message_id, read_timeout=COURTESY_S)
-    except TelegramError as exc:
-        log.info("give.number_not_hidden why=%s", exc.message)

@@ -21,10 +21,10 @@ from bot.chat import (
     merchant,
     pay,
     review,
+    standing,
     start,
     statement_choice,
 )
-from bot.chat.admins import OUTSIDE
 from bot.chat.context import COURTESY_S, DeedPress, Desk, Press, Toast, Turn, language_of, open_turn
 from bot.chat.drive_routes import DRIVE_BUTTONS, words_written
 from bot.chat.routes import (
@@ -34,6 +34,7 @@ from bot.chat.routes import (
     REVIEW_BUTTONS,
     command,
 )
+from bot.chat.standing import GROUPS, was_added
 from bot.core.buttons import Verdict
 from bot.texts import plain
 from storage.records import Button, Closing, DraftKind, Keyboard, Reply
@@ -53,7 +54,6 @@ ALLOWED_UPDATES = (
 
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<words>.*))?", re.DOTALL)
 BOOKS_ACTS = frozenset(act.value for act in books.BooksAct)
-GROUPS = (Chat.GROUP, Chat.SUPERGROUP)
 
 
 async def carry_out(desk: Desk, update: Update) -> None:
@@ -73,7 +73,7 @@ async def carry_out(desk: Desk, update: Update) -> None:
     if message is not None and await _moved(desk, message):
         await desk.core.inbox.done(update.update_id)
         return
-    if await departures.noticed(desk, update):
+    if await departures.noticed(desk, update) or await standing.changed(desk, update):
         return
     if message is not None and message.sender_chat is not None:
         await _anonymous(desk, update, message)
@@ -84,7 +84,7 @@ async def carry_out(desk: Desk, update: Update) -> None:
         return
     if message is not None:
         await _written(turn, message)
-    elif _was_added(update):
+    elif was_added(update):
         await start.joined(turn)
     await _close(turn)
 
@@ -292,24 +292,13 @@ def _ignored(desk: Desk, update: Update) -> bool:
     """
     message = update.message or update.edited_message
     if message is None:
-        return not _was_added(update)
+        return not was_added(update)
     if message.chat.type not in GROUPS:
         return message.chat.type != Chat.PRIVATE
     found = COMMAND.fullmatch(message.text or "")
     if found is None:
         return not _answers_us(desk, message)
     return command(found["name"].lower(), is_operator=True) is None
-
-
-def _was_added(update: Update) -> bool:
-    """Whether somebody has just put us into a group."""
-    moved = update.my_chat_member
-    return (
-        moved is not None
-        and moved.chat.type in GROUPS
-        and moved.old_chat_member.status in OUTSIDE
-        and moved.new_chat_member.status not in OUTSIDE
-    )
 
 
 def _answers_us(desk: Desk, message: Message) -> bool:

@@ -86,7 +86,7 @@ class Notifier:
         self._whispers = whispers
         self._chats_at_once = chats_at_once
         self._on_their_way: set[asyncio.Task[None]] = set()
-        self._odd: dict[int, int] = {}  # notice id -> failures that we cannot explain
+        self._odd: dict[tuple[int, int], int] = {}  # notice, version -> failures unexplained
 
     async def run_due(self) -> int:
         """Tell everything that is due now, and what falls due by that; returns how many tries."""
@@ -179,7 +179,7 @@ class Notifier:
         except Exception as exc:
             await self._odd_failure(notice, exc)
         else:
-            self._odd.pop(notice.id, None)
+            self._odd.pop(_version(notice), None)
             goes_on = await self._write(
                 lambda: self._post.sent(notice, message_id=told.message_id, whisper=told.whisper)
             )
@@ -233,13 +233,18 @@ class Notifier:
             await self._odd_failure(notice, exc)
 
     async def _odd_failure(self, notice: Notice, exc: Exception) -> None:
-        """Something we did not foresee: a few tries, then it is set aside, loudly."""
-        tries = self._odd[notice.id] = self._odd.get(notice.id, 0) + 1
+        """
+        Something we did not foresee: a few tries, then it is set aside, loudly.
+
+        What is about money is tried again every hour; then one more failure is enough.
+        """
+        tries = self._odd[_version(notice)] = self._odd.get(_version(notice), 0) + 1
         log.error("notice.odd id=%d kind=%s try=%d", notice.id, notice.kind, tries, exc_info=exc)
         if tries < ODD_TRIES_MAX:
             await self._later(notice, after_s=_growing_s(tries), why=type(exc).__name__)
         else:
-            await self._undeliverable(notice, type(exc).__name__)
+            log.warning("notice.set_aside id=%d kind=%s", notice.id, notice.kind)
+            await self._write(lambda: self._post.set_aside(notice, why=type(exc).__name__))
 
     async def _moved(self, notice: Notice, new_chat_id: int) -> None:
         """The group became a supergroup: everything owed to it goes there, this one first."""
@@ -256,7 +261,7 @@ class Notifier:
 
     async def _unreachable(self, notice: Notice, why: str) -> None:
         """They shut us out of their private chat; a whisper in the group is still theirs to see."""
-        await self._undeliverable(notice, why)
+        await self._undeliverable(notice, why, shut_out=True)
         if self._whispers is None or notice.whisper is None:
             return
         try:
@@ -266,10 +271,10 @@ class Notifier:
             return
         await self._whispers.end(notice.whisper, reply)
 
-    async def _undeliverable(self, notice: Notice, why: str) -> None:
-        self._odd.pop(notice.id, None)
+    async def _undeliverable(self, notice: Notice, why: str, *, shut_out: bool = False) -> None:
+        self._odd.pop(_version(notice), None)
         log.warning("notice.undeliverable id=%d kind=%s why=%s", notice.id, notice.kind, why)
-        await self._write(lambda: self._post.undeliverable(notice, why=why))
+        await self._write(lambda: self._post.undeliverable(notice, why=why, shut_out=shut_out))
 
     async def _write(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Write down what became of it; if that never succeeds, None, and its lease runs out."""
@@ -280,6 +285,10 @@ class Notifier:
                 log.warning("notice.not_written try=%d why=%s", number + 1, exc)
                 await self._clock.sleep(_growing_s(number))
         return None
+
+
+def _version(notice: Notice) -> tuple[int, int]:
+    return notice.id, notice.wanted
 
 
 def _growing_s(tries: int) -> float:

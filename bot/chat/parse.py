@@ -8,15 +8,12 @@ is a good one is for `bot/core/phones.py`; here it is only told from the amount 
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
-from types import MappingProxyType
 
+from bot.chat.parse_spoken import more_than, spoken
 from bot.core.money import AMOUNT_KES_MAX
 from bot.texts import clean, kes
 
@@ -74,7 +71,7 @@ _WHOLE = re.compile(r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.0{1,2}
 _EXACT = re.compile(r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?")
 _WITH_CENTS = re.compile(r"(?P<whole>0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.[0-9]{1,2}")
 _DOT_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
-_THOUSANDS_OF = re.compile(r"[0-9]+(?:\.[0-9]{1,2})?")  # before a k
+_THOUSANDS_OF = re.compile(r"[0-9]+(?:\.[0-9]{1,2})?")  # before a k or an m
 
 _PHONE_CHARS = re.compile(r"[+()0-9./‐‑‒–—−\-]+")
 _KENYAN_MOBILE = re.compile(r"(?:(?:\+|0{2,3})?2540?|0)?[17][0-9]{8}")
@@ -125,11 +122,17 @@ def pay_words(text: str) -> PayWords | Unclear:
 
 
 def cents_at(
-    words: Sequence[str], start: int, *, most_kes: int
+    words: Sequence[str], start: int, *, most_kes: int, millions: bool = False
 ) -> tuple[int | Unclear, int] | None:
-    """An amount in cents that begins at this word, and where it ends; None if none does."""
+    """
+    An amount in cents that begins at this word, and where it ends; None if none does.
+
+    With *millions*, "2m" is two million and no two metres.
+    """
     found = _amount_at(words, start)
-    return None if found is None else (found.read_cents(most_kes), found.end)
+    if found is None:
+        return None
+    return _part(words, found, most_kes) or found.read_cents(most_kes, millions), found.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +169,14 @@ class _Found:
                 return Unclear("unclear.dot", values, (meant,))
         return Unclear("unclear.separator", {"text": self.text})
 
-    def read_cents(self, most_kes: int) -> int | Unclear:
+    def read_cents(self, most_kes: int, millions: bool) -> int | Unclear:
         """The amount in cents, if it can be only one, for what need not be whole shillings."""
         number = self.number.rstrip(".,")
         cents: int | Unclear = 0
         if not self.sign and self.unit == "k" and _THOUSANDS_OF.fullmatch(number):
             cents = int(Decimal(number) * 100_000)
+        elif not self.sign and self.unit == "m" and millions and _THOUSANDS_OF.fullmatch(number):
+            cents = int(Decimal(number) * 100_000_000)
         elif not self.sign and not self.unit and _EXACT.fullmatch(number):
             cents = int(Decimal(number.replace(",", "")) * 100)
         else:
@@ -323,11 +328,9 @@ def _amount_and_note(words: Sequence[str]) -> tuple[int, str] | Unclear:
     if not amounts:
         return _slang(words) or Unclear("unclear.no-amount")
     first = amounts[0]
-    if (slang := _slang(words[first.start : first.end + 1], near=first)) is not None:
-        return slang
     if (second := _second(words, amounts)) is not None:
         return Unclear("unclear.two-amounts", {"text": first.text, "other": second.text})
-    amount_kes = first.read()
+    amount_kes = _part(words, first, AMOUNT_KES_MAX) or first.read()
     if isinstance(amount_kes, Unclear):
         return amount_kes
     rest = [*words[: first.start], *words[first.end :]]
@@ -350,33 +353,29 @@ def _second(words: Sequence[str], amounts: Sequence[_Found]) -> _Found | None:
     return next(iter(marked or (others if only_numbers else ())), None)
 
 
-def _slang(words: Sequence[str], *, near: _Found | None = None) -> Unclear | None:
-    """A question about "soo", "2 thao" or "1 million"; None where there is no such word."""
-    for at, word in enumerate(words):
-        worth = _sheng().get(word.strip(_EDGES).lower())
-        if worth is None:
-            continue
-        count = _count(words[at - 1]) if at else None
-        count = count or (_count(words[at + 1]) if near is None and at + 1 < len(words) else None)
-        if near is not None and count is None:
-            continue
-        meant = worth * (count or 1)
-        said = " ".join(words[max(at - 1, 0) : at + 1]) if at and count else word
-        if not 0 < meant <= AMOUNT_KES_MAX:
-            return _too_large(said)
-        values = {"text": said, "meant": kes(meant), "digits": str(meant)}
-        return Unclear("unclear.slang", values, (meant,))
-    return None
+def _slang(words: Sequence[str]) -> Unclear | None:
+    """A question about "soo" or "elfu 2" where there is no other amount."""
+    said = spoken(words)
+    if said is None or said.meant_kes is None:
+        return None
+    if said.meant_kes > AMOUNT_KES_MAX:
+        return _too_large(said.text)
+    values = {"text": said.text, "meant": kes(said.meant_kes), "digits": str(said.meant_kes)}
+    return Unclear("unclear.slang", values, (said.meant_kes,))
 
 
-def _count(word: str) -> int | None:
-    return int(word) if word.isascii() and word.isdigit() and len(word) <= 3 else None
-
-
-@cache
-def _sheng() -> Mapping[str, int]:
-    text = (files("bot") / "locales" / "sheng.toml").read_text("utf-8")
-    return MappingProxyType(tomllib.loads(text))
+def _part(words: Sequence[str], found: _Found, most_kes: int) -> Unclear | None:
+    """A question, where the amount may be but a part of what was meant."""
+    said = more_than(words, found.start, found.end, found.number)
+    if said is None:
+        return None
+    if said.meant_kes is None:
+        return Unclear("unclear.separator", {"text": said.text})
+    if said.meant_kes > most_kes:
+        return Unclear("unclear.too-large", {"text": said.text, "most": kes(most_kes)})
+    meant = {"text": said.text, "meant": kes(said.meant_kes), "digits": str(said.meant_kes)}
+    values = {**meant, "number": found.number.rstrip(".,")}
+    return Unclear("unclear.part", values, (said.meant_kes,))
 
 
 def _digit_run(words: Sequence[str], start: int) -> int:

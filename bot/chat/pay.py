@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from telegram import Contact
-from telegram.error import TelegramError
 
+from bot.chat.asides import hide_number
 from bot.chat.cards import by_hand_card, check_answer, refusal_text, unclear_text, why
-from bot.chat.context import COURTESY_S, Press, Toast, Turn
+from bot.chat.context import Press, Toast, Turn
 from bot.chat.giving import phone_shared
 from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
 from bot.chat.outcomes import standing
@@ -22,6 +21,7 @@ from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
 from bot.texts import clean, kes, plain
 from storage.records import (
+    OPEN,
     Button,
     Closing,
     Draft,
@@ -46,8 +46,6 @@ __all__ = [
     "phone_typed",
     "why_not",
 ]
-
-log = logging.getLogger(__name__)
 
 DRAFT_LIFE = timedelta(minutes=30)
 FRESH_FOR = timedelta(minutes=15)
@@ -94,7 +92,7 @@ async def pay(turn: Turn) -> None:
         case Refusal():
             await turn.answer(_refused(turn, answer))
     if words.phone_text is not None and not turn.private and turn.message_id is not None:
-        turn.desk.beside(_hide_number(turn, turn.message_id))
+        turn.desk.beside(hide_number(turn, turn.message_id))
 
 
 async def phone_typed(turn: Turn, draft: Draft) -> None:
@@ -293,7 +291,14 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
             update_id=None,
         )
     )
-    text = _refused(turn, answer) if isinstance(answer, Refusal) else thanks
+    text = thanks
+    if isinstance(answer, Refusal):
+        text = _refused(turn, answer)
+    elif answer.again and not (
+        # Replayed after a crash, that very prompt is out.
+        answer.payment.status in OPEN and _same(answer.payment, draft.amount_kes, phone)
+    ):
+        text = _before(turn, answer.payment)
     await turn.core.people.drop_draft(
         chat_id=turn.chat_id,
         person_id=turn.person.id,
@@ -350,25 +355,18 @@ async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone: st
     Telegram also reports edits that nobody made (a link preview, say): then there is nothing to
     tell. A person who mended the amount or the phone must learn that it changed nothing.
     """
-    same = payment.amount_kes == words.amount_kes and payment.phone_mask == mask(phone)
-    if turn.edited and same:
+    if turn.edited and _same(payment, words.amount_kes, phone):
         return
-    await turn.answer(
-        turn.say(
-            "pay.asked-before",
-            amount=kes(payment.amount_kes),
-            phone=payment.phone_mask,
-            pay=turn.command("pay"),
-        )
-    )
+    await turn.answer(_before(turn, payment))
 
 
-async def _hide_number(turn: Turn, message_id: int) -> None:
-    """Take a typed number out of a group, if we may; the payment is on its way either way."""
-    try:
-        await turn.desk.bot.delete_message(turn.chat_id, message_id, read_timeout=COURTESY_S)
-    except TelegramError as exc:
-        log.info("pay.number_not_hidden why=%s", exc.message)
+def _before(turn: Turn, payment: Payment) -> str:
+    amount, command = kes(payment.amount_kes), turn.command("pay")
+    return turn.say("pay.asked-before", amount=amount, phone=payment.phone_mask, pay=command)
+
+
+def _same(payment: Payment, amount_kes: int, phone: str) -> bool:
+    return payment.amount_kes == amount_kes and payment.phone_mask == mask(phone)
 
 
 def _refused(turn: Turn, refusal: Refusal) -> str:

@@ -64,8 +64,9 @@ async def unknown(turn: Turn, *, command: bool) -> None:
 
 
 async def joined(turn: Turn) -> None:
-    """We were added to a group: how to pay here, and the cards of drives that were open."""
+    """We were added to a group: how to pay here, the cards of open drives, what was missed."""
     await turn.core.drives.came_back(turn.chat_id, Closing())
+    await turn.core.post.returned(turn.chat_id)
     await turn.answer(
         turn.say("start.group", pay=turn.command("pay"), collector=turn.core.collector.name)
     )

@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
+from bot.chat.answers import unclear_text
 from bot.chat.asides import aside_reply, door, invite, leads_in_private
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import manage_key
 from bot.chat.drive_words import NONE, amount_and_words, last_day, signed_and_words, target, title
+from bot.chat.parse import Unclear
 from bot.core.drive_acts import Actor, Answer
 from bot.texts import clean, kes, money, plain
 from storage.records import (
@@ -240,8 +242,8 @@ async def _decided_before(press: DeedPress, *, keep: bool) -> Toast:
 
 async def _cash(turn: Turn, drive_id: str) -> None:
     found = amount_and_words(turn.words)
-    if found is None:
-        await turn.answer(turn.say("manage.cash-unclear"))
+    if found is None or isinstance(found, Unclear):
+        await _unclear(turn, found, "manage.cash-unclear")
         return
     amount_kes, name = found
     name = clean(name, limit=NAME_CHARS_MAX)
@@ -258,8 +260,8 @@ async def _cash(turn: Turn, drive_id: str) -> None:
 
 async def _correct(turn: Turn, drive_id: str) -> None:
     found = signed_and_words(turn.words)
-    if found is None:
-        await turn.answer(turn.say("manage.correct-unclear"))
+    if found is None or isinstance(found, Unclear):
+        await _unclear(turn, found, "manage.correct-unclear")
         return
     change_kes, reason = found
     answer = await turn.core.drives.treasury.correct(
@@ -295,8 +297,8 @@ async def _title(turn: Turn, drive_id: str) -> None:
 async def _target(turn: Turn, drive_id: str) -> None:
     none = turn.words.strip().lower() in NONE
     amount = None if none else target(turn.words)
-    if amount is None and not none:
-        await turn.answer(turn.say("manage.target-unclear"))
+    if isinstance(amount, Unclear) or (amount is None and not none):
+        await _unclear(turn, amount, "manage.target-unclear")
         return
     await _change(turn, drive_id, "target_kes", amount, "" if amount is None else str(amount))
 
@@ -328,6 +330,14 @@ QUESTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "target": ("manage.target-what", "50000"),
     }
 )
+
+
+async def _unclear(turn: Turn, found: Unclear | None, example: str) -> None:
+    """What can be read in two ways, or how it is written; the question stands."""
+    if found is None:
+        await turn.answer(turn.say(example))
+    else:
+        await turn.answer(unclear_text(found, turn.language, turn.paper.texts))
 
 
 async def _end(turn: Turn, answer: Answer, done: str) -> None:

@@ -103,11 +103,36 @@ class People:
                     language=now_known.language,
                     line_id=now_known.line_id,
                     phone=now_known.phone,
+                    reachable=private or now_known.reachable,
                 )
             await tx.people.put(person)
+            if private and (now_known is None or not now_known.reachable):
+                await tx.notices.revive(user_id, now=self._clock.now())
             return person
 
-        return await self._store.write(run)
+        met = await self._store.write(run)
+        self._wake()
+        return met
+
+    async def shut_out(self, person_id: int, closing: Closing) -> None:
+        """They blocked us: what is theirs to know is said where they are, to come and read it."""
+
+        async def run(tx: Tx) -> None:
+            await tx.people.set_reachable(person_id, False)
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+
+    async def let_in(self, person_id: int, closing: Closing) -> None:
+        """They have unblocked us: what we could not tell them is told now."""
+
+        async def run(tx: Tx) -> None:
+            await tx.people.set_reachable(person_id, True)
+            await tx.notices.revive(person_id, now=self._clock.now())
+            await close(tx, closing, self._clock)
+
+        await self._store.write(run)
+        self._wake()
 
     async def known_as(self, username: str) -> Person | None:
         """The person who was last seen with this @name (given without the @)."""

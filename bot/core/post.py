@@ -9,6 +9,7 @@ from datetime import timedelta
 from bot.core.people import close
 from bot.core.ports import Clock, SteadyClock
 from storage.engine import Store
+from storage.notices import SET_ASIDE
 from storage.records import Closing, Notice, Whisper
 from storage.tx import Tx
 
@@ -22,6 +23,9 @@ BEGIN_WITHIN = timedelta(seconds=45)
 
 PUT_OFF_MAX_S = 300.0
 """Less than `storage.notice_picks.FAR`. Where Telegram wants a longer silence, its lane knows."""
+
+
+TRIED_EVERY, TRIED_FOR = timedelta(hours=1), timedelta(days=7)
 
 
 class Post:
@@ -107,12 +111,36 @@ class Post:
         await self._store.write(run)
         self.wake.set()
 
-    async def undeliverable(self, notice: Notice, *, why: str) -> None:
+    async def undeliverable(self, notice: Notice, *, why: str, shut_out: bool = False) -> None:
+        """
+        It cannot be told.
+
+        If they have *shut us out* of their private chat, the group is where they are told that
+        something waits for them, until they write to us again.
+        """
+
         async def run(tx: Tx) -> None:
-            await tx.notices.dead(notice, why=why)
+            if await tx.notices.dead(notice, why=why) and shut_out:
+                await tx.people.set_reachable(notice.chat_id, False)
 
         await self._store.write(run)
         self.wake.set()
+
+    async def set_aside(self, notice: Notice, *, why: str) -> None:
+        """It failed again and again, and nobody knows why: what waits behind it comes first."""
+        await self.undeliverable(notice, why=f"{SET_ASIDE}{why}")
+
+    async def try_set_aside(self) -> None:
+        """Try once more what was set aside about money; once an hour, for a week. A job."""
+        now = self._clock.now()
+
+        async def run(tx: Tx) -> int:
+            return await tx.notices.try_set_aside(
+                now=now, tried_before=now - TRIED_EVERY, since=now - TRIED_FOR
+            )
+
+        if await self._store.write(run):
+            self.wake.set()
 
     async def returned(self, chat_id: int) -> None:
         """Whoever could not be told (they had blocked us) opened the chat again: tell them now."""

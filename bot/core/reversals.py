@@ -3,7 +3,8 @@ Reversals: money given back by Safaricom on our word, only where the configurati
 
 It moves money and has no undo, so two people must want it, and it is sent once: what is sent is
 written down first, and where the answer was lost no machine sends again. What went back is a row
-of the record like every other, linked to the payment that it takes back.
+of the record like every other, linked to the payment that it takes back. Books that came from a
+backup do not know what was sent since: until a person has reconciled the gap they send nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Callable
 
 from bot.core.ports import BackOffice, Clock, Ids
+from bot.core.restored import restored
 from bot.core.rulings import Deed, Ruling, TwoPeople
 from mpesa.errors import NotSent, OutcomeUnknown, Refused
 from mpesa.models import ResultUrls
@@ -60,7 +62,10 @@ class Reversals:
         if not self.enabled:
             return Ruling.OFF
         async with self._store.read() as tx:
+            paused = await restored(tx) is not None
             payment = await tx.payments.get(payment_id)
+        if paused:
+            return Ruling.RESTORED
         if payment is None:
             return Ruling.UNKNOWN
         if payment.status is not Status.PAID or payment.receipt is None:
@@ -77,7 +82,8 @@ class Reversals:
         if agreed is not Ruling.DONE:
             return agreed
         ruled = await self._send(payment, receipt, cents, by=by)
-        await self._two_people.done(Deed.REVERSE, payment_id, receipt, by=by)
+        if ruled is not Ruling.RESTORED:
+            await self._two_people.done(Deed.REVERSE, payment_id, receipt, by=by)
         return ruled
 
     async def _send(self, payment: Payment, receipt: str, cents: int, *, by: int) -> Ruling:
@@ -92,7 +98,9 @@ class Reversals:
             asked_at=now,
         )
 
-        async def run(tx: Tx) -> bool:
+        async def run(tx: Tx) -> Ruling:
+            if await restored(tx) is not None:
+                return Ruling.RESTORED
             # Under the payment's lock: of two who agree at one instant, one sends.
             await tx.payments.lock(payment.id)
             before = [
@@ -101,12 +109,12 @@ class Reversals:
                 if each.kind is QuestionKind.REVERSAL and each.outcome not in TRY_AGAIN
             ]
             if before:
-                return False
+                return Ruling.ALREADY
             await tx.record.ask(asked)
-            return True
+            return Ruling.DONE
 
-        if not await self._store.write(run):
-            return Ruling.ALREADY
+        if (ruled := await self._store.write(run)) is not Ruling.DONE:
+            return ruled
         try:
             await self._office.reverse(
                 receipt, cents // 100, self._urls(asked.id), remarks="Given back"

@@ -54,6 +54,7 @@ class Ruling(StrEnum):
     ALREADY = "already"  # it stands so, or was closed by somebody
     CANNOT = "cannot"  # not for this kind of difference, or no payment was named
     OFF = "off"  # not enabled in the configuration
+    RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
     OPERATORS = "operators"  # only operators decide about so much
     PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
 

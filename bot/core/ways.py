@@ -55,10 +55,11 @@ PULLING = "pulling"
 ASK_AFTER_S = (0, 600, 3600, 21_600, 86_400)
 NOT_ASKED, NOT_OURS = "not-asked", "not-ours"
 """What became of a question, beside what Safaricom's answers mean."""
+CREDENTIAL = (OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED)
 ROUNDS = Rounds(
     after=[timedelta(seconds=each) for each in ASK_AFTER_S],
     # A password that has ended, say, is no word about a receipt: it is asked about afterwards.
-    spared=[NOT_ASKED, OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED, OrgMeaning.BUSY],
+    spared=[NOT_ASKED, TransactionState.PENDING, *CREDENTIAL, OrgMeaning.BUSY],
     over=[OrgMeaning.DONE, NOT_OURS],
 )
 CLAIM_SETTLES_S = 120
@@ -224,8 +225,10 @@ class Ways:
                 # The books first: if we stop here, Safaricom is asked again.
                 await self._record.take([row])
             elif answer.result.done and not reversal:
-                outcome = NOT_OURS
-            if answer.result.meaning in (OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED):
+                status = read_status(answer)
+                assert status is not None, "the question is answered"
+                outcome = NOT_OURS if status.state.final else status.state.value
+            if answer.result.meaning in CREDENTIAL:
                 await self._alarm(Alarm.CREDENTIAL)
         now = self._clock.now()
         await self._store.write(lambda tx: tx.record.heard(question_id, outcome=outcome, now=now))

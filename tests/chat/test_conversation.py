@@ -537,6 +537,27 @@ async def test_a_mended_typo_pays_and_a_second_edit_does_not(office: Office) -> 
     assert len(office.jane.chat.from_bot) == 3
 
 
+async def test_a_mended_amount_whose_number_is_typed_again_asks_for_nothing_and_says_so(
+    office: Office,
+) -> None:
+    jane = office.jane
+    written = jane.say("/pay 50")
+    await office.said(jane.chat, "Which M-Pesa number")
+    jane.say("0712345678")
+    await office.said(jane.chat, "Asking 0712***678")
+    await office.result(1032)
+    await office.handled()
+
+    for words in ("/pay 60", "/pay 50 lunch"):
+        edited = jane.edit(written, words)
+        question = await office.said(jane.chat, "Which M-Pesa number", after=edited)
+        jane.say("0712345678")
+        await office.said(jane.chat, "has already asked for KES 50", after=question)
+    await office.handled()
+
+    assert len(office.daraja.pushes) == 1
+
+
 async def test_what_was_written_while_we_were_away_puts_no_prompt_on_a_phone(
     office: Office,
 ) -> None:

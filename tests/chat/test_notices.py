@@ -275,6 +275,52 @@ async def test_a_bug_of_ours_is_tried_five_times_and_then_set_aside(
     assert house.seen(1001) == ["and on we go"]
 
 
+async def test_what_is_about_money_is_tried_again_after_it_was_set_aside(
+    house: House, jane: Person
+) -> None:
+    paid = NewNotice(key="d:1", kind=NoticeKind.NEWS, chat_id=1001, subject="d:1", topic="thanks")
+    house.sayings.status = "✅ KES 50"
+    house.sayings.broken = True
+    await house.store.write(lambda tx: tx.notices.owe([paid], now=house.clock.now()))
+    await house.say(1001, "hello")
+    tries = 0
+    for _ in range(20):
+        tries += await house.notifier.run_due()
+        house.clock.advance(60)
+    assert tries == 10
+
+    house.clock.advance(3600)
+    await house.post.try_set_aside()
+    await house.post.try_set_aside()
+    assert await house.notifier.run_due() == 1, "and the greeting is let go"
+    await house.post.try_set_aside()
+    assert await house.notifier.run_due() == 0, "not within the hour"
+
+    house.sayings.broken = False
+    house.clock.advance(3600)
+    await house.post.try_set_aside()
+    await house.notifier.run_due()
+    assert house.seen(1001) == ["✅ KES 50"]
+
+    house.clock.advance(3600)
+    await house.post.try_set_aside()
+    assert await house.post.owed() == 0
+
+
+async def test_what_was_set_aside_is_let_go_after_a_week(house: House, jane: Person) -> None:
+    paid = NewNotice(key="d:1", kind=NoticeKind.NEWS, chat_id=1001, subject="d:1", topic="thanks")
+    house.sayings.broken = True
+    await house.store.write(lambda tx: tx.notices.owe([paid], now=house.clock.now()))
+    for _ in range(10):
+        await house.notifier.run_due()
+        house.clock.advance(60)
+
+    house.clock.advance(8 * 86_400)
+    await house.post.try_set_aside()
+
+    assert await house.post.owed() == 0
+
+
 async def test_what_has_become_moot_is_let_go_at_once_and_is_no_failure(
     house: House, jane: Person, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -169,9 +169,13 @@ def test_a_long_number_is_taken_for_the_phone_even_if_it_is_a_bad_one(
         ("50 0712345678 lunch KES 100", "unclear.two-amounts"),
         ("for 2 people 50 0712345678", "unclear.two-amounts"),
         ("100 712 345 678", "unclear.which-phone"),
-        ("2 soo 0712345678", "unclear.slang"),
-        ("2 thao 0712345678 rent", "unclear.slang"),
+        ("2 soo 0712345678", "unclear.part"),
+        ("2 thao 0712345678 rent", "unclear.part"),
         ("punch 0712345678", "unclear.slang"),
+        ("300 000 for rent 0712345678", "unclear.too-large"),
+        ("laki 5 0712345678", "unclear.too-large"),
+        ("1 500.50 for lunch 0712345678", "unclear.separator"),
+        ("elfu 2 na mia 5 0712345678", "unclear.two-amounts"),
         ("1.500 0712345678", "unclear.dot"),
         ("50.5 0712345678", "unclear.cents"),
         ("0 0712345678", "unclear.zero"),
@@ -184,6 +188,52 @@ def test_what_is_unclear_about_a_payment_is_explained(text: str, key: str) -> No
 
     assert isinstance(read, Unclear)
     assert read.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "meant_kes"),
+    [
+        ("elfu 2 0712345678", "elfu 2", 2000),
+        ("0712345678 elfu 2", "elfu 2", 2000),
+        ("Elfu 2, 0712345678 rent", "Elfu 2", 2000),
+        ("elfu 2.5 0712345678", "elfu 2.5", 2500),
+        ("elfu 2/= 0712345678", "elfu 2/=", 2000),
+        ("mia 5 0712345678", "mia 5", 500),
+        ("thao 2 0712345678", "thao 2", 2000),
+        ("laki 1 0712345678", "laki 1", 100_000),
+        ("rent elfu 2", "elfu 2", 2000),
+        ("2.5 thao 0712345678", "2.5 thao", 2500),
+        ("1 500 for lunch 0712345678", "1 500", 1500),
+        ("1, 500 for lunch 0712345678", "1, 500", 1500),
+        ("Ksh 1 500 lunch", "Ksh 1 500", 1500),
+    ],
+)
+def test_a_number_that_is_but_a_part_of_the_amount_is_asked_about(
+    text: str, said: str, meant_kes: int
+) -> None:
+    read = pay_words(text)
+
+    assert isinstance(read, Unclear)
+    assert (read.key, read.values["text"], read.offers) == ("unclear.part", said, (meant_kes,))
+
+
+@pytest.mark.parametrize(
+    ("text", "amount_kes", "note"),
+    [
+        ("KES 200/= punch 0712345678", 200, "punch"),
+        ("punch KES 200 0712345678", 200, "punch"),
+        ("200/= 100 bags 0712345678", 200, "100 bags"),
+        ("200 250g bags 0712345678", 200, "250g bags"),
+        ("50 0712345678 mia", 50, "mia"),
+    ],
+)
+def test_what_parts_a_number_from_its_neighbour_makes_it_the_amount(
+    text: str, amount_kes: int, note: str
+) -> None:
+    read = pay_words(text)
+
+    assert isinstance(read, PayWords)
+    assert (read.amount_kes, read.note) == (amount_kes, note)
 
 
 def test_a_note_is_cleaned_and_cut() -> None:

@@ -103,6 +103,8 @@ def test_the_31st_a_month_on_is_the_last_of_that_month() -> None:
         ("1500 Peter taxi by night", 150_000, "Peter", None, "taxi by night", None),
         ("1500 Peter beans, maize", 150_000, "Peter", None, "beans, maize", None),
         ("500 peter kamau tiles", 50_000, "peter", None, "kamau tiles", None),
+        ("KES 500/= Mia tiles", 50_000, "Mia", None, "tiles", None),
+        ('500 "Mia" tiles', 50_000, "Mia", None, "tiles", None),
     ],
 )  # fmt: skip
 def test_an_invoice_in_one_line(
@@ -128,6 +130,11 @@ def test_an_invoice_in_one_line(
         ("-5 Peter tiles", "unclear.negative"),
         ("0 Peter tiles", "unclear.zero"),
         ("900000000 Peter tiles", "unclear.too-large"),
+        ("elfu 2 Peter sugar", "unclear.part"),
+        ("2 elfu Peter sugar", "unclear.part"),
+        ("Peter elfu 2 sugar", "unclear.part"),
+        ("1 500 Peter sugar", "unclear.part"),
+        ("500 Mia hair", "unclear.part"),
         ("1500 Peter tiles, due someday", "unclear.day"),
         ("1500 Peter tiles, due 20 Nov", "unclear.day-past"),
     ],
@@ -157,7 +164,10 @@ def test_an_item_in_one_line(text: str, item: tuple[str, int, int]) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "sugar", "750", "0 x 50 sugar", "9999999 x 50 sugar"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "sugar", "750", "0 x 50 sugar", "9999999 x 50 sugar", "elfu 2 sugar", "sugar 1 500"],
+)
 def test_half_an_item_is_asked_about(text: str) -> None:
     assert isinstance(item_words(text), Unclear)
 

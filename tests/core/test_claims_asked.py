@@ -49,22 +49,24 @@ async def pass_days(record: RecordDesk, clock: TestClock, days: float, *, every_
         await record.ways.ask_due()
 
 
-def answered(code: str) -> AsyncResult:
+def answered(code: str, **values: object) -> AsyncResult:
     return AsyncResult(
         result=look_up_org(code),
         more_coming=False,
         originator_conversation_id="1-2-3",
         conversation_id="AG_1",
         transaction_id=None,
-        values={},
+        values={key: [value] for key, value in values.items()},
     )
 
 
-async def answer_all(record: RecordDesk, office: ScriptedOffice, code: str) -> None:
+async def answer_all(
+    record: RecordDesk, office: ScriptedOffice, code: str, **values: object
+) -> None:
     """What Safaricom posts to each question that was asked."""
     for _, urls in office.asked:
         question_id = urls.result_url.rpartition("/t/")[2].partition(".")[0]
-        await record.ways.heard(question_id, answered(code), timeout=False)
+        await record.ways.heard(question_id, answered(code, **values), timeout=False)
 
 
 async def test_posts_that_nobody_knows_are_not_for_ever_in_the_way_of_a_real_one(
@@ -184,17 +186,47 @@ async def test_a_question_that_did_not_leave_is_none(
     assert len(office.asked) == 7 + len(ASK_AFTER_S)
 
 
+@pytest.mark.parametrize("state", ["Completed", "Cancelled", "Declined", "Expired"])
 async def test_what_is_known_not_to_be_ours_is_asked_about_no_more(
-    desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock
+    desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock, state: str
 ) -> None:
     await posted(record, clock, REAL)
     clock.advance(180)
     await record.ways.ask_due()
-    await answer_all(record, office, "0")
+    await answer_all(record, office, "0", TransactionStatus=state)
 
     await pass_days(record, clock, 2, every_s=4 * 3600)
 
     assert len(office.asked) == 1
+
+
+async def test_what_is_still_on_its_way_is_asked_about_until_it_has_arrived(
+    desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock
+) -> None:
+    await posted(record, clock, REAL)
+    for _ in range(10):
+        clock.advance(DAY_S)
+        await record.ways.ask_due()
+        await answer_all(record, office, "0", TransactionStatus="Authorized")
+    assert len(office.asked) == 10, "once a day, and none of them counts"
+
+    arrived = {"ReceiptNo": REAL, "Amount": 50, "CreditPartyName": "600000 - Mama Njeri"}
+    await answer_all(record, office, "0", TransactionStatus="Completed", **arrived)
+    await pass_days(record, clock, 2, every_s=4 * 3600)
+
+    assert len(office.asked) == 10, "the books have it"
+
+
+async def test_an_answer_that_says_nothing_is_asked_for_again_a_few_times(
+    desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock
+) -> None:
+    await posted(record, clock, REAL)
+    for _ in range(10):
+        clock.advance(DAY_S)
+        await record.ways.ask_due()
+        await answer_all(record, office, "0", TransactionStatus="Tbc")
+
+    assert len(office.asked) == len(ASK_AFTER_S)
 
 
 @pytest.mark.both_engines

@@ -14,6 +14,7 @@ from bot.core.placing import PROMPTED_WITHIN
 from bot.core.record_desk import Known, RecordDesk
 from bot.core.references import ByHand, read_reference
 from bot.core.replay import differences
+from bot.core.restored import lift, mark
 from bot.core.rulings import Ruling
 from mpesa.errors import OutcomeUnknown, Throttled, Unreachable
 from mpesa.models import PulledRow
@@ -38,7 +39,7 @@ from tests.core.conftest import Desk
 from tests.core.test_hear import alarms
 from tests.desk import OPERATORS, ScriptedOffice, a_desk
 from tests.fakes import PHONE
-from tests.stores import TestClock
+from tests.stores import NOON, TestClock
 
 RECEIPT = "UKN1ABCDEF"
 OTHER = "UKN2ABCDEF"
@@ -1105,6 +1106,23 @@ async def test_a_reversal_that_did_not_leave_may_be_sent_again(
 
     await record.reverse(payment.id, by=900, why="x")
     assert await record.reverse(payment.id, by=901, why="x") is Ruling.DONE
+
+
+@pytest.mark.both_engines
+async def test_books_from_a_backup_give_nothing_back_until_the_gap_is_reconciled(
+    desk: Desk, store: Store, record: RecordDesk, office: ScriptedOffice
+) -> None:
+    """It may have been given back after the backup was made."""
+    payment = await paid(desk)
+    assert await record.reverse(payment.id, by=900, why="x") is Ruling.NEEDS_SECOND
+    await mark(store, as_of=NOON)
+
+    assert await record.reverse(payment.id, by=901, why="x") is Ruling.RESTORED
+    assert office.reversed == []
+
+    await lift(store)
+    assert await record.reverse(payment.id, by=901, why="x") is Ruling.DONE
+    assert len(office.reversed) == 1
 
 
 async def test_only_what_is_credited_whole_and_enabled_is_reversed(

@@ -550,7 +550,7 @@ OF_THE_RECORD = (
         "bot/core/reversals.py",
         "        if payment.reversed_cents:\n            return Ruling.ALREADY\n",
         "",
-        ("            if before:\n                return False\n", ""),
+        ("            if before:\n                return Ruling.ALREADY\n", ""),
     ),
     plant(
         "an operator alone decides about much money",

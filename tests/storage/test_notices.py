@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from storage.documents import DOCUMENT_BYTES_MAX
 from storage.engine import Store
+from storage.notices import SET_ASIDE
 from storage.records import (
     Alarm,
     Button,
@@ -389,6 +390,36 @@ async def test_who_comes_back_is_told_what_payments_came_to(store: Store) -> Non
     await store.write(lambda tx: tx.notices.revive(1001, now=NOON))
 
     assert [notice.kind for notice in await claim(store)] == [NoticeKind.STATUS]
+
+
+@pytest.mark.parametrize(
+    ("why", "hours", "again"),
+    [
+        (f"{SET_ASIDE}BadRequest", 2, [NoticeKind.STATUS]),
+        (f"{SET_ASIDE}BadRequest", 0.5, []),
+        (f"{SET_ASIDE}BadRequest", 50, []),
+        ("Forbidden: bot was blocked by the user", 2, []),
+    ],
+)
+async def test_what_nobody_could_explain_is_owed_again_and_nothing_else(
+    store: Store, why: str, hours: float, again: list[NoticeKind]
+) -> None:
+    await add_payment(store)
+    await owe(store, STATUS, saying("chatter", 1001))
+    for _ in range(2):
+        for notice in await claim(store):
+            await store.write(lambda tx, n=notice: tx.notices.dead(n, why=why))  # type: ignore[misc]  # the default pins n
+    now = NOON + timedelta(hours=hours)
+
+    await store.write(
+        lambda tx: tx.notices.try_set_aside(
+            now=now, tried_before=now - timedelta(hours=1), since=now - timedelta(days=2)
+        )
+    )
+
+    async with store.read() as tx:
+        assert await tx.notices.owed() == len(again)
+    assert [notice.kind for notice in await claim(store, hours * 3600)] == again
 
 
 REPORT = Document(filename="report.csv", content=b"\xef\xbb\xbfday,KES\r\n" + bytes(range(256)))
