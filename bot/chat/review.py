@@ -149,7 +149,9 @@ def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
         acts.append(Act.GIVE_BACK)
     if payment.status is not Status.PAID and payment.checkout_index is not None:
         acts.append(Act.ASK)
-    return [_button(turn, payment.id, act) for act in acts]
+    # What comes after this card was made, whoever writes the payment off by it has not read.
+    carries = {Act.VOID: str(item.read_up_to)}
+    return [_button(turn, payment.id, act, carries.get(act, "")) for act in acts]
 
 
 def _button(turn: Turn, payment_id: str, act: Act, argument: str = "") -> Button:
@@ -199,7 +201,8 @@ async def void(press: Press) -> Toast:
         amount=money(payment.amount_kes * 100),
         phone=payment.phone_mask,
     )
-    await turn.answer(text, _sure(turn, payment.id, _Code(Deciding.VOID)))
+    code = _Code(Deciding.VOID, read_up_to=int(press.argument or 0))
+    await turn.answer(text, _sure(turn, payment.id, code))
     return Toast()
 
 
@@ -229,6 +232,7 @@ async def decide(press: Press) -> Toast:
             key=press.button,
             receipt=code.receipt,
             amount_cents=code.amount_cents,
+            read_up_to=code.read_up_to,
         )
     )
     return await _say(press, verdict)
@@ -275,9 +279,14 @@ async def give_back_now(press: Press) -> Toast:
 
 async def _say(press: Press, verdict: Verdict) -> Toast:
     """In the chat too: an operator reads later what was decided, by whom."""
-    turn = press.turn
-    text = turn.say(f"ruling.{verdict}", id=short_id(press.view.payment.id))
-    await turn.answer(text)
+    turn, payment = press.turn, press.view.payment
+    text = turn.say(f"ruling.{verdict}", id=short_id(payment.id))
+    replies = [turn.reply(text)]
+    if verdict is Verdict.HEARD_SINCE:
+        item = await turn.core.review.one(payment.id, by=turn.person.id)
+        assert item is not None, "a button stands below a payment that we have"
+        replies.append(_card(turn, item))
+    await turn.core.post.say(turn.closing(*replies))
     return Toast(plain(text))
 
 
@@ -313,19 +322,26 @@ async def code_typed(turn: Turn, draft: Draft) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What a "yes" button carries: the decision, the receipt, and another amount if one came."""
+    """
+    What a "yes" button carries: the decision, the receipt, and another amount if one came.
+
+    Also up to where whoever presses it had read; a button of old says nothing of that.
+    """
 
     deciding: Deciding
     receipt: str | None = None
     amount_cents: int | None = None
+    read_up_to: int = 0
 
     def written(self) -> str:
-        return f"{self.deciding}:{self.receipt or ''}:{self.amount_cents or ''}"
+        words = (self.deciding, self.receipt or "", self.amount_cents or "", self.read_up_to or "")
+        return ":".join(map(str, words))
 
     @classmethod
     def read(cls, argument: str) -> _Code:
-        deciding, receipt, cents = argument.split(":")
-        return cls(Deciding(deciding), receipt or None, int(cents) if cents else None)
+        deciding, receipt, cents, *read = argument.split(":")
+        up_to = int("".join(read) or 0)
+        return cls(Deciding(deciding), receipt or None, int(cents) if cents else None, up_to)
 
 
 def _read_code(words: str, deciding: Deciding) -> _Code | None:

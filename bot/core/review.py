@@ -16,8 +16,9 @@ from hashlib import sha256
 
 from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
-from bot.core.settle import Settle
+from bot.core.settle import POSITIVES, Settle
 from bot.core.two_people import Needs, TwoPeopleRule
+from bot.core.write_off import SOURCE, heard_since, newest, read_up_to, source
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import Alarm, Evidence, Kind, Payment, Status
@@ -45,6 +46,7 @@ class Verdict(StrEnum):
     SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
     SETTLED = "settled"  # nothing is left to decide that way
+    HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
     GONE = "gone"  # there is nothing to agree to any more
 
 
@@ -58,6 +60,7 @@ class Ruling:
     key: str  # the same press told twice is one decision
     receipt: str | None = None  # of the money, or of its way back
     amount_cents: int | None = None  # None: what was asked for; of a reversal: all of it
+    read_up_to: int = 0  # id of the newest evidence that whoever decides had before them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Proposal:
     at: datetime
     receipt: str | None
     amount_cents: int | None
+    read_up_to: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,11 @@ class ReviewItem:
     pending: PendingItem
     evidence: Sequence[Evidence] = field(repr=False)
     proposal: Proposal | None
+
+    @property
+    def read_up_to(self) -> int:
+        """What whoever is shown this has read, for a decision to carry."""
+        return newest(self.evidence)
 
 
 class Review:
@@ -116,9 +125,10 @@ class Review:
         async with self._store.read() as tx:
             told = (await tx.evidence.of([payment_id])).get(payment_id, [])
         told = sorted(told, key=lambda each: (each.at, each.id))
-        return ReviewItem(
-            pending=pending, evidence=told, proposal=_proposal(told, self._clock.now())
-        )
+        proposal = _proposal(told, self._clock.now())
+        if proposal is not None and proposal.deciding is Deciding.VOID:
+            proposal = None if _missed(proposal.read_up_to, told) else proposal
+        return ReviewItem(pending=pending, evidence=told, proposal=proposal)
 
     async def decide(self, ruling: Ruling, *, update_id: int | None = None) -> Verdict:
         """
@@ -166,6 +176,7 @@ class Review:
             key=key,
             receipt=proposal.receipt,
             amount_cents=proposal.amount_cents,
+            read_up_to=proposal.read_up_to,
         )
         now = self._clock.now()
         answers: list[Verdict] = []
@@ -203,6 +214,8 @@ class Review:
             case Deciding.VOID:
                 if paid or payment.status is Status.VOID:
                     return Verdict.SETTLED
+                if _missed(ruling.read_up_to, seen.told):
+                    return Verdict.HEARD_SINCE
             case Deciding.REVERSE:
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
@@ -262,6 +275,14 @@ _KINDS = {
 }
 
 
+SAYS_PAID = (*POSITIVES, Kind.CLAIM)
+
+
+def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
+    """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
+    return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
+
+
 def _cents(ruling: Ruling, payment: Payment) -> int:
     return payment.amount_kes * 100 if ruling.amount_cents is None else ruling.amount_cents
 
@@ -281,7 +302,7 @@ def _evidence(
         receipt=ruling.receipt,
         amount_cents=_cents(ruling, payment) if credits else ruling.amount_cents,
         digest=sha256(f"{kind}:{ruling.key}".encode()).hexdigest(),
-        source="operator",
+        source=source(ruling.read_up_to) if ruling.deciding is Deciding.VOID else SOURCE,
         by=ruling.by,
     )
 
@@ -298,13 +319,14 @@ def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
     ]
     if not open_since:
         return None
-    newest = open_since[-1]
-    assert newest.by is not None, "somebody proposed it"
-    assert newest.reason is not None, "and something"
+    last = open_since[-1]
+    assert last.by is not None, "somebody proposed it"
+    assert last.reason is not None, "and something"
     return Proposal(
-        deciding=Deciding(newest.reason),
-        by=newest.by,
-        at=newest.at,
-        receipt=newest.receipt,
-        amount_cents=newest.amount_cents,
+        deciding=Deciding(last.reason),
+        by=last.by,
+        at=last.at,
+        receipt=last.receipt,
+        amount_cents=last.amount_cents,
+        read_up_to=read_up_to(last) or 0,
     )

@@ -129,3 +129,23 @@ async def test_review_does_not_exist_for_others_and_knows_what_it_knows(office: 
 
     await office.said(office.jane.chat, "I do not know that command")
     await office.said(office.boss.chat, "I find no payment for NOSUCHTHING")
+
+
+async def test_nobody_writes_off_a_yes_that_came_after_they_had_looked(office: Office) -> None:
+    status, card = await undecided(office, 9_000)
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off")
+    await office.result(0, receipt=CODE)
+    await office.handled()
+
+    office.boss.press(sure, "Yes, that is so")
+
+    told = await office.said(office.boss.chat, "since you looked")
+    again = await office.said(office.boss.chat, "What was heard", after=told)
+    assert f"callback says paid · KES 9,000 · {CODE}" in again.text
+    await office.handled()
+    assert "Not paid" not in status.text
+    office.boss.press(again, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off", after=again)
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.jane.chat, "Not paid")

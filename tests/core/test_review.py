@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from bot.core.review import Deciding, Review, Ruling, Verdict
-from storage.records import Kind, Payment, Status, Word
+from storage.records import Closing, Kind, Payment, Status, Word
 from storage.schema import looks
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
@@ -39,6 +40,19 @@ def credit(payment: Payment, *, by: int = AMINA, key: str = "press-1", **more: o
         payment_id=payment.id, deciding=Deciding.CREDIT, by=by, key=key, receipt=RECEIPT
     )
     return replace(ruling, **more)  # type: ignore[arg-type]  # a test's own field names
+
+
+def void(payment: Payment, read_up_to: int = 0, *, key: str = "press-1") -> Ruling:
+    return Ruling(
+        payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key=key, read_up_to=read_up_to
+    )
+
+
+async def read_up_to(review: Review, payment: Payment) -> int:
+    """What an operator who looks now has read."""
+    item = await review.one(payment.id, by=AMINA)
+    assert item is not None
+    return item.read_up_to
 
 
 async def kinds(desk: Desk, payment: Payment) -> list[Kind]:
@@ -93,8 +107,7 @@ async def test_a_callback_that_was_faster_leaves_nothing_to_decide(
     await desk.post(payment, success(1, receipt=OTHER))
 
     assert await review.decide(credit(payment)) is Verdict.SETTLED
-    void = Ruling(payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key="press-2")
-    assert await review.decide(void) is Verdict.SETTLED
+    assert await review.decide(void(payment, key="press-2")) is Verdict.SETTLED
     assert Kind.OPERATOR_PAID not in await kinds(desk, payment)
 
 
@@ -103,14 +116,87 @@ async def test_what_is_written_off_opens_again_when_safaricom_says_yes(
     desk: Desk, review: Review
 ) -> None:
     payment = await desk.ask()
-    void = Ruling(payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key="press-1")
-    assert await review.decide(void) is Verdict.DONE
+    assert await review.decide(void(payment)) is Verdict.DONE
     assert (await desk.get(payment.id)).status is Status.VOID
 
     desk.clock.advance(60)
     await desk.post(payment, success(1))
 
     assert (await desk.get(payment.id)).status is Status.PAID
+
+
+@pytest.mark.both_engines
+async def test_a_yes_that_nobody_had_read_is_not_written_off(desk: Desk, review: Review) -> None:
+    payment = await desk.ask(amount_kes=900)
+    await desk.post(payment, failure())
+    read = await read_up_to(review, payment)
+    await desk.post(payment, success(1, amount=900.0, metadata=False))
+
+    assert await review.decide(void(payment, read)) is Verdict.HEARD_SINCE
+    assert (await desk.get(payment.id)).status is Status.REVIEW
+    assert Kind.OPERATOR_VOID not in await kinds(desk, payment)
+
+    read = await read_up_to(review, payment)
+    assert await review.decide(void(payment, read, key="press-2")) is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
+
+
+async def test_a_claim_that_nobody_had_read_is_not_written_off(desk: Desk, review: Review) -> None:
+    payment = await desk.ask()
+    read = await read_up_to(review, payment)
+    await desk.people.claim(
+        payment_id=payment.id, by=1001, text="UKN9ABCDEF Confirmed.", closing=Closing()
+    )
+
+    assert await review.decide(void(payment, read)) is Verdict.HEARD_SINCE
+    assert (await desk.get(payment.id)).pending_at is not None
+
+
+async def test_what_says_no_or_nothing_leaves_a_write_off_as_it_was_read(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    read = await read_up_to(review, payment)
+    await desk.post(payment, failure())
+    await desk.post(payment, b"{}")
+
+    assert await review.decide(void(payment, read)) is Verdict.DONE
+
+
+@pytest.mark.both_engines
+async def test_a_write_off_and_a_yes_of_one_commit_leave_the_yes_standing(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=900)
+    read = await read_up_to(review, payment)
+
+    await asyncio.gather(
+        desk.post(payment, success(1, amount=900.0, metadata=False)),
+        review.decide(void(payment, read)),
+    )
+
+    assert (await desk.get(payment.id)).status in (Status.CONFIRMING, Status.REVIEW)
+
+
+@pytest.mark.both_engines
+async def test_a_write_off_that_two_agree_on_covers_what_the_first_had_read(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    read = await read_up_to(review, payment)
+    assert await review.decide(void(payment, read)) is Verdict.PROPOSED
+    desk.clock.advance(60)
+    await desk.post(payment, success(1, amount=2000.0, metadata=False))
+    desk.clock.advance(7200)
+
+    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.GONE
+    assert (await desk.get(payment.id)).status is Status.CONFIRMING
+
+    read = await read_up_to(review, payment)
+    assert await review.decide(void(payment, read, key="press-3")) is Verdict.PROPOSED
+    desk.clock.advance(60)
+    assert await review.agree(payment.id, by=BARAKA, key="press-4") is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
 
 
 async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review) -> None:
