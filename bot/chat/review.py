@@ -138,8 +138,12 @@ def _cents(payment: Payment, said_cents: int | None) -> int:
 def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
     """What can be done about it; whoever proposed it cannot agree with themselves."""
     payment = item.pending.view.payment
+    # What comes after this card was made, whoever writes the payment off by it has not read; and
+    # whoever agrees by it agrees to what it says is proposed.
+    carries = {Act.VOID: str(item.read_up_to)}
     acts = []
     if item.proposal is not None and item.proposal.by != turn.person.id:
+        carries[Act.AGREE] = str(item.proposal.id)
         acts.append(Act.AGREE)
     if payment.status is Status.PAID:
         acts += [Act.CREDIT, Act.REVERSE] if payment.credited_cents else []
@@ -149,8 +153,6 @@ def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
         acts.append(Act.GIVE_BACK)
     if payment.status is not Status.PAID and payment.checkout_index is not None:
         acts.append(Act.ASK)
-    # What comes after this card was made, whoever writes the payment off by it has not read.
-    carries = {Act.VOID: str(item.read_up_to)}
     return [_button(turn, payment.id, act, carries.get(act, "")) for act in acts]
 
 
@@ -244,7 +246,10 @@ async def agree(press: Press) -> Toast:
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
     verdict = await turn.core.review.agree(
-        press.view.payment.id, by=turn.person.id, key=press.button
+        press.view.payment.id,
+        proposal_id=int(press.argument or 0),
+        by=turn.person.id,
+        key=press.button,
     )
     return await _say(press, verdict)
 
@@ -282,7 +287,7 @@ async def _say(press: Press, verdict: Verdict) -> Toast:
     turn, payment = press.turn, press.view.payment
     text = turn.say(f"ruling.{verdict}", id=short_id(payment.id))
     replies = [turn.reply(text)]
-    if verdict is Verdict.HEARD_SINCE:
+    if verdict in (Verdict.HEARD_SINCE, Verdict.GONE):
         item = await turn.core.review.one(payment.id, by=turn.person.id)
         assert item is not None, "a button stands below a payment that we have"
         replies.append(_card(turn, item))

@@ -67,6 +67,7 @@ class Ruling:
 class Proposal:
     """What one operator would decide, and another has yet to agree to."""
 
+    id: int  # of its evidence
     deciding: Deciding
     by: int
     at: datetime
@@ -160,15 +161,18 @@ class Review:
         return answers[-1]
 
     async def agree(
-        self, payment_id: str, *, by: int, key: str, update_id: int | None = None
+        self, payment_id: str, *, proposal_id: int, by: int, key: str, update_id: int | None = None
     ) -> Verdict:
-        """A second operator agrees with what another proposed."""
-        item = await self.one(payment_id, by=by)
-        proposal = None if item is None else item.proposal
-        if proposal is None:
+        """A second operator agrees with this proposal, and with nothing that was proposed since."""
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            told = (await tx.evidence.of([payment_id])).get(payment_id, [])
+        proposal = _proposal(told, now)
+        if proposal is None or proposal.id != proposal_id:
             return await self._nothing(update_id, Verdict.GONE)
         if proposal.by == by:
             return await self._nothing(update_id, Verdict.SAME_PERSON)
+        first = proposal.by
         ruling = Ruling(
             payment_id=payment_id,
             deciding=proposal.deciding,
@@ -178,19 +182,20 @@ class Review:
             amount_cents=proposal.amount_cents,
             read_up_to=proposal.read_up_to,
         )
-        now = self._clock.now()
         answers: list[Verdict] = []
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
-            verdict = self._possible(payment, seen, ruling)
+            # Whoever proposed it may have proposed otherwise, or another have decided, since.
+            stands = _proposal(seen.told, now) == proposal
+            verdict = self._possible(payment, seen, ruling) if stands else Verdict.GONE
             answers.append(verdict)
-            agreed = self._admit(ruling, payment, now, with_=proposal.by)
+            agreed = self._admit(ruling, payment, now, with_=first)
             return agreed if verdict is Verdict.DONE else Admitted()
 
         await self._submit(ruling, admit, update_id)
         log.info(
             "review.agreed id=%s deciding=%s by=%d with=%d verdict=%s",
-            *(payment_id, ruling.deciding, by, proposal.by, answers[-1]),
+            *(payment_id, ruling.deciding, by, first, answers[-1]),
         )
         return answers[-1]
 
@@ -275,6 +280,7 @@ _KINDS = {
 }
 
 
+NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
 SAYS_PAID = (*POSITIVES, Kind.CLAIM)
 
 
@@ -312,7 +318,7 @@ def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
     decisions = [each.at for each in told if each.kind in _KINDS.values() and each.by is not None]
     open_since = [
         each
-        for each in told
+        for each in sorted(told, key=lambda each: (each.at, each.id or NOT_KEPT_YET))
         if each.kind is Kind.PROPOSED
         and TwoPeopleRule.lasts(each.at, now)
         and all(each.at > decided_at for decided_at in decisions)
@@ -323,6 +329,7 @@ def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
     assert last.by is not None, "somebody proposed it"
     assert last.reason is not None, "and something"
     return Proposal(
+        id=last.id,
         deciding=Deciding(last.reason),
         by=last.by,
         at=last.at,

@@ -41,6 +41,16 @@ async def undecided(office: Office, amount: int = 50) -> tuple[Message, Message]
     return status, card
 
 
+async def propose_to_count(office: Office, card: Message) -> None:
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(CODE)
+    sure = await office.said(office.boss.chat, "Count")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "so much money takes two")
+    office.clock.advance(60)
+
+
 def reference_of(office: Office) -> str:
     return office.daraja.pushes[-1].reference
 
@@ -91,13 +101,7 @@ async def test_much_money_waits_for_a_second_operator(office: Office, api: BotAp
     second = api.world.accounts[SECOND_OPERATOR]
     assert isinstance(second, Person)
     _, card = await undecided(office, 20_000)
-    office.boss.press(card, "It came")
-    await office.said(office.boss.chat, "send the M-Pesa code")
-    office.boss.say(CODE)
-    sure = await office.said(office.boss.chat, "Count")
-    office.boss.press(sure, "Yes, that is so")
-    await office.said(office.boss.chat, "so much money takes two")
-    office.clock.advance(60)
+    await propose_to_count(office, card)
 
     second.say(f"/review {reference_of(office)}")
     theirs = await office.said(second.chat, "proposes to count")
@@ -148,4 +152,27 @@ async def test_nobody_writes_off_a_yes_that_came_after_they_had_looked(office: O
     office.boss.press(again, "Nothing came")
     sure = await office.said(office.boss.chat, "Write off", after=again)
     office.boss.press(sure, "Yes, that is so")
+    await office.said(office.jane.chat, "Not paid")
+
+
+async def test_i_agree_is_to_what_stands_on_the_card(office: Office, api: BotApi) -> None:
+    second = api.world.accounts[SECOND_OPERATOR]
+    assert isinstance(second, Person)
+    status, card = await undecided(office, 20_000)
+    await propose_to_count(office, card)
+    second.say(f"/review {reference_of(office)}")
+    theirs = await office.said(second.chat, "proposes to count")
+    office.clock.advance(60)
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "so much money takes two", after=sure)
+
+    second.press(theirs, "I agree")
+
+    told = await office.said(second.chat, "not proposed any more")
+    now = await office.said(second.chat, "proposes to write off", after=told)
+    await office.handled()
+    assert "Check the phone" in status.text
+    second.press(now, "I agree")
     await office.said(office.jane.chat, "Not paid")

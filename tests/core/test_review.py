@@ -55,6 +55,19 @@ async def read_up_to(review: Review, payment: Payment) -> int:
     return item.read_up_to
 
 
+async def agree(review: Review, payment: Payment, *, by: int, key: str) -> Verdict:
+    """To what was proposed last."""
+    return await review.agree(
+        payment.id, proposal_id=await proposed_last(review, payment), by=by, key=key
+    )
+
+
+async def proposed_last(review: Review, payment: Payment) -> int:
+    item = await review.one(payment.id, by=BARAKA)
+    assert item is not None
+    return max(each.id for each in item.evidence if each.kind is Kind.PROPOSED)
+
+
 async def kinds(desk: Desk, payment: Payment) -> list[Kind]:
     async with desk.store.read() as tx:
         return [each.kind for each in (await tx.evidence.of([payment.id]))[payment.id]]
@@ -189,13 +202,16 @@ async def test_a_write_off_that_two_agree_on_covers_what_the_first_had_read(
     await desk.post(payment, success(1, amount=2000.0, metadata=False))
     desk.clock.advance(7200)
 
-    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.GONE
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.HEARD_SINCE
+    item = await review.one(payment.id, by=BARAKA)
+    assert item is not None
+    assert item.proposal is None
     assert (await desk.get(payment.id)).status is Status.CONFIRMING
 
     read = await read_up_to(review, payment)
     assert await review.decide(void(payment, read, key="press-3")) is Verdict.PROPOSED
     desk.clock.advance(60)
-    assert await review.agree(payment.id, by=BARAKA, key="press-4") is Verdict.DONE
+    assert await agree(review, payment, by=BARAKA, key="press-4") is Verdict.DONE
     assert (await desk.get(payment.id)).status is Status.VOID
 
 
@@ -204,10 +220,10 @@ async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review)
 
     assert await review.decide(credit(payment)) is Verdict.PROPOSED
     assert (await desk.get(payment.id)).status is Status.PROMPTED
-    assert await review.agree(payment.id, by=AMINA, key="press-2") is Verdict.SAME_PERSON
+    assert await agree(review, payment, by=AMINA, key="press-2") is Verdict.SAME_PERSON
     assert (await desk.get(payment.id)).status is Status.PROMPTED
     desk.clock.advance(5)
-    assert await review.agree(payment.id, by=BARAKA, key="press-3") is Verdict.DONE
+    assert await agree(review, payment, by=BARAKA, key="press-3") is Verdict.DONE
 
     found = await desk.get(payment.id)
     assert (found.status, found.receipt) == (Status.PAID, RECEIPT)
@@ -215,6 +231,45 @@ async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review)
     assert item is not None
     assert item.proposal is None
     assert (item.evidence[-1].by, item.evidence[-1].reason) == (BARAKA, f"agreed:{AMINA}")
+
+
+@pytest.mark.both_engines
+async def test_an_agreement_is_to_what_was_proposed_when_it_was_shown(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    await review.decide(credit(payment))
+    shown = await proposed_last(review, payment)
+    desk.clock.advance(60)
+    assert await review.decide(void(payment, key="press-2")) is Verdict.PROPOSED
+
+    agreed = await review.agree(payment.id, proposal_id=shown, by=BARAKA, key="press-3")
+
+    assert agreed is Verdict.GONE
+    assert (await desk.get(payment.id)).status is Status.PROMPTED
+    desk.clock.advance(60)
+    assert await agree(review, payment, by=BARAKA, key="press-4") is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
+
+
+@pytest.mark.both_engines
+async def test_an_agreement_yields_to_another_proposal_of_the_same_commit(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    await review.decide(credit(payment))
+    shown = await proposed_last(review, payment)
+    desk.clock.advance(60)
+
+    verdicts = await asyncio.gather(
+        review.decide(void(payment, key="press-2")),
+        review.agree(payment.id, proposal_id=shown, by=BARAKA, key="press-3"),
+    )
+
+    credited = verdicts[1] is Verdict.DONE
+    assert verdicts[0] is (Verdict.SETTLED if credited else Verdict.PROPOSED)
+    assert verdicts[1] in (Verdict.DONE, Verdict.GONE)
+    assert (await desk.get(payment.id)).status is (Status.PAID if credited else Status.PROMPTED)
 
 
 async def test_the_amount_that_came_counts_for_whether_it_takes_two(
@@ -230,7 +285,7 @@ async def test_a_proposal_that_grew_old_is_nothing_to_agree_to(desk: Desk, revie
     await review.decide(credit(payment))
     desk.clock.advance(80 * 3600)
 
-    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.GONE
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.GONE
 
 
 async def test_a_proposal_yields_to_a_receipt_that_was_claimed_meanwhile(
@@ -242,7 +297,7 @@ async def test_a_proposal_yields_to_a_receipt_that_was_claimed_meanwhile(
     second = await desk.ask(ask_key="m:1001:8", phone="254712000111")
     await desk.post(second, success(2, receipt=RECEIPT))
 
-    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.RECEIPT_TAKEN
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.RECEIPT_TAKEN
     assert (await desk.get(payment.id)).status is Status.PROMPTED
 
 
