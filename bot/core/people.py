@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from bot.core.ports import Clock
 from bot.core.settle import Settle, status_notice
+from bot.core.write_off import alarm_key
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
@@ -181,7 +182,8 @@ class People:
         """
         now = self._clock.now()
 
-        def admit(payment: Payment, _seen: Seen) -> Admitted:
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            key = alarm_key(payment_id, seen.told)
             evidence = Evidence(
                 payment_id=payment_id,
                 kind=Kind.CLAIM,
@@ -195,7 +197,7 @@ class People:
                 evidence=(evidence,),
                 notices=(
                     status_notice(payment.id),
-                    *self._settle.alarm(Alarm.CLAIM, payment.id),
+                    *self._settle.alarm(Alarm.CLAIM, payment.id, key=key),
                 ),
             )
 

@@ -18,7 +18,7 @@ from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
 from bot.core.settle import POSITIVES, Settle
 from bot.core.two_people import Needs, TwoPeopleRule
-from bot.core.write_off import SOURCE, heard_since, newest, read_up_to, source
+from bot.core.write_off import SOURCE, heard_since, newest, not_covered, read_up_to, source
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import Alarm, Evidence, Kind, Payment, Status
@@ -217,7 +217,9 @@ class Review:
                 if not named <= {None, ruling.receipt}:
                     return Verdict.SETTLED
             case Deciding.VOID:
-                if paid or payment.status is Status.VOID:
+                # What is void may be claimed to be paid: somebody looks at that, and may say no.
+                claimed = bool(not_covered(seen.told, *SAYS_PAID))
+                if paid or (payment.status is Status.VOID and not claimed):
                     return Verdict.SETTLED
                 if _missed(ruling.read_up_to, seen.told):
                     return Verdict.HEARD_SINCE

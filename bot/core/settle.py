@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.core.write_off import last_at, not_covered
 from mpesa.results import Meaning
 from storage.hearing import Decision
 from storage.records import (
@@ -177,8 +178,7 @@ def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
     positives, voids = of(*POSITIVES), of(Kind.OPERATOR_VOID)
     if voids:
         # A person wrote it off, knowing what was there then. A yes that came later reopens it.
-        written_off_at = max(each.at for each in voids)
-        since = [each for each in positives if each.at > written_off_at]
+        since = not_covered(evidence, *POSITIVES)
         return (Status.REVIEW, since) if since else (Status.VOID, voids)
     if positives:
         in_doubt = of(*NEGATIVES) or any(each.kind is Kind.RECORD_PAID for each in positives)
@@ -365,12 +365,10 @@ def _pending_at(
         )
         denied = Word.CONTRADICTED in standing.words and not sure
         return (payment.pending_at or heard_at) if denied else None
-    if _has(evidence, Kind.OPERATOR_VOID):
-        return heard_at if standing.status is Status.REVIEW else None
-    if payment.pending_at is not None:
-        resolved = standing.status in FINAL and not _has(evidence, Kind.CLAIM)
-        return None if resolved else payment.pending_at
-    if standing.status in (Status.REVIEW, Status.LAPSED) or _has(evidence, Kind.CLAIM):
+    before, claimed = payment.pending_at, not_covered(evidence, Kind.CLAIM)
+    if before is not None and before >= (last_at(evidence) or before):
+        return None if standing.status in FINAL and not claimed else before
+    if standing.status in (Status.REVIEW, Status.LAPSED) or claimed:
         return heard_at
     return None
 

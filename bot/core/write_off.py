@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from storage.records import Evidence
+from storage.records import Evidence, Kind
 
-__all__ = ["SOURCE", "heard_since", "newest", "read_up_to", "source"]
+__all__ = [
+    "SOURCE",
+    "alarm_key",
+    "heard_since",
+    "last_at",
+    "newest",
+    "not_covered",
+    "read_up_to",
+    "source",
+]
 
 SOURCE = "operator"
 
@@ -34,3 +44,24 @@ def heard_since(up_to: int, evidence: Sequence[Evidence]) -> list[Evidence]:
     Ids of one payment grow with its commits, whatever the clocks of our processes say.
     """
     return [each for each in evidence if not 0 < each.id <= up_to]
+
+
+def not_covered(evidence: Sequence[Evidence], *kinds: Kind) -> list[Evidence]:
+    """Those of these *kinds* that nobody knew who wrote the payment off; all, if nobody has."""
+    written_off_at = last_at(evidence)
+    return [
+        each
+        for each in evidence
+        if each.kind in kinds and (written_off_at is None or each.at > written_off_at)
+    ]
+
+
+def last_at(evidence: Sequence[Evidence]) -> datetime | None:
+    """When it was written off last; None where it never was."""
+    return max((each.at for each in evidence if each.kind is Kind.OPERATOR_VOID), default=None)
+
+
+def alarm_key(payment_id: str, evidence: Sequence[Evidence]) -> str:
+    """What operators are told once of a payment, they are told again after each write-off of it."""
+    write_offs = {each.digest for each in evidence if each.kind is Kind.OPERATOR_VOID}
+    return f"{payment_id}:{len(write_offs)}" if write_offs else payment_id

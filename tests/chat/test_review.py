@@ -41,6 +41,23 @@ async def undecided(office: Office, amount: int = 50) -> tuple[Message, Message]
     return status, card
 
 
+async def write_off(office: Office, card: Message) -> None:
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off", after=card)
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "written down with your name", after=sure)
+    await office.said(office.jane.chat, "Not paid")
+    await office.handled()
+
+
+async def claim(office: Office, status: Message) -> None:
+    office.jane.press(status, "I have paid")
+    await office.said(office.jane.chat, "paste the whole M-PESA message")
+    office.jane.say(f"{CODE} Confirmed. Ksh50.00 sent to MAMA NJERI for account LIPA-7K2QX")
+    await office.said(office.jane.chat, "A person will look")
+    await office.handled()
+
+
 async def propose_to_count(office: Office, card: Message) -> None:
     office.boss.press(card, "It came")
     await office.said(office.boss.chat, "send the M-Pesa code")
@@ -153,6 +170,19 @@ async def test_nobody_writes_off_a_yes_that_came_after_they_had_looked(office: O
     sure = await office.said(office.boss.chat, "Write off", after=again)
     office.boss.press(sure, "Yes, that is so")
     await office.said(office.jane.chat, "Not paid")
+
+
+async def test_who_claims_after_a_write_off_waits_for_a_person_again(office: Office) -> None:
+    status, card = await undecided(office)
+    await write_off(office, card)
+
+    office.clock.advance(600)
+    await claim(office, status)
+
+    await office.said(office.boss.chat, "Somebody says they paid")
+    asked = office.boss.say("/pending")
+    card = await office.said(office.boss.chat, "pasted an M-PESA message", after=asked)
+    await write_off(office, card)
 
 
 async def test_i_agree_is_to_what_stands_on_the_card(office: Office, api: BotApi) -> None:

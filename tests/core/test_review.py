@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from bot.core.review import Deciding, Review, Ruling, Verdict
-from storage.records import Closing, Kind, Payment, Status, Word
-from storage.schema import looks
+from storage.records import Alarm, Closing, Kind, Payment, Status, Word
+from storage.schema import looks, notices
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 
@@ -66,6 +66,17 @@ async def proposed_last(review: Review, payment: Payment) -> int:
     item = await review.one(payment.id, by=BARAKA)
     assert item is not None
     return max(each.id for each in item.evidence if each.kind is Kind.PROPOSED)
+
+
+async def claim(desk: Desk, payment: Payment, text: str) -> None:
+    await desk.people.claim(payment_id=payment.id, by=1001, text=text, closing=Closing())
+
+
+async def alarms(desk: Desk, alarm: Alarm) -> list[str]:
+    """The keys of these alarms, told or not."""
+    async with desk.store.read() as tx:
+        wanted = select(notices.c.key).where(notices.c.alarm == alarm.value)
+        return list((await tx.payments._connection.execute(wanted)).scalars())
 
 
 async def kinds(desk: Desk, payment: Payment) -> list[Kind]:
@@ -157,9 +168,7 @@ async def test_a_yes_that_nobody_had_read_is_not_written_off(desk: Desk, review:
 async def test_a_claim_that_nobody_had_read_is_not_written_off(desk: Desk, review: Review) -> None:
     payment = await desk.ask()
     read = await read_up_to(review, payment)
-    await desk.people.claim(
-        payment_id=payment.id, by=1001, text="UKN9ABCDEF Confirmed.", closing=Closing()
-    )
+    await claim(desk, payment, "UKN9ABCDEF Confirmed.")
 
     assert await review.decide(void(payment, read)) is Verdict.HEARD_SINCE
     assert (await desk.get(payment.id)).pending_at is not None
@@ -213,6 +222,30 @@ async def test_a_write_off_that_two_agree_on_covers_what_the_first_had_read(
     desk.clock.advance(60)
     assert await agree(review, payment, by=BARAKA, key="press-4") is Verdict.DONE
     assert (await desk.get(payment.id)).status is Status.VOID
+
+
+@pytest.mark.both_engines
+async def test_a_claim_after_a_write_off_comes_to_a_person_each_time(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    await desk.post(payment, failure())
+    for number in (1, 2, 3):
+        desk.clock.advance(60)
+        await claim(desk, payment, f"UKN{number}ABCDEF Confirmed.")
+        await claim(desk, payment, f"UKN{number}ABCDEF Confirmed.")
+        await claim(desk, payment, f"UKN{number}ABCDEG Confirmed.")
+
+        total, [item] = await review.waiting(by=AMINA, limit=5)
+        assert (total, item.pending.view.payment.id) == (1, payment.id)
+        assert len(await alarms(desk, Alarm.CLAIM)) == number
+        desk.clock.advance(60)
+        assert await review.decide(void(payment, key="press-0")) is Verdict.HEARD_SINCE
+        ruling = void(payment, item.read_up_to, key=f"press-{number}")
+        assert await review.decide(ruling) is Verdict.DONE
+        assert await review.decide(ruling) is Verdict.SETTLED
+        found = await desk.get(payment.id)
+        assert (found.status, found.pending_at) == (Status.VOID, None)
 
 
 async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review) -> None:
