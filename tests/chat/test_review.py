@@ -182,7 +182,11 @@ async def test_who_claims_after_a_write_off_waits_for_a_person_again(office: Off
     await office.said(office.boss.chat, "Somebody says they paid")
     asked = office.boss.say("/pending")
     card = await office.said(office.boss.chat, "pasted an M-PESA message", after=asked)
+    assert "A person is looking" in status.text
     await write_off(office, card)
+    assert "A person is looking" not in status.text
+    assert "press “I have paid”" in status.text
+    await claim(office, status)
 
 
 async def test_i_agree_is_to_what_stands_on_the_card(office: Office, api: BotApi) -> None:
