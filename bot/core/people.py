@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from bot.core.ports import Clock
 from bot.core.settle import Settle, status_notice
-from bot.core.write_off import alarm_key
+from bot.core.write_off import once_more
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
@@ -183,12 +183,13 @@ class People:
         now = self._clock.now()
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
-            key = alarm_key(payment_id, seen.told)
+            # Whoever says the same again after a person has looked wants it looked at again.
+            said, key = once_more(text, seen.told), once_more(payment_id, seen.told)
             evidence = Evidence(
                 payment_id=payment_id,
                 kind=Kind.CLAIM,
                 at=now,
-                digest=sha256(text.encode("utf-8", "replace")).hexdigest(),
+                digest=sha256(said.encode("utf-8", "replace")).hexdigest(),
                 source="chat",
                 body=text.encode("utf-8", "replace"),
                 by=by,

@@ -9,11 +9,11 @@ from storage.records import Evidence, Kind
 
 __all__ = [
     "SOURCE",
-    "alarm_key",
     "heard_since",
     "last_at",
     "newest",
     "not_covered",
+    "once_more",
     "read_up_to",
     "source",
 ]
@@ -61,7 +61,7 @@ def last_at(evidence: Sequence[Evidence]) -> datetime | None:
     return max((each.at for each in evidence if each.kind is Kind.OPERATOR_VOID), default=None)
 
 
-def alarm_key(payment_id: str, evidence: Sequence[Evidence]) -> str:
-    """What operators are told once of a payment, they are told again after each write-off of it."""
+def once_more(words: str, evidence: Sequence[Evidence]) -> str:
+    """Words that name what is said or told once, or once more after each write-off."""
     write_offs = {each.digest for each in evidence if each.kind is Kind.OPERATOR_VOID}
-    return f"{payment_id}:{len(write_offs)}" if write_offs else payment_id
+    return f"{words}:{len(write_offs)}" if write_offs else words

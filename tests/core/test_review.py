@@ -232,13 +232,13 @@ async def test_a_claim_after_a_write_off_comes_to_a_person_each_time(
     await desk.post(payment, failure())
     for number in (1, 2, 3):
         desk.clock.advance(60)
-        await claim(desk, payment, f"UKN{number}ABCDEF Confirmed.")
-        await claim(desk, payment, f"UKN{number}ABCDEF Confirmed.")
-        await claim(desk, payment, f"UKN{number}ABCDEG Confirmed.")
+        for text in ("UKN1ABCDEF Confirmed.", "UKN1ABCDEF Confirmed.", f"UKN{number} Confirmed."):
+            await claim(desk, payment, text)
 
         total, [item] = await review.waiting(by=AMINA, limit=5)
         assert (total, item.pending.view.payment.id) == (1, payment.id)
         assert len(await alarms(desk, Alarm.CLAIM)) == number
+        assert (await kinds(desk, payment)).count(Kind.CLAIM) == 2 * number
         desk.clock.advance(60)
         assert await review.decide(void(payment, key="press-0")) is Verdict.HEARD_SINCE
         ruling = void(payment, item.read_up_to, key=f"press-{number}")
