@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.write_off import last_at, not_covered
+from bot.core.write_off import last_at, not_covered, once_more
 from mpesa.results import Meaning
 from storage.hearing import Decision
 from storage.records import (
@@ -269,7 +269,7 @@ class Settle:
             confirmed=standing.confirmed,
             notices=(
                 *_tell(payment, standing, pending_at, heard_at),
-                *self._alarms(payment, standing, pending_at, heard_at),
+                *self._alarms(payment, standing, pending_at, heard_at, evidence),
             ),
             next_check_at=next_check_at,
             check_over=check_over,
@@ -300,6 +300,7 @@ class Settle:
         standing: Standing,
         pending_at: datetime | None,
         heard_at: datetime,
+        evidence: Sequence[Evidence],
     ) -> list[NewNotice]:
         alarms: list[NewNotice] = []
         new_words = standing.words - payment.words
@@ -315,9 +316,10 @@ class Settle:
         if moved and standing.reason == Meaning.UNLISTED:
             alarms += self.alarm(Alarm.UNLISTED, payment.id)
         # A credit that waits for a person was contradicted, which is an alarm of its own.
-        newly = pending_at is not None and payment.pending_at is None
+        newly = pending_at not in (None, payment.pending_at)
         if newly and standing.status is not Status.PAID:
-            alarms += self.alarm(Alarm.PENDING, payment.id)
+            key = once_more(payment.id, evidence)
+            alarms += self.alarm(Alarm.PENDING, payment.id, key=key)
         return alarms
 
 

@@ -248,6 +248,27 @@ async def test_a_claim_after_a_write_off_comes_to_a_person_each_time(
         assert (found.status, found.pending_at) == (Status.VOID, None)
 
 
+@pytest.mark.both_engines
+async def test_operators_are_told_of_a_yes_after_a_write_off_of_what_had_waited(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=6000)
+    for _ in range(49):
+        desk.clock.advance(3600)
+        await desk.reconcile.run_due()
+    assert len(await alarms(desk, Alarm.PENDING)) == 1
+    await review.decide(void(payment, await read_up_to(review, payment)))
+    desk.clock.advance(60)
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.DONE
+    desk.clock.advance(3600)
+
+    await desk.post(payment, success(1, amount=6000.0))
+
+    found = await desk.get(payment.id)
+    assert (found.status, found.pending_at) == (Status.REVIEW, desk.clock.now())
+    assert len(await alarms(desk, Alarm.PENDING)) == 2
+
+
 async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review) -> None:
     payment = await desk.ask(amount_kes=2000)
 
