@@ -25,6 +25,7 @@ class Seen:
     sorts: frozenset[tuple[Kind, bool]] = frozenset()  # theirs: what it says, and whether held
     claimed: frozenset[str] = frozenset()  # receipts that it took in this very commit
     accepted: bool = False  # Safaricom's reply to the push is known, and so its ids
+    told: tuple[Evidence, ...] = ()  # all evidence so far; what is new in this commit has no id yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

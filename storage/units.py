@@ -245,6 +245,7 @@ class Settling:
             # All are admitted before any is decided: the row does not name these yet.
             claimed=frozenset(receipt for receipt, _, _ in (*case.claims, *case.takes)),
             accepted=Kind.ACCEPTED in kinds,
+            told=tuple(case.evidence),
         )
 
     def _claim(self, unit: Unit, case: _Case, admitted: Admitted) -> None:

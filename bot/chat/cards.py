@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bot.chat.alarms import alarm_card, pending_card
 from bot.chat.answers import check_answer, refusal_text, unclear_text
 from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
-from bot.chat.outcomes import Outcome, failure, outcome_of, standing
+from bot.chat.outcomes import VOID, Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
 from bot.core.outcomes import may_have_timed_out
 from bot.core.phones import carrier_hint
@@ -100,7 +100,7 @@ def why(view: PaymentView, paper: Stationery) -> str:
     payment = view.payment
     key = "why.nothing"
     if outcome_of(payment.status) is Outcome.UNPAID:
-        key = _reason(payment)
+        key = _reason(view)
     elif outcome_of(payment.status) is Outcome.UNKNOWN:
         key = "why.unknown"
     return clean(plain(Pen(view, paper).say(key)), limit=ALERT_CHARS_MAX)
@@ -209,7 +209,7 @@ def _not_paid(pen: Pen, now: datetime) -> Card:
         again = Action.AGAIN in why_not.actions and paused_until is None
         actions = [*([Action.AGAIN] if again else []), Action.WHY]
         return pen.card([pen.say("not-paid.group"), _superseded(pen)], actions)
-    lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.payment))]
+    lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.view))]
     lines += _hints(pen)
     actions = [each for each in why_not.actions if each is not Action.CLAIM or _claim(pen)]
     if paused_until is not None:
@@ -237,8 +237,11 @@ def _hints(pen: Pen) -> list[str]:
     return hints
 
 
-def _reason(payment: Payment) -> str:
+def _reason(view: PaymentView) -> str:
     """The sentence that says why, and what to do next."""
+    payment = view.payment
+    if view.claimed and failure(payment.status, payment.reason) is VOID["operator"]:
+        return "void.claimed"  # what is to be done next, they have done
     if payment.reason == "cancelled" and may_have_timed_out(payment):
         return "declined.cancelled-or-timed-out"
     return failure(payment.status, payment.reason).key

@@ -138,8 +138,12 @@ def _cents(payment: Payment, said_cents: int | None) -> int:
 def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
     """What can be done about it; whoever proposed it cannot agree with themselves."""
     payment = item.pending.view.payment
+    # What comes after this card was made, whoever writes the payment off by it has not read; and
+    # whoever agrees by it agrees to what it says is proposed.
+    carries = {Act.VOID: str(item.read_up_to)}
     acts = []
     if item.proposal is not None and item.proposal.by != turn.person.id:
+        carries[Act.AGREE] = str(item.proposal.id)
         acts.append(Act.AGREE)
     if payment.status is Status.PAID:
         acts += [Act.CREDIT, Act.REVERSE] if payment.credited_cents else []
@@ -149,7 +153,7 @@ def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
         acts.append(Act.GIVE_BACK)
     if payment.status is not Status.PAID and payment.checkout_index is not None:
         acts.append(Act.ASK)
-    return [_button(turn, payment.id, act) for act in acts]
+    return [_button(turn, payment.id, act, carries.get(act, "")) for act in acts]
 
 
 def _button(turn: Turn, payment_id: str, act: Act, argument: str = "") -> Button:
@@ -199,7 +203,8 @@ async def void(press: Press) -> Toast:
         amount=money(payment.amount_kes * 100),
         phone=payment.phone_mask,
     )
-    await turn.answer(text, _sure(turn, payment.id, _Code(Deciding.VOID)))
+    code = _Code(Deciding.VOID, read_up_to=int(press.argument or 0))
+    await turn.answer(text, _sure(turn, payment.id, code))
     return Toast()
 
 
@@ -229,6 +234,7 @@ async def decide(press: Press) -> Toast:
             key=press.button,
             receipt=code.receipt,
             amount_cents=code.amount_cents,
+            read_up_to=code.read_up_to,
         )
     )
     return await _say(press, verdict)
@@ -240,7 +246,10 @@ async def agree(press: Press) -> Toast:
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
     verdict = await turn.core.review.agree(
-        press.view.payment.id, by=turn.person.id, key=press.button
+        press.view.payment.id,
+        proposal_id=int(press.argument or 0),
+        by=turn.person.id,
+        key=press.button,
     )
     return await _say(press, verdict)
 
@@ -275,9 +284,14 @@ async def give_back_now(press: Press) -> Toast:
 
 async def _say(press: Press, verdict: Verdict) -> Toast:
     """In the chat too: an operator reads later what was decided, by whom."""
-    turn = press.turn
-    text = turn.say(f"ruling.{verdict}", id=short_id(press.view.payment.id))
-    await turn.answer(text)
+    turn, payment = press.turn, press.view.payment
+    text = turn.say(f"ruling.{verdict}", id=short_id(payment.id))
+    replies = [turn.reply(text)]
+    if verdict in (Verdict.HEARD_SINCE, Verdict.GONE):
+        item = await turn.core.review.one(payment.id, by=turn.person.id)
+        assert item is not None, "a button stands below a payment that we have"
+        replies.append(_card(turn, item))
+    await turn.core.post.say(turn.closing(*replies))
     return Toast(plain(text))
 
 
@@ -313,19 +327,26 @@ async def code_typed(turn: Turn, draft: Draft) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What a "yes" button carries: the decision, the receipt, and another amount if one came."""
+    """
+    What a "yes" button carries: the decision, the receipt, and another amount if one came.
+
+    Also up to where whoever presses it had read; a button of old says nothing of that.
+    """
 
     deciding: Deciding
     receipt: str | None = None
     amount_cents: int | None = None
+    read_up_to: int = 0
 
     def written(self) -> str:
-        return f"{self.deciding}:{self.receipt or ''}:{self.amount_cents or ''}"
+        words = (self.deciding, self.receipt or "", self.amount_cents or "", self.read_up_to or "")
+        return ":".join(map(str, words))
 
     @classmethod
     def read(cls, argument: str) -> _Code:
-        deciding, receipt, cents = argument.split(":")
-        return cls(Deciding(deciding), receipt or None, int(cents) if cents else None)
+        deciding, receipt, cents, *read = argument.split(":")
+        up_to = int("".join(read) or 0)
+        return cls(Deciding(deciding), receipt or None, int(cents) if cents else None, up_to)
 
 
 def _read_code(words: str, deciding: Deciding) -> _Code | None:

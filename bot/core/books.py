@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.core.limits import LimitSettings, paused_until
 from bot.core.ports import Clock
+from bot.core.write_off import not_covered
 from storage.engine import Store
 from storage.records import Intent, Kind, Payment, PaymentView
 from storage.tx import Tx
@@ -107,5 +108,5 @@ class Books:
             intent=intent or await tx.payments.intent(payment.intent_id),
             streak=streak,
             paused_until=paused,
-            claimed=any(each.kind is Kind.CLAIM for each in evidence.get(payment.id, ())),
+            claimed=bool(not_covered(evidence.get(payment.id, ()), Kind.CLAIM)),
         )

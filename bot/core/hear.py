@@ -165,7 +165,9 @@ class Hear:
         )
         alarms: tuple[NewNotice, ...] = ()
         if held in _HELD_ALARMS:
-            key = _hour(now) if held == LIMIT_HELD else ""
+            # One that is held for its ids says nothing of a credit that is denied later.
+            keys = {LIMIT_HELD: _hour(now), IDS_HELD: f"{payment.id}:{IDS_HELD}"}
+            key = keys.get(held, "")
             alarms = self._settle.alarm(_HELD_ALARMS[held], payment.id, key=key)
         if outside:
             alarms += self._settle.alarm(Alarm.OUTSIDE, payment.id, key=_hour(now))

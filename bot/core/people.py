@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from bot.core.ports import Clock
 from bot.core.settle import Settle, status_notice
+from bot.core.write_off import once_more
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
@@ -206,12 +207,14 @@ class People:
         """
         now = self._clock.now()
 
-        def admit(payment: Payment, _seen: Seen) -> Admitted:
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            # Whoever says the same again after a person has looked wants it looked at again.
+            said, key = once_more(text, seen.told), once_more(payment_id, seen.told)
             evidence = Evidence(
                 payment_id=payment_id,
                 kind=Kind.CLAIM,
                 at=now,
-                digest=sha256(text.encode("utf-8", "replace")).hexdigest(),
+                digest=sha256(said.encode("utf-8", "replace")).hexdigest(),
                 source="chat",
                 body=text.encode("utf-8", "replace"),
                 by=by,
@@ -220,7 +223,7 @@ class People:
                 evidence=(evidence,),
                 notices=(
                     status_notice(payment.id),
-                    *self._settle.alarm(Alarm.CLAIM, payment.id),
+                    *self._settle.alarm(Alarm.CLAIM, payment.id, key=key),
                 ),
             )
 

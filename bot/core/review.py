@@ -16,8 +16,9 @@ from hashlib import sha256
 
 from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
-from bot.core.settle import Settle
+from bot.core.settle import POSITIVES, Settle
 from bot.core.two_people import Needs, TwoPeopleRule
+from bot.core.write_off import SOURCE, heard_since, newest, not_covered, read_up_to, source
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import Alarm, Evidence, Kind, Payment, Status
@@ -45,6 +46,7 @@ class Verdict(StrEnum):
     SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
     SETTLED = "settled"  # nothing is left to decide that way
+    HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
     GONE = "gone"  # there is nothing to agree to any more
 
 
@@ -58,17 +60,20 @@ class Ruling:
     key: str  # the same press told twice is one decision
     receipt: str | None = None  # of the money, or of its way back
     amount_cents: int | None = None  # None: what was asked for; of a reversal: all of it
+    read_up_to: int = 0  # id of the newest evidence that whoever decides had before them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """What one operator would decide, and another has yet to agree to."""
 
+    id: int  # of its evidence
     deciding: Deciding
     by: int
     at: datetime
     receipt: str | None
     amount_cents: int | None
+    read_up_to: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,11 @@ class ReviewItem:
     pending: PendingItem
     evidence: Sequence[Evidence] = field(repr=False)
     proposal: Proposal | None
+
+    @property
+    def read_up_to(self) -> int:
+        """What whoever is shown this has read, for a decision to carry."""
+        return newest(self.evidence)
 
 
 class Review:
@@ -116,9 +126,10 @@ class Review:
         async with self._store.read() as tx:
             told = (await tx.evidence.of([payment_id])).get(payment_id, [])
         told = sorted(told, key=lambda each: (each.at, each.id))
-        return ReviewItem(
-            pending=pending, evidence=told, proposal=_proposal(told, self._clock.now())
-        )
+        proposal = _proposal(told, self._clock.now())
+        if proposal is not None and proposal.deciding is Deciding.VOID:
+            proposal = None if _missed(proposal.read_up_to, told) else proposal
+        return ReviewItem(pending=pending, evidence=told, proposal=proposal)
 
     async def decide(self, ruling: Ruling, *, update_id: int | None = None) -> Verdict:
         """
@@ -150,15 +161,18 @@ class Review:
         return answers[-1]
 
     async def agree(
-        self, payment_id: str, *, by: int, key: str, update_id: int | None = None
+        self, payment_id: str, *, proposal_id: int, by: int, key: str, update_id: int | None = None
     ) -> Verdict:
-        """A second operator agrees with what another proposed."""
-        item = await self.one(payment_id, by=by)
-        proposal = None if item is None else item.proposal
-        if proposal is None:
+        """A second operator agrees with this proposal, and with nothing that was proposed since."""
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            told = (await tx.evidence.of([payment_id])).get(payment_id, [])
+        proposal = _proposal(told, now)
+        if proposal is None or proposal.id != proposal_id:
             return await self._nothing(update_id, Verdict.GONE)
         if proposal.by == by:
             return await self._nothing(update_id, Verdict.SAME_PERSON)
+        first = proposal.by
         ruling = Ruling(
             payment_id=payment_id,
             deciding=proposal.deciding,
@@ -166,20 +180,22 @@ class Review:
             key=key,
             receipt=proposal.receipt,
             amount_cents=proposal.amount_cents,
+            read_up_to=proposal.read_up_to,
         )
-        now = self._clock.now()
         answers: list[Verdict] = []
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
-            verdict = self._possible(payment, seen, ruling)
+            # Whoever proposed it may have proposed otherwise, or another have decided, since.
+            stands = _proposal(seen.told, now) == proposal
+            verdict = self._possible(payment, seen, ruling) if stands else Verdict.GONE
             answers.append(verdict)
-            agreed = self._admit(ruling, payment, now, with_=proposal.by)
+            agreed = self._admit(ruling, payment, now, with_=first)
             return agreed if verdict is Verdict.DONE else Admitted()
 
         await self._submit(ruling, admit, update_id)
         log.info(
             "review.agreed id=%s deciding=%s by=%d with=%d verdict=%s",
-            *(payment_id, ruling.deciding, by, proposal.by, answers[-1]),
+            *(payment_id, ruling.deciding, by, first, answers[-1]),
         )
         return answers[-1]
 
@@ -201,8 +217,12 @@ class Review:
                 if not named <= {None, ruling.receipt}:
                     return Verdict.SETTLED
             case Deciding.VOID:
-                if paid or payment.status is Status.VOID:
+                # What is void may be claimed to be paid: somebody looks at that, and may say no.
+                claimed = bool(not_covered(seen.told, *SAYS_PAID))
+                if paid or (payment.status is Status.VOID and not claimed):
                     return Verdict.SETTLED
+                if _missed(ruling.read_up_to, seen.told):
+                    return Verdict.HEARD_SINCE
             case Deciding.REVERSE:
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
@@ -262,6 +282,15 @@ _KINDS = {
 }
 
 
+NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
+SAYS_PAID = (*POSITIVES, Kind.CLAIM)
+
+
+def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
+    """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
+    return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
+
+
 def _cents(ruling: Ruling, payment: Payment) -> int:
     return payment.amount_kes * 100 if ruling.amount_cents is None else ruling.amount_cents
 
@@ -281,7 +310,7 @@ def _evidence(
         receipt=ruling.receipt,
         amount_cents=_cents(ruling, payment) if credits else ruling.amount_cents,
         digest=sha256(f"{kind}:{ruling.key}".encode()).hexdigest(),
-        source="operator",
+        source=source(ruling.read_up_to) if ruling.deciding is Deciding.VOID else SOURCE,
         by=ruling.by,
     )
 
@@ -291,20 +320,22 @@ def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
     decisions = [each.at for each in told if each.kind in _KINDS.values() and each.by is not None]
     open_since = [
         each
-        for each in told
+        for each in sorted(told, key=lambda each: (each.at, each.id or NOT_KEPT_YET))
         if each.kind is Kind.PROPOSED
         and TwoPeopleRule.lasts(each.at, now)
         and all(each.at > decided_at for decided_at in decisions)
     ]
     if not open_since:
         return None
-    newest = open_since[-1]
-    assert newest.by is not None, "somebody proposed it"
-    assert newest.reason is not None, "and something"
+    last = open_since[-1]
+    assert last.by is not None, "somebody proposed it"
+    assert last.reason is not None, "and something"
     return Proposal(
-        deciding=Deciding(newest.reason),
-        by=newest.by,
-        at=newest.at,
-        receipt=newest.receipt,
-        amount_cents=newest.amount_cents,
+        id=last.id,
+        deciding=Deciding(last.reason),
+        by=last.by,
+        at=last.at,
+        receipt=last.receipt,
+        amount_cents=last.amount_cents,
+        read_up_to=read_up_to(last) or 0,
     )

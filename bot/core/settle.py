@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.core.write_off import last_at, not_covered, once_more
 from mpesa.results import Meaning
 from storage.hearing import Decision
 from storage.records import (
@@ -177,8 +178,7 @@ def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
     positives, voids = of(*POSITIVES), of(Kind.OPERATOR_VOID)
     if voids:
         # A person wrote it off, knowing what was there then. A yes that came later reopens it.
-        written_off_at = max(each.at for each in voids)
-        since = [each for each in positives if each.at > written_off_at]
+        since = not_covered(evidence, *POSITIVES)
         return (Status.REVIEW, since) if since else (Status.VOID, voids)
     if positives:
         in_doubt = of(*NEGATIVES) or any(each.kind is Kind.RECORD_PAID for each in positives)
@@ -269,7 +269,7 @@ class Settle:
             confirmed=standing.confirmed,
             notices=(
                 *_tell(payment, standing, pending_at, heard_at),
-                *self._alarms(payment, standing, pending_at, heard_at),
+                *self._alarms(payment, standing, pending_at, heard_at, evidence),
             ),
             next_check_at=next_check_at,
             check_over=check_over,
@@ -300,6 +300,7 @@ class Settle:
         standing: Standing,
         pending_at: datetime | None,
         heard_at: datetime,
+        evidence: Sequence[Evidence],
     ) -> list[NewNotice]:
         alarms: list[NewNotice] = []
         new_words = standing.words - payment.words
@@ -315,9 +316,10 @@ class Settle:
         if moved and standing.reason == Meaning.UNLISTED:
             alarms += self.alarm(Alarm.UNLISTED, payment.id)
         # A credit that waits for a person was contradicted, which is an alarm of its own.
-        newly = pending_at is not None and payment.pending_at is None
+        newly = pending_at not in (None, payment.pending_at)
         if newly and standing.status is not Status.PAID:
-            alarms += self.alarm(Alarm.PENDING, payment.id)
+            key = once_more(payment.id, evidence)
+            alarms += self.alarm(Alarm.PENDING, payment.id, key=key)
         return alarms
 
 
@@ -365,12 +367,10 @@ def _pending_at(
         )
         denied = Word.CONTRADICTED in standing.words and not sure
         return (payment.pending_at or heard_at) if denied else None
-    if _has(evidence, Kind.OPERATOR_VOID):
-        return heard_at if standing.status is Status.REVIEW else None
-    if payment.pending_at is not None:
-        resolved = standing.status in FINAL and not _has(evidence, Kind.CLAIM)
-        return None if resolved else payment.pending_at
-    if standing.status in (Status.REVIEW, Status.LAPSED) or _has(evidence, Kind.CLAIM):
+    before, claimed = payment.pending_at, not_covered(evidence, Kind.CLAIM)
+    if before is not None and before >= (last_at(evidence) or before):
+        return None if standing.status in FINAL and not claimed else before
+    if standing.status in (Status.REVIEW, Status.LAPSED) or claimed:
         return heard_at
     return None
 

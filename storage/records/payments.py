@@ -219,7 +219,7 @@ class PaymentView:
     intent: Intent
     streak: int  # prompts to this line not completed in a row, up to this one
     paused_until: datetime | None  # prompts to this line are paused
-    claimed: bool  # the person has pasted an M-PESA message
+    claimed: bool  # the person has pasted an M-PESA message that nobody has looked at yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

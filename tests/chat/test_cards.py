@@ -308,6 +308,26 @@ def test_a_pasted_message_is_thanked_for_and_not_asked_for_again() -> None:
         assert "claim" not in actions(status, **claimed)
 
 
+@pytest.mark.parametrize("reason", ["operator", "agreed:901"])
+def test_what_was_written_off_asks_for_a_message_where_there_is_a_button_for_it(
+    reason: str,
+) -> None:
+    assert "press “I have paid”" in told(Status.VOID, reason=reason)
+    assert "claim" in actions(Status.VOID, reason=reason)
+
+    claimed: dict[str, Any] = {
+        "pending_at": LATER,
+        "view_changes": {"claimed": True},
+        "reason": reason,
+    }
+    text = told(Status.VOID, **claimed)
+    assert "A person has looked" in text
+    assert "A person is looking" in text
+    assert "I have paid" not in text
+    assert "claim" not in actions(Status.VOID, **claimed)
+    assert "I have paid" not in why(view(Status.VOID, **claimed), PAPER)
+
+
 def test_in_a_group_nobody_is_asked_to_paste_a_message_with_a_balance_in_it() -> None:
     for status in Status:
         for reason in ("unlisted", "duplicate", "operator", None):

@@ -41,6 +41,33 @@ async def undecided(office: Office, amount: int = 50) -> tuple[Message, Message]
     return status, card
 
 
+async def write_off(office: Office, card: Message) -> None:
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off", after=card)
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "written down with your name", after=sure)
+    await office.said(office.jane.chat, "Not paid")
+    await office.handled()
+
+
+async def claim(office: Office, status: Message) -> None:
+    office.jane.press(status, "I have paid")
+    await office.said(office.jane.chat, "paste the whole M-PESA message")
+    office.jane.say(f"{CODE} Confirmed. Ksh50.00 sent to MAMA NJERI for account LIPA-7K2QX")
+    await office.said(office.jane.chat, "A person will look")
+    await office.handled()
+
+
+async def propose_to_count(office: Office, card: Message) -> None:
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(CODE)
+    sure = await office.said(office.boss.chat, "Count")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "so much money takes two")
+    office.clock.advance(60)
+
+
 def reference_of(office: Office) -> str:
     return office.daraja.pushes[-1].reference
 
@@ -91,13 +118,7 @@ async def test_much_money_waits_for_a_second_operator(office: Office, api: BotAp
     second = api.world.accounts[SECOND_OPERATOR]
     assert isinstance(second, Person)
     _, card = await undecided(office, 20_000)
-    office.boss.press(card, "It came")
-    await office.said(office.boss.chat, "send the M-Pesa code")
-    office.boss.say(CODE)
-    sure = await office.said(office.boss.chat, "Count")
-    office.boss.press(sure, "Yes, that is so")
-    await office.said(office.boss.chat, "so much money takes two")
-    office.clock.advance(60)
+    await propose_to_count(office, card)
 
     second.say(f"/review {reference_of(office)}")
     theirs = await office.said(second.chat, "proposes to count")
@@ -129,3 +150,63 @@ async def test_review_does_not_exist_for_others_and_knows_what_it_knows(office: 
 
     await office.said(office.jane.chat, "I do not know that command")
     await office.said(office.boss.chat, "I find no payment for NOSUCHTHING")
+
+
+async def test_nobody_writes_off_a_yes_that_came_after_they_had_looked(office: Office) -> None:
+    status, card = await undecided(office, 9_000)
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off")
+    await office.result(0, receipt=CODE)
+    await office.handled()
+
+    office.boss.press(sure, "Yes, that is so")
+
+    told = await office.said(office.boss.chat, "since you looked")
+    again = await office.said(office.boss.chat, "What was heard", after=told)
+    assert f"callback says paid · KES 9,000 · {CODE}" in again.text
+    await office.handled()
+    assert "Not paid" not in status.text
+    office.boss.press(again, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off", after=again)
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.jane.chat, "Not paid")
+
+
+async def test_who_claims_after_a_write_off_waits_for_a_person_again(office: Office) -> None:
+    status, card = await undecided(office)
+    await write_off(office, card)
+
+    office.clock.advance(600)
+    await claim(office, status)
+
+    await office.said(office.boss.chat, "Somebody says they paid")
+    asked = office.boss.say("/pending")
+    card = await office.said(office.boss.chat, "pasted an M-PESA message", after=asked)
+    assert "A person is looking" in status.text
+    await write_off(office, card)
+    assert "A person is looking" not in status.text
+    assert "press “I have paid”" in status.text
+    await claim(office, status)
+
+
+async def test_i_agree_is_to_what_stands_on_the_card(office: Office, api: BotApi) -> None:
+    second = api.world.accounts[SECOND_OPERATOR]
+    assert isinstance(second, Person)
+    status, card = await undecided(office, 20_000)
+    await propose_to_count(office, card)
+    second.say(f"/review {reference_of(office)}")
+    theirs = await office.said(second.chat, "proposes to count")
+    office.clock.advance(60)
+    office.boss.press(card, "Nothing came")
+    sure = await office.said(office.boss.chat, "Write off")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "so much money takes two", after=sure)
+
+    second.press(theirs, "I agree")
+
+    told = await office.said(second.chat, "not proposed any more")
+    now = await office.said(second.chat, "proposes to write off", after=told)
+    await office.handled()
+    assert "Check the phone" in status.text
+    second.press(now, "I agree")
+    await office.said(office.jane.chat, "Not paid")

@@ -29,7 +29,7 @@ LIFE = Space(
         (NONE, F.QUERY_YES_EARLY, F.QUERY_YES),
         (NONE, F.QUERY_NO_LATER),
         (NONE, F.RECORD),
-        (NONE, F.VOID_LAST),
+        (NONE, F.VOID, F.VOID_LAST),
         (NONE, F.CLAIM, F.CONTRADICTED),
         (NONE, F.LAPSED),
     ),
@@ -169,7 +169,7 @@ def _untimely(
 
 
 def _silent(now: Payment, kept: Stored, facts: int) -> str | None:
-    written_off = facts & (F.VOID | F.VOID_LAST)
+    looked = facts & F.VOID_LAST  # the first one comes before anybody claims anything
     match now.status:
         case Status.PAID:
             if not now.confirmed and not kept.checked:
@@ -189,14 +189,14 @@ def _silent(now: Payment, kept: Stored, facts: int) -> str | None:
             return "somebody said paid, and nobody asks"
         case status if status in OPEN and not (kept.checked or kept.pending):
             return "undecided, and silent for ever"
-    if facts & F.CLAIM and not written_off and not kept.pending:
+    if facts & F.CLAIM and not looked and not kept.pending:
         return "somebody claims to have paid, and nobody looks"
     if now.status is Status.DECLINED and not facts & QUERY_NO:
         return None if kept.checked else "only a callback said no, and nobody asks whether"
     if now.status in FINAL:
         if kept.checked:
             return "decided, and still asked about"
-        if kept.pending and not facts & F.CLAIM:
+        if kept.pending and (looked or not facts & F.CLAIM):
             return "decided, and a person still waits for it"
     return None
 

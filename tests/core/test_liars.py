@@ -330,3 +330,22 @@ async def test_a_denied_credit_waits_for_a_person_though_other_ids_were_confirme
     assert (denied.status, Word.CONTRADICTED in denied.words) == (Status.PAID, True)
     assert denied.pending_at is not None
     assert Alarm.CONTRADICTED in await alarms(desk)
+
+
+@pytest.mark.both_engines
+async def test_a_success_with_other_ids_uses_up_no_alarm_of_a_credit_that_is_denied(
+    desk: Desk,
+) -> None:
+    payment = await unsure(desk)
+    await desk.post(payment, success())
+    other = success(
+        merchant="paid-elsewhere", checkout="ws_CO_paid_elsewhere", receipt="UKN2ABCDEF"
+    )
+    for _ in range(2):
+        await desk.post(payment, other)
+    assert Counter(await alarms(desk))[Alarm.CONTRADICTED] == 1
+
+    denied = await desk.post(payment, failure(1032))
+
+    assert (denied.status, Word.CONTRADICTED in denied.words) == (Status.PAID, True)
+    assert Counter(await alarms(desk))[Alarm.CONTRADICTED] == 1

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from bot.core.review import Deciding, Review, Ruling, Verdict
-from storage.records import Kind, Payment, Status, Word
-from storage.schema import looks
+from storage.records import Alarm, Closing, Kind, Payment, Status, Word
+from storage.schema import looks, notices
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 
@@ -39,6 +40,43 @@ def credit(payment: Payment, *, by: int = AMINA, key: str = "press-1", **more: o
         payment_id=payment.id, deciding=Deciding.CREDIT, by=by, key=key, receipt=RECEIPT
     )
     return replace(ruling, **more)  # type: ignore[arg-type]  # a test's own field names
+
+
+def void(payment: Payment, read_up_to: int = 0, *, key: str = "press-1") -> Ruling:
+    return Ruling(
+        payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key=key, read_up_to=read_up_to
+    )
+
+
+async def read_up_to(review: Review, payment: Payment) -> int:
+    """What an operator who looks now has read."""
+    item = await review.one(payment.id, by=AMINA)
+    assert item is not None
+    return item.read_up_to
+
+
+async def agree(review: Review, payment: Payment, *, by: int, key: str) -> Verdict:
+    """To what was proposed last."""
+    return await review.agree(
+        payment.id, proposal_id=await proposed_last(review, payment), by=by, key=key
+    )
+
+
+async def proposed_last(review: Review, payment: Payment) -> int:
+    item = await review.one(payment.id, by=BARAKA)
+    assert item is not None
+    return max(each.id for each in item.evidence if each.kind is Kind.PROPOSED)
+
+
+async def claim(desk: Desk, payment: Payment, text: str) -> None:
+    await desk.people.claim(payment_id=payment.id, by=1001, text=text, closing=Closing())
+
+
+async def alarms(desk: Desk, alarm: Alarm) -> list[str]:
+    """The keys of these alarms, told or not."""
+    async with desk.store.read() as tx:
+        wanted = select(notices.c.key).where(notices.c.alarm == alarm.value)
+        return list((await tx.payments._connection.execute(wanted)).scalars())
 
 
 async def kinds(desk: Desk, payment: Payment) -> list[Kind]:
@@ -93,8 +131,7 @@ async def test_a_callback_that_was_faster_leaves_nothing_to_decide(
     await desk.post(payment, success(1, receipt=OTHER))
 
     assert await review.decide(credit(payment)) is Verdict.SETTLED
-    void = Ruling(payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key="press-2")
-    assert await review.decide(void) is Verdict.SETTLED
+    assert await review.decide(void(payment, key="press-2")) is Verdict.SETTLED
     assert Kind.OPERATOR_PAID not in await kinds(desk, payment)
 
 
@@ -103,8 +140,7 @@ async def test_what_is_written_off_opens_again_when_safaricom_says_yes(
     desk: Desk, review: Review
 ) -> None:
     payment = await desk.ask()
-    void = Ruling(payment_id=payment.id, deciding=Deciding.VOID, by=AMINA, key="press-1")
-    assert await review.decide(void) is Verdict.DONE
+    assert await review.decide(void(payment)) is Verdict.DONE
     assert (await desk.get(payment.id)).status is Status.VOID
 
     desk.clock.advance(60)
@@ -113,15 +149,135 @@ async def test_what_is_written_off_opens_again_when_safaricom_says_yes(
     assert (await desk.get(payment.id)).status is Status.PAID
 
 
+@pytest.mark.both_engines
+async def test_a_yes_that_nobody_had_read_is_not_written_off(desk: Desk, review: Review) -> None:
+    payment = await desk.ask(amount_kes=900)
+    await desk.post(payment, failure())
+    read = await read_up_to(review, payment)
+    await desk.post(payment, success(1, amount=900.0, metadata=False))
+
+    assert await review.decide(void(payment, read)) is Verdict.HEARD_SINCE
+    assert (await desk.get(payment.id)).status is Status.REVIEW
+    assert Kind.OPERATOR_VOID not in await kinds(desk, payment)
+
+    read = await read_up_to(review, payment)
+    assert await review.decide(void(payment, read, key="press-2")) is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
+
+
+async def test_a_claim_that_nobody_had_read_is_not_written_off(desk: Desk, review: Review) -> None:
+    payment = await desk.ask()
+    read = await read_up_to(review, payment)
+    await claim(desk, payment, "UKN9ABCDEF Confirmed.")
+
+    assert await review.decide(void(payment, read)) is Verdict.HEARD_SINCE
+    assert (await desk.get(payment.id)).pending_at is not None
+
+
+async def test_what_says_no_or_nothing_leaves_a_write_off_as_it_was_read(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    read = await read_up_to(review, payment)
+    await desk.post(payment, failure())
+    await desk.post(payment, b"{}")
+
+    assert await review.decide(void(payment, read)) is Verdict.DONE
+
+
+@pytest.mark.both_engines
+async def test_a_write_off_and_a_yes_of_one_commit_leave_the_yes_standing(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=900)
+    read = await read_up_to(review, payment)
+
+    await asyncio.gather(
+        desk.post(payment, success(1, amount=900.0, metadata=False)),
+        review.decide(void(payment, read)),
+    )
+
+    assert (await desk.get(payment.id)).status in (Status.CONFIRMING, Status.REVIEW)
+
+
+@pytest.mark.both_engines
+async def test_a_write_off_that_two_agree_on_covers_what_the_first_had_read(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    read = await read_up_to(review, payment)
+    assert await review.decide(void(payment, read)) is Verdict.PROPOSED
+    desk.clock.advance(60)
+    await desk.post(payment, success(1, amount=2000.0, metadata=False))
+    desk.clock.advance(7200)
+
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.HEARD_SINCE
+    item = await review.one(payment.id, by=BARAKA)
+    assert item is not None
+    assert item.proposal is None
+    assert (await desk.get(payment.id)).status is Status.CONFIRMING
+
+    read = await read_up_to(review, payment)
+    assert await review.decide(void(payment, read, key="press-3")) is Verdict.PROPOSED
+    desk.clock.advance(60)
+    assert await agree(review, payment, by=BARAKA, key="press-4") is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
+
+
+@pytest.mark.both_engines
+async def test_a_claim_after_a_write_off_comes_to_a_person_each_time(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask()
+    await desk.post(payment, failure())
+    for number in (1, 2, 3):
+        desk.clock.advance(60)
+        for text in ("UKN1ABCDEF Confirmed.", "UKN1ABCDEF Confirmed.", f"UKN{number} Confirmed."):
+            await claim(desk, payment, text)
+
+        total, [item] = await review.waiting(by=AMINA, limit=5)
+        assert (total, item.pending.view.payment.id) == (1, payment.id)
+        assert len(await alarms(desk, Alarm.CLAIM)) == number
+        assert (await kinds(desk, payment)).count(Kind.CLAIM) == 2 * number
+        desk.clock.advance(60)
+        assert await review.decide(void(payment, key="press-0")) is Verdict.HEARD_SINCE
+        ruling = void(payment, item.read_up_to, key=f"press-{number}")
+        assert await review.decide(ruling) is Verdict.DONE
+        assert await review.decide(ruling) is Verdict.SETTLED
+        found = await desk.get(payment.id)
+        assert (found.status, found.pending_at) == (Status.VOID, None)
+
+
+@pytest.mark.both_engines
+async def test_operators_are_told_of_a_yes_after_a_write_off_of_what_had_waited(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=6000)
+    for _ in range(49):
+        desk.clock.advance(3600)
+        await desk.reconcile.run_due()
+    assert len(await alarms(desk, Alarm.PENDING)) == 1
+    await review.decide(void(payment, await read_up_to(review, payment)))
+    desk.clock.advance(60)
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.DONE
+    desk.clock.advance(3600)
+
+    await desk.post(payment, success(1, amount=6000.0))
+
+    found = await desk.get(payment.id)
+    assert (found.status, found.pending_at) == (Status.REVIEW, desk.clock.now())
+    assert len(await alarms(desk, Alarm.PENDING)) == 2
+
+
 async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review) -> None:
     payment = await desk.ask(amount_kes=2000)
 
     assert await review.decide(credit(payment)) is Verdict.PROPOSED
     assert (await desk.get(payment.id)).status is Status.PROMPTED
-    assert await review.agree(payment.id, by=AMINA, key="press-2") is Verdict.SAME_PERSON
+    assert await agree(review, payment, by=AMINA, key="press-2") is Verdict.SAME_PERSON
     assert (await desk.get(payment.id)).status is Status.PROMPTED
     desk.clock.advance(5)
-    assert await review.agree(payment.id, by=BARAKA, key="press-3") is Verdict.DONE
+    assert await agree(review, payment, by=BARAKA, key="press-3") is Verdict.DONE
 
     found = await desk.get(payment.id)
     assert (found.status, found.receipt) == (Status.PAID, RECEIPT)
@@ -129,6 +285,45 @@ async def test_much_money_takes_two_and_they_are_two(desk: Desk, review: Review)
     assert item is not None
     assert item.proposal is None
     assert (item.evidence[-1].by, item.evidence[-1].reason) == (BARAKA, f"agreed:{AMINA}")
+
+
+@pytest.mark.both_engines
+async def test_an_agreement_is_to_what_was_proposed_when_it_was_shown(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    await review.decide(credit(payment))
+    shown = await proposed_last(review, payment)
+    desk.clock.advance(60)
+    assert await review.decide(void(payment, key="press-2")) is Verdict.PROPOSED
+
+    agreed = await review.agree(payment.id, proposal_id=shown, by=BARAKA, key="press-3")
+
+    assert agreed is Verdict.GONE
+    assert (await desk.get(payment.id)).status is Status.PROMPTED
+    desk.clock.advance(60)
+    assert await agree(review, payment, by=BARAKA, key="press-4") is Verdict.DONE
+    assert (await desk.get(payment.id)).status is Status.VOID
+
+
+@pytest.mark.both_engines
+async def test_an_agreement_yields_to_another_proposal_of_the_same_commit(
+    desk: Desk, review: Review
+) -> None:
+    payment = await desk.ask(amount_kes=2000)
+    await review.decide(credit(payment))
+    shown = await proposed_last(review, payment)
+    desk.clock.advance(60)
+
+    verdicts = await asyncio.gather(
+        review.decide(void(payment, key="press-2")),
+        review.agree(payment.id, proposal_id=shown, by=BARAKA, key="press-3"),
+    )
+
+    credited = verdicts[1] is Verdict.DONE
+    assert verdicts[0] is (Verdict.SETTLED if credited else Verdict.PROPOSED)
+    assert verdicts[1] in (Verdict.DONE, Verdict.GONE)
+    assert (await desk.get(payment.id)).status is (Status.PAID if credited else Status.PROMPTED)
 
 
 async def test_the_amount_that_came_counts_for_whether_it_takes_two(
@@ -144,7 +339,7 @@ async def test_a_proposal_that_grew_old_is_nothing_to_agree_to(desk: Desk, revie
     await review.decide(credit(payment))
     desk.clock.advance(80 * 3600)
 
-    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.GONE
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.GONE
 
 
 async def test_a_proposal_yields_to_a_receipt_that_was_claimed_meanwhile(
@@ -156,7 +351,7 @@ async def test_a_proposal_yields_to_a_receipt_that_was_claimed_meanwhile(
     second = await desk.ask(ask_key="m:1001:8", phone="254712000111")
     await desk.post(second, success(2, receipt=RECEIPT))
 
-    assert await review.agree(payment.id, by=BARAKA, key="press-2") is Verdict.RECEIPT_TAKEN
+    assert await agree(review, payment, by=BARAKA, key="press-2") is Verdict.RECEIPT_TAKEN
     assert (await desk.get(payment.id)).status is Status.PROMPTED
 
 

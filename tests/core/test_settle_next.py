@@ -188,6 +188,30 @@ def test_a_yes_after_an_operator_wrote_it_off_waits_for_a_person_from_then_on() 
 
     assert decision.status is Status.REVIEW
     assert decision.pending_at == NOON + timedelta(seconds=900)
+    assert alarms(Alarm.PENDING, f"{ID}:1") <= set(decision.notices)
+
+
+@pytest.mark.parametrize("said", [Kind.QUERY_PAID, Kind.CLAIM])
+def test_what_is_said_after_each_write_off_is_told_to_operators_once(said: Kind) -> None:
+    large = replace(PAYMENT, amount_kes=PAYMENT.confirm_above_kes + 1, begun_at=None)
+    told, row = [after(0, Kind.BEGUN), after(500, Kind.LAPSED)], large
+    row = replace(row, pending_at=NOON + timedelta(seconds=500), status=Status.LAPSED)
+    for number in (1, 2):
+        # In one commit, so that the row still waits as it did before.
+        told += [
+            replace(after(600 * number, Kind.OPERATOR_VOID), digest=f"{number}"),
+            replace(after(600 * number + 60, said), digest=f"{number}"),
+        ]
+
+        decision = settle(row, told)
+
+        assert decision.pending_at == NOON + timedelta(seconds=600 * number + 60)
+        new = {notice for notice in decision.notices if notice.alarm is not None}
+        assert new == alarms(Alarm.PENDING, f"{ID}:{number}")
+        row = replace(row, status=decision.status, pending_at=decision.pending_at)
+        again = settle(row, [*told, after(601 * number + 60, said)])
+        assert again.pending_at == decision.pending_at
+        assert not again.notices
 
 
 def test_of_what_never_came_nothing_went_back() -> None:
