@@ -55,6 +55,8 @@ class Ruling(StrEnum):
     CANNOT = "cannot"  # not for this kind of difference, or no payment was named
     OFF = "off"  # not enabled in the configuration
     OPERATORS = "operators"  # only operators decide about so much
+    UNSURE = "unsure"  # it may have been sent to Safaricom, who has not said how it ended
+    NOT_TAKEN = "not-taken"  # Safaricom did not take the request; nothing has moved
     PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
 
 

@@ -27,6 +27,7 @@ MONEY_FILES = (
             *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
             *(
                 "replay",
+                "reversal_ends",
                 "reversals",
                 "review",
                 "rulings",
