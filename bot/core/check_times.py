@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 
 from storage.records import FINAL, Payment, Status
 
-__all__ = ["LAPSE_AFTER", "PENDING_AFTER", "can_ask", "seldom"]
+__all__ = ["LAPSE_AFTER", "PENDING_AFTER", "call_in_time", "can_ask", "needs_person", "seldom"]
+
+DOUBTFUL = (Status.CONFIRMING, Status.REVIEW)
+"""Somebody said "paid", and that alone is no proof."""
 
 LAPSE_AFTER = timedelta(hours=48)
 PENDING_AFTER = timedelta(minutes=10)
@@ -33,6 +36,20 @@ def can_ask(payment: Payment, now: datetime) -> bool:
         # Somebody has just been told that we ask. However it goes, this is over after one question.
         return True
     return now < begun_at + LAPSE_AFTER
+
+
+def needs_person(payment: Payment, now: datetime) -> bool:
+    """Whether a yes has been without proof for so long that a person is to look it up from now."""
+    begun_at = payment.begun_at or payment.created_at
+    doubtful = payment.status in DOUBTFUL and payment.pending_at is None
+    return doubtful and now >= begun_at + PENDING_AFTER
+
+
+def call_in_time(payment: Payment, next_at: datetime, now: datetime) -> datetime:
+    """*next_at*, or sooner where a person would be called for a yes without proof later by it."""
+    pending_from = (payment.begun_at or payment.created_at) + PENDING_AFTER
+    waits = payment.status in DOUBTFUL and now < pending_from
+    return min(next_at, pending_from) if waits else next_at
 
 
 def seldom(payment: Payment, now: datetime) -> timedelta:

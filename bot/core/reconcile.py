@@ -19,7 +19,14 @@ from hashlib import sha256
 
 from bot.core.about import about
 from bot.core.accounts import Accounts
-from bot.core.check_times import LAPSE_AFTER, PENDING_AFTER, can_ask, seldom
+from bot.core.check_times import (
+    LAPSE_AFTER,
+    PENDING_AFTER,
+    call_in_time,
+    can_ask,
+    needs_person,
+    seldom,
+)
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.settle import IDS_HELD, Settle, status_notice
@@ -36,7 +43,6 @@ from storage.records import (
     Kind,
     NewNotice,
     Payment,
-    Status,
 )
 from storage.tx import Tx
 
@@ -242,6 +248,9 @@ class Reconcile:
             exhausted = checks >= len(self._check_after) and not_yet >= NOT_YET_TO_LAPSE
             if not evidence and payment.status in OPEN and exhausted:
                 evidence = (_query_evidence(payment.id, Kind.LAPSED, None, now),)
+            if not evidence and needs_person(payment, now):
+                changes["pending_at"] = now
+                return Admitted(changes=changes, notices=self._pending(payment))
             return Admitted(
                 evidence=evidence,
                 changes=changes,
@@ -258,17 +267,14 @@ class Reconcile:
             if payment.check_gen != asked.check_gen:
                 return Admitted()
             place = min(payment.unanswered, len(NO_ANSWER_WAIT_S) - 1)
-            wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
-            wait = max(wait, seldom(payment, now))
+            wait = max(timedelta(seconds=NO_ANSWER_WAIT_S[place]), seldom(payment, now))
+            next_at = call_in_time(payment, now + wait, now)
             changes: dict[str, object] = {
                 "unanswered": payment.unanswered + 1,
                 **CHECKED,
-                "next_check_at": now + wait,
+                "next_check_at": max(next_at, now + timedelta(seconds=retry_after_s or 0)),
             }
-            begun_at = payment.begun_at or payment.created_at
-            doubtful = payment.status in (Status.CONFIRMING, Status.REVIEW)
-            if doubtful and payment.pending_at is None and now >= begun_at + PENDING_AFTER:
-                # Somebody said "paid" and Safaricom says nothing: a person can look it up.
+            if needs_person(payment, now):
                 changes["pending_at"] = now
                 return Admitted(changes=changes, notices=self._pending(payment))
             return Admitted(changes=changes, notices=self._still_checking(payment))
@@ -339,10 +345,10 @@ class Reconcile:
     def _next_check(self, payment: Payment, checks: int, now: datetime) -> datetime:
         """The next of the configured times, or, where they are used up, an hour on or later."""
         begun_at = payment.begun_at or payment.created_at
-        for after in self._check_after[checks:]:
-            if begun_at + after > now:
-                return begun_at + after
-        return now + max(timedelta(hours=1), seldom(payment, now))
+        later = (begun_at + after for after in self._check_after[checks:])
+        otherwise = now + max(timedelta(hours=1), seldom(payment, now))
+        next_at = next((each for each in later if each > now), otherwise)
+        return call_in_time(payment, next_at, now)
 
 
 def _held_evidence(payment_id: str, at: datetime) -> Evidence:

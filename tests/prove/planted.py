@@ -400,6 +400,13 @@ _HEARD = (
         '"check_holder": None}',
     ),
     plant(
+        "a yes to which Safaricom answers neither yes nor no comes to nobody",
+        "I8",
+        "bot/core/reconcile.py",
+        "if not evidence and needs_person(payment, now):",
+        "if evidence and needs_person(payment, now):",
+    ),
+    plant(
         "a payment without an id never comes to a person",
         "I8",
         "bot/core/reconcile.py",
