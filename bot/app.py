@@ -311,6 +311,11 @@ def jobs_of(core: Core, store: Store) -> list[Job]:
         Job(name="place rows of the record", every_s=30, run=core.record.rows.place_left),
         Job(name="look at open rows again", every_s=600, run=core.record.rows.look_again),
         Job(name="ask about receipts", every_s=30, run=core.record.ways.ask_due),
+        Job(
+            name="tell of reversals without an answer",
+            every_s=60,
+            run=core.record.ways.reversal_ends.tell_silent,
+        ),
         Job(name="fetch the list of payments", every_s=60, run=core.record.ways.pull_due),
         Job(name="register addresses", every_s=300, run=core.record.ways.register),
         Job(name="read unread posts again", every_s=3600, run=core.record.ways.unread.read_again),

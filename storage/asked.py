@@ -163,6 +163,21 @@ class Asking:
             .order_by(questions.c.asked_at.desc())
         )
 
+    async def unheard(
+        self, kind: QuestionKind, *, before: datetime, limit: int
+    ) -> list[AskedLater]:
+        """Questions of that kind, asked before *before*, about which nothing was posted."""
+        return await self._questions(
+            select(questions)
+            .where(
+                questions.c.heard_at.is_(None),
+                questions.c.kind == kind.value,
+                questions.c.asked_at <= before,
+            )
+            .order_by(questions.c.asked_at)
+            .limit(limit)
+        )
+
     async def asked_by(self, person_id: int, *, since: datetime) -> int:
         """How many questions this person had asked since then."""
         # Ids begin with the instant that they were made at: this looks at that time only.

@@ -19,6 +19,14 @@ from hashlib import sha256
 
 from bot.core.about import about
 from bot.core.accounts import Accounts
+from bot.core.check_times import (
+    LAPSE_AFTER,
+    PENDING_AFTER,
+    call_in_time,
+    can_ask,
+    needs_person,
+    seldom,
+)
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.settle import IDS_HELD, Settle, status_notice
@@ -35,7 +43,6 @@ from storage.records import (
     Kind,
     NewNotice,
     Payment,
-    Status,
 )
 from storage.tx import Tx
 
@@ -43,12 +50,7 @@ __all__ = ["CheckNow", "Reconcile", "ReconcileSettings"]
 
 log = logging.getLogger(__name__)
 
-LAPSE_AFTER = timedelta(hours=48)
 NOT_YET_TO_LAPSE = 3
-PENDING_AFTER = timedelta(minutes=10)
-CONFIRM_WITHIN = timedelta(hours=24)
-"""A no that a callback told is looked into for so long after it; an older credit, only seldom."""
-SELDOM_AT_LEAST, SELDOM_AT_MOST = timedelta(hours=6), timedelta(days=7)
 USER_CHECK_EVERY = timedelta(seconds=30)
 CLAIMED_FOR = timedelta(seconds=120)
 SETTLE_CLAIMED_FOR = timedelta(seconds=25)
@@ -134,8 +136,8 @@ class Reconcile:
         async with self._store.read() as tx:
             due = await tx.payments.due(now=now, limit=AT_ONCE)
             nameless = await tx.payments.due_without_id(now=now, limit=AT_ONCE)
-        askable = [payment for payment in due if _can_ask(payment, now)]
-        rest = {each.id: each for each in (*due, *nameless) if not _can_ask(each, now)}
+        askable = [payment for payment in due if can_ask(payment, now)]
+        rest = {each.id: each for each in (*due, *nameless) if not can_ask(each, now)}
         turns = await self._budget.take(len(askable)) if askable else 0
         wanted = askable[:turns]
         if not wanted and not rest:
@@ -246,6 +248,9 @@ class Reconcile:
             exhausted = checks >= len(self._check_after) and not_yet >= NOT_YET_TO_LAPSE
             if not evidence and payment.status in OPEN and exhausted:
                 evidence = (_query_evidence(payment.id, Kind.LAPSED, None, now),)
+            if not evidence and needs_person(payment, now):
+                changes["pending_at"] = now
+                return Admitted(changes=changes, notices=self._pending(payment))
             return Admitted(
                 evidence=evidence,
                 changes=changes,
@@ -262,17 +267,14 @@ class Reconcile:
             if payment.check_gen != asked.check_gen:
                 return Admitted()
             place = min(payment.unanswered, len(NO_ANSWER_WAIT_S) - 1)
-            wait = timedelta(seconds=max(NO_ANSWER_WAIT_S[place], retry_after_s or 0))
-            wait = max(wait, _seldom(payment, now))
+            wait = max(timedelta(seconds=NO_ANSWER_WAIT_S[place]), seldom(payment, now))
+            next_at = call_in_time(payment, now + wait, now)
             changes: dict[str, object] = {
                 "unanswered": payment.unanswered + 1,
                 **CHECKED,
-                "next_check_at": now + wait,
+                "next_check_at": max(next_at, now + timedelta(seconds=retry_after_s or 0)),
             }
-            begun_at = payment.begun_at or payment.created_at
-            doubtful = payment.status in (Status.CONFIRMING, Status.REVIEW)
-            if doubtful and payment.pending_at is None and now >= begun_at + PENDING_AFTER:
-                # Somebody said "paid" and Safaricom says nothing: a person can look it up.
+            if needs_person(payment, now):
                 changes["pending_at"] = now
                 return Admitted(changes=changes, notices=self._pending(payment))
             return Admitted(changes=changes, notices=self._still_checking(payment))
@@ -343,31 +345,10 @@ class Reconcile:
     def _next_check(self, payment: Payment, checks: int, now: datetime) -> datetime:
         """The next of the configured times, or, where they are used up, an hour on or later."""
         begun_at = payment.begun_at or payment.created_at
-        for after in self._check_after[checks:]:
-            if begun_at + after > now:
-                return begun_at + after
-        return now + max(timedelta(hours=1), _seldom(payment, now))
-
-
-def _can_ask(payment: Payment, now: datetime) -> bool:
-    begun_at = payment.begun_at or payment.created_at
-    if payment.checkout_index is None:
-        return False
-    if payment.status is Status.PAID:
-        # For as long as it takes: until then it counts in what may be credited unconfirmed, and
-        # neither may time alone give a liar room anew, nor may a silence shut out all others.
-        return not payment.confirmed
-    if payment.status in FINAL:
-        return now < (payment.decided_at or begun_at) + CONFIRM_WITHIN
-    return now < begun_at + LAPSE_AFTER
-
-
-def _seldom(payment: Payment, now: datetime) -> timedelta:
-    """How long a credit that is old already waits at least for the next question about it."""
-    age = now - (payment.begun_at or payment.created_at)
-    if payment.status is not Status.PAID or age < CONFIRM_WITHIN:
-        return timedelta()
-    return min(max(age / 4, SELDOM_AT_LEAST), SELDOM_AT_MOST)
+        later = (begun_at + after for after in self._check_after[checks:])
+        otherwise = now + max(timedelta(hours=1), seldom(payment, now))
+        next_at = next((each for each in later if each > now), otherwise)
+        return call_in_time(payment, next_at, now)
 
 
 def _held_evidence(payment_id: str, at: datetime) -> Evidence:

@@ -14,9 +14,11 @@ from collections.abc import Callable
 
 from bot.core.ports import BackOffice, Clock, Ids
 from bot.core.restored import restored
+from bot.core.reversal_ends import NOT_SENT, REFUSED, TRY_AGAIN
 from bot.core.rulings import Deed, Ruling, TwoPeople
 from mpesa.errors import NotSent, OutcomeUnknown, Refused
 from mpesa.models import ResultUrls
+from mpesa.org_results import OrgMeaning
 from storage.engine import Store
 from storage.records import AskedLater, Payment, QuestionKind, Status
 from storage.tx import Tx
@@ -24,10 +26,6 @@ from storage.tx import Tx
 __all__ = ["Reversals"]
 
 log = logging.getLogger(__name__)
-
-NOT_SENT, REFUSED = "not-sent", "refused"
-TRY_AGAIN = frozenset({NOT_SENT, REFUSED, "no-balance", "busy", "bad-credential", "not-allowed"})
-"""After these nothing has moved, and it may be sent again."""
 
 
 class Reversals:
@@ -55,7 +53,8 @@ class Reversals:
     async def reverse(self, payment_id: str, *, by: int, why: str) -> Ruling:
         """
         Give the whole of a credited payment back. The first operator's word is kept; the second
-        one's sends it. DONE: Safaricom took the request; how it ends comes later.
+        one's sends it. DONE: Safaricom took the request; UNSURE: it may have; how it ends comes
+        later.
 
         Raises NotKept.
         """
@@ -109,7 +108,8 @@ class Reversals:
                 if each.kind is QuestionKind.REVERSAL and each.outcome not in TRY_AGAIN
             ]
             if before:
-                return Ruling.ALREADY
+                over = any(each.outcome == OrgMeaning.DONE for each in before)
+                return Ruling.ALREADY if over else Ruling.UNSURE
             await tx.record.ask(asked)
             return Ruling.DONE
 
@@ -125,7 +125,8 @@ class Reversals:
             await self._store.write(
                 lambda tx: tx.record.heard(asked.id, outcome=outcome, now=self._clock.now())
             )
-            return Ruling.CANNOT
+            return Ruling.NOT_TAKEN
         except OutcomeUnknown:
             log.warning("reversal.unknown id=%s", payment.id)
+            return Ruling.UNSURE
         return Ruling.DONE

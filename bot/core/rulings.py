@@ -56,6 +56,8 @@ class Ruling(StrEnum):
     OFF = "off"  # not enabled in the configuration
     RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
     OPERATORS = "operators"  # only operators decide about so much
+    UNSURE = "unsure"  # it may have been sent to Safaricom, who has not said how it ended
+    NOT_TAKEN = "not-taken"  # Safaricom did not take the request; nothing has moved
     PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
 
 

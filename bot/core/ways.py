@@ -19,9 +19,10 @@ from typing import Literal, Protocol
 from bot.core.pace import pace_of
 from bot.core.ports import BackOffice, Clock, Ids
 from bot.core.record import Record
+from bot.core.reversal_ends import ReversalEnds, went_back
 from bot.core.settle import Settle
 from bot.core.unread import UnreadShelf
-from mpesa.async_results import AsyncResult, TransactionState, read_reversal, read_status
+from mpesa.async_results import AsyncResult, TransactionState, read_status
 from mpesa.c2b import C2bPayment
 from mpesa.errors import MpesaError, NoAnswer, NotSent, OutcomeUnknown, Refused
 from mpesa.models import PulledRow, ResultUrls
@@ -120,6 +121,7 @@ class Ways:
         self.unread = UnreadShelf(
             store=store, settle=settle, clock=clock, read=self.posted, wake=wake
         )
+        self.reversal_ends = ReversalEnds(store=store, settle=settle, clock=clock)
         self._pull_not_before = clock.now()
         self._budget = pace_of(
             store, clock, "statuses", per_second=settings.questions_per_minute / 60
@@ -215,12 +217,12 @@ class Ways:
         if asked is None:
             return
         outcome = "timeout" if timeout else "unreadable"
+        reversal, row = asked.kind is QuestionKind.REVERSAL, None
         if isinstance(answer, AsyncResult) and not timeout:
             if answer.more_coming:
                 return
             outcome = answer.result.meaning.value
-            reversal = asked.kind is QuestionKind.REVERSAL
-            row = _went_back(asked, answer) if reversal else self._row(asked, answer)
+            row = went_back(asked, answer) if reversal else self._row(asked, answer)
             if row is not None:
                 # The books first: if we stop here, Safaricom is asked again.
                 await self._record.take([row])
@@ -230,8 +232,13 @@ class Ways:
                 outcome = NOT_OURS if status.state.final else status.state.value
             if answer.result.meaning in CREDENTIAL:
                 await self._alarm(Alarm.CREDENTIAL)
-        now = self._clock.now()
-        await self._store.write(lambda tx: tx.record.heard(question_id, outcome=outcome, now=now))
+        if reversal:
+            await self.reversal_ends.heard(asked, outcome, recorded=row is not None)
+        else:
+            now = self._clock.now()
+            await self._store.write(
+                lambda tx: tx.record.heard(question_id, outcome=outcome, now=now)
+            )
         log.info("record.heard outcome=%s", outcome)
         self._wake()
 
@@ -367,25 +374,6 @@ class Ways:
         now = self._clock.now()
         notices = self._settle.alarm(alarm, None, key=now.strftime("%Y%m%d%H"))
         await self._store.write(lambda tx: tx.notices.owe(notices, now=now))
-
-
-def _went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
-    """A row of the books, if the answer says that this payment was given back."""
-    reversal = read_reversal(answer)
-    if reversal is None or reversal.receipt is None:
-        return None
-    if reversal.original_receipt not in (None, asked.receipt):
-        return None
-    amount_cents = reversal.amount_cents or asked.amount_cents
-    assert amount_cents is not None, "we said how much is to be given back"
-    return NewRecordRow(
-        receipt=reversal.receipt,
-        amount_cents=amount_cents,
-        at=reversal.reversed_at,
-        source=Source.STATUS,
-        kind=RowKind.REVERSAL,
-        linked=asked.receipt,
-    )
 
 
 def _pulled(row: PulledRow) -> NewRecordRow:

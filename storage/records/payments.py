@@ -121,6 +121,8 @@ class Alarm(StrEnum):
     CREDENTIAL = "credential"  # Safaricom does not accept the initiator
     CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
     UNREAD = "unread"  # a post about a payment by hand could not be read
+    NOT_GIVEN_BACK = "not-given-back"  # Safaricom said no to a reversal; nothing has moved
+    BACK_UNSURE = "back-unsure"  # nobody knows whether a reversal was carried out
     MERCHANT_TOOK = "merchant-took"  # a merchant says that money of nobody is an invoice's
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -13,7 +15,7 @@ from bot.core.settle import Settle
 from mpesa.errors import NoAnswer, OutcomeUnknown
 from storage.records import Payment, Status, Word
 from tests.core.bodies import failure, success
-from tests.core.conftest import Desk
+from tests.core.conftest import CHECKS, Desk
 from tests.stores import NOON
 
 
@@ -116,14 +118,7 @@ async def test_a_failure_that_is_told_late_is_looked_into_for_as_long(
 
 async def test_a_failure_between_two_far_checks_is_asked_about_at_the_second(desk: Desk) -> None:
     """As config.example.toml has them: after six hours, and then after a day."""
-    desk.reconcile = Reconcile(
-        store=desk.store,
-        daraja=desk.daraja,
-        settle=Settle(operators=[900]),
-        clock=desk.clock,
-        settings=ReconcileSettings(check_after_s=(25, 21_600, 86_400), queries_per_minute=5),
-        wake=lambda: None,
-    )
+    desk.reconcile = a_reconcile(desk, (25, 21_600, 86_400))
     payment = await desk.ask()
     desk.clock.advance(7 * 3600)
     payment = await desk.post(payment, failure(1032))
@@ -287,13 +282,92 @@ async def test_a_payment_credited_by_callback_is_confirmed_once_and_left_alone(
 
 
 @pytest.mark.both_engines
+@pytest.mark.parametrize("answer", ["silence", "4999", "77777"])
+@pytest.mark.parametrize("check_after_s", [CHECKS, (25, 21_600, 86_400)])
 async def test_a_yes_that_nobody_confirms_for_ten_minutes_is_shown_to_a_person(
-    desk: Desk,
+    desk: Desk, answer: str, check_after_s: Sequence[float]
 ) -> None:
+    """Whether Safaricom says nothing, "not yet", or a code of which nobody knows the meaning."""
+    desk.reconcile = a_reconcile(desk, check_after_s)
     payment = await desk.post(await desk.ask(amount_kes=9000), success(amount=9000.0))
-    for _ in range(8):
+    desk.daraja.answers = [] if answer == "silence" else [answer] * 50
+    after = await wait_and_ask(desk, payment)
+    while desk.clock.now() < NOON + timedelta(minutes=10):
+        assert after.pending_at is None
         after = await wait_and_ask(desk, payment)
+    assert desk.clock.now() < NOON + timedelta(minutes=12)
 
     assert after.status is Status.CONFIRMING
     assert after.pending_at is not None
     assert (await desk.books.pending(by=900))[0] == 1
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    ("amount_kes", "answers"), [(50, []), (50, ["4999"] * 9), (9000, []), (9000, ["77777"] * 9)]
+)
+async def test_check_now_asks_once_after_two_days_too(
+    desk: Desk, amount_kes: int, answers: list[str]
+) -> None:
+    """Lapsed by silence, or a yes that nobody confirms: just when an operator has the button."""
+    payment = await two_days_silent(desk, amount_kes)
+    assert payment.status in (Status.LAPSED, Status.CONFIRMING)
+    assert payment.pending_at is not None
+    desk.daraja.answers = [*answers]
+    before = len(desk.daraja.queries)
+
+    for press in range(1, 4):
+        pressed = await desk.reconcile.check_now(payment.id, by=900, update_id=None)
+        assert pressed is CheckNow.ASKED
+        for _ in range(100):
+            again = await desk.reconcile.check_now(payment.id, by=1001, update_id=None)
+            assert again is CheckNow.TOO_SOON
+            await desk.reconcile.run_due()
+            desk.clock.advance(0.25)
+        desk.clock.advance(86_400)
+        await desk.reconcile.run_due()
+        assert len(desk.daraja.queries) == before + press, "one question for a press, and no more"
+    after = await desk.get(payment.id)
+    assert (after.next_check_at, after.user_check_at) == (None, None)
+
+    await desk.reconcile.check_now(payment.id, by=900, update_id=None)
+    desk.daraja.answers = ["0"]
+    await desk.reconcile.run_due()
+    assert (await desk.get(payment.id)).status is Status.PAID
+
+
+async def test_check_now_after_two_days_is_not_tried_for_ever(desk: Desk) -> None:
+    """Whatever keeps the question from being put, and though nothing can be written about it."""
+    payment = await two_days_silent(desk, 50)
+    await desk.reconcile.check_now(payment.id, by=900, update_id=None)
+    desk.daraja.answers = [RuntimeError("a fault of ours")] * 1000
+    before = len(desk.daraja.queries)
+
+    for _ in range(48 * 60):
+        with suppress(RuntimeError):
+            await desk.reconcile.run_due()
+        desk.clock.advance(60)
+
+    assert 1 <= len(desk.daraja.queries) - before <= 60
+    assert (await desk.get(payment.id)).next_check_at is None
+
+
+async def two_days_silent(desk: Desk, amount_kes: int) -> Payment:
+    payment = await desk.ask(amount_kes=amount_kes)
+    if amount_kes > payment.confirm_above_kes:
+        await desk.post(payment, success(amount=float(amount_kes)))
+    for _ in range(60):
+        desk.clock.advance(3600)
+        await desk.reconcile.run_due()
+    return await desk.get(payment.id)
+
+
+def a_reconcile(desk: Desk, check_after_s: Sequence[float]) -> Reconcile:
+    return Reconcile(
+        store=desk.store,
+        daraja=desk.daraja,
+        settle=Settle(operators=[900]),
+        clock=desk.clock,
+        settings=ReconcileSettings(check_after_s=check_after_s, queries_per_minute=5),
+        wake=lambda: None,
+    )

@@ -1076,7 +1076,7 @@ async def test_a_reversal_takes_two_people_and_is_sent_once(
     assert await record.reverse(payment.id, by=901, why="yes") is Ruling.DONE
     assert [(receipt, kes) for receipt, kes, _ in office.reversed] == [(RECEIPT, 50)]
     await record.reverse(payment.id, by=900, why="again")
-    assert await record.reverse(payment.id, by=901, why="again") is Ruling.ALREADY
+    assert await record.reverse(payment.id, by=901, why="again") is Ruling.UNSURE
     assert len(office.reversed) == 1
     assert await record.rows.net_cents() == 50_00, "until the books say that it went back"
 
@@ -1088,10 +1088,10 @@ async def test_a_reversal_whose_answer_was_lost_is_never_sent_again(
     payment = await paid(desk)
     office.fails = [OutcomeUnknown("timeout")]
     await record.reverse(payment.id, by=900, why="x")
-    await record.reverse(payment.id, by=901, why="x")
+    assert await record.reverse(payment.id, by=901, why="x") is Ruling.UNSURE
 
     await record.reverse(payment.id, by=900, why="x")
-    assert await record.reverse(payment.id, by=901, why="x") is Ruling.ALREADY
+    assert await record.reverse(payment.id, by=901, why="x") is Ruling.UNSURE
 
     assert len(office.reversed) == 1
 
@@ -1102,7 +1102,7 @@ async def test_a_reversal_that_did_not_leave_may_be_sent_again(
     payment = await paid(desk)
     office.fails = [Unreachable("x")]
     await record.reverse(payment.id, by=900, why="x")
-    assert await record.reverse(payment.id, by=901, why="x") is Ruling.CANNOT
+    assert await record.reverse(payment.id, by=901, why="x") is Ruling.NOT_TAKEN
 
     await record.reverse(payment.id, by=900, why="x")
     assert await record.reverse(payment.id, by=901, why="x") is Ruling.DONE

@@ -44,6 +44,7 @@ NEAREST = {
     "bot/core/ask.py": ("core/test_limits_last.py",),
     "bot/core/limits.py": ("core/test_ask.py", "core/test_page_limits.py"),
     "bot/core/hear.py": ("core/test_liars.py",),
+    "bot/core/check_times.py": ("core/test_reconcile.py",),
     "bot/core/people.py": ("core/test_ask.py", "core/test_reconcile.py"),
     "bot/core/post.py": ("chat/test_notices.py",),
     "bot/core/inbox.py": ("chat/test_inbox.py",),

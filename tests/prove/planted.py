@@ -27,6 +27,7 @@ MONEY_FILES = (
             *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
             *(
                 "replay",
+                "reversal_ends",
                 "reversals",
                 "review",
                 "rulings",
@@ -383,6 +384,27 @@ _HEARD = (
         "bot/core/reconcile.py",
         "payment.status in OPEN and exhausted:",
         "payment.status is Status.PAID and exhausted:",
+    ),
+    plant(
+        "a person who wants to know after two days is told that we ask, and nobody asks",
+        "I8",
+        "bot/core/check_times.py",
+        "if wanted_at is not None and now < wanted_at + WANTED_FOR:",
+        "if wanted_at is not None and now < begun_at + LAPSE_AFTER:",
+    ),
+    plant(
+        "a person's question that gets no answer is put for ever",
+        "I8",
+        "bot/core/reconcile.py",
+        '"check_holder": None, "user_check_at": None}',
+        '"check_holder": None}',
+    ),
+    plant(
+        "a yes to which Safaricom answers neither yes nor no comes to nobody",
+        "I8",
+        "bot/core/reconcile.py",
+        "if not evidence and needs_person(payment, now):",
+        "if evidence and needs_person(payment, now):",
     ),
     plant(
         "a payment without an id never comes to a person",

@@ -545,12 +545,26 @@ OF_THE_RECORD = (
         " and each.outcome not in TRY_AGAIN",
     ),
     plant(
+        "whoever wanted a payment given back never hears that it was not",
+        "I9",
+        "bot/core/reversal_ends.py",
+        "            if not recorded:\n",
+        "            if recorded:\n",
+    ),
+    plant(
+        "a no that comes after a yes has money given back again",
+        "I3",
+        "bot/core/reversal_ends.py",
+        "            if _weight(outcome) < _weight(before):\n",
+        "            if before == outcome:\n",
+    ),
+    plant(
         "what went back once goes back again",
         "I3",
         "bot/core/reversals.py",
         "        if payment.reversed_cents:\n            return Ruling.ALREADY\n",
         "",
-        ("            if before:\n                return Ruling.ALREADY\n", ""),
+        ("            if before:\n", "            if not before and cents == 0:\n"),
     ),
     plant(
         "an operator alone decides about much money",
