@@ -131,17 +131,19 @@ class Record(Unreceipted):
         """The payment whose prompt showed that account."""
         return await self._payment(select(payments).where(payments.c.push_ref == push_ref))
 
-    async def by_hand_intent(self, reference: str) -> tuple[str, str | None] | None:
-        """The intent with that by-hand reference, and what its payments are for."""
+    async def by_hand_intent(self, reference: str) -> tuple[str, str | None, str] | None:
+        """That by-hand reference's intent, what its payments are for, and which account's."""
         found = (
             await self._connection.execute(
-                select(intents.c.id, payments.c.subject)
+                select(intents.c.id, payments.c.subject, payments.c.account)
                 .outerjoin(payments, payments.c.intent_id == intents.c.id)
                 .where(intents.c.by_hand_ref == reference)
+                # What a person credited beside a prompt stands in the first account's books.
+                .order_by(payments.c.account.desc())
                 .limit(1)
             )
         ).first()
-        return None if found is None else (found.id, found.subject)
+        return None if found is None else (found.id, found.subject, found.account or "")
 
     async def payments_of_intent(self, intent_id: str) -> list[Payment]:
         found = await self._connection.execute(

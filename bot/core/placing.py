@@ -109,18 +109,14 @@ class Placing:
                 intent_id=prompted.intent_id,
                 subject=prompted.subject,
                 amount_kes=prompted.amount_kes,
+                account=prompted.account,
             )
             born = await self.bear(row, owner, held=True, outranks=outranks)
-            if born.payment_id is not None:
-                return born
-            return await self._again(row)
-        if reference is not None:
+        elif reference is not None:
             born = await self.bear(row, reference, outranks=outranks)
-            if born.state is RowState.MATCHED:
-                return born
-            if born.state is RowState.NEW:
-                return await self._again(row)
-        return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
+        else:
+            return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
+        return await self._again(row) if born.state is RowState.NEW else born
 
     async def _again(self, row: RecordRow) -> Placed:
         """Another process was faster with this receipt: look who holds it now."""
@@ -290,6 +286,8 @@ class Placing:
         *held*: it waits for a person. *by*: an operator says so. *alarm*: operators are told it, if
         the payment is new. *forbids*: asked in the same transaction; then nothing is born, and the
         row waits for a person. State NEW: the receipt has just been taken by another.
+
+        What was to go to another account came to the wrong one: that too is for a person.
         """
         now = self._clock.now()
 
@@ -300,10 +298,11 @@ class Placing:
             if forbids is not None and await forbids(tx):
                 return Placed(state=RowState.OPEN, open=OpenKind.REVIEW)
             found = owner if isinstance(owner, ByHand) else await self._owner(tx, owner)
-            if found is None:
+            astray = found is not None and bool(found.account) and by is None
+            if found is None or (astray and not outranks):
                 return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
             payment = await self._newborn(tx, row, found, now)
-            told = record_evidence(row, payment.id, now, held=held, by=by)
+            told = record_evidence(row, payment.id, now, held=held or astray, by=by)
             born = await tx.record.bear(payment, told, self._settle, now=now, outranks=outranks)
             await tx.notices.owe(self._settle(payment, (told,)).notices, now=now)
             if alarm is not None:
@@ -361,11 +360,12 @@ class Placing:
 
 async def may_be_prompts(tx: Tx, row: RecordRow) -> bool:
     """
-    Whether money that names nobody may be what a prompt brought, which counts it without a receipt.
+    Whether money that waits may be what a prompt brought, which counts it without a receipt.
 
-    Its callback is lost then, and these books are the first to tell the receipt.
+    Its callback is lost then, and these books are the first to tell the receipt. Nor is it free
+    if it names somebody who was to be paid on another account.
     """
-    if row.at is None:
+    if row.at is None or await _names_somebody(tx, row):
         return True
     if row.amount_cents % 100:
         return False  # a prompt is for whole shillings
@@ -376,9 +376,19 @@ async def may_be_prompts(tx: Tx, row: RecordRow) -> bool:
     )
 
 
+async def _names_somebody(tx: Tx, row: RecordRow) -> bool:
+    reference = read_reference(row.reference)
+    if reference is None:
+        return False
+    named = await tx.record.named([reference])
+    return bool(named.pushes or named.by_hand or await tx.invoices.by_hand_ref(reference))
+
+
 def _fits_prompt(row: RecordRow, payment: Payment) -> bool:
     if payment.begun_at is None or row.amount_cents != payment.amount_kes * 100:
         return False
+    if payment.account:
+        return False  # its prompt brings nothing into the account whose books these are
     return row.at is not None and abs(row.at - payment.begun_at) <= PROMPTED_WITHIN
 
 

@@ -443,6 +443,13 @@ OF_THE_RECORD = (
         "born = await self.bear(row, owner, outranks=outranks)",
     ),
     plant(
+        "money for another account pays what it names",
+        "I9",
+        "bot/core/placing.py",
+        "astray = found is not None and bool(found.account) and by is None",
+        "astray = False",
+    ),
+    plant(
         "money that a prompt counts already is given out at the counter",
         "I4",
         "bot/core/placing.py",
