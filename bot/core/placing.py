@@ -12,11 +12,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from hashlib import sha256
 
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
+from bot.core.reversal_rows import ReversalRows
 from bot.core.settle import Settle
 from bot.core.told_rows import (
     Placed,
@@ -39,7 +39,6 @@ from storage.records import (
     RecordRow,
     RowKind,
     RowState,
-    Word,
 )
 from storage.tx import Tx
 
@@ -76,6 +75,7 @@ class Placing:
         self._ids = ids
         self._finders = finders
         self._confirm_above_kes = confirm_above_kes
+        self.reversals = ReversalRows(store=store, settle=settle, clock=clock, disown=self.disown)
 
     async def place(self, row: RecordRow, holder: str | None) -> Placed:
         """
@@ -85,7 +85,7 @@ class Placing:
             NotKept: the store could not; the row waits.
         """
         if row.kind is RowKind.REVERSAL:
-            return await self._reversal(row)
+            return await self.reversals.place(row)
         reference = read_reference(row.reference)
         prompted = None
         if reference is not None:
@@ -194,80 +194,6 @@ class Placing:
             )
 
         await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
-
-    async def _reversal(self, row: RecordRow) -> Placed:
-        """Money went back: told to the payment that counts the receipt which it takes back."""
-        waits = Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
-        if row.linked is None:
-            return waits
-        async with self._store.read() as tx:
-            holder = (await tx.evidence.receipt_holders([row.linked])).get(row.linked)
-            payment = None if holder is None else await tx.payments.get(holder)
-            taken_back = await tx.record.get(row.linked)
-        if payment is None:
-            return waits
-        # Of two receipts the books may yet make the other one count: they speak first.
-        unclear = Word.TWICE in payment.words and (
-            taken_back is None or taken_back.state not in (RowState.MATCHED, RowState.CLOSED)
-        )
-        if payment.receipt in (None, row.linked):
-            told = not unclear and await self.tell_reversed(payment.id, row)
-        else:
-            told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
-        return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else waits
-
-    async def _uncounted(self, tx: Tx, *, row: RecordRow, holder: str) -> bool:
-        """
-        What went back is a second receipt that *holder* does not count: nothing is taken off it.
-
-        The whole of it closes what was open about that receipt. False: a person must look.
-        """
-        assert row.linked is not None, "it takes something back"
-        about = await tx.record.of_receipt(row.linked)
-        # Under their locks: a person may be giving that money away right now.
-        open_now = [each for each in about if await tx.record.still_open(each.id)]
-        holders = await tx.evidence.receipt_holders([row.linked])
-        taken_back = await tx.record.get(row.linked)
-        if taken_back is None or holders.get(row.linked) != holder:
-            return False
-        if taken_back.state is RowState.CLOSED:
-            return True
-        whole = row.amount_cents >= taken_back.amount_cents
-        if not whole or [each.kind for each in open_now] != [OpenKind.TWICE]:
-            return False
-        await tx.record.close(
-            [(OpenKind.TWICE, row.linked)], now=self._clock.now(), why="given back"
-        )
-        await tx.record.place([row.linked], RowState.CLOSED, holder)
-        return True
-
-    async def tell_reversed(self, holder: str, row: RecordRow) -> bool:
-        """
-        A linked entry: so much of that payment went back. Told again, it changes nothing.
-
-        False: it took back what another row brought than the one that *holder* counts.
-        """
-        now = self._clock.now()
-        told: list[bool] = []
-
-        def admit(payment: Payment, _seen: Seen) -> Admitted:
-            told[:] = [row.linked is None or payment.receipt in (None, row.linked)]
-            if not told[0]:
-                return Admitted()
-            evidence = Evidence(
-                payment_id=payment.id,
-                kind=Kind.REVERSED,
-                at=now,
-                receipt=row.receipt,
-                amount_cents=row.amount_cents,
-                paid_at=row.at,
-                digest=sha256(f"reversed:{row.receipt}".encode()).hexdigest(),
-                source="record",
-            )
-            return Admitted(evidence=(evidence,))
-
-        await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
-        return told[0]
 
     async def bear(
         self,

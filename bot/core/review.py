@@ -20,7 +20,7 @@ from bot.core.settle import Settle
 from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
-from storage.records import Alarm, Evidence, Kind, Payment, Status
+from storage.records import Alarm, Evidence, Kind, Payment, Status, reversal_key
 from storage.tx import Tx
 
 __all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
@@ -204,6 +204,8 @@ class Review:
                 if paid or payment.status is Status.VOID:
                     return Verdict.SETTLED
             case Deciding.REVERSE:
+                if seen.receipt_holder not in (None, payment.id):
+                    return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
         return Verdict.DONE
@@ -212,10 +214,9 @@ class Review:
         self, ruling: Ruling, payment: Payment, now: datetime, *, with_: int | None = None
     ) -> Admitted:
         kind = _KINDS[ruling.deciding]
-        credits = ruling.deciding is Deciding.CREDIT
         return Admitted(
             evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
-            claims_receipt=ruling.receipt if credits else None,
+            claims_receipt=_claimed(ruling),
         )
 
     async def _submit(
@@ -224,13 +225,8 @@ class Review:
         admit: Callable[[Payment, Seen], Admitted],
         update_id: int | None,
     ) -> None:
-        credits = ruling.deciding is Deciding.CREDIT
         await self._store.submit(
-            Unit(
-                payment_id=ruling.payment_id,
-                admit=admit,
-                receipt=ruling.receipt if credits else None,
-            ),
+            Unit(payment_id=ruling.payment_id, admit=admit, receipt=_claimed(ruling)),
             self._settle,
         )
         await self._done(update_id)
@@ -260,6 +256,13 @@ _KINDS = {
     Deciding.VOID: Kind.OPERATOR_VOID,
     Deciding.REVERSE: Kind.REVERSED,
 }
+
+
+def _claimed(ruling: Ruling) -> str | None:
+    """What one payment alone may have: the receipt of money, or of its way back."""
+    if ruling.receipt is None or ruling.deciding is Deciding.VOID:
+        return None
+    return ruling.receipt if ruling.deciding is Deciding.CREDIT else reversal_key(ruling.receipt)
 
 
 def _cents(ruling: Ruling, payment: Payment) -> int:

@@ -234,8 +234,8 @@ class Rulings:
         """The payment that the money went to; None if another holds the receipt."""
         match open_one.kind:
             case OpenKind.REVERSAL:
-                await self._placing.tell_reversed(payment.id, replace(row, linked=None))
-                return payment.id
+                told = await self._placing.reversals.tell(payment.id, replace(row, linked=None))
+                return payment.id if told else None
             case OpenKind.TWICE:
                 holder = open_one.payment_id
                 assert holder is not None, "the payment that has two receipts"

@@ -36,6 +36,7 @@ from storage.records import (
     Payment,
     Status,
     Word,
+    reversal_key,
 )
 
 __all__ = ["PROMPT_LIFE", "RECEIPT_HELD", "Settle", "Standing", "stand", "status_notice"]
@@ -130,7 +131,9 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     )
     asked_cents = payment.amount_kes * 100
     arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents
-    reversed_cents = _reversed_cents(evidence, arrived_cents)
+    back = [each for each in evidence if each.kind is Kind.REVERSED]
+    back = [each for each in back if reversal_key(each.receipt or "") not in gone]
+    reversed_cents = _reversed_cents(back, arrived_cents)
     words = set()
     if arrived_cents != asked_cents:
         words.add(Word.OTHER_AMOUNT)
@@ -141,7 +144,7 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     another_payments = all(each.receipt in gone for each in credits)
     if another_payments or _has(evidence, Kind.CONTRADICTED, Kind.OPERATOR_VOID, *NEGATIVES):
         words.add(Word.CONTRADICTED)
-    if _has(evidence, Kind.REVERSED):
+    if back:
         words.add(Word.REVERSED)
     first_yes = min(each.at for each in evidence if each.kind in POSITIVES)
     if any(each.kind in GIVEN_UP and each.at < first_yes for each in evidence):
@@ -159,9 +162,8 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     )
 
 
-def _reversed_cents(evidence: Sequence[Evidence], arrived_cents: int) -> int:
+def _reversed_cents(told: Sequence[Evidence], arrived_cents: int) -> int:
     """What went back; one that names no amount took all. The same one told twice is one."""
-    told = [each for each in evidence if each.kind is Kind.REVERSED]
     if any(each.amount_cents is None for each in told):
         return arrived_cents
     by_receipt = {each.receipt or each.digest: each.amount_cents or 0 for each in told}
@@ -237,12 +239,8 @@ def _age(each: Evidence) -> tuple[datetime, str, str, str]:
 
 def status_notice(payment_id: str) -> NewNotice:
     """The one status message of a payment, to be edited anew."""
-    return NewNotice(
-        key=f"status:{payment_id}",
-        kind=NoticeKind.STATUS,
-        chat_id=None,
-        payment_id=payment_id,
-    )
+    key = f"status:{payment_id}"
+    return NewNotice(key=key, kind=NoticeKind.STATUS, chat_id=None, payment_id=payment_id)
 
 
 class Settle:

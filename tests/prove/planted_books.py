@@ -459,13 +459,28 @@ OF_THE_RECORD = (
     plant(
         "a second receipt that went back uncredits the first",
         "I2",
-        "bot/core/placing.py",
-        "        if payment.receipt in (None, row.linked):\n            told =",
-        "        if payment.receipt != row.receipt:\n            told =",
+        "bot/core/reversal_rows.py",
+        "        elif payment.receipt in (None, row.linked):\n            told =",
+        "        elif payment.receipt != row.receipt:\n            told =",
         (
-            "told[:] = [row.linked is None or payment.receipt in (None, row.linked)]",
-            "told[:] = [True]",
+            "counts = row.linked is None or payment.receipt in (None, row.linked)",
+            "counts = True",
         ),
+    ),
+    plant(
+        "one reversal is taken off two payments",
+        "I2",
+        "bot/core/reversal_rows.py",
+        "return Admitted(evidence=(evidence,), claims_receipt=key, outranks=outranks)",
+        "return Admitted(evidence=(evidence,))",
+    ),
+    plant(
+        "one code is typed for what went back of two payments",
+        "I2",
+        "bot/core/review.py",
+        "if seen.receipt_holder not in (None, payment.id):\n"
+        "                    return Verdict.RECEIPT_TAKEN\n                if not paid",
+        "if not paid",
     ),
     plant(
         "a prompt takes two rows that share a commit",
@@ -526,8 +541,10 @@ OF_THE_RECORD = (
         "an operator credits a receipt that another payment holds",
         "I4",
         "bot/core/review.py",
-        "if seen.receipt_holder not in (None, payment.id):",
-        "if seen.receipt_holder == payment.id:",
+        "if seen.receipt_holder not in (None, payment.id):\n"
+        "                    return Verdict.RECEIPT_TAKEN\n                # Saying",
+        "if seen.receipt_holder == payment.id:\n"
+        "                    return Verdict.RECEIPT_TAKEN\n                # Saying",
     ),
     plant(
         "an answer about somebody else's money is taken",
