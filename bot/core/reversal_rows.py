@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import sha256
 
 from bot.core.ports import Clock
-from bot.core.settle import Settle
+from bot.core.settle import RULED, Settle
 from bot.core.told_rows import Placed
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
@@ -114,14 +114,19 @@ class ReversalRows:
             await tx.record.place([row.linked], RowState.CLOSED, holder)
         return True
 
-    async def tell(self, holder: str, row: RecordRow, *, outranks: bool = False) -> bool:
+    async def tell(
+        self, holder: str, row: RecordRow, *, outranks: bool = False, ruled_by: int | None = None
+    ) -> bool:
         """
         A linked entry: so much of that payment went back. Told again, it changes nothing.
 
-        False: it took back what another row brought than the one that *holder* counts, or it was
-        said of another payment, which only what *outranks* that word takes it from.
+        *ruled_by*: the books named two amounts, and this operator says that it is this one. False:
+        it took back what another row brought than the one that *holder* counts, or it was said of
+        another payment, which only what *outranks* that word takes it from.
         """
         now = self._clock.now()
+        ruled = ruled_by is not None
+        what = f"reversed:{row.receipt}" + (f":{row.amount_cents}" if ruled else "")
         key = reversal_key(row.receipt)
         told: list[bool] = []
 
@@ -138,8 +143,10 @@ class ReversalRows:
                 receipt=row.receipt,
                 amount_cents=row.amount_cents,
                 paid_at=row.at,
-                digest=sha256(f"reversed:{row.receipt}".encode()).hexdigest(),
-                source="record",
+                reason=RULED if ruled else None,
+                digest=sha256(what.encode()).hexdigest(),
+                source="operator" if ruled else "record",
+                by=ruled_by,
             )
             return Admitted(evidence=(evidence,), claims_receipt=key, outranks=outranks)
 

@@ -265,6 +265,48 @@ async def test_nor_is_the_second_receipt_closed_by_what_a_person_said_of_another
     assert sorted(await opens(record)) == [(OpenKind.REVERSAL, BACK), (OpenKind.TWICE, ANOTHER)]
 
 
+# --- Two amounts ---
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("linked", [RECEIPT, None])
+async def test_which_of_two_amounts_went_back_a_person_says_and_nothing_is_credited_by_it(
+    desk: Desk, record: RecordDesk, linked: str | None
+) -> None:
+    one, two = await two_paid(desk)
+    row = back(desk, linked=linked, kes=20)
+    await record.rows.take([row])
+    if linked is None:
+        await record.assign(await unmatched(record), to=one.id, by=900, why="Jane's")
+    await record.rows.take([replace(row, amount_cents=30_00, source=Source.PORTAL)])
+    [differs] = await record.open_differences()
+    assert await left_of(desk, one, two) == [30_00, 70_00]
+
+    assert await record.assign(differs.id, to=two.id, by=900, why="") is Ruling.HELD
+    assert await record.assign(differs.id, to=one.id, by=900, why="") is Ruling.DONE
+
+    await record.rows.look_again()
+    assert await left_of(desk, one, two) == [20_00, 70_00]
+    assert await record.rows.net_cents() == 90_00
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+async def test_of_a_second_receipt_too_another_amount_is_taken_off_nothing(
+    desk: Desk, record: RecordDesk
+) -> None:
+    one = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    await desk.post(one, success(receipt=ANOTHER))
+    await record.rows.take([a_row(desk.clock.now(), receipt=each) for each in (RECEIPT, ANOTHER)])
+    row = back(desk, linked=ANOTHER)
+    await record.rows.take([row])
+    await record.rows.take([replace(row, amount_cents=30_00, source=Source.PORTAL)])
+
+    assert await record.assign(await unmatched(record), to=one.id, by=900, why="") is Ruling.CANNOT
+
+    assert await left_of(desk, one) == [50_00]
+
+
 # --- Two processes ---
 
 

@@ -498,6 +498,34 @@ async def test_books_that_contradict_themselves_are_told(desk: Desk, record: Rec
     assert await opens(record) == [(OpenKind.AMOUNT_DIFFERS, RECEIPT)]
 
 
+@pytest.mark.both_engines
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_which_of_two_amounts_of_the_books_counts_a_person_says(
+    desk: Desk, record: RecordDesk, by_hand: bool
+) -> None:
+    payment = await desk.ask()
+    reference = await by_hand_ref(desk, payment) if by_hand else payment.push_ref
+    row = a_row(desk.clock.now(), reference=reference, source=Source.PULL)
+    said = replace(row, amount_cents=45_00, source=Source.PORTAL)
+    await record.rows.take([row])
+    await record.rows.take([said])
+    paid_by = await born(desk) if by_hand else await desk.get(payment.id)
+    assert paid_by.credited_cents == 50_00
+
+    assert await record.assign(await unmatched(record), by=900, why="as the portal says") is (
+        Ruling.DONE
+    )
+
+    for source in BOOKS:  # whoever says the first amount again
+        await record.rows.take([replace(row, source=source), said])
+    after = await desk.get(paid_by.id)
+    assert (after.status, after.credited_cents, after.confirmed) == (Status.PAID, 45_00, True)
+    assert Word.OTHER_AMOUNT in after.words
+    assert await record.rows.net_cents() == 45_00
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
 async def test_two_receipts_for_one_prompt_are_credited_once_and_listed(
     desk: Desk, record: RecordDesk
 ) -> None:

@@ -468,6 +468,27 @@ OF_THE_RECORD = (
         ),
     ),
     plant(
+        "a person's word on which amount counts is not heard",
+        "I10",
+        "bot/core/settle.py",
+        "if each.reason == RULED and each.receipt not in gone] or credits",
+        "] or credits",
+    ),
+    plant(
+        "the last word on what went back counts, whosever it is",
+        "I8",
+        "bot/core/settle.py",
+        "best[of] = max(word, best.get(of, word))",
+        "best[of] = word",
+    ),
+    plant(
+        "another amount of what went back is credited",
+        "I2",
+        "bot/core/rulings.py",
+        "        if row.kind is RowKind.REVERSAL:\n            told =",
+        "        if open_one.kind is OpenKind.REVERSAL:\n            told =",
+    ),
+    plant(
         "one reversal is taken off two payments",
         "I2",
         "bot/core/reversal_rows.py",
