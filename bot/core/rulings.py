@@ -248,7 +248,9 @@ class Rulings:
                     row, payment, by, outranks=True, forbids=partial(_is_closed, open_one.id)
                 )
             case OpenKind.UNMATCHED if payment.receipt is not None:
-                return await self._bear(row, payment, by, outranks=False)
+                return await self._bear(
+                    row, payment, by, outranks=False, forbids=partial(_is_closed, open_one.id)
+                )
             case _:
                 ruled = await self._tell_paid(payment.id, row, differs=differs, by=by, why=why)
                 if ruled is Ruling.CANNOT:
@@ -280,13 +282,18 @@ class Rulings:
         outranks: bool,
         forbids: Callable[[Tx], Awaitable[bool]] | None = None,
     ) -> str | None:
+        """The payment that was made of it; None if somebody gave that money away just before."""
         owner = ByHand(
             intent_id=payment.intent_id, subject=payment.subject, amount_kes=payment.amount_kes
         )
         born: Placed = await self._placing.bear(
             row, owner, by=by, outranks=outranks, forbids=forbids
         )
-        return born.payment_id
+        if born.payment_id is None:
+            return None
+        async with self._store.read() as tx:
+            made = await tx.payments.get(born.payment_id)
+        return made.id if made is not None and made.intent_id == payment.intent_id else None
 
     async def _tell_paid(
         self, payment_id: str, row: RecordRow, *, differs: bool, by: int, why: str

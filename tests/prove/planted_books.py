@@ -489,6 +489,13 @@ OF_THE_RECORD = (
         "        if open_one.kind is OpenKind.REVERSAL:\n            told =",
     ),
     plant(
+        "of two operators who give the same money away both are told so",
+        "I8",
+        "bot/core/rulings.py",
+        "return made.id if made is not None and made.intent_id == payment.intent_id else None",
+        "return made and made.id",
+    ),
+    plant(
         "one reversal is taken off two payments",
         "I2",
         "bot/core/reversal_rows.py",
