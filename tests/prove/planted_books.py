@@ -618,6 +618,13 @@ OF_THE_RECORD = (
         "return Nature.OTHER_IN",
     ),
     plant(
+        "the charge of a reversal is what went back",
+        "I2",
+        "mpesa/statement_rows.py",
+        "if not comes_in and _CHARGE.fullmatch(details):",
+        "if not (comes_in or details) and _CHARGE.fullmatch(reason):",
+    ),
+    plant(
         "two mentions of an amount need not agree",
         "I10",
         "mpesa/async_results.py",
