@@ -172,9 +172,9 @@ class Record(Unreceipted):
         )
         return [self._payment_of(row) for row in found.mappings()]
 
-    async def placeable(self, *, limit: int) -> list[RecordRow]:
+    async def placeable(self, *, after: str = "", limit: int) -> list[RecordRow]:
         """
-        Open rows that can be placed by now: the receipt, or the one that went back, has a holder.
+        Open rows that may be placed by now, by receipt: it has a holder, or may take one's back.
         """
         found = await self._connection.execute(
             select(*_COLUMNS)
@@ -182,6 +182,7 @@ class Record(Unreceipted):
             .outerjoin(receipts, receipts.c.receipt == record_rows.c.receipt)
             .where(
                 OPEN,
+                record_rows.c.receipt > after,
                 or_(
                     and_(
                         record_open.c.kind == OpenKind.UNMATCHED, receipts.c.payment_id.is_not(None)
@@ -189,6 +190,7 @@ class Record(Unreceipted):
                     record_open.c.kind == OpenKind.REVERSAL,
                 ),
             )
+            .order_by(record_rows.c.receipt)
             .limit(limit)
         )
         return [self._read(row) for row in found.mappings()]

@@ -605,6 +605,35 @@ async def test_a_reversal_of_something_unknown_waits_until_it_is_known(
     assert await opens(record) == []
 
 
+async def test_what_stays_open_keeps_nothing_else_from_being_looked_at_again(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.ask()
+    rows = [
+        *(
+            a_row(desk.clock.now(), receipt=f"UKN0BACK{n}A", kind=RowKind.REVERSAL)
+            for n in range(5)
+        ),
+        a_row(desk.clock.now(), receipt=OTHER, kind=RowKind.REVERSAL, linked=RECEIPT),
+    ]
+    await record.rows.take(rows)
+    await desk.post(payment, success(receipt=RECEIPT))
+    record.rows.again_at_once = 2
+
+    for _ in range(4):
+        await record.rows.look_again()
+
+    assert (await desk.get(payment.id)).credited_cents == 0
+    assert len(await opens(record)) == 5
+    # And again from the first one.
+    payment = await desk.ask(ask_key="m:2", phone="254722000111")
+    await record.rows.take([a_row(desk.clock.now(), receipt="UKN0AAAAAA")])
+    await desk.post(payment, success(2, receipt="UKN0AAAAAA"))
+    for _ in range(4):
+        await record.rows.look_again()
+    assert (OpenKind.UNMATCHED, "UKN0AAAAAA") not in await opens(record)
+
+
 # --- Dying in between, and rivals ---
 
 

@@ -394,6 +394,13 @@ OF_THE_RECORD = (
         "state=RowState.NEW,",
     ),
     plant(
+        "what stays open is all that is ever looked at again",
+        "I2",
+        "bot/core/record.py",
+        'self._looked_at = found[-1].receipt if len(found) == many else ""',
+        'self._looked_at = ""',
+    ),
+    plant(
         "two births take one receipt",
         "I4",
         "storage/record.py",
