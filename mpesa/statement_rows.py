@@ -111,6 +111,9 @@ _SWEEP: Final = re.compile(
     re.IGNORECASE,
 )
 
+# Its reason is the movement's own, whose receipt it has too. No party comes before the word.
+_CHARGE: Final = re.compile(r"[^-*0-9]*\bcharges?(?:\s+(?:to|by)\b.*)?", re.IGNORECASE | re.DOTALL)
+
 
 def folded(cell: Cell) -> str:
     """A heading as it is compared."""
@@ -221,6 +224,8 @@ def _read(
 def _nature(details: str, reason: str, *, comes_in: bool) -> Nature:
     if _SWEEP.match(details) or (not details and _SWEEP.match(reason)):
         return Nature.SWEEP
+    if not comes_in and _CHARGE.fullmatch(details):
+        return Nature.CHARGE
     words = f"{details} {reason}".casefold()
     if "reversal" in words or "reversed" in words:
         return Nature.OTHER_IN if comes_in else Nature.REVERSAL

@@ -164,6 +164,11 @@ class EvidenceBook:
         """Receipt -> the payment that holds it."""
         return await self._connection.run_sync(receipt_holders, wanted)
 
+    async def claim(self, receipt: str, payment_id: str, *, at: datetime) -> bool:
+        """Claim one for a payment; False where another has just been faster."""
+        claims = [(receipt, payment_id, at)]
+        return bool(await self._connection.run_sync(claim_receipts, claims))
+
     async def keep_orphan(
         self, payment_id: str, body: bytes, *, at: datetime, orphans_max: int = ORPHANS_MAX
     ) -> Orphaned:

@@ -23,7 +23,7 @@ class Seen:
     untrusted: int  # untrusted bodies already kept for this payment
     callbacks: int = 0  # trusted ones already kept for it
     sorts: frozenset[tuple[Kind, bool]] = frozenset()  # theirs: what it says, and whether held
-    claimed: frozenset[str] = frozenset()  # receipts that it took in this very commit
+    claimed: frozenset[str] = frozenset()  # receipts of money that it took in this very commit
     accepted: bool = False  # Safaricom's reply to the push is known, and so its ids
     told: tuple[Evidence, ...] = ()  # all evidence so far; what is new in this commit has no id yet
 

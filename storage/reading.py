@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage.errors import StorageError
 from storage.migrations import HEAD, version
 from storage.payment_rows import read_payment
-from storage.records import Evidence, Kind, Payment
+from storage.records import Evidence, Kind, Payment, is_reversal_key
 from storage.schema import evidence, lines, payments, receipts
 
 __all__ = ["Kept", "Listed", "Reader", "open_engine", "open_reader", "version_at"]
@@ -133,12 +133,12 @@ async def _evidence_of(
 async def _holders(
     connection: AsyncConnection, ids: Collection[str], named: Collection[str]
 ) -> dict[str, str]:
-    """Receipt -> holder, of those that these payments hold and of those that they name."""
+    """Receipt of money -> holder, of those that these payments hold, and that they name."""
     held: dict[str, str] = {}
     for wanted in (receipts.c.payment_id.in_(ids), receipts.c.receipt.in_(named)):
         query = select(receipts.c.receipt, receipts.c.payment_id).where(wanted)
         held |= {row.receipt: row.payment_id for row in await connection.execute(query)}
-    return held
+    return {receipt: holder for receipt, holder in held.items() if not is_reversal_key(receipt)}
 
 
 @asynccontextmanager

@@ -131,17 +131,19 @@ class Record(Unreceipted):
         """The payment whose prompt showed that account."""
         return await self._payment(select(payments).where(payments.c.push_ref == push_ref))
 
-    async def by_hand_intent(self, reference: str) -> tuple[str, str | None] | None:
-        """The intent with that by-hand reference, and what its payments are for."""
+    async def by_hand_intent(self, reference: str) -> tuple[str, str | None, str] | None:
+        """That by-hand reference's intent, what its payments are for, and which account's."""
         found = (
             await self._connection.execute(
-                select(intents.c.id, payments.c.subject)
+                select(intents.c.id, payments.c.subject, payments.c.account)
                 .outerjoin(payments, payments.c.intent_id == intents.c.id)
                 .where(intents.c.by_hand_ref == reference)
+                # What a person credited beside a prompt stands in the first account's books.
+                .order_by(payments.c.account.desc())
                 .limit(1)
             )
         ).first()
-        return None if found is None else (found.id, found.subject)
+        return None if found is None else (found.id, found.subject, found.account or "")
 
     async def payments_of_intent(self, intent_id: str) -> list[Payment]:
         found = await self._connection.execute(
@@ -170,9 +172,9 @@ class Record(Unreceipted):
         )
         return [self._payment_of(row) for row in found.mappings()]
 
-    async def placeable(self, *, limit: int) -> list[RecordRow]:
+    async def placeable(self, *, after: str = "", limit: int) -> list[RecordRow]:
         """
-        Open rows that can be placed by now: the receipt, or the one that went back, has a holder.
+        Open rows that may be placed by now, by receipt: it has a holder, or may take one's back.
         """
         found = await self._connection.execute(
             select(*_COLUMNS)
@@ -180,6 +182,7 @@ class Record(Unreceipted):
             .outerjoin(receipts, receipts.c.receipt == record_rows.c.receipt)
             .where(
                 OPEN,
+                record_rows.c.receipt > after,
                 or_(
                     and_(
                         record_open.c.kind == OpenKind.UNMATCHED, receipts.c.payment_id.is_not(None)
@@ -187,6 +190,7 @@ class Record(Unreceipted):
                     record_open.c.kind == OpenKind.REVERSAL,
                 ),
             )
+            .order_by(record_rows.c.receipt)
             .limit(limit)
         )
         return [self._read(row) for row in found.mappings()]

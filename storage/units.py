@@ -32,6 +32,7 @@ from storage.records import (
     NewNotice,
     Payment,
     Status,
+    is_reversal_key,
 )
 from storage.schema import UNCONFIRMED, intents, payments
 from storage.setwise import Among
@@ -176,10 +177,11 @@ class Settling:
     def _write(self, connection: Connection, *, now: datetime) -> None:
         cases = list(self._cases.values())
         add_evidence(connection, self._crypt, [each for case in cases for each in case.fresh])
-        claims = [claim for case in cases for claim in case.claims]
+        # By receipt, so that of two instances that claim the same ones neither waits for both.
+        claims = sorted(claim for case in cases for claim in case.claims)
         if claims and len(claim_receipts(connection, claims)) != len(claims):
             raise Stale("a receipt was taken a moment ago")
-        take_receipts(connection, [take for case in cases for take in case.takes])
+        take_receipts(connection, sorted(take for case in cases for take in case.takes))
         moves = [
             (case.before, case.now, case.checkout_id)
             for case in cases
@@ -243,7 +245,11 @@ class Settling:
             callbacks=len(callbacks),
             sorts=frozenset((each.kind, each.held) for each in callbacks),
             # All are admitted before any is decided: the row does not name these yet.
-            claimed=frozenset(receipt for receipt, _, _ in (*case.claims, *case.takes)),
+            claimed=frozenset(
+                receipt
+                for receipt, _, _ in (*case.claims, *case.takes)
+                if not is_reversal_key(receipt)
+            ),
             accepted=Kind.ACCEPTED in kinds,
             told=tuple(case.evidence),
         )

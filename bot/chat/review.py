@@ -149,7 +149,8 @@ def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
         acts += [Act.CREDIT, Act.REVERSE] if payment.credited_cents else []
     else:
         acts += [Act.CREDIT, Act.VOID]
-    if payment.credited_cents and turn.core.record.reversals.enabled:
+    ours = not payment.account
+    if payment.credited_cents and ours and turn.core.record.reversals.enabled:
         acts.append(Act.GIVE_BACK)
     if payment.status is not Status.PAID and payment.checkout_index is not None:
         acts.append(Act.ASK)

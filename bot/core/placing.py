@@ -12,11 +12,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from hashlib import sha256
 
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
+from bot.core.reversal_rows import ReversalRows
 from bot.core.settle import Settle
 from bot.core.told_rows import (
     Placed,
@@ -39,7 +39,6 @@ from storage.records import (
     RecordRow,
     RowKind,
     RowState,
-    Word,
 )
 from storage.tx import Tx
 
@@ -76,6 +75,7 @@ class Placing:
         self._ids = ids
         self._finders = finders
         self._confirm_above_kes = confirm_above_kes
+        self.reversals = ReversalRows(store=store, settle=settle, clock=clock, disown=self.disown)
 
     async def place(self, row: RecordRow, holder: str | None) -> Placed:
         """
@@ -85,7 +85,7 @@ class Placing:
             NotKept: the store could not; the row waits.
         """
         if row.kind is RowKind.REVERSAL:
-            return await self._reversal(row)
+            return await self.reversals.place(row)
         reference = read_reference(row.reference)
         prompted = None
         if reference is not None:
@@ -109,18 +109,14 @@ class Placing:
                 intent_id=prompted.intent_id,
                 subject=prompted.subject,
                 amount_kes=prompted.amount_kes,
+                account=prompted.account,
             )
             born = await self.bear(row, owner, held=True, outranks=outranks)
-            if born.payment_id is not None:
-                return born
-            return await self._again(row)
-        if reference is not None:
+        elif reference is not None:
             born = await self.bear(row, reference, outranks=outranks)
-            if born.state is RowState.MATCHED:
-                return born
-            if born.state is RowState.NEW:
-                return await self._again(row)
-        return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
+        else:
+            return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
+        return await self._again(row) if born.state is RowState.NEW else born
 
     async def _again(self, row: RecordRow) -> Placed:
         """Another process was faster with this receipt: look who holds it now."""
@@ -199,80 +195,6 @@ class Placing:
 
         await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
 
-    async def _reversal(self, row: RecordRow) -> Placed:
-        """Money went back: told to the payment that counts the receipt which it takes back."""
-        waits = Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
-        if row.linked is None:
-            return waits
-        async with self._store.read() as tx:
-            holder = (await tx.evidence.receipt_holders([row.linked])).get(row.linked)
-            payment = None if holder is None else await tx.payments.get(holder)
-            taken_back = await tx.record.get(row.linked)
-        if payment is None:
-            return waits
-        # Of two receipts the books may yet make the other one count: they speak first.
-        unclear = Word.TWICE in payment.words and (
-            taken_back is None or taken_back.state not in (RowState.MATCHED, RowState.CLOSED)
-        )
-        if payment.receipt in (None, row.linked):
-            told = not unclear and await self.tell_reversed(payment.id, row)
-        else:
-            told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
-        return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else waits
-
-    async def _uncounted(self, tx: Tx, *, row: RecordRow, holder: str) -> bool:
-        """
-        What went back is a second receipt that *holder* does not count: nothing is taken off it.
-
-        The whole of it closes what was open about that receipt. False: a person must look.
-        """
-        assert row.linked is not None, "it takes something back"
-        about = await tx.record.of_receipt(row.linked)
-        # Under their locks: a person may be giving that money away right now.
-        open_now = [each for each in about if await tx.record.still_open(each.id)]
-        holders = await tx.evidence.receipt_holders([row.linked])
-        taken_back = await tx.record.get(row.linked)
-        if taken_back is None or holders.get(row.linked) != holder:
-            return False
-        if taken_back.state is RowState.CLOSED:
-            return True
-        whole = row.amount_cents >= taken_back.amount_cents
-        if not whole or [each.kind for each in open_now] != [OpenKind.TWICE]:
-            return False
-        await tx.record.close(
-            [(OpenKind.TWICE, row.linked)], now=self._clock.now(), why="given back"
-        )
-        await tx.record.place([row.linked], RowState.CLOSED, holder)
-        return True
-
-    async def tell_reversed(self, holder: str, row: RecordRow) -> bool:
-        """
-        A linked entry: so much of that payment went back. Told again, it changes nothing.
-
-        False: it took back what another row brought than the one that *holder* counts.
-        """
-        now = self._clock.now()
-        told: list[bool] = []
-
-        def admit(payment: Payment, _seen: Seen) -> Admitted:
-            told[:] = [row.linked is None or payment.receipt in (None, row.linked)]
-            if not told[0]:
-                return Admitted()
-            evidence = Evidence(
-                payment_id=payment.id,
-                kind=Kind.REVERSED,
-                at=now,
-                receipt=row.receipt,
-                amount_cents=row.amount_cents,
-                paid_at=row.at,
-                digest=sha256(f"reversed:{row.receipt}".encode()).hexdigest(),
-                source="record",
-            )
-            return Admitted(evidence=(evidence,))
-
-        await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
-        return told[0]
-
     async def bear(
         self,
         row: RecordRow,
@@ -290,6 +212,8 @@ class Placing:
         *held*: it waits for a person. *by*: an operator says so. *alarm*: operators are told it, if
         the payment is new. *forbids*: asked in the same transaction; then nothing is born, and the
         row waits for a person. State NEW: the receipt has just been taken by another.
+
+        What was to go to another account came to the wrong one: that too is for a person.
         """
         now = self._clock.now()
 
@@ -300,10 +224,11 @@ class Placing:
             if forbids is not None and await forbids(tx):
                 return Placed(state=RowState.OPEN, open=OpenKind.REVIEW)
             found = owner if isinstance(owner, ByHand) else await self._owner(tx, owner)
-            if found is None:
+            astray = found is not None and bool(found.account) and by is None
+            if found is None or (astray and not outranks):
                 return Placed(state=RowState.OPEN, open=OpenKind.UNMATCHED)
             payment = await self._newborn(tx, row, found, now)
-            told = record_evidence(row, payment.id, now, held=held, by=by)
+            told = record_evidence(row, payment.id, now, held=held or astray, by=by)
             born = await tx.record.bear(payment, told, self._settle, now=now, outranks=outranks)
             await tx.notices.owe(self._settle(payment, (told,)).notices, now=now)
             if alarm is not None:
@@ -361,11 +286,12 @@ class Placing:
 
 async def may_be_prompts(tx: Tx, row: RecordRow) -> bool:
     """
-    Whether money that names nobody may be what a prompt brought, which counts it without a receipt.
+    Whether money that waits may be what a prompt brought, which counts it without a receipt.
 
-    Its callback is lost then, and these books are the first to tell the receipt.
+    Its callback is lost then, and these books are the first to tell the receipt. Nor is it free
+    if it names somebody who was to be paid on another account.
     """
-    if row.at is None:
+    if row.at is None or await _names_somebody(tx, row):
         return True
     if row.amount_cents % 100:
         return False  # a prompt is for whole shillings
@@ -376,9 +302,19 @@ async def may_be_prompts(tx: Tx, row: RecordRow) -> bool:
     )
 
 
+async def _names_somebody(tx: Tx, row: RecordRow) -> bool:
+    reference = read_reference(row.reference)
+    if reference is None:
+        return False
+    named = await tx.record.named([reference])
+    return bool(named.pushes or named.by_hand or await tx.invoices.by_hand_ref(reference))
+
+
 def _fits_prompt(row: RecordRow, payment: Payment) -> bool:
     if payment.begun_at is None or row.amount_cents != payment.amount_kes * 100:
         return False
+    if payment.account:
+        return False  # its prompt brings nothing into the account whose books these are
     return row.at is not None and abs(row.at - payment.begun_at) <= PROMPTED_WITHIN
 
 

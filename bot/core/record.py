@@ -76,6 +76,7 @@ class Record:
     """The record, as the rest of the bot holds it."""
 
     claims_max = CLAIMS_MAX
+    again_at_once = UNPLACED_AT_ONCE
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Record:
         self.placing = placing
         self._batches = RowBatches(store=store, settle=settle, clock=clock, placing=placing)
         self._wake = wake
+        self._looked_at = ""
 
     async def take(self, rows: Sequence[NewRecordRow]) -> Taken:
         """
@@ -140,8 +142,11 @@ class Record:
 
     async def look_again(self) -> None:
         """Open rows whose payment has become known since: a callback came late. A job."""
+        many = self.again_at_once
         async with self._store.read() as tx:
-            found = await tx.record.placeable(limit=UNPLACED_AT_ONCE)
+            found = await tx.record.placeable(after=self._looked_at, limit=many)
+        # The next turn goes on from here: else those that stay open would be all that is looked at.
+        self._looked_at = found[-1].receipt if len(found) == many else ""
         if found:
             await self._place(found)
             self._wake()

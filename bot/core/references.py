@@ -30,12 +30,14 @@ class ByHand:
     """
     Whose money it is that was paid by hand: the intent that it is filed under.
 
-    `amount_kes` is what was asked for, None where any amount is welcome.
+    `amount_kes` is what was asked for, None where any amount is welcome. `account` is the one that
+    was to have it; the books that come to us are those of the first, whose name is empty.
     """
 
     intent_id: str
     subject: str | None = None
     amount_kes: int | None = None
+    account: str = ""
 
 
 FindByHand = Callable[[Tx, str], Awaitable[ByHand | None]]
@@ -51,6 +53,8 @@ async def by_hand_of_intents(tx: Tx, reference: str) -> ByHand | None:
     found = await tx.record.by_hand_intent(reference)
     if found is None:
         return None
-    intent_id, subject = found
+    intent_id, subject, account = found
     intent = await tx.payments.intent(intent_id)
-    return ByHand(intent_id=intent_id, subject=subject, amount_kes=intent.amount_kes)
+    return ByHand(
+        intent_id=intent_id, subject=subject, amount_kes=intent.amount_kes, account=account
+    )

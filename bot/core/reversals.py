@@ -69,6 +69,8 @@ class Reversals:
             return Ruling.UNKNOWN
         if payment.status is not Status.PAID or payment.receipt is None:
             return Ruling.CANNOT
+        if payment.account:
+            return Ruling.CANNOT  # the initiator is the first account's, and has not that money
         if payment.reversed_cents:
             return Ruling.ALREADY
         cents = payment.credited_cents or 0

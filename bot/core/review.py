@@ -21,7 +21,7 @@ from bot.core.two_people import Needs, TwoPeopleRule
 from bot.core.write_off import SOURCE, heard_since, newest, not_covered, read_up_to, source
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
-from storage.records import Alarm, Evidence, Kind, Payment, Status
+from storage.records import Alarm, Evidence, Kind, Payment, Status, reversal_key
 from storage.tx import Tx
 
 __all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
@@ -224,6 +224,8 @@ class Review:
                 if _missed(ruling.read_up_to, seen.told):
                     return Verdict.HEARD_SINCE
             case Deciding.REVERSE:
+                if seen.receipt_holder not in (None, payment.id):
+                    return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
         return Verdict.DONE
@@ -232,10 +234,9 @@ class Review:
         self, ruling: Ruling, payment: Payment, now: datetime, *, with_: int | None = None
     ) -> Admitted:
         kind = _KINDS[ruling.deciding]
-        credits = ruling.deciding is Deciding.CREDIT
         return Admitted(
             evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
-            claims_receipt=ruling.receipt if credits else None,
+            claims_receipt=_claimed(ruling),
         )
 
     async def _submit(
@@ -244,13 +245,8 @@ class Review:
         admit: Callable[[Payment, Seen], Admitted],
         update_id: int | None,
     ) -> None:
-        credits = ruling.deciding is Deciding.CREDIT
         await self._store.submit(
-            Unit(
-                payment_id=ruling.payment_id,
-                admit=admit,
-                receipt=ruling.receipt if credits else None,
-            ),
+            Unit(payment_id=ruling.payment_id, admit=admit, receipt=_claimed(ruling)),
             self._settle,
         )
         await self._done(update_id)
@@ -289,6 +285,13 @@ SAYS_PAID = (*POSITIVES, Kind.CLAIM)
 def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
     """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
     return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
+
+
+def _claimed(ruling: Ruling) -> str | None:
+    """What one payment alone may have: the receipt of money, or of its way back."""
+    if ruling.receipt is None or ruling.deciding is Deciding.VOID:
+        return None
+    return ruling.receipt if ruling.deciding is Deciding.CREDIT else reversal_key(ruling.receipt)
 
 
 def _cents(ruling: Ruling, payment: Payment) -> int:

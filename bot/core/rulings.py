@@ -18,7 +18,7 @@ from hashlib import sha256
 from bot.core.placing import Placing, may_be_prompts
 from bot.core.ports import Clock
 from bot.core.references import ByHand
-from bot.core.settle import Settle
+from bot.core.settle import RULED, Settle
 from bot.core.told_rows import Placed
 from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
@@ -32,6 +32,7 @@ from storage.records import (
     OpenKind,
     Payment,
     RecordRow,
+    RowKind,
     RowState,
 )
 from storage.tx import Tx
@@ -162,7 +163,7 @@ class Rulings:
         payment, row = await self._look(target, open_one.receipt)
         if payment is None or row is None:
             return Ruling.UNKNOWN
-        if open_one.kind is OpenKind.REVERSAL and await self._counts_another(payment, row):
+        if row.kind is RowKind.REVERSAL and await self._counts_another(payment, row):
             return Ruling.CANNOT
         amount_cents = open_one.theirs_cents or row.amount_cents
         subject = str(difference_id)
@@ -235,10 +236,13 @@ class Rulings:
         self, open_one: OpenDifference, row: RecordRow, payment: Payment, by: int, why: str
     ) -> str | None:
         """The payment that the money went to; None if another holds the receipt."""
+        differs = open_one.kind is OpenKind.AMOUNT_DIFFERS
+        if row.kind is RowKind.REVERSAL:
+            told = await self._placing.reversals.tell(
+                payment.id, replace(row, linked=None), ruled_by=by if differs else None
+            )
+            return payment.id if told else None
         match open_one.kind:
-            case OpenKind.REVERSAL:
-                await self._placing.tell_reversed(payment.id, replace(row, linked=None))
-                return payment.id
             case OpenKind.TWICE:
                 holder = open_one.payment_id
                 assert holder is not None, "the payment that has two receipts"
@@ -247,11 +251,11 @@ class Rulings:
                     row, payment, by, outranks=True, forbids=partial(_is_closed, open_one.id)
                 )
             case OpenKind.UNMATCHED if payment.receipt is not None:
-                return await self._bear(row, payment, by, outranks=False)
-            case _:
-                ruled = await self._tell_paid(
-                    payment.id, row.receipt, row.amount_cents, row, by=by, why=why
+                return await self._bear(
+                    row, payment, by, outranks=False, forbids=partial(_is_closed, open_one.id)
                 )
+            case _:
+                ruled = await self._tell_paid(payment.id, row, differs=differs, by=by, why=why)
                 if ruled is Ruling.CANNOT:
                     return await self._beside(row, payment, by)
                 return None if ruled is Ruling.HELD else payment.id
@@ -281,49 +285,53 @@ class Rulings:
         outranks: bool,
         forbids: Callable[[Tx], Awaitable[bool]] | None = None,
     ) -> str | None:
+        """The payment that was made of it; None if somebody gave that money away just before."""
         owner = ByHand(
             intent_id=payment.intent_id, subject=payment.subject, amount_kes=payment.amount_kes
         )
         born: Placed = await self._placing.bear(
             row, owner, by=by, outranks=outranks, forbids=forbids
         )
-        return born.payment_id
+        if born.payment_id is None:
+            return None
+        async with self._store.read() as tx:
+            made = await tx.payments.get(born.payment_id)
+        return made.id if made is not None and made.intent_id == payment.intent_id else None
 
     async def _tell_paid(
-        self,
-        payment_id: str,
-        receipt: str,
-        amount_cents: int,
-        row: RecordRow | None,
-        *,
-        by: int,
-        why: str,
+        self, payment_id: str, row: RecordRow, *, differs: bool, by: int, why: str
     ) -> Ruling:
-        """HELD: the receipt is another payment's. CANNOT: the payment counts another receipt."""
+        """
+        HELD: the receipt is another payment's. CANNOT: the payment counts another receipt.
+
+        *differs*: the books named another amount before, and this one counts from now on.
+        """
         now = self._clock.now()
+        what = f"{RULED if differs else 'operator'}:{row.receipt}:{row.amount_cents}"
         held: list[bool] = []
         another: list[bool] = []
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             held[:] = [seen.receipt_holder not in (None, payment.id)]
-            another[:] = [not {payment.receipt, *seen.claimed} <= {None, receipt}]
+            another[:] = [not {payment.receipt, *seen.claimed} <= {None, row.receipt}]
             if held[0] or another[0]:
                 return Admitted()
             evidence = Evidence(
                 payment_id=payment_id,
                 kind=Kind.OPERATOR_PAID,
                 at=now,
-                receipt=receipt,
-                amount_cents=amount_cents,
-                paid_at=None if row is None else row.at,
-                digest=sha256(f"operator:{receipt}:{amount_cents}".encode()).hexdigest(),
+                reason=RULED if differs else None,
+                receipt=row.receipt,
+                amount_cents=row.amount_cents,
+                paid_at=row.at,
+                digest=sha256(what.encode()).hexdigest(),
                 source="operator",
                 body=_reason(why),
                 by=by,
             )
-            return Admitted(evidence=(evidence,), claims_receipt=receipt)
+            return Admitted(evidence=(evidence,), claims_receipt=row.receipt)
 
-        unit = Unit(payment_id=payment_id, admit=admit, receipt=receipt)
+        unit = Unit(payment_id=payment_id, admit=admit, receipt=row.receipt)
         outcome = await self._store.submit(unit, self._settle)
         log.info("payment.ruled id=%s by=%d fresh=%s", payment_id, by, outcome.fresh)
         self._wake()

@@ -37,9 +37,10 @@ from storage.records import (
     Payment,
     Status,
     Word,
+    reversal_key,
 )
 
-__all__ = ["PROMPT_LIFE", "RECEIPT_HELD", "Settle", "Standing", "stand", "status_notice"]
+__all__ = ["PROMPT_LIFE", "RECEIPT_HELD", "RULED", "Settle", "Standing", "stand", "status_notice"]
 
 PROMPT_LIFE = timedelta(seconds=120)
 """After this long a query's "paid" cannot be about a prompt that is still open."""
@@ -52,6 +53,7 @@ CONFIRM_AFTER = timedelta(seconds=130)
 
 RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
+RULED = "ruled"  # the books named two amounts, and a person said which of them counts
 IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
 
 SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
@@ -60,7 +62,7 @@ FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)
 NEGATIVES = (*FAILURES, Kind.REFUSED, Kind.NOT_SENT)
 GIVEN_UP = (*NEGATIVES, Kind.LAPSED, Kind.OPERATOR_VOID)
 
-# Whose word on amount, receipt and time is taken first.
+# Whose word on amount, receipt and time is taken first, unless a person ruled between two.
 CREDIT_RANK = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
 
 
@@ -126,12 +128,14 @@ def _confirms(payment: Payment, credit: Evidence, evidence: Sequence[Evidence]) 
 def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evidence]) -> Standing:
     gone = _moved_receipts(evidence)
     best = min(
-        credits,
+        [each for each in credits if each.reason == RULED and each.receipt not in gone] or credits,
         key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),
     )
     asked_cents = payment.amount_kes * 100
     arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents
-    reversed_cents = _reversed_cents(evidence, arrived_cents)
+    back = [each for each in evidence if each.kind is Kind.REVERSED]
+    back = [each for each in back if reversal_key(each.receipt or "") not in gone]
+    reversed_cents = _reversed_cents(back, arrived_cents)
     words = set()
     if arrived_cents != asked_cents:
         words.add(Word.OTHER_AMOUNT)
@@ -142,7 +146,7 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     another_payments = all(each.receipt in gone for each in credits)
     if another_payments or _has(evidence, Kind.CONTRADICTED, Kind.OPERATOR_VOID, *NEGATIVES):
         words.add(Word.CONTRADICTED)
-    if _has(evidence, Kind.REVERSED):
+    if back:
         words.add(Word.REVERSED)
     first_yes = min(each.at for each in evidence if each.kind in POSITIVES)
     if any(each.kind in GIVEN_UP and each.at < first_yes for each in evidence):
@@ -160,13 +164,14 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     )
 
 
-def _reversed_cents(evidence: Sequence[Evidence], arrived_cents: int) -> int:
-    """What went back; one that names no amount took all. The same one told twice is one."""
-    told = [each for each in evidence if each.kind is Kind.REVERSED]
-    if any(each.amount_cents is None for each in told):
-        return arrived_cents
-    by_receipt = {each.receipt or each.digest: each.amount_cents or 0 for each in told}
-    return min(arrived_cents, sum(by_receipt.values()))
+def _reversed_cents(told: Sequence[Evidence], arrived_cents: int) -> int:
+    """What went back; one that names no amount took all. Of one told twice the best word counts."""
+    best: dict[str, tuple[bool, bool, int]] = {}
+    for each in told:
+        cents = arrived_cents if each.amount_cents is None else each.amount_cents
+        word, of = (each.reason == RULED, each.by is None, cents), each.receipt or each.digest
+        best[of] = max(word, best.get(of, word))
+    return min(arrived_cents, sum(cents for *_, cents in best.values()))
 
 
 def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:
@@ -237,12 +242,8 @@ def _age(each: Evidence) -> tuple[datetime, str, str, str]:
 
 def status_notice(payment_id: str) -> NewNotice:
     """The one status message of a payment, to be edited anew."""
-    return NewNotice(
-        key=f"status:{payment_id}",
-        kind=NoticeKind.STATUS,
-        chat_id=None,
-        payment_id=payment_id,
-    )
+    key = f"status:{payment_id}"
+    return NewNotice(key=key, kind=NoticeKind.STATUS, chat_id=None, payment_id=payment_id)
 
 
 class Settle:
@@ -340,14 +341,9 @@ def _tell(
     if last_word and standing.status is not payment.status:
         begun_at = payment.begun_at or payment.created_at
         if Word.LATE in standing.words or heard_at > begun_at + RING_AFTER:
-            notices.append(
-                NewNotice(
-                    key=f"ring:{payment.id}:{standing.status}",
-                    kind=NoticeKind.RING,
-                    chat_id=None,
-                    payment_id=payment.id,
-                )
-            )
+            key = f"ring:{payment.id}:{standing.status}"
+            ring = NewNotice(key=key, kind=NoticeKind.RING, chat_id=None, payment_id=payment.id)
+            notices.append(ring)
     return notices
 
 

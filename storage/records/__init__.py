@@ -70,6 +70,8 @@ from storage.records.payments import (
     PaymentView,
     Status,
     Word,
+    is_reversal_key,
+    reversal_key,
 )
 from storage.records.record import (
     AskedLater,
@@ -158,4 +160,6 @@ __all__ = [
     "Whisper",
     "Word",
     "invoice_label",
+    "is_reversal_key",
+    "reversal_key",
 ]

@@ -23,6 +23,8 @@ __all__ = [
     "PaymentView",
     "Status",
     "Word",
+    "is_reversal_key",
+    "reversal_key",
 ]
 
 
@@ -50,6 +52,8 @@ UNDECIDED = (*OPEN, Status.CONFIRMING, Status.REVIEW, Status.LAPSED)
 
 FINAL = (Status.PAID, Status.DECLINED, Status.REFUSED, Status.VOID)
 """The last word has been said, as far as we know today."""
+
+_REVERSAL = "reversal:"
 
 NOBODY = 0
 """Who asked, and in which chat, where somebody without Telegram asked on a page of ours."""
@@ -222,6 +226,19 @@ class PaymentView:
     streak: int  # prompts to this line not completed in a row, up to this one
     paused_until: datetime | None  # prompts to this line are paused
     claimed: bool  # the person has pasted an M-PESA message that nobody has looked at yet
+
+
+def reversal_key(receipt: str) -> str:
+    """
+    As what a reversal's own receipt is claimed, for it is taken off one payment.
+
+    It is no proof of money that came, so it never stands among the receipts of payments.
+    """
+    return f"{_REVERSAL}{receipt}"
+
+
+def is_reversal_key(receipt: str) -> bool:
+    return receipt.startswith(_REVERSAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -438,3 +438,23 @@ async def test_a_prompt_of_another_till_has_no_part_in_these_books(
     await came(record, clock)
 
     assert (await seen(record)).whose is Whose.FREE
+
+
+@pytest.mark.parametrize("which", ["push", "by hand"])
+async def test_what_was_to_go_to_another_account_is_no_other_merchants(
+    shop: Shop, record: RecordDesk, clock: TestClock, which: str
+) -> None:
+    await shop.merchants.change(RIVAL, account="branch", closing=Closing())
+    theirs = await shop.issue(by=RIVAL)
+    reference = theirs.invoice.by_hand_ref
+    if which == "push":
+        asked = await shop.pay(theirs)
+        assert isinstance(asked, Asked), asked
+        reference = asked.payment.push_ref
+    mine = await shop.issue()
+
+    await came(record, clock, reference=reference)
+
+    assert (await seen(record)).whose is Whose.PROMPTED
+    assert await give(record, mine.invoice) is Ruling.PROMPTED
+    assert await opens(record) == [(OpenKind.UNMATCHED, RECEIPT)]

@@ -12,12 +12,14 @@ import pytest
 
 from bot.core.placing import Placing
 from bot.core.record_desk import RecordDesk
+from bot.core.references import ByHand
 from bot.core.review import Verdict
-from bot.core.rulings import Ruling
+from bot.core.rulings import Deed, Ruling, TwoPeople
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.hearing import Decide, Outcome, Unit
 from storage.records import (
+    OpenDifference,
     OpenKind,
     Payment,
     RecordRow,
@@ -31,7 +33,7 @@ from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_record import OTHER, RECEIPT, a_row, assert_replays, born, by_hand_ref, opens
 from tests.core.test_review import credit, review_of
-from tests.desk import a_desk
+from tests.desk import OPERATORS, a_desk
 
 BACK = "UKN7BACKBA"
 TWO = (RECEIPT, OTHER)
@@ -221,6 +223,84 @@ async def test_two_operators_who_credit_two_receipts_of_one_payment_at_once_are_
 
     assert sorted(verdicts) == [Verdict.DONE, Verdict.SETTLED]
     assert (await desk.get(payment.id)).words == frozenset()
+
+
+async def two_paid(desk: Desk) -> tuple[Payment, Payment]:
+    one = await desk.post(await desk.ask(), success(1, receipt=RECEIPT))
+    two = await desk.ask(ask_key="m:2", phone="254722000111")
+    return one, await desk.post(two, success(2, receipt="UKN4ABCDEF"))
+
+
+@pytest.mark.both_engines
+async def test_of_two_operators_who_give_one_row_to_two_payments_at_once_one_is_told_so(
+    desk: Desk, record: RecordDesk
+) -> None:
+    one, two = await two_paid(desk)
+    await record.rows.take([a_row(desk.clock.now(), receipt=OTHER)])
+    [open_one] = await record.open_differences()
+    rival = a_desk(desk.store, desk.clock, seed=12)
+
+    ruled = await asyncio.gather(
+        record.assign(open_one.id, to=one.id, by=900, why="Jane's"),
+        rival.assign(open_one.id, to=two.id, by=901, why="Peter's"),
+    )
+
+    assert sorted(ruled) == [Ruling.DONE, Ruling.HELD]
+    theirs = [one, two][ruled.index(Ruling.DONE)]
+    own = await born(desk, OTHER)
+    assert own.intent_id == theirs.intent_id
+    [closed] = await differences_of(desk, OTHER)
+    assert (closed.given_to, closed.closed_by) == (own.id, 900 + ruled.index(Ruling.DONE))
+
+
+async def differences_of(desk: Desk, receipt: str) -> list[OpenDifference]:
+    async with desk.store.read() as tx:
+        return await tx.record.of_receipt(receipt)
+
+
+async def test_what_was_given_before_a_death_is_not_given_to_another_after_it(
+    desk: Desk, record: RecordDesk
+) -> None:
+    one, two = await two_paid(desk)
+    await record.rows.take([a_row(desk.clock.now(), receipt=OTHER)])
+    [open_one] = await record.open_differences()
+    row = await record.rows.get(OTHER)
+    assert row is not None
+    await record.rows.placing.bear(row, ByHand(intent_id=one.intent_id), by=900)  # and then we die
+
+    assert await record.assign(open_one.id, to=two.id, by=901, why="Peter's") is Ruling.HELD
+    assert await opens(record) == [(OpenKind.UNMATCHED, OTHER)]
+    assert await record.assign(open_one.id, to=one.id, by=901, why="Jane's") is Ruling.DONE
+
+    assert await opens(record) == []
+    assert await record.rows.net_cents() == 150_00
+
+
+class Dismissed(TwoPeople):
+    """Another operator dismisses the difference after the first one has looked at it."""
+
+    desk: RecordDesk
+
+    async def agreed(self, deed: Deed, subject: str, argument: str, **rest: Any) -> Ruling:
+        assert await self.desk.dismiss(int(subject), by=901, why="Shop rent") is Ruling.DONE
+        return await super().agreed(deed, subject, argument, **rest)
+
+
+async def test_what_one_operator_dismissed_just_then_another_gives_to_nobody(
+    desk: Desk, record: RecordDesk
+) -> None:
+    one, _ = await two_paid(desk)
+    await record.rows.take([a_row(desk.clock.now(), receipt=OTHER)])
+    [open_one] = await record.open_differences()
+    record.rulings.two_people = Dismissed(
+        store=desk.store, clock=desk.clock, above_kes=50_000, operators=OPERATORS
+    )
+    record.rulings.two_people.desk = record
+
+    assert await record.assign(open_one.id, to=one.id, by=900, why="Jane's") is Ruling.HELD
+
+    assert await record.rows.net_cents() == 100_00
+    assert await opens(record) == []
 
 
 @pytest.mark.both_engines

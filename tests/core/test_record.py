@@ -499,6 +499,34 @@ async def test_books_that_contradict_themselves_are_told(desk: Desk, record: Rec
     assert await opens(record) == [(OpenKind.AMOUNT_DIFFERS, RECEIPT)]
 
 
+@pytest.mark.both_engines
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_which_of_two_amounts_of_the_books_counts_a_person_says(
+    desk: Desk, record: RecordDesk, by_hand: bool
+) -> None:
+    payment = await desk.ask()
+    reference = await by_hand_ref(desk, payment) if by_hand else payment.push_ref
+    row = a_row(desk.clock.now(), reference=reference, source=Source.PULL)
+    said = replace(row, amount_cents=45_00, source=Source.PORTAL)
+    await record.rows.take([row])
+    await record.rows.take([said])
+    paid_by = await born(desk) if by_hand else await desk.get(payment.id)
+    assert paid_by.credited_cents == 50_00
+
+    assert await record.assign(await unmatched(record), by=900, why="as the portal says") is (
+        Ruling.DONE
+    )
+
+    for source in BOOKS:  # whoever says the first amount again
+        await record.rows.take([replace(row, source=source), said])
+    after = await desk.get(paid_by.id)
+    assert (after.status, after.credited_cents, after.confirmed) == (Status.PAID, 45_00, True)
+    assert Word.OTHER_AMOUNT in after.words
+    assert await record.rows.net_cents() == 45_00
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
 async def test_two_receipts_for_one_prompt_are_credited_once_and_listed(
     desk: Desk, record: RecordDesk
 ) -> None:
@@ -576,6 +604,35 @@ async def test_a_reversal_of_something_unknown_waits_until_it_is_known(
 
     assert (await desk.get(payment.id)).reversed_cents == 50_00
     assert await opens(record) == []
+
+
+async def test_what_stays_open_keeps_nothing_else_from_being_looked_at_again(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.ask()
+    rows = [
+        *(
+            a_row(desk.clock.now(), receipt=f"UKN0BACK{n}A", kind=RowKind.REVERSAL)
+            for n in range(5)
+        ),
+        a_row(desk.clock.now(), receipt=OTHER, kind=RowKind.REVERSAL, linked=RECEIPT),
+    ]
+    await record.rows.take(rows)
+    await desk.post(payment, success(receipt=RECEIPT))
+    record.rows.again_at_once = 2
+
+    for _ in range(4):
+        await record.rows.look_again()
+
+    assert (await desk.get(payment.id)).credited_cents == 0
+    assert len(await opens(record)) == 5
+    # And again from the first one.
+    payment = await desk.ask(ask_key="m:2", phone="254722000111")
+    await record.rows.take([a_row(desk.clock.now(), receipt="UKN0AAAAAA")])
+    await desk.post(payment, success(2, receipt="UKN0AAAAAA"))
+    for _ in range(4):
+        await record.rows.look_again()
+    assert (OpenKind.UNMATCHED, "UKN0AAAAAA") not in await opens(record)
 
 
 # --- Dying in between, and rivals ---

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.settle import Settle, stand
-from storage.records import Alarm, Evidence, Kind, Payment, Status, Word
+from bot.core.settle import RULED, Settle, stand
+from storage.records import Alarm, Evidence, Kind, Payment, Status, Word, reversal_key
 from tests.fakes import a_payment, fact
 from tests.stores import NOON
 
@@ -114,3 +114,68 @@ def test_a_void_that_knew_of_a_held_row_stays_and_a_later_row_opens_it() -> None
     assert stand(BY_HAND, [held, void]).status is Status.VOID
     later = at(20, Kind.RECORD_PAID, R2, held=True)
     assert stand(BY_HAND, [held, void, later]).status is Status.REVIEW
+
+
+def reversal(cents: int | None, reason: str | None = None, *, by: int | None = None) -> Evidence:
+    told = fact(Kind.REVERSED, receipt=R2, amount_cents=cents, reason=reason, what=str(by))
+    return replace(told, by=by)
+
+
+@pytest.mark.parametrize(
+    ("told", "left_cents"),
+    [
+        # The books, before who typed it; of equals, the one that says most.
+        ([reversal(10_00), reversal(30_00)], 20_00),
+        ([reversal(10_00), reversal(30_00, by=900)], 40_00),
+        ([reversal(40_00), reversal(30_00, by=900)], 10_00),
+        ([reversal(20_00), reversal(None, by=900)], 30_00),
+        ([reversal(20_00, by=900), reversal(None, by=900)], 0),
+        # What a person said when the books had named two.
+        ([reversal(30_00), reversal(10_00, RULED, by=900)], 40_00),
+        ([reversal(30_00), reversal(35_00, RULED, by=900), reversal(50_00)], 15_00),
+    ],
+)
+def test_of_one_reversal_told_with_two_amounts_the_best_word_counts_in_every_order(
+    told: list[Evidence], left_cents: int
+) -> None:
+    paid = [at(0, Kind.BEGUN), at(5, Kind.RECORD_PAID, R1)]
+
+    standings = {stand(PAYMENT, [*order]) for order in itertools.permutations([*paid, *told])}
+
+    assert [each.credited_cents for each in standings] == [left_cents]
+
+
+def test_a_persons_ruling_between_two_amounts_of_the_books_counts_in_every_order() -> None:
+    ruled = replace(at(9, Kind.OPERATOR_PAID, R1), amount_cents=45_00, reason=RULED)
+    told = [
+        at(0, Kind.BEGUN),
+        at(4, Kind.CALLBACK_PAID, R1),
+        at(5, Kind.RECORD_PAID, R1),
+        ruled,
+        # Said of what is credited already: it makes it sure, and changes no amount.
+        replace(at(12, Kind.OPERATOR_PAID, R1), reason="operator"),
+    ]
+
+    standings = {stand(PAYMENT, [*order]) for order in itertools.permutations(told)}
+
+    [standing] = standings
+    assert standing.credited_cents == 45_00
+    assert standing.words == {Word.OTHER_AMOUNT}
+
+
+def test_of_a_receipt_that_is_anothers_by_now_no_ruling_counts() -> None:
+    ruled = replace(at(9, Kind.OPERATOR_PAID, R1), amount_cents=45_00, reason=RULED)
+    told = [at(0, Kind.BEGUN), ruled, at(12, Kind.RECEIPT_MOVED, R1), at(15, Kind.RECORD_PAID, R2)]
+
+    standing = stand(PAYMENT, told)
+
+    assert (standing.credited_cents, standing.receipt) == (50_00, R2)
+
+
+def test_what_went_back_of_another_payment_went_back_of_none_else() -> None:
+    told = [at(0, Kind.BEGUN), at(5, Kind.RECORD_PAID, R1), reversal(20_00, by=900)]
+    moved = [*told, at(12, Kind.RECEIPT_MOVED, reversal_key(R2))]
+
+    assert stand(PAYMENT, told).credited_cents == 30_00
+    assert stand(PAYMENT, moved).credited_cents == 50_00
+    assert stand(PAYMENT, moved).words == frozenset()

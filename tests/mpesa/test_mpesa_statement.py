@@ -74,6 +74,29 @@ def test_what_is_no_payment_is_told_apart() -> None:
     assert reversal.withdrawn_cents == 1500_00
 
 
+@pytest.mark.parametrize(
+    ("details", "reason", "nature"),
+    [
+        ("Pay Bill Charge", "Pay Bill Reversal", Nature.CHARGE),
+        ("Pay Bill Reversal Charge", "Pay Bill Reversal", Nature.CHARGE),
+        ("Merchant Reversal Charge to M-PESA", "Merchant Reversal", Nature.CHARGE),
+        ("FSI to Merchant Charge by Receiver", "FSI to Merchant Reversal", Nature.CHARGE),
+        ("Pay Bill Reversal to 25470****101 - ALICE", "Pay Bill Reversal", Nature.REVERSAL),
+        ("Pay Bill Reversal to 25470****101 - NO CHARGE", "Pay Bill Reversal", Nature.REVERSAL),
+        ("Pay Bill Reversal to 600123 - RECHARGE", "Pay Bill Reversal", Nature.REVERSAL),
+    ],
+)
+def test_the_charge_of_a_reversal_is_none_whatever_its_reason_says(
+    tmp_path: Path, details: str, reason: str, nature: Nature
+) -> None:
+    line = LINE.replace("1500.0,,", ",-5.0,").replace("Pay Utility", reason)
+    line = line.replace("Pay Bill from 25470****101 - ALICE **** SAMPLE Acc. INV-1001", details)
+
+    [row] = rows(written(tmp_path, HEADING, line))
+
+    assert (row.nature, row.withdrawn_cents) == (nature, 5_00)
+
+
 def test_a_line_that_did_not_complete_is_there_and_says_so() -> None:
     failed = next(each for each in rows(PORTAL / "paybill.csv") if each.receipt == "UKM1AAAA05")
 

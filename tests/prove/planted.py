@@ -25,6 +25,7 @@ MONEY_FILES = (
             *("drive_acts", "drive_news", "drives", "giving", "hear", "inbox", "invoice_acts"),
             *("invoice_news", "invoices", "ledgers", "limits", "people", "placing", "pledging"),
             *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
+            "reversal_rows",
             *(
                 "replay",
                 "reversal_ends",

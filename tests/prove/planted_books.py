@@ -438,6 +438,13 @@ OF_THE_RECORD = (
         "state=RowState.NEW,",
     ),
     plant(
+        "what stays open is all that is ever looked at again",
+        "I2",
+        "bot/core/record.py",
+        'self._looked_at = found[-1].receipt if len(found) == many else ""',
+        'self._looked_at = ""',
+    ),
+    plant(
         "two births take one receipt",
         "I4",
         "storage/record.py",
@@ -487,6 +494,13 @@ OF_THE_RECORD = (
         "born = await self.bear(row, owner, outranks=outranks)",
     ),
     plant(
+        "money for another account pays what it names",
+        "I9",
+        "bot/core/placing.py",
+        "astray = found is not None and bool(found.account) and by is None",
+        "astray = False",
+    ),
+    plant(
         "money that a prompt counts already is given out at the counter",
         "I4",
         "bot/core/placing.py",
@@ -496,13 +510,56 @@ OF_THE_RECORD = (
     plant(
         "a second receipt that went back uncredits the first",
         "I2",
-        "bot/core/placing.py",
-        "        if payment.receipt in (None, row.linked):\n            told =",
-        "        if payment.receipt != row.receipt:\n            told =",
+        "bot/core/reversal_rows.py",
+        "        elif payment.receipt in (None, row.linked):\n            told =",
+        "        elif payment.receipt != row.receipt:\n            told =",
         (
-            "told[:] = [row.linked is None or payment.receipt in (None, row.linked)]",
-            "told[:] = [True]",
+            "counts = row.linked is None or payment.receipt in (None, row.linked)",
+            "counts = True",
         ),
+    ),
+    plant(
+        "a person's word on which amount counts is not heard",
+        "I10",
+        "bot/core/settle.py",
+        "if each.reason == RULED and each.receipt not in gone] or credits",
+        "] or credits",
+    ),
+    plant(
+        "the last word on what went back counts, whosever it is",
+        "I8",
+        "bot/core/settle.py",
+        "best[of] = max(word, best.get(of, word))",
+        "best[of] = word",
+    ),
+    plant(
+        "another amount of what went back is credited",
+        "I2",
+        "bot/core/rulings.py",
+        "        if row.kind is RowKind.REVERSAL:\n            told =",
+        "        if open_one.kind is OpenKind.REVERSAL:\n            told =",
+    ),
+    plant(
+        "of two operators who give the same money away both are told so",
+        "I8",
+        "bot/core/rulings.py",
+        "return made.id if made is not None and made.intent_id == payment.intent_id else None",
+        "return made and made.id",
+    ),
+    plant(
+        "one reversal is taken off two payments",
+        "I2",
+        "bot/core/reversal_rows.py",
+        "return Admitted(evidence=(evidence,), claims_receipt=key, outranks=outranks)",
+        "return Admitted(evidence=(evidence,))",
+    ),
+    plant(
+        "one code is typed for what went back of two payments",
+        "I2",
+        "bot/core/review.py",
+        "if seen.receipt_holder not in (None, payment.id):\n"
+        "                    return Verdict.RECEIPT_TAKEN\n                if not paid",
+        "if not paid",
     ),
     plant(
         "a prompt takes two rows that share a commit",
@@ -577,8 +634,10 @@ OF_THE_RECORD = (
         "an operator credits a receipt that another payment holds",
         "I4",
         "bot/core/review.py",
-        "if seen.receipt_holder not in (None, payment.id):",
-        "if seen.receipt_holder == payment.id:",
+        "if seen.receipt_holder not in (None, payment.id):\n"
+        "                    return Verdict.RECEIPT_TAKEN\n                # Saying",
+        "if seen.receipt_holder == payment.id:\n"
+        "                    return Verdict.RECEIPT_TAKEN\n                # Saying",
     ),
     plant(
         "an answer about somebody else's money is taken",
@@ -622,6 +681,13 @@ OF_THE_RECORD = (
         "mpesa/statement_rows.py",
         "return Nature.OTHER_IN if comes_in else Nature.REVERSAL",
         "return Nature.OTHER_IN",
+    ),
+    plant(
+        "the charge of a reversal is what went back",
+        "I2",
+        "mpesa/statement_rows.py",
+        "if not comes_in and _CHARGE.fullmatch(details):",
+        "if not (comes_in or details) and _CHARGE.fullmatch(reason):",
     ),
     plant(
         "two mentions of an amount need not agree",

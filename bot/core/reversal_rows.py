@@ -1,0 +1,154 @@
+"""
+Reversal rows: money that went back, and the one payment that it is taken off.
+
+The books say which receipt it takes back, or a person says which payment. Its own receipt is
+claimed in the commit that tells it: whoever else says it, of another payment or once more, takes
+nothing off a second time. Every step may be done again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from hashlib import sha256
+
+from bot.core.ports import Clock
+from bot.core.settle import RULED, Settle
+from bot.core.told_rows import Placed
+from storage.engine import Store
+from storage.hearing import Admitted, Seen, Unit
+from storage.records import (
+    Evidence,
+    Kind,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowState,
+    Word,
+    reversal_key,
+)
+from storage.tx import Tx
+
+__all__ = ["ReversalRows"]
+
+log = logging.getLogger(__name__)
+
+WAITS = Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
+
+
+class ReversalRows:
+    """Finds the payment that a reversal is taken off, and tells it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settle: Settle,
+        clock: Clock,
+        disown: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._settle = settle
+        self._clock = clock
+        self._disown = disown
+
+    async def place(self, row: RecordRow) -> Placed:
+        """
+        Tell the payment that counts the receipt which it takes back.
+
+        Where the books name none, it is the payment that a person said it of.
+        """
+        key = reversal_key(row.receipt)
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders([key, row.linked or key])
+            said_of, holder = holders.get(key), holders.get(row.linked or "")
+            told_to = holder or said_of
+            payment = None if told_to is None else await tx.payments.get(told_to)
+            taken_back = None if row.linked is None else await tx.record.get(row.linked)
+        if payment is None:
+            return WAITS
+        # Of two receipts the books may yet make the other one count: they speak first.
+        unclear = Word.TWICE in payment.words and (
+            taken_back is None or taken_back.state not in (RowState.MATCHED, RowState.CLOSED)
+        )
+        if holder is None:
+            told = await self.tell(payment.id, row)
+        elif payment.receipt in (None, row.linked):
+            told = not unclear and await self._outrank(payment.id, row, said_of)
+        else:
+            told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
+        return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else WAITS
+
+    async def _outrank(self, holder: str, row: RecordRow, said_of: str | None) -> bool:
+        """Safaricom says what went back: of another payment that a person named, nothing did."""
+        if said_of is not None and said_of != holder:
+            await self._disown(reversal_key(row.receipt), said_of)
+            log.warning("record.reversal_moved from=%s", said_of)
+        return await self.tell(holder, row, outranks=True)
+
+    async def _uncounted(self, tx: Tx, *, row: RecordRow, holder: str) -> bool:
+        """
+        What went back is a second receipt that *holder* does not count: nothing is taken off it.
+
+        The whole of it closes what was open about that receipt. False: a person must look.
+        """
+        assert row.linked is not None, "it takes something back"
+        about = await tx.record.of_receipt(row.linked)
+        # Under their locks: a person may be giving that money away right now.
+        open_now = [each for each in about if await tx.record.still_open(each.id)]
+        key = reversal_key(row.receipt)
+        holders = await tx.evidence.receipt_holders([row.linked, key])
+        taken_back = await tx.record.get(row.linked)
+        if taken_back is None or holders.get(row.linked) != holder:
+            return False
+        closed = taken_back.state is RowState.CLOSED
+        whole = row.amount_cents >= taken_back.amount_cents
+        if not closed and (not whole or [each.kind for each in open_now] != [OpenKind.TWICE]):
+            return False
+        now = self._clock.now()
+        if holders.get(key) != holder and not await tx.evidence.claim(key, holder, at=now):
+            return False
+        if not closed:
+            await tx.record.close([(OpenKind.TWICE, row.linked)], now=now, why="given back")
+            await tx.record.place([row.linked], RowState.CLOSED, holder)
+        return True
+
+    async def tell(
+        self, holder: str, row: RecordRow, *, outranks: bool = False, ruled_by: int | None = None
+    ) -> bool:
+        """
+        A linked entry: so much of that payment went back. Told again, it changes nothing.
+
+        *ruled_by*: the books named two amounts, and this operator says that it is this one. False:
+        it took back what another row brought than the one that *holder* counts, or it was said of
+        another payment, which only what *outranks* that word takes it from.
+        """
+        now = self._clock.now()
+        ruled = ruled_by is not None
+        what = f"reversed:{row.receipt}" + (f":{row.amount_cents}" if ruled else "")
+        key = reversal_key(row.receipt)
+        told: list[bool] = []
+
+        def admit(payment: Payment, seen: Seen) -> Admitted:
+            counts = row.linked is None or payment.receipt in (None, row.linked)
+            free = seen.receipt_holder in (None, payment.id) or outranks
+            told[:] = [counts and free]
+            if not told[0]:
+                return Admitted()
+            evidence = Evidence(
+                payment_id=payment.id,
+                kind=Kind.REVERSED,
+                at=now,
+                receipt=row.receipt,
+                amount_cents=row.amount_cents,
+                paid_at=row.at,
+                reason=RULED if ruled else None,
+                digest=sha256(what.encode()).hexdigest(),
+                source="operator" if ruled else "record",
+                by=ruled_by,
+            )
+            return Admitted(evidence=(evidence,), claims_receipt=key, outranks=outranks)
+
+        await self._store.submit(Unit(payment_id=holder, admit=admit, receipt=key), self._settle)
+        return told[0]
