@@ -52,6 +52,7 @@ class Drafts:
                 message_id=draft.message_id,
                 data=self._crypt.seal_text(draft.data),
                 expires_at=draft.expires_at,
+                asked_as=draft.asked_as,
             )
         )
 

@@ -330,6 +330,11 @@ class Notices:
         query = select(notices.c.created_at).where(notices.c.key == key)
         return (await self._connection.execute(query)).scalar()
 
+    async def message_of(self, key: str) -> int | None:
+        """The message by which a notice was told; None if it has not been told so far."""
+        query = select(notices.c.message_id).where(notices.c.key == key)
+        return (await self._connection.execute(query)).scalar()
+
     async def known(self, key: str) -> bool:
         """Whether a notice of this key was ever owed."""
         query = select(notices.c.id).where(notices.c.key == key)

@@ -361,6 +361,7 @@ drafts = Table(
     Column("message_id", BigInteger),
     Column("expires_at", Instant, nullable=False),
     Column("data", LargeBinary),  # sealed
+    Column("asked_as", String(96)),  # the key of the notice that asks it
 )
 
 looks = Table(

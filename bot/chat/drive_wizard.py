@@ -100,7 +100,7 @@ async def resumed(turn: Turn) -> None:
     if plan is None:
         await turn.answer(turn.say("newdrive.expired", command="/newdrive"))
         return
-    await turn.core.post.say(turn.closing(_question(turn, plan)))
+    await _ask(turn, plan)
 
 
 async def written(turn: Turn, draft: Draft) -> None:

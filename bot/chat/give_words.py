@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from zlib import crc32
 
 from bot.chat.parse import PayWords, Unclear, pay_words
 from bot.texts import clean
@@ -31,6 +32,11 @@ class Wish:
     phone: str | None = None  # 2547…
     on_behalf: str = ""
     anonymous: bool | None = None
+
+    @property
+    def mark(self) -> str:
+        """Tells one wish from another, in a button below the question about it."""
+        return f"{crc32(self.key.encode()):08x}"
 
     def packed(self) -> str:
         """As a draft keeps it, sealed."""

@@ -178,13 +178,15 @@ async def phone_shared(turn: Turn, draft: Draft, phone: str) -> None:
 
 
 async def chosen(press: DeedPress) -> Toast:
-    """The answer to "which drive?"."""
+    """The answer to "which drive?"; what was wished since has a question of its own."""
     turn = press.turn
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
     if draft is None or draft.kind is not DraftKind.GIVE:
         return turn.toast("toast.old")
-    wish = replace(Wish.unpacked(draft.data), drive_id=press.deed.subject)
-    await _go_on(turn, wish, resumed=True)
+    wish = Wish.unpacked(draft.data)
+    if press.deed.argument != wish.mark:
+        return turn.toast("give.other-wish", alert=True)
+    await _go_on(turn, replace(wish, drive_id=press.deed.subject), resumed=True)
     return Toast()
 
 
@@ -286,12 +288,18 @@ def _question(turn: Turn, wish: Wish, drives: list[Drive]) -> tuple[str, Keyboar
             (
                 Button(
                     label=clean(each.title, limit=NAME_CHARS_MAX),
-                    does=Deed(action="d.chosen", subject=each.id, owner=turn.person.id),
+                    does=Deed(
+                        action="d.chosen",
+                        subject=each.id,
+                        argument=wish.mark,
+                        owner=turn.person.id,
+                    ),
                 ),
             )
             for each in drives
         )
-        return turn.say("give.which"), Keyboard(rows=keys)
+        assert wish.amount_kes is not None, "who presses a drive's button has chosen the drive"
+        return turn.say("give.which", amount=kes(wish.amount_kes)), Keyboard(rows=keys)
     title = drives[0].title
     if wish.amount_kes is None:
         return turn.say("give.how-much", title=title), Keyboard(force_reply="500")

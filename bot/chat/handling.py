@@ -11,6 +11,7 @@ from telegram.error import TelegramError
 from bot.chat import (
     bills,
     books,
+    claims,
     departures,
     drive_wizard,
     drives,
@@ -20,6 +21,7 @@ from bot.chat import (
     invoice_talk,
     merchant,
     pay,
+    replies,
     review,
     standing,
     start,
@@ -139,11 +141,14 @@ async def _words(turn: Turn, message: Message) -> None:
     if draft is None:
         await start.unknown(turn, command=False)
         return
+    if not await replies.is_for(turn, message, draft):
+        await turn.answer(turn.say("reply.other"))
+        return
     match draft.kind:
         case DraftKind.PAY_PHONE:
             await pay.phone_typed(turn, draft)
         case DraftKind.CLAIM:
-            await pay.pasted(turn, draft)
+            await claims.pasted(turn, draft)
         case DraftKind.REVIEW_CREDIT | DraftKind.REVIEW_REVERSE:
             await review.code_typed(turn, draft)
         case DraftKind.BOOKS_TO | DraftKind.BOOKS_WHY:

@@ -16,7 +16,7 @@ from bot.chat.parse_due import read_day
 from bot.chat.parse_invoice import AMOUNT_KES_MAX, item_words
 from bot.core.invoice_acts import Done, No
 from bot.core.invoice_talk import WORDS_CHARS_MAX
-from bot.texts import clean, plain
+from bot.texts import clean, money, plain
 from storage.records import Bill, BillItem, Closing, Draft, Etims, VatMode
 
 __all__ = ["answer", "cash_all", "choose_due", "choose_vat", "typed"]
@@ -99,16 +99,8 @@ async def choose_vat(press: DeedPress) -> Toast:
 
 async def cash_all(press: DeedPress) -> Toast:
     """All that is left came in cash."""
-    turn = press.turn
-    answer = await turn.core.cash_book.cash(
-        press.deed.subject,
-        cents=int(press.deed.argument),
-        by=turn.person.id,
-        why="",
-        key=f"cash:{turn.chat_id}:{press.button}",
-        closing=_changed(turn),
-    )
-    await _unless_refused(turn, answer)
+    key = f"cash:{press.turn.chat_id}:{press.button}"
+    await _write_cash(press.turn, press.deed.subject, int(press.deed.argument), key)
     return Toast()
 
 
@@ -131,13 +123,22 @@ async def _cash(turn: Turn, draft: Draft, invoice_id: str) -> None:
     if isinstance(cents, Unclear):
         await say_unclear(turn, cents)
         return
+    why = clean(" ".join(words[end:]), limit=NOTE_CHARS_MAX)
+    await _write_cash(turn, invoice_id, cents, f"cash:{turn.chat_id}:{turn.message_id}", why)
+
+
+async def _write_cash(turn: Turn, invoice_id: str, cents: int, key: str, why: str = "") -> None:
+    """Say with it for which invoice: a merchant may have been asked about another meanwhile."""
+    view = await turn.core.billing.view(invoice_id, by=turn.person.id)
+    label = "" if view is None else view.invoice.label
+    text = turn.say("invoice.cash-noted", amount=money(cents), label=label)
     answer = await turn.core.cash_book.cash(
         invoice_id,
         cents=cents,
         by=turn.person.id,
-        why=clean(" ".join(words[end:]), limit=NOTE_CHARS_MAX),
-        key=f"cash:{turn.chat_id}:{turn.message_id}",
-        closing=_changed(turn),
+        why=why,
+        key=key,
+        closing=turn.answered(turn.reply(text)),
     )
     await _unless_refused(turn, answer)
 

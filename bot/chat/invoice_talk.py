@@ -46,7 +46,7 @@ async def _carried(turn: Turn, deed: Deed) -> bool:
 
 
 async def _asked_something(turn: Turn) -> bool:
-    """Whether words are awaited anyway: then they are the answer to that."""
+    """Whether words are awaited anyway: then they are the answer to that, or to nothing."""
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
     return draft is not None
 

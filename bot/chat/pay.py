@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,10 +39,8 @@ __all__ = [
     "again",
     "by_hand",
     "check",
-    "claim",
     "contact",
     "paper",
-    "pasted",
     "pay",
     "phone_typed",
     "why_not",
@@ -52,8 +51,6 @@ FRESH_FOR = timedelta(minutes=15)
 """Telegram keeps for a day what was written and pressed while we were away; nobody expects a
 prompt then."""
 TOAST_CHARS_MAX = 200
-PASTED_CHARS_MAX = 1000
-RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
 
 INVOICE_LINK = "i_"
 """How the payload of an invoice's link begins, and what a phone is asked for begins alike."""
@@ -131,20 +128,6 @@ async def contact(turn: Turn, shared: Contact) -> None:
     await _resume(turn, draft, phone, thanks)
 
 
-async def pasted(turn: Turn, draft: Draft) -> None:
-    """The answer to "paste the M-PESA message": a claim, for a person to look at."""
-    if RECEIPT.search(turn.words.upper()) is None:
-        await turn.answer(turn.say("claim.no-code"))
-        return
-    assert draft.payment_id is not None, "a claim is about a payment"
-    await turn.core.people.claim(
-        payment_id=draft.payment_id,
-        by=turn.person.id,
-        text=turn.words[:PASTED_CHARS_MAX],
-        closing=turn.closing(turn.reply(turn.say("claim.kept"))),
-    )
-
-
 async def again(press: Press) -> Toast:
     """Ask once more: "try again", and "no prompt came"."""
     turn, payment = press.turn, press.view.payment
@@ -197,27 +180,6 @@ async def by_hand(press: Press) -> Toast:
     """How to pay the same by Paybill or till."""
     card = by_hand_card(press.view, press.turn.paper)
     await press.turn.answer(card.text, card.keyboard)
-    return Toast()
-
-
-async def claim(press: Press) -> Toast:
-    """ "I have paid": ask for the M-PESA message, in private, as it names people and balances."""
-    turn, view = press.turn, press.view
-    if not turn.private:
-        return turn.toast("toast.private-only", alert=True)
-    if view.payment.status is Status.PAID:
-        return turn.toast("toast.paid-already")
-    draft = Draft(
-        chat_id=turn.chat_id,
-        person_id=turn.person.id,
-        kind=DraftKind.CLAIM,
-        payment_id=view.payment.id,
-        message_id=turn.message_id,
-        expires_at=turn.core.clock.now() + DRAFT_LIFE,
-    )
-    placeholder = plain(turn.say("claim.placeholder"))
-    question = turn.reply(turn.say("claim.question"), Keyboard(force_reply=placeholder))
-    await turn.core.people.keep_draft(draft, turn.closing(question))
     return Toast()
 
 

@@ -57,7 +57,7 @@ async def pledge(turn: Turn) -> None:
         )
         for each in found
     )
-    await aside(turn, turn.say("give.which"), Keyboard(rows=keys))
+    await aside(turn, turn.say("give.which", amount=kes(amount)), Keyboard(rows=keys))
 
 
 async def pressed(press: DeedPress) -> Toast:

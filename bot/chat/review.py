@@ -184,6 +184,7 @@ async def _ask_for_code(press: Press, kind: DraftKind, question: str) -> Toast:
         person_id=turn.person.id,
         kind=kind,
         payment_id=payment.id,
+        message_id=turn.message_id,
         expires_at=turn.core.clock.now() + _DRAFT_LIFE,
     )
     text = turn.say(question, id=short_id(payment.id), amount=money(payment.amount_kes * 100))

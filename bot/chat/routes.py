@@ -12,6 +12,7 @@ from types import MappingProxyType
 from bot.chat import (
     bills,
     books,
+    claims,
     counter,
     drive_papers,
     drives,
@@ -153,7 +154,7 @@ PAYMENT_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] 
         Action.UNSEEN.value: (pay.again, SENDS_A_PROMPT),
         Action.CHECK.value: (pay.check, Rule()),  # as often as one likes: asks once in 30 s
         Action.BYHAND.value: (pay.by_hand, Rule()),
-        Action.CLAIM.value: (pay.claim, Rule()),
+        Action.CLAIM.value: (claims.claim, Rule()),
         Action.WHY.value: (pay.why_not, Rule()),
         Action.PAPER.value: (pay.paper, Rule()),
     }

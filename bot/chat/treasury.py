@@ -132,10 +132,11 @@ async def ask_words(press: DeedPress) -> Toast:
         chat_id=turn.person.id,
         person_id=turn.person.id,
         kind=DraftKind.DRIVE_WORDS,
+        message_id=turn.message_id if turn.private else None,
         data=f"{what} {drive.id}",
         expires_at=turn.core.clock.now() + LIFE,
     )
-    reply = aside_reply(turn, turn.say(question), Keyboard(force_reply=example))
+    reply = aside_reply(turn, turn.say(question, title=drive.title), Keyboard(force_reply=example))
     await turn.core.people.keep_draft(draft, turn.closing(reply))
     return Toast()
 
@@ -247,6 +248,7 @@ async def _cash(turn: Turn, drive_id: str) -> None:
         return
     amount_kes, name = found
     name = clean(name, limit=NAME_CHARS_MAX)
+    drive = await turn.core.drives.get(drive_id)
     answer = await turn.core.drives.treasury.cash(
         drive_id,
         actor(turn),
@@ -255,7 +257,8 @@ async def _cash(turn: Turn, drive_id: str) -> None:
         key=f"w:{turn.update_id}",
         closing=Closing(),
     )
-    await _end(turn, answer, turn.say("manage.cash-kept", amount=kes(amount_kes), name=name))
+    words = {"amount": kes(amount_kes), "name": name, "title": _title_of(drive)}
+    await _end(turn, answer, turn.say("manage.cash-kept", **words))
 
 
 async def _correct(turn: Turn, drive_id: str) -> None:
@@ -264,6 +267,7 @@ async def _correct(turn: Turn, drive_id: str) -> None:
         await _unclear(turn, found, "manage.correct-unclear")
         return
     change_kes, reason = found
+    drive = await turn.core.drives.get(drive_id)
     answer = await turn.core.drives.treasury.correct(
         drive_id,
         actor(turn),
@@ -273,7 +277,8 @@ async def _correct(turn: Turn, drive_id: str) -> None:
         closing=Closing(),
     )
     amount = kes(change_kes).replace("-", "−")
-    await _end(turn, answer, turn.say("manage.correct-kept", amount=amount, reason=reason))
+    words = {"amount": amount, "reason": reason, "title": _title_of(drive)}
+    await _end(turn, answer, turn.say("manage.correct-kept", **words))
 
 
 async def _extend(turn: Turn, drive_id: str) -> None:
@@ -351,6 +356,10 @@ async def _end(turn: Turn, answer: Answer, done: str) -> None:
     await turn.core.people.drop_draft(
         chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
     )
+
+
+def _title_of(drive: Drive | None) -> str:
+    return "" if drive is None else drive.title  # where there is none, that is said instead
 
 
 async def _drafted(turn: Turn) -> str | None:

@@ -33,9 +33,13 @@ RECEIPT = re.compile(r"\b(?=[A-Z0-9]*[0-9])(?=[A-Z0-9]*[A-Z])[A-Z0-9]{10}\b", re
 RECEIPTS_MAX = 2
 
 
-async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
-    """Owe the replies and mark the update done, in the transaction of the effect itself."""
-    now = clock.now()
+async def close(tx: Tx, closing: Closing, clock: Clock) -> list[str]:
+    """
+    Owe the replies and mark the update done, in the transaction of the effect itself.
+
+    Returns the keys under which the replies are told, in their order.
+    """
+    now, keys = clock.now(), list[str]()
     if closing.replies:
         # The same update replayed says the same things under the same keys: once.
         update = f"new{now.timestamp():.6f}" if closing.update_id is None else closing.update_id
@@ -49,6 +53,7 @@ async def close(tx: Tx, closing: Closing, clock: Clock) -> None:
         await tx.notices.owe(closing.notices, now=now)
     if closing.update_id is not None:
         await tx.inbox.done(closing.update_id, at=now)
+    return keys
 
 
 def is_forgotten(person_id: int) -> bool:
@@ -182,12 +187,23 @@ class People:
             return await tx.drafts.get(chat_id=chat_id, person_id=person_id, now=self._clock.now())
 
     async def keep_draft(self, draft: Draft, closing: Closing) -> None:
+        """Ask: what is said last in the draft's own chat is the question."""
+
         async def run(tx: Tx) -> None:
-            await tx.drafts.put(draft)
-            await close(tx, closing, self._clock)
+            keys = await close(tx, closing, self._clock)
+            said = zip(keys, closing.replies, strict=True)
+            asked = [key for key, reply in said if reply.chat_id == draft.chat_id]
+            await tx.drafts.put(replace(draft, asked_as=asked[-1] if asked else None))
 
         await self._store.write(run)
         self._wake()
+
+    async def question_of(self, draft: Draft) -> int | None:
+        """The message that asks it; None while nobody has seen one, as far as we know."""
+        if draft.asked_as is None:
+            return None
+        async with self._store.read() as tx:
+            return await tx.notices.message_of(draft.asked_as)
 
     async def drop_draft(self, *, chat_id: int, person_id: int, closing: Closing) -> bool:
         async def run(tx: Tx) -> bool:

@@ -226,9 +226,10 @@ class Draft:
     amount_kes: int | None = None
     note: str = ""  # encrypted at rest
     payment_id: str | None = None
-    message_id: int | None = None  # of the command that began it
+    message_id: int | None = None  # of the command that began it, or of what had the button
     data: str = ""  # what has been answered so far, as its flow writes it; encrypted at rest
     expires_at: datetime
+    asked_as: str | None = None  # the key of the notice that asks it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -331,7 +331,7 @@ async def test_a_draft_expires_and_a_new_one_takes_its_place(
         note="lunch",
         expires_at=NOON + timedelta(minutes=30),
     )
-    second = replace(first, kind=DraftKind.CLAIM, payment_id="a" * 32)
+    second = replace(first, kind=DraftKind.CLAIM, payment_id="a" * 32, asked_as="say:7:0")
 
     await store.write(lambda tx: tx.drafts.put(first))
     await store.write(lambda tx: tx.drafts.put(second))

@@ -1,0 +1,271 @@
+"""Answers go to the question that they answer, also where a newer one is open."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.playground.botapi import BotApi
+from bot.playground.chats import Message
+from bot.playground.people import Person
+from storage.engine import Store
+from tests.chat.drive_office import Harambee
+from tests.chat.test_conversation import Office
+from tests.chat.test_invoice_chat import issued, njeri, opened, peter
+from tests.chat.test_review import undecided
+from tests.stores import TestClock
+
+__all__ = ["njeri", "peter"]  # fixtures
+
+OTHER = "You replied to another message"
+CODE = "UKN6ABCDEF"
+PASTED = f"{CODE} Confirmed. Ksh50.00 sent to MAMA NJERI"
+
+
+async def asked(office: Office, who: Person, below: Message, label: str) -> Message:
+    """The question that a button leads to."""
+    who.press(below, label)
+    await office.handled()
+    return who.chat.from_bot[-1]
+
+
+async def two_drives(harambee: Harambee) -> list[Message]:
+    """What Mary can do with each of hers."""
+    office, mary = harambee.office, harambee.mary
+    await harambee.opened()
+    mary.say("/newdrive@lipa_demo_bot 9000 School bus", chat=harambee.group)
+    await office.handled()
+    welcomes = [each for each in mary.chat.from_bot if "you are its treasurer" in each.text]
+    return [await asked(office, mary, each, "Manage") for each in welcomes]
+
+
+async def cash_cents(harambee: Harambee) -> dict[str, int]:
+    drives = harambee.office.core.drives
+    found = await drives.in_chat(harambee.group.id)
+    return {each.title: (await drives.totals(each.id)).cash_cents for each in found}
+
+
+async def test_cash_goes_to_no_other_drive_than_the_one_that_was_asked_about(
+    harambee: Harambee,
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    hospital, bus = [
+        await asked(office, mary, each, "Record cash") for each in await two_drives(harambee)
+    ]
+    assert "Mama Akinyi hospital bill" in hospital.text
+    assert "School bus" in bus.text
+
+    mary.say("3,000 Mzee Kamau", reply_to=hospital)
+    await office.said(mary.chat, OTHER)
+    assert set((await cash_cents(harambee)).values()) == {0}
+
+    mary.say("700 Mama Njeri", reply_to=bus)  # the newest stands as it did
+    kept = await office.said(mary.chat, "Written down: KES 700")
+    assert "School bus" in kept.text
+    assert await cash_cents(harambee) == {"Mama Akinyi hospital bill": 0, "School bus": 70_000}
+
+
+async def test_what_is_typed_without_a_reply_answers_the_newest_question(
+    harambee: Harambee,
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    for each in await two_drives(harambee):
+        await asked(office, mary, each, "Record cash")
+
+    mary.say("700 Mama Njeri")
+
+    await office.said(mary.chat, "Written down: KES 700")
+    assert await cash_cents(harambee) == {"Mama Akinyi hospital bill": 0, "School bus": 70_000}
+
+
+async def test_a_reply_to_what_was_said_about_an_unclear_answer_is_an_answer(
+    harambee: Harambee,
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    await asked(office, mary, (await two_drives(harambee))[0], "Record cash")
+    mary.say("Mzee Kamau gave something")
+    unclear = await office.said(mary.chat, "Please write the amount")
+
+    mary.say("500 Mzee Kamau", reply_to=unclear)
+
+    await office.said(mary.chat, "Written down: KES 500")
+
+
+async def test_a_correction_goes_to_no_other_drive(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    hospital, bus = [
+        await asked(office, mary, each, "Correct") for each in await two_drives(harambee)
+    ]
+
+    mary.say("-500 twice", reply_to=hospital)
+    await office.said(mary.chat, OTHER)
+    mary.say("-500 twice", reply_to=bus)
+
+    corrected = await office.said(mary.chat, "Corrected by −KES 500")
+    assert "School bus" in corrected.text
+
+
+async def test_cash_goes_to_no_other_invoice(office: Office, njeri: Person) -> None:
+    for_peter = await issued(office, njeri)
+    for_otieno = await issued(office, njeri, "/invoice 1500 Otieno 2 bags charcoal, due Friday")
+    first, second = [
+        await asked(office, njeri, each, "💵 Paid in cash") for each in (for_peter, for_otieno)
+    ]
+
+    njeri.say("1500", reply_to=first)
+    await office.said(njeri.chat, OTHER)
+    assert "Not paid yet" in for_peter.text
+    assert "Not paid yet" in for_otieno.text
+
+    njeri.say("1500", reply_to=second)
+    told = await office.said(njeri.chat, "KES 1,500 in cash")
+    assert "INV-0002" in told.text
+    await office.api.wait_for(lambda: "Not paid yet" not in for_otieno.text)
+    assert "Not paid yet" in for_peter.text
+
+
+async def test_words_below_an_invoice_are_about_that_invoice(office: Office, njeri: Person) -> None:
+    for_peter = await issued(office, njeri)
+    for_otieno = await issued(office, njeri, "/invoice 1500 Otieno 2 bags charcoal, due Friday")
+    await asked(office, njeri, for_peter, "💵 Paid in cash")
+
+    njeri.say("1500", reply_to=for_otieno)
+    await office.said(njeri.chat, OTHER)
+    njeri.say("1500", reply_to=for_peter)
+
+    await office.api.wait_for(lambda: "Not paid yet" not in for_peter.text)
+    assert "Not paid yet" in for_otieno.text
+
+
+async def test_a_part_is_asked_for_no_other_bill(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    cards = [
+        await issued(office, njeri),
+        await issued(office, njeri, "/invoice 90000 Peter roof, due Friday"),
+    ]
+    peter.start()
+    peter.share_contact()
+    await office.said(peter.chat, "I will remember")
+    bills = [await opened(office, peter, each) for each in cards]
+    first, second = [await asked(office, peter, each, "Pay part") for each in bills]
+
+    peter.say("500", reply_to=first)
+    await office.said(peter.chat, OTHER)
+    peter.say("500", reply_to=bills[0])
+    await office.handled()
+    assert not office.daraja.pushes
+
+    peter.say("700", reply_to=second)
+    await office.api.wait_for(lambda: len(office.daraja.pushes) == 1)
+    assert [each.amount_kes for each in office.daraja.pushes] == [700]
+
+
+async def test_a_gift_is_what_was_asked_for_above_the_button(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await two_drives(harambee)
+    await harambee.jane_gave_her_number()
+    questions = []
+    for words, amount in (("300", "KES 300"), ("2000", "KES 2,000")):
+        jane.say(f"/give@lipa_demo_bot {words}", chat=harambee.group)
+        questions.append(await office.said(jane.chat, amount))
+
+    press = jane.press(questions[0], "Mama Akinyi")
+    assert "newest question" in await office.answered(press)
+    await office.handled()
+    assert not office.daraja.pushes
+
+    jane.press(questions[1], "School bus")
+    await harambee.pushed(1)
+    assert [each.amount_kes for each in office.daraja.pushes] == [2000]
+
+
+async def test_i_have_paid_is_about_no_other_payment(office: Office) -> None:
+    jane, cards = office.jane, []
+    office.daraja.unheard = True
+    for number, words in enumerate(("50 0712345678", "70 0722000002"), 1):
+        jane.say(f"/pay {words}")
+        await pushed(office, number)
+        await office.handled()
+    office.clock.advance(11 * 60)
+    await office.core.reconcile.run_due()
+    await office.handled()
+    cards = [each for each in jane.chat.from_bot if "🧾 I have paid" in each.labels]
+    first, second = [await asked(office, jane, each, "I have paid") for each in cards]
+    assert "KES 50 from 0712***678" in first.text
+    assert "KES 70 from 0722***002" in second.text
+
+    jane.say(PASTED, reply_to=first)
+    await office.said(jane.chat, OTHER)
+    assert await claimed_for(office) == []
+    jane.say(PASTED, reply_to=cards[1])  # below the very payment that is asked about
+
+    kept = await office.said(jane.chat, "A person will look")
+    assert "KES 70 from 0722***002" in kept.text
+    assert await claimed_for(office) == [payment_id(office, 1)]
+
+
+async def pushed(office: Office, number: int) -> None:
+    await office.api.wait_for(lambda: len(office.daraja.pushes) == number)
+
+
+async def claimed_for(office: Office) -> list[str]:
+    async with office.store.read() as tx:
+        return list(await tx.record.claims_of(CODE))
+
+
+def payment_id(office: Office, place: int) -> str:
+    return office.daraja.pushes[place].callback_url.rpartition("/")[2].partition(".")[0]
+
+
+async def test_a_code_is_about_no_other_payment(office: Office) -> None:
+    cards = [(await undecided(office))[1]]
+    office.otieno.say("/pay 70 0722000002")
+    await office.api.wait_for(lambda: len(office.daraja.pushes) == 2)
+    office.boss.say(f"/review {office.daraja.pushes[-1].reference}")
+    await office.handled()
+    cards.append(office.boss.chat.from_bot[-1])
+    first, second = [await asked(office, office.boss, each, "It came") for each in cards]
+
+    office.boss.say(CODE, reply_to=first)
+    await office.said(office.boss.chat, OTHER)
+    office.boss.say(CODE, reply_to=second)
+
+    assert "KES 70" in (await office.said(office.boss.chat, "Count")).text
+
+
+async def test_a_restart_forgets_no_question(api: BotApi, kept: Store, clock: TestClock) -> None:
+    office = Office(api, kept, clock)
+    harambee = Harambee(office, api)
+    mary = harambee.mary
+    async with office.open():
+        hospital, bus = [
+            await asked(office, mary, each, "Record cash") for each in await two_drives(harambee)
+        ]
+
+    async with office.open():
+        mary.say("3,000 Mzee Kamau", reply_to=hospital)
+        await office.said(mary.chat, OTHER)
+        mary.say("700 Mama Njeri", reply_to=bus)
+        await office.said(mary.chat, "Written down: KES 700")
+
+    await asyncio.gather(*office.tasks)
+    assert await cash_cents(harambee) == {"Mama Akinyi hospital bill": 0, "School bus": 70_000}
+
+
+async def test_nobody_has_replied_to_a_question_that_has_not_been_told(
+    harambee: Harambee, api: BotApi
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    hospital_keys, bus_keys = await two_drives(harambee)
+    hospital = await asked(office, mary, hospital_keys, "Record cash")
+    late = api.faults.silent(method="sendMessage", chat_id=mary.id)
+    await office.answered(mary.press(bus_keys, "Record cash"))
+
+    mary.say("3,000 Mzee Kamau", reply_to=hospital)
+    await api.wait_for(lambda: not api.updates.pending)
+    while await office.core.inbox.waiting():
+        continue
+    late.gate.set()
+
+    await office.said(mary.chat, OTHER)
+    assert set((await cash_cents(harambee)).values()) == {0}
