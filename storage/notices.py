@@ -249,11 +249,7 @@ class Notices:
         """Somebody who had blocked us is back: owe again what payments came to meanwhile."""
         revived = await self._connection.execute(
             update(notices)
-            .where(
-                DEAD,
-                notices.c.chat_id == chat_id,
-                _ABOUT_MONEY,
-            )
+            .where(DEAD, notices.c.chat_id == chat_id, _ABOUT_MONEY)
             .values(state="due", due_at=now, owed_at=now, tries=0, why=None)
         )
         return revived.rowcount

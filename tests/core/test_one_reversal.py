@@ -162,7 +162,11 @@ async def test_what_two_people_agree_to_is_taken_off_one_payment(desk: Desk) -> 
     assert await review.decide(went_back(big)) is Verdict.PROPOSED
     assert await review.decide(went_back(small)) is Verdict.DONE
 
-    assert await review.agree(big.id, by=901, key="agree") is Verdict.RECEIPT_TAKEN
+    item = await review.one(big.id, by=901)
+    assert item is not None
+    assert item.proposal is not None
+    agreed = await review.agree(big.id, proposal_id=item.proposal.id, by=901, key="agree")
+    assert agreed is Verdict.RECEIPT_TAKEN
 
     assert await left_of(desk, big, small) == [2000_00, 0]
 
