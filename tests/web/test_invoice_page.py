@@ -247,6 +247,26 @@ async def test_the_page_shows_its_own_address_as_a_code(place: Place) -> None:
     assert (await place.get("/i/" + "A" * 22 + "/qr.svg")).status == 404
 
 
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_money_by_hand_is_promised_to_appear_only_where_machines_see_it(
+    place: Place, language: str
+) -> None:
+    first, other = await place.invoice(), await place.invoice()
+    await place.write(lambda tx: tx.invoices.change(other.invoice.id, account="fish"))
+
+    async def said(view: InvoiceView) -> str:
+        return (await place.get(f"/i/{view.invoice.code}?lang={language}")).words
+
+    books = {"en": "matched with M-Pesa's books", "sw": "vitabu vya M-Pesa"}[language]
+    tell = {
+        "en": "please tell Mama Njeri Shop: it appears here once they have written it down",
+        "sw": "tafadhali mwambie Mama Njeri Shop: itaonekana hapa akishaiandika",
+    }[language]
+    assert books in await said(first)
+    assert books not in await said(other)
+    assert tell in await said(other)
+
+
 async def test_papers_are_not_drawn_without_end(place: Place) -> None:
     view = await place.invoice()
     path = f"/i/{view.invoice.code}/pdf"
