@@ -8,7 +8,7 @@ from bot.core.limits import LimitSettings, paused_until
 from bot.core.ports import Clock
 from bot.core.write_off import not_covered
 from storage.engine import Store
-from storage.records import Intent, Kind, Payment, PaymentView
+from storage.records import Intent, Kind, Payment, PaymentView, reversal_key
 from storage.tx import Tx
 
 __all__ = ["Books", "PendingItem"]
@@ -52,9 +52,13 @@ class Books:
             return None if payment is None else await self._view(tx, payment)
 
     async def find(self, wanted: str) -> PaymentView | None:
-        """By a receipt, by the reference of its push, or by the end of its id."""
+        """By a receipt, of its reversal too, the reference of its push, or the end of its id."""
         async with self._store.read() as tx:
             payment = await tx.payments.by_receipt(wanted) or await tx.payments.find(wanted)
+            if payment is None:
+                key = reversal_key(wanted)
+                told_to = (await tx.evidence.receipt_holders([key])).get(key)
+                payment = None if told_to is None else await tx.payments.get(told_to)
             return None if payment is None else await self._view(tx, payment)
 
     async def pending(self, *, by: int, limit: int = 10) -> tuple[int, list[PendingItem]]:

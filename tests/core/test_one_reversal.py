@@ -138,6 +138,10 @@ async def test_one_code_is_taken_off_one_payment(desk: Desk, review: Review) -> 
 
     assert verdicts == [Verdict.DONE, Verdict.RECEIPT_TAKEN, Verdict.SETTLED]
     assert await left_of(desk, one, two) == [0, 70_00]
+    # As they are told to: `/review` and the code.
+    view = await desk.books.find(BACK)
+    assert view is not None
+    assert view.payment.id == one.id
     await assert_replays(desk)
 
 
