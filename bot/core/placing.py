@@ -307,7 +307,10 @@ async def _names_somebody(tx: Tx, row: RecordRow) -> bool:
     if reference is None:
         return False
     named = await tx.record.named([reference])
-    return bool(named.pushes or named.by_hand or await tx.invoices.by_hand_ref(reference))
+    invoice = await tx.invoices.by_hand_ref(reference)
+    # What is asked for on the first account, and waits all the same, is a draft's.
+    astray = invoice is not None and bool(invoice.account)
+    return astray or bool(named.pushes or named.by_hand)
 
 
 def _fits_prompt(row: RecordRow, payment: Payment) -> bool:
