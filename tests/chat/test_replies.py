@@ -8,7 +8,7 @@ from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
 from storage.engine import Store
-from tests.chat.drive_office import Harambee
+from tests.chat.drive_office import GROUP_ID, Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter
 from tests.chat.test_review import undecided
@@ -17,6 +17,7 @@ from tests.stores import TestClock
 __all__ = ["njeri", "peter"]  # fixtures
 
 OTHER = "You replied to another message"
+MENDED = "a changed message changes nothing"
 CODE = "UKN6ABCDEF"
 PASTED = f"{CODE} Confirmed. Ksh50.00 sent to MAMA NJERI"
 
@@ -269,3 +270,64 @@ async def test_nobody_has_replied_to_a_question_that_has_not_been_told(
 
     await office.said(mary.chat, OTHER)
     assert set((await cash_cents(harambee)).values()) == {0}
+
+
+async def test_an_answer_that_is_mended_is_not_a_second_one(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    keys = (await two_drives(harambee))[0]
+    await asked(office, mary, keys, "Record cash")
+    first = mary.say("500 Mzee Kamau")
+    await office.said(mary.chat, "Written down: KES 500")
+
+    mary.edit(first, "5000 Mzee Kamau")
+    told = await office.said(mary.chat, MENDED)
+    question = await asked(office, mary, keys, "Record cash")  # for the next giver
+    mary.edit(first, "5,000 Mzee Kamau")
+    await office.said(mary.chat, MENDED, after=question)
+    assert sum((await cash_cents(harambee)).values()) == 50_000
+
+    mary.say("700 Mama Njeri")  # the question is still open
+    await office.said(mary.chat, "Written down: KES 700", after=told)
+    assert sum((await cash_cents(harambee)).values()) == 120_000
+
+
+async def test_a_correction_that_is_mended_is_not_a_second_one(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    keys = (await two_drives(harambee))[0]
+    await asked(office, mary, keys, "Correct")
+    first = mary.say("-500 twice")
+    await office.said(mary.chat, "Corrected by −KES 500")
+
+    await asked(office, mary, keys, "Correct")
+    mary.edit(first, "-50 twice")
+
+    await office.said(mary.chat, MENDED)
+    drives = office.core.drives
+    of_each = [await drives.treasury.entries(each.id) for each in await drives.in_chat(GROUP_ID)]
+    assert [each.cents for entries in of_each for each in entries] == [-50_000]
+
+
+async def test_an_unclear_answer_is_written_anew_not_mended(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    await asked(office, njeri, card, "💵 Paid in cash")
+    unclear = njeri.say("all of it")
+    await office.handled()
+
+    njeri.edit(unclear, "500")
+    await office.said(njeri.chat, MENDED)
+    assert "Not paid yet" in card.text
+
+    njeri.say("500")
+    await office.said(njeri.chat, "KES 500 in cash")
+
+
+async def test_a_link_whose_preview_came_is_no_news(office: Office) -> None:
+    jane = office.jane
+    said = jane.say("see https://example.org/hospital")
+    await office.handled()
+    before = len(jane.chat.from_bot)
+
+    jane.edit(said, "see https://example.org/hospital")
+
+    await office.handled()
+    assert len(jane.chat.from_bot) == before
