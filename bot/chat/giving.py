@@ -360,12 +360,12 @@ def _said(turn: Turn, answer: Asked | Refusal, wish: Wish, *, resumed: bool) -> 
         now = turn.core.clock.now()
         text = refusal_text(answer, turn.language, turn.paper.texts, now=now)
         return aside_reply(turn, text, keys)
-    if resumed:
-        return aside_reply(turn, turn.say("phone.used", phone=mask(wish.phone)), keys)
     if answer.again and answer.payment.amount_kes != wish.amount_kes:
         amount = kes(answer.payment.amount_kes)
         shown = answer.payment.phone_mask
-        return aside_reply(turn, turn.say("give.asked-before", amount=amount, phone=shown))
+        return aside_reply(turn, turn.say("give.asked-before", amount=amount, phone=shown), keys)
+    if resumed:
+        return aside_reply(turn, turn.say("phone.used", phone=mask(wish.phone)), keys)
     return None
 
 

@@ -78,14 +78,18 @@ async def pay(turn: Turn) -> None:
             await turn.answer(_bad_phone(turn, exc))
             return
     if phone is None:
-        await _ask_for_phone(turn, words)
+        before = await turn.core.asking.known(_ask_key(turn)) if turn.edited else None
+        if before is None:
+            await _ask_for_phone(turn, words)
+        else:
+            await _asked_before(turn, before, words, before.phone_mask)
         return
     answer = await _open(turn, words, phone)
     match answer:
         case Asked(again=False):
             turn.closed = True
         case Asked():
-            await _asked_before(turn, answer.payment, words, phone)
+            await _asked_before(turn, answer.payment, words, mask(phone))
         case Refusal():
             await turn.answer(_refused(turn, answer))
     if words.phone_text is not None and not turn.private and turn.message_id is not None:
@@ -209,6 +213,10 @@ def _written_at(turn: Turn) -> datetime:
     return turn.message.edit_date or turn.message.date
 
 
+def _ask_key(turn: Turn) -> str:
+    return f"m:{turn.chat_id}:{turn.message_id}"
+
+
 async def _open(turn: Turn, words: PayWords, phone: str) -> Asked | Refusal:
     return await turn.core.asking.open(
         AskRequest(
@@ -221,7 +229,7 @@ async def _open(turn: Turn, words: PayWords, phone: str) -> Asked | Refusal:
             amount_kes=words.amount_kes,
             phone=phone,
             note=words.note,
-            ask_key=f"m:{turn.chat_id}:{turn.message_id}",
+            ask_key=_ask_key(turn),
             update_id=turn.update_id,
         )
     )
@@ -253,7 +261,11 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
             update_id=None,
         )
     )
-    text = _refused(turn, answer) if isinstance(answer, Refusal) else thanks
+    text = thanks
+    if isinstance(answer, Refusal):
+        text = _refused(turn, answer)
+    elif answer.again and not _is_same(answer.payment, draft.amount_kes, mask(phone)):
+        text = _before(turn, answer.payment)
     await turn.core.people.drop_draft(
         chat_id=turn.chat_id,
         person_id=turn.person.id,
@@ -303,23 +315,29 @@ async def _ask_for_phone(turn: Turn, words: PayWords) -> None:
     await turn.core.people.keep_draft(draft, turn.closing(turn.reply(text, keys)))
 
 
-async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone: str) -> None:
+async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone_mask: str) -> None:
     """
     These very words made a payment before.
 
     Telegram also reports edits that nobody made (a link preview, say): then there is nothing to
     tell. A person who mended the amount or the phone must learn that it changed nothing.
     """
-    same = payment.amount_kes == words.amount_kes and payment.phone_mask == mask(phone)
-    if turn.edited and same:
+    if turn.edited and _is_same(payment, words.amount_kes, phone_mask):
         return
-    await turn.answer(
-        turn.say(
-            "pay.asked-before",
-            amount=kes(payment.amount_kes),
-            phone=payment.phone_mask,
-            pay=turn.command("pay"),
-        )
+    await turn.answer(_before(turn, payment))
+
+
+def _is_same(payment: Payment, amount_kes: int, phone_mask: str) -> bool:
+    """Whether a payment is what is asked for now, as far as a person can tell."""
+    return (payment.amount_kes, payment.phone_mask) == (amount_kes, phone_mask)
+
+
+def _before(turn: Turn, payment: Payment) -> str:
+    return turn.say(
+        "pay.asked-before",
+        amount=kes(payment.amount_kes),
+        phone=payment.phone_mask,
+        pay=turn.command("pay"),
     )
 
 

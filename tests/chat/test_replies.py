@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
+from bot.chat.give_words import Wish
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
 from storage.engine import Store
+from storage.records import Closing, Draft, DraftKind
 from tests.chat.drive_office import GROUP_ID, Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter
@@ -331,3 +334,93 @@ async def test_a_link_whose_preview_came_is_no_news(office: Office) -> None:
 
     await office.handled()
     assert len(jane.chat.from_bot) == before
+
+
+async def declined_pay(office: Office) -> Message:
+    """A `/pay 50` of Jane's whose number was typed, and which was not paid."""
+    jane = office.jane
+    first = jane.say("/pay 50")
+    await office.said(jane.chat, "number pays")
+    jane.say("0712345678")
+    await pushed(office, 1)
+    await office.result(1032)
+    await office.said(jane.chat, "Not paid")
+    return first
+
+
+async def test_a_pay_that_is_mended_after_it_asked_asks_for_no_number(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+
+    jane.edit(first, "/pay 60")
+    told = await office.said(jane.chat, "That message has already asked for KES 50")
+    before = len(jane.chat.from_bot)
+    jane.edit(first, "/pay 50")  # as it was
+    await office.handled()
+
+    assert "0712***678" in told.text
+    assert len(jane.chat.from_bot) == before
+    jane.say("0712345678")
+    await office.said(jane.chat, "To ask for a payment", after=told)
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_nobody_reads_that_we_ask_where_we_asked_before(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+    draft = Draft(
+        chat_id=jane.id,
+        person_id=jane.id,
+        kind=DraftKind.PAY_PHONE,
+        amount_kes=60,
+        message_id=first.id,
+        expires_at=office.clock.now() + timedelta(minutes=30),
+    )
+    await office.core.people.keep_draft(draft, Closing())
+    typed = jane.say("0722000002")
+
+    await office.said(jane.chat, "That message has already asked for KES 50", after=typed)
+    assert len(office.daraja.pushes) == 1
+    assert await office.core.people.draft(chat_id=jane.id, person_id=jane.id) is None
+
+
+async def test_what_is_replayed_after_a_crash_is_told_as_at_first(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+    draft = Draft(
+        chat_id=jane.id,
+        person_id=jane.id,
+        kind=DraftKind.PAY_PHONE,
+        amount_kes=50,
+        message_id=first.id,
+        expires_at=office.clock.now() + timedelta(minutes=30),
+    )
+    await office.core.people.keep_draft(draft, Closing())
+    typed = jane.say("0712345678")
+
+    await office.said(jane.chat, "Asking 0712***678", after=typed)
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_a_gift_that_was_asked_for_is_not_said_to_be_another(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.opened()
+    await harambee.jane_gave_her_number()
+    given = jane.say("/give@lipa_demo_bot 300", chat=harambee.group)
+    await harambee.pushed(1)
+    await office.handled()
+    wish = Wish(
+        key=f"m:{harambee.group.id}:{given.id}",
+        drive_id=(await harambee.drive).id,
+        amount_kes=3000,
+    )
+    draft = Draft(
+        chat_id=jane.id,
+        person_id=jane.id,
+        kind=DraftKind.GIVE,
+        data=wish.packed(),
+        expires_at=office.clock.now() + timedelta(minutes=30),
+    )
+    await office.core.people.keep_draft(draft, Closing())
+    typed = jane.say("0712345678")
+
+    told = await office.said(jane.chat, "I have already asked 0712***678", after=typed)
+    assert "KES 300 " in told.text
+    assert len(office.daraja.pushes) == 1
