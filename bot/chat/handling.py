@@ -138,6 +138,9 @@ async def _words(turn: Turn, message: Message) -> None:
     if turn.private and await invoice_talk.replied(turn, message):
         return
     draft = await turn.core.people.draft(chat_id=turn.chat_id, person_id=turn.person.id)
+    if turn.edited:
+        await replies.mended(turn, message, is_asked=draft is not None)
+        return
     if draft is None:
         await start.unknown(turn, command=False)
         return

@@ -76,14 +76,18 @@ async def pay(turn: Turn) -> None:
             await turn.answer(_bad_phone(turn, exc))
             return
     if phone is None:
-        await _ask_for_phone(turn, words)
+        before = await turn.core.asking.known(_ask_key(turn)) if turn.edited else None
+        if before is None:
+            await _ask_for_phone(turn, words)
+        else:
+            await _asked_before(turn, before, words, before.phone_mask)
         return
     answer = await _open(turn, words, phone)
     match answer:
         case Asked(again=False):
             turn.closed = True
         case Asked():
-            await _asked_before(turn, answer.payment, words, phone)
+            await _asked_before(turn, answer.payment, words, mask(phone))
         case Refusal():
             await turn.answer(_refused(turn, answer))
     if words.phone_text is not None and not turn.private and turn.message_id is not None:
@@ -207,6 +211,10 @@ def _written_at(turn: Turn) -> datetime:
     return turn.message.edit_date or turn.message.date
 
 
+def _ask_key(turn: Turn) -> str:
+    return f"m:{turn.chat_id}:{turn.message_id}"
+
+
 async def _open(turn: Turn, words: PayWords, phone: str) -> Asked | Refusal:
     return await turn.core.asking.open(
         AskRequest(
@@ -219,7 +227,7 @@ async def _open(turn: Turn, words: PayWords, phone: str) -> Asked | Refusal:
             amount_kes=words.amount_kes,
             phone=phone,
             note=words.note,
-            ask_key=f"m:{turn.chat_id}:{turn.message_id}",
+            ask_key=_ask_key(turn),
             update_id=turn.update_id,
         )
     )
@@ -256,7 +264,7 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
         text = _refused(turn, answer)
     elif answer.again and not (
         # Replayed after a crash, that very prompt is out.
-        answer.payment.status in OPEN and _same(answer.payment, draft.amount_kes, phone)
+        answer.payment.status in OPEN and _same(answer.payment, draft.amount_kes, mask(phone))
     ):
         text = _before(turn, answer.payment)
     await turn.core.people.drop_draft(
@@ -308,14 +316,14 @@ async def _ask_for_phone(turn: Turn, words: PayWords) -> None:
     await turn.core.people.keep_draft(draft, turn.closing(turn.reply(text, keys)))
 
 
-async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone: str) -> None:
+async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone_mask: str) -> None:
     """
     These very words made a payment before.
 
     Telegram also reports edits that nobody made (a link preview, say): then there is nothing to
     tell. A person who mended the amount or the phone must learn that it changed nothing.
     """
-    if turn.edited and _same(payment, words.amount_kes, phone):
+    if turn.edited and _same(payment, words.amount_kes, phone_mask):
         return
     await turn.answer(_before(turn, payment))
 
@@ -325,8 +333,8 @@ def _before(turn: Turn, payment: Payment) -> str:
     return turn.say("pay.asked-before", amount=amount, phone=payment.phone_mask, pay=command)
 
 
-def _same(payment: Payment, amount_kes: int, phone: str) -> bool:
-    return payment.amount_kes == amount_kes and payment.phone_mask == mask(phone)
+def _same(payment: Payment, amount_kes: int, phone_mask: str) -> bool:
+    return payment.amount_kes == amount_kes and payment.phone_mask == phone_mask
 
 
 def _refused(turn: Turn, refusal: Refusal) -> str:

@@ -1,13 +1,15 @@
-"""Replies: whether words that answer a message of ours answer the question that is open."""
+"""Replies: whether words answer the question that is open, or an older one, or none any more."""
 
 from __future__ import annotations
 
-from telegram import Message
+from telegram import Message, MessageEntity
 
 from bot.chat.context import Turn
 from storage.records import Draft
 
-__all__ = ["is_for"]
+__all__ = ["is_for", "mended"]
+
+LINKS = (MessageEntity.URL, MessageEntity.TEXT_LINK)
 
 
 async def is_for(turn: Turn, message: Message, draft: Draft) -> bool:
@@ -30,3 +32,14 @@ async def is_for(turn: Turn, message: Message, draft: Draft) -> bool:
     # Numbers in a chat only grow; and what has buttons is about what they do.
     later = above.message_id > asked and above.reply_markup is None
     return above.message_id == asked or later
+
+
+async def mended(turn: Turn, message: Message, *, is_asked: bool) -> None:
+    """
+    Words that were changed answer no question: what they said first may be in the books by now.
+
+    Nobody changed those whose link has got its preview since, so that is no news.
+    """
+    has_link = any(each.type in LINKS for each in message.entities)
+    if is_asked or (turn.private and not has_link):
+        await turn.answer(turn.say("reply.mended"))

@@ -154,6 +154,11 @@ class Asking:
 
         return self._begin(await self._store.write(run))
 
+    async def known(self, ask_key: str) -> Payment | None:
+        """What was asked for under this key before."""
+        async with self._store.read() as tx:
+            return await tx.payments.by_ask_key(ask_key)
+
     async def again(
         self,
         payment_id: str,

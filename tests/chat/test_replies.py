@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
+from bot.chat.give_words import Wish
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
 from storage.engine import Store
-from tests.chat.drive_office import Harambee
+from storage.records import Closing, Draft, DraftKind
+from tests.chat.drive_office import GROUP_ID, Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter
 from tests.chat.test_review import undecided
@@ -17,6 +20,7 @@ from tests.stores import TestClock
 __all__ = ["njeri", "peter"]  # fixtures
 
 OTHER = "You replied to another message"
+MENDED = "a changed message changes nothing"
 CODE = "UKN6ABCDEF"
 PASTED = f"{CODE} Confirmed. Ksh50.00 sent to MAMA NJERI"
 
@@ -269,3 +273,154 @@ async def test_nobody_has_replied_to_a_question_that_has_not_been_told(
 
     await office.said(mary.chat, OTHER)
     assert set((await cash_cents(harambee)).values()) == {0}
+
+
+async def test_an_answer_that_is_mended_is_not_a_second_one(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    keys = (await two_drives(harambee))[0]
+    await asked(office, mary, keys, "Record cash")
+    first = mary.say("500 Mzee Kamau")
+    await office.said(mary.chat, "Written down: KES 500")
+
+    mary.edit(first, "5000 Mzee Kamau")
+    told = await office.said(mary.chat, MENDED)
+    question = await asked(office, mary, keys, "Record cash")  # for the next giver
+    mary.edit(first, "5,000 Mzee Kamau")
+    await office.said(mary.chat, MENDED, after=question)
+    assert sum((await cash_cents(harambee)).values()) == 50_000
+
+    mary.say("700 Mama Njeri")  # the question is still open
+    await office.said(mary.chat, "Written down: KES 700", after=told)
+    assert sum((await cash_cents(harambee)).values()) == 120_000
+
+
+async def test_a_correction_that_is_mended_is_not_a_second_one(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    keys = (await two_drives(harambee))[0]
+    await asked(office, mary, keys, "Correct")
+    first = mary.say("-500 twice")
+    await office.said(mary.chat, "Corrected by −KES 500")
+
+    await asked(office, mary, keys, "Correct")
+    mary.edit(first, "-50 twice")
+
+    await office.said(mary.chat, MENDED)
+    drives = office.core.drives
+    of_each = [await drives.treasury.entries(each.id) for each in await drives.in_chat(GROUP_ID)]
+    assert [each.cents for entries in of_each for each in entries] == [-50_000]
+
+
+async def test_an_unclear_answer_is_written_anew_not_mended(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    await asked(office, njeri, card, "💵 Paid in cash")
+    unclear = njeri.say("all of it")
+    await office.handled()
+
+    njeri.edit(unclear, "500")
+    await office.said(njeri.chat, MENDED)
+    assert "Not paid yet" in card.text
+
+    njeri.say("500")
+    await office.said(njeri.chat, "KES 500 in cash")
+
+
+async def test_a_link_whose_preview_came_is_no_news(office: Office) -> None:
+    jane = office.jane
+    said = jane.say("see https://example.org/hospital")
+    await office.handled()
+    before = len(jane.chat.from_bot)
+
+    jane.edit(said, "see https://example.org/hospital")
+
+    await office.handled()
+    assert len(jane.chat.from_bot) == before
+
+
+async def declined_pay(office: Office) -> Message:
+    """A `/pay 50` of Jane's whose number was typed, and which was not paid."""
+    jane = office.jane
+    first = jane.say("/pay 50")
+    await office.said(jane.chat, "number pays")
+    jane.say("0712345678")
+    await pushed(office, 1)
+    await office.result(1032)
+    await office.said(jane.chat, "Not paid")
+    return first
+
+
+async def test_a_pay_that_is_mended_after_it_asked_asks_for_no_number(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+
+    jane.edit(first, "/pay 60")
+    told = await office.said(jane.chat, "That message has already asked for KES 50")
+    before = len(jane.chat.from_bot)
+    jane.edit(first, "/pay 50")  # as it was
+    await office.handled()
+
+    assert "0712***678" in told.text
+    assert len(jane.chat.from_bot) == before
+    jane.say("0712345678")
+    await office.said(jane.chat, "To ask for a payment", after=told)
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_nobody_reads_that_we_ask_where_we_asked_before(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+    draft = Draft(
+        chat_id=jane.id,
+        person_id=jane.id,
+        kind=DraftKind.PAY_PHONE,
+        amount_kes=60,
+        message_id=first.id,
+        expires_at=office.clock.now() + timedelta(minutes=30),
+    )
+    await office.core.people.keep_draft(draft, Closing())
+    typed = jane.say("0722000002")
+
+    await office.said(jane.chat, "That message has already asked for KES 50", after=typed)
+    assert len(office.daraja.pushes) == 1
+    assert await office.core.people.draft(chat_id=jane.id, person_id=jane.id) is None
+
+
+async def test_what_is_replayed_after_a_crash_is_told_as_at_first(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+    draft = Draft(
+        chat_id=jane.id,
+        person_id=jane.id,
+        kind=DraftKind.PAY_PHONE,
+        amount_kes=50,
+        message_id=first.id,
+        expires_at=office.clock.now() + timedelta(minutes=30),
+    )
+    await office.core.people.keep_draft(draft, Closing())
+    typed = jane.say("0712345678")
+
+    await office.said(jane.chat, "Asking 0712***678", after=typed)
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_a_gift_that_was_asked_for_is_not_said_to_be_another(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.opened()
+    await harambee.jane_gave_her_number()
+    given = jane.say("/give@lipa_demo_bot 300", chat=harambee.group)
+    await harambee.pushed(1)
+    await office.handled()
+    wish = Wish(
+        key=f"m:{harambee.group.id}:{given.id}",
+        drive_id=(await harambee.drive).id,
+        amount_kes=3000,
+    )
+    draft = Draft(
+        chat_id=jane.id,
+        person_id=jane.id,
+        kind=DraftKind.GIVE,
+        data=wish.packed(),
+        expires_at=office.clock.now() + timedelta(minutes=30),
+    )
+    await office.core.people.keep_draft(draft, Closing())
+    typed = jane.say("0712345678")
+
+    told = await office.said(jane.chat, "I have already asked 0712***678", after=typed)
+    assert "KES 300 " in told.text
+    assert len(office.daraja.pushes) == 1
