@@ -52,6 +52,7 @@ CONFIRM_AFTER = timedelta(seconds=130)
 
 RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
+BAD_CREDENTIALS = "bad-credentials"
 IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
 
 SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
@@ -321,9 +322,6 @@ class Settle:
             key = once_more(payment.id, evidence)
             alarms += self.alarm(Alarm.PENDING, payment.id, key=key)
         return alarms
-
-
-BAD_CREDENTIALS = "bad-credentials"
 
 
 def _tell(
