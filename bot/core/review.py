@@ -282,15 +282,6 @@ _KINDS = {
 }
 
 
-NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
-SAYS_PAID = (*POSITIVES, Kind.CLAIM)
-
-
-def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
-    """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
-    return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
-
-
 def _cents(ruling: Ruling, payment: Payment) -> int:
     return payment.amount_kes * 100 if ruling.amount_cents is None else ruling.amount_cents
 
@@ -313,6 +304,15 @@ def _evidence(
         source=source(ruling.read_up_to) if ruling.deciding is Deciding.VOID else SOURCE,
         by=ruling.by,
     )
+
+
+NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
+SAYS_PAID = (*POSITIVES, Kind.CLAIM)
+
+
+def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
+    """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
+    return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
 
 
 def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:

@@ -52,8 +52,8 @@ CONFIRM_AFTER = timedelta(seconds=130)
 
 RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
-BAD_CREDENTIALS = "bad-credentials"
 IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
+BAD_CREDENTIALS = "bad-credentials"
 
 SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
 POSITIVES = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID, *SUCCESSES)
