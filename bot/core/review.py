@@ -18,10 +18,27 @@ from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
 from bot.core.settle import POSITIVES, Settle
 from bot.core.two_people import Needs, TwoPeopleRule
-from bot.core.write_off import SOURCE, heard_since, newest, not_covered, read_up_to, source
+from bot.core.write_off import (
+    SOURCE,
+    heard_since,
+    newest,
+    not_covered,
+    once_more,
+    read_up_to,
+    source,
+)
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
-from storage.records import Alarm, Evidence, Kind, Payment, Status, reversal_key
+from storage.records import (
+    Alarm,
+    Evidence,
+    Kind,
+    NewNotice,
+    NoticeKind,
+    Payment,
+    Status,
+    reversal_key,
+)
 from storage.tx import Tx
 
 __all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
@@ -150,7 +167,7 @@ class Review:
                     notices=self._settle.alarm(Alarm.PROPOSED, payment.id, key=ruling.key),
                 )
             if verdict is Verdict.DONE:
-                return self._admit(ruling, payment, now)
+                return self._admit(ruling, payment, seen, now)
             return Admitted()
 
         await self._submit(ruling, admit, update_id)
@@ -189,7 +206,7 @@ class Review:
             stands = _proposal(seen.told, now) == proposal
             verdict = self._possible(payment, seen, ruling) if stands else Verdict.GONE
             answers.append(verdict)
-            agreed = self._admit(ruling, payment, now, with_=first)
+            agreed = self._admit(ruling, payment, seen, now, with_=first)
             return agreed if verdict is Verdict.DONE else Admitted()
 
         await self._submit(ruling, admit, update_id)
@@ -231,12 +248,19 @@ class Review:
         return Verdict.DONE
 
     def _admit(
-        self, ruling: Ruling, payment: Payment, now: datetime, *, with_: int | None = None
+        self,
+        ruling: Ruling,
+        payment: Payment,
+        seen: Seen,
+        now: datetime,
+        *,
+        with_: int | None = None,
     ) -> Admitted:
         kind = _KINDS[ruling.deciding]
         return Admitted(
             evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
             claims_receipt=_claimed(ruling),
+            notices=_rings_again(payment, seen) if ruling.deciding is Deciding.VOID else (),
         )
 
     async def _submit(
@@ -278,15 +302,6 @@ _KINDS = {
 }
 
 
-NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
-SAYS_PAID = (*POSITIVES, Kind.CLAIM)
-
-
-def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
-    """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
-    return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
-
-
 def _claimed(ruling: Ruling) -> str | None:
     """What one payment alone may have: the receipt of money, or of its way back."""
     if ruling.receipt is None or ruling.deciding is Deciding.VOID:
@@ -316,6 +331,24 @@ def _evidence(
         source=source(ruling.read_up_to) if ruling.deciding is Deciding.VOID else SOURCE,
         by=ruling.by,
     )
+
+
+def _rings_again(payment: Payment, seen: Seen) -> tuple[NewNotice, ...]:
+    """Whoever said that they paid, after they had read "not paid", hears that it stays so."""
+    claims = not_covered(seen.told, Kind.CLAIM)
+    if payment.status is not Status.VOID or not claims:
+        return ()
+    key = once_more(f"ring:{payment.id}:again", seen.told)
+    return (NewNotice(key=key, kind=NoticeKind.RING, chat_id=None, payment_id=payment.id),)
+
+
+NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
+SAYS_PAID = (*POSITIVES, Kind.CLAIM)
+
+
+def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
+    """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
+    return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
 
 
 def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:

@@ -55,6 +55,7 @@ RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
 RULED = "ruled"  # the books named two amounts, and a person said which of them counts
 IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
+BAD_CREDENTIALS = "bad-credentials"
 
 SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
 POSITIVES = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID, *SUCCESSES)
@@ -322,9 +323,6 @@ class Settle:
             key = once_more(payment.id, evidence)
             alarms += self.alarm(Alarm.PENDING, payment.id, key=key)
         return alarms
-
-
-BAD_CREDENTIALS = "bad-credentials"
 
 
 def _tell(

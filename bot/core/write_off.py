@@ -48,12 +48,15 @@ def heard_since(up_to: int, evidence: Sequence[Evidence]) -> list[Evidence]:
 
 def not_covered(evidence: Sequence[Evidence], *kinds: Kind) -> list[Evidence]:
     """Those of these *kinds* that nobody knew who wrote the payment off; all, if nobody has."""
-    written_off_at = last_at(evidence)
-    return [
-        each
-        for each in evidence
-        if each.kind in kinds and (written_off_at is None or each.at > written_off_at)
-    ]
+    write_offs = [each for each in evidence if each.kind is Kind.OPERATOR_VOID]
+    wanted = [each for each in evidence if each.kind in kinds]
+    for write_off in write_offs:
+        up_to = read_up_to(write_off)
+        if up_to is None:  # an older version kept no more than when it was decided
+            wanted = [each for each in wanted if each.at > write_off.at]
+        else:
+            wanted = heard_since(up_to, wanted)
+    return wanted
 
 
 def last_at(evidence: Sequence[Evidence]) -> datetime | None:

@@ -184,6 +184,7 @@ async def test_who_claims_after_a_write_off_waits_for_a_person_again(office: Off
     card = await office.said(office.boss.chat, "pasted an M-PESA message", after=asked)
     assert "A person is looking" in status.text
     await write_off(office, card)
+    await office.said(office.jane.chat, "A person has looked", after=status)
     assert "A person is looking" not in status.text
     assert "press “I have paid”" in status.text
     await claim(office, status)

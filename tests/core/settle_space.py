@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import IntFlag, auto
 from functools import cache
 
 from bot.core.settle import LIMIT_HELD, RECEIPT_HELD, Standing
+from bot.core.write_off import source
 from storage.records import Evidence, Kind, Payment
 from tests.fakes import a_payment, fact
 from tests.stores import NOON
@@ -235,10 +236,28 @@ def facts_about(payment: Payment) -> dict[F, Evidence]:
         F.REVERSED: told(Kind.REVERSED),
         F.VOID_LAST: told(Kind.OPERATOR_VOID, reason="operator-again"),
     }
+    return _in_time(made, begun_at)
+
+
+def _in_time(made: dict[F, Evidence], begun_at: datetime) -> dict[F, Evidence]:
+    in_time = sorted(made, key=lambda each: (TOLD_AFTER[each], each.value))
     return {
-        each: replace(evidence, at=begun_at + TOLD_AFTER[each], digest=f"{each.value:064x}")
-        for each, evidence in made.items()
+        each: replace(
+            made[each],
+            id=place,
+            at=begun_at + TOLD_AFTER[each],
+            digest=f"{each.value:064x}",
+            source=_source(each),
+        )
+        for place, each in enumerate(in_time, start=1)
     }
+
+
+def _source(each: F) -> str | None:
+    """Whoever writes off has read all that was told until then."""
+    if each not in (F.VOID, F.VOID_LAST):
+        return None
+    return source(sum(after <= TOLD_AFTER[each] for after in TOLD_AFTER.values()))
 
 
 def bits(facts: int) -> list[int]:

@@ -37,7 +37,7 @@ MONEY_FILES = (
                 "statements",
                 "touched",
             ),
-            *("treasury", "ways"),
+            *("treasury", "ways", "write_off"),
         )
     ),
     *(
@@ -151,6 +151,27 @@ _SETTLE = (
         "bot/core/settle.py",
         "if standing.status in (Status.REVIEW, Status.LAPSED)",
         "if standing.status in (Status.REVIEW,)",
+    ),
+    plant(
+        "a claim after a write-off waits for nobody",
+        "I8",
+        "bot/core/settle.py",
+        "not_covered(evidence, Kind.CLAIM)\n",
+        "not last_at(evidence) and not_covered(evidence, Kind.CLAIM)\n",
+    ),
+    plant(
+        "a yes that opens what was written off rings nobody",
+        "I7",
+        "bot/core/settle.py",
+        "key = once_more(payment.id, evidence)",
+        "key = payment.id",
+    ),
+    plant(
+        "a write-off covers a yes that was on its way",
+        "I2",
+        "bot/core/write_off.py",
+        "if up_to is None:  # an older",
+        "if write_off.at:  # an older",
     ),
 )
 

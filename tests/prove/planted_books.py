@@ -640,6 +640,20 @@ OF_THE_RECORD = (
         "                    return Verdict.RECEIPT_TAKEN\n                # Saying",
     ),
     plant(
+        "a yes that its operator has not read is written off",
+        "I2",
+        "bot/core/review.py",
+        "if _missed(ruling.read_up_to, seen.told):",
+        "if _missed(2**63, seen.told):",
+    ),
+    plant(
+        "an operator agrees to what is not shown",
+        "I12",
+        "bot/core/review.py",
+        "if proposal is None or proposal.id != proposal_id:",
+        "if proposal is None:",
+    ),
+    plant(
         "an answer about somebody else's money is taken",
         "I1",
         "bot/core/ways.py",
