@@ -407,10 +407,17 @@ _HEARD = (
         "if evidence and needs_person(payment, now):",
     ),
     plant(
+        "what was asked for by a clock since set back is asked about when it shows that hour again",
+        "I8",
+        "bot/core/reconcile.py",
+        "if now < self._latest - FAR_AHEAD:",
+        "if now < self._latest - FAR_AHEAD * 10_000:",
+    ),
+    plant(
         "a payment without an id never comes to a person",
         "I8",
         "bot/core/reconcile.py",
-        "if now < pending_from:",
+        "if now < called_at:",
         "if now >= begun_at:",
     ),
     plant(
