@@ -170,17 +170,24 @@ _PUSH = (
         "            self.start(payment.id)",
         (
             "            if payment.status is not Status.CREATED:\n"
-            "                return Admitted()\n            if payment.created_at",
+            "                return Admitted()\n            # Of one from",
             "            if payment.status not in (Status.CREATED, Status.ASKING):\n"
-            "                return Admitted()\n            if payment.created_at",
+            "                return Admitted()\n            # Of one from",
         ),
     ),
     plant(
         "a push that waited too long is sent all the same",
         "I3",
         "bot/core/send.py",
-        "if payment.created_at + SEND_WITHIN < now:",
-        "if payment.created_at + SEND_WITHIN > now + SEND_WITHIN:",
+        "if abs(now - payment.created_at) > SEND_WITHIN:",
+        "if payment.created_at - now > SEND_WITHIN:",
+    ),
+    plant(
+        "a push of a clock that was set back since is sent, however old it is",
+        "I3",
+        "bot/core/send.py",
+        "if abs(now - payment.created_at) > SEND_WITHIN:",
+        "if now - payment.created_at > SEND_WITHIN:",
     ),
     plant(
         "a push that was cut off is never called unsure",
