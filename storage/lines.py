@@ -15,6 +15,7 @@ from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.records import OPEN, Line, LineFacts, Status
 from storage.schema import Instant, intents, lines, payments, people
+from storage.set_back import FAR_AHEAD, UNSEEN
 from storage.setwise import Among
 
 __all__ = ["Lines"]
@@ -40,11 +41,13 @@ _PHONES = Among(select(lines.c.id, lines.c.phone), lines.c.id)
 _OWN = select(people.c.id).where(
     people.c.id == bindparam("person"), people.c.line_id == bindparam("line")
 )
+_FAR: BindParameter[datetime] = bindparam("far", type_=Instant())
 _SAME_AMOUNT = select(func.max(payments.c.decided_at)).where(
     _LINE,
     payments.c.amount_kes == bindparam("amount"),
     payments.c.status.in_(CREDITED_OR_CLAIMED),
     payments.c.decided_at > bindparam("since", type_=Instant()),
+    payments.c.decided_at <= _FAR,
 )
 _BEGUN_SINCE = bindparam("since", type_=Instant())
 _NEWEST_OPEN = (
@@ -52,6 +55,12 @@ _NEWEST_OPEN = (
     .where(
         _LINE,
         payments.c.status.in_(OPEN),
+        # How old a prompt is that a clock has sent which was set back since, nobody knows. Once
+        # it was looked at in vain, or a person is called, it is in nobody's way.
+        or_(
+            func.coalesce(payments.c.begun_at, payments.c.created_at) <= _FAR,
+            UNSEEN,
+        ),
         or_(
             payments.c.begun_at > _BEGUN_SINCE,
             and_(payments.c.begun_at.is_(None), payments.c.created_at > _BEGUN_SINCE),
@@ -175,13 +184,20 @@ class Lines:
         """
         execute = self._connection.execute
         whose = {"line": line_id, "person": by}
-        newest_open = await execute(_NEWEST_OPEN, {"line": line_id, "since": now - prompt_life})
+        far = now + FAR_AHEAD
+        newest = {"line": line_id, "since": now - prompt_life, "far": far}
+        newest_open = await execute(_NEWEST_OPEN, newest)
         open_row = newest_open.mappings().first()
         own = (await execute(_OWN, whose)).first() is not None
         asks, oldest = 0, None
         if counted and not own:
             asks, oldest, _ = await self.stranger_asks(by, since=now - timedelta(hours=1))
-        same_amount = {"line": line_id, "amount": amount_kes, "since": now - same_amount_within}
+        same_amount = {
+            "line": line_id,
+            "amount": amount_kes,
+            "since": now - same_amount_within,
+            "far": far,
+        }
         return LineFacts(
             own=own,
             streak=await self.streak(line_id),

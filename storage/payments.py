@@ -42,6 +42,7 @@ from storage.records import (
     Status,
 )
 from storage.schema import UNCONFIRMED, UNSENT, UNSETTLED, Instant, intents, looks, payments
+from storage.set_back import any_unseen, check_anew, check_sooner, check_unseen
 from storage.setwise import padded
 
 __all__ = ["Payments"]
@@ -343,6 +344,18 @@ class Payments:
             .where(payments.c.check_holder.is_not(None))
             .values(check_until=None, check_holder=None)
         )
+
+    async def set_back(self, by: timedelta | None, *, now: datetime) -> None:
+        """The clock was set back *by* so much; None: by how much, nobody knows, or it was not."""
+        statement = check_anew(now=now) if by is None else check_sooner(by, now=now)
+        await self._connection.execute(statement)
+
+    async def check_unseen(self, *, now: datetime) -> None:
+        """What was asked for by a clock set back since, and nobody has looked at, is checked."""
+        await self._connection.execute(check_unseen(now=now))
+
+    async def any_unseen(self, *, now: datetime) -> bool:
+        return (await self._connection.execute(any_unseen(now=now))).first() is not None
 
     async def confirm_anew(self, *, now: datetime) -> None:
         """

@@ -5,8 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from storage.records import FINAL, Payment, Status
+from storage.set_back import FAR_AHEAD
 
-__all__ = ["LAPSE_AFTER", "PENDING_AFTER", "call_in_time", "can_ask", "needs_person", "seldom"]
+__all__ = [
+    "LAPSE_AFTER",
+    "begun",
+    "call_in_time",
+    "can_ask",
+    "is_ahead",
+    "needs_person",
+    "pending_from",
+    "seldom",
+]
 
 DOUBTFUL = (Status.CONFIRMING, Status.REVIEW)
 """Somebody said "paid", and that alone is no proof."""
@@ -18,6 +28,21 @@ CONFIRM_WITHIN = timedelta(hours=24)
 SELDOM_AT_LEAST, SELDOM_AT_MOST = timedelta(hours=6), timedelta(days=7)
 WANTED_FOR = timedelta(hours=1)
 """A person's question that cannot be put, for whatever reason, is not tried for ever."""
+
+
+def begun(payment: Payment, now: datetime) -> datetime:
+    """When the prompt was sent; *now* where it was by a clock that was set back since."""
+    return now if is_ahead(payment, now) else payment.begun_at or payment.created_at
+
+
+def is_ahead(payment: Payment, now: datetime) -> bool:
+    """Whether a clock has begun it that was set back since: nobody knows how old it is."""
+    return (payment.begun_at or payment.created_at) > now + FAR_AHEAD
+
+
+def pending_from(payment: Payment, now: datetime) -> datetime:
+    """From when a person is to look it up, if nobody knows by then."""
+    return now if is_ahead(payment, now) else begun(payment, now) + PENDING_AFTER
 
 
 def can_ask(payment: Payment, now: datetime) -> bool:
@@ -40,16 +65,14 @@ def can_ask(payment: Payment, now: datetime) -> bool:
 
 def needs_person(payment: Payment, now: datetime) -> bool:
     """Whether a yes has been without proof for so long that a person is to look it up from now."""
-    begun_at = payment.begun_at or payment.created_at
     doubtful = payment.status in DOUBTFUL and payment.pending_at is None
-    return doubtful and now >= begun_at + PENDING_AFTER
+    return doubtful and now >= pending_from(payment, now)
 
 
 def call_in_time(payment: Payment, next_at: datetime, now: datetime) -> datetime:
     """*next_at*, or sooner where a person would be called for a yes without proof later by it."""
-    pending_from = (payment.begun_at or payment.created_at) + PENDING_AFTER
-    waits = payment.status in DOUBTFUL and now < pending_from
-    return min(next_at, pending_from) if waits else next_at
+    called_at = pending_from(payment, now)
+    return min(next_at, called_at) if payment.status in DOUBTFUL and now < called_at else next_at
 
 
 def seldom(payment: Payment, now: datetime) -> timedelta:

@@ -136,7 +136,8 @@ def check(
             return no(RefusalReason.STRANGER_PAUSED, pause_over_at)
     if facts.open_payment is not None:
         begun_at = facts.open_payment.begun_at or facts.open_payment.created_at
-        return no(RefusalReason.LINE_BUSY, begun_at + OPEN_FOR)
+        # Begun by a clock that was ahead of this one, it does not last longer for that.
+        return no(RefusalReason.LINE_BUSY, min(begun_at, now) + OPEN_FOR)
     if facts.same_amount_paid_at is not None:
         return no(RefusalReason.SAME_AMOUNT, facts.same_amount_paid_at + SAME_AMOUNT_WITHIN)
     if hourly is not None and not facts.own and facts.stranger_asks >= hourly:

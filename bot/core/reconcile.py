@@ -21,10 +21,11 @@ from bot.core.about import about
 from bot.core.accounts import Accounts
 from bot.core.check_times import (
     LAPSE_AFTER,
-    PENDING_AFTER,
+    begun,
     call_in_time,
     can_ask,
     needs_person,
+    pending_from,
     seldom,
 )
 from bot.core.pace import pace_of
@@ -44,6 +45,7 @@ from storage.records import (
     NewNotice,
     Payment,
 )
+from storage.set_back import FAR_AHEAD
 from storage.tx import Tx
 
 __all__ = ["CheckNow", "Reconcile", "ReconcileSettings"]
@@ -100,6 +102,7 @@ class Reconcile:
         self._check_after = [timedelta(seconds=each) for each in settings.check_after_s]
         self._budget = pace_of(store, clock, "queries", per_second=settings.queries_per_minute / 60)
         self._wake = wake
+        self._latest = clock.now()
 
     async def check_now(self, payment_id: str, *, by: int, update_id: int | None) -> CheckNow:
         """A person wants to know now: to the front, at most once per payment in 30 s."""
@@ -128,14 +131,22 @@ class Reconcile:
             await self._store.write(lambda tx: tx.payments.release_checks())
         now = self._clock.now()
         await self._store.write(lambda tx: tx.payments.confirm_anew(now=now))
+        # The clock may have been set right while nobody was at work.
+        await self._store.write(lambda tx: tx.payments.set_back(None, now=now))
         await self._store.write(lambda tx: tx.payments.unsettled_anew())
 
     async def run_due(self) -> None:
         """Ask about what is due, as far as the budget goes. A job."""
         now = self._clock.now()
+        if now < self._latest - FAR_AHEAD:
+            await self._set_back(self._latest - now, now)
+        self._latest = now
         async with self._store.read() as tx:
             due = await tx.payments.due(now=now, limit=AT_ONCE)
             nameless = await tx.payments.due_without_id(now=now, limit=AT_ONCE)
+            unseen = await tx.payments.any_unseen(now=now)
+        if unseen:
+            await self._store.write(lambda tx: tx.payments.check_unseen(now=now))
         askable = [payment for payment in due if can_ask(payment, now)]
         rest = {each.id: each for each in (*due, *nameless) if not can_ask(each, now)}
         turns = await self._budget.take(len(askable)) if askable else 0
@@ -151,6 +162,13 @@ class Reconcile:
             *(self._without_asking(each) for each in taken if each.id in rest),
             *(self._ask(each) for each in to_ask),
         )
+
+    async def _set_back(self, by: timedelta, now: datetime) -> None:
+        """Nobody waits until the clock shows again what it has shown before."""
+        log.warning("reconcile.clock_set_back by_s=%d", by.total_seconds())
+        if self._store.exclusive:
+            await self._store.write(lambda tx: tx.payments.release_checks())
+        await self._store.write(lambda tx: tx.payments.set_back(by, now=now))
 
     async def settle_again(self) -> None:
         """
@@ -295,7 +313,7 @@ class Reconcile:
         def admit(payment: Payment, _seen: Seen) -> Admitted:
             if payment.check_gen != asked.check_gen:
                 return Admitted()
-            begun_at = payment.begun_at or payment.created_at
+            begun_at = begun(payment, now)
             if payment.status in FINAL:
                 return Admitted(changes={**CHECKED, "next_check_at": None})
             newly = payment.pending_at is None
@@ -312,9 +330,9 @@ class Reconcile:
                     },
                     notices=self._pending(payment) if newly else (),
                 )
-            pending_from = begun_at + PENDING_AFTER
-            if now < pending_from:
-                return Admitted(changes={**CHECKED, "next_check_at": pending_from})
+            called_at = pending_from(payment, now)
+            if now < called_at:
+                return Admitted(changes={**CHECKED, "next_check_at": called_at})
             return Admitted(
                 changes={
                     **CHECKED,
@@ -344,7 +362,7 @@ class Reconcile:
 
     def _next_check(self, payment: Payment, checks: int, now: datetime) -> datetime:
         """The next of the configured times, or, where they are used up, an hour on or later."""
-        begun_at = payment.begun_at or payment.created_at
+        begun_at = begun(payment, now)
         later = (begun_at + after for after in self._check_after[checks:])
         otherwise = now + max(timedelta(hours=1), seldom(payment, now))
         next_at = next((each for each in later if each > now), otherwise)

@@ -37,6 +37,7 @@ from storage.records import (
     RowKind,
     Source,
 )
+from storage.set_back import FAR_AHEAD
 from storage.tx import Tx
 
 __all__ = ["HAND", "RESULT", "TIMEOUT", "VALIDATION", "Answered", "Unread", "Ways", "WaysSettings"]
@@ -268,8 +269,10 @@ class Ways:
         if not self._settings.pull:
             return
         now = self._clock.now()
-        last = await self._pulled_until()
-        if (last is not None and now < last + PULL_EVERY) or now < self._pull_not_before:
+        last = await self._pulled_until(now)
+        if last is not None and now < last + PULL_EVERY:
+            return
+        if now < self._pull_not_before <= now + PULL_AGAIN_AFTER:
             return
         if not await self._store.presence.try_role(PULLING):
             return
@@ -285,7 +288,7 @@ class Ways:
         now = self._clock.now()
         if not await self._once("pull", self._register_pull):
             return
-        last = await self._pulled_until()
+        last = await self._pulled_until(now)
         since = now - PULL_REACHES if last is None else max(last - PULL_OVERLAP, now - PULL_REACHES)
         offset = 0
         while offset < PULL_ROWS_MAX:
@@ -305,10 +308,12 @@ class Ways:
         await self._store.write(lambda tx: tx.shared.put(PULLED_UNTIL, written))
         log.info("record.pulled rows=%d", offset)
 
-    async def _pulled_until(self) -> datetime | None:
+    async def _pulled_until(self, now: datetime) -> datetime | None:
+        """Where we were; None too where that is what a clock says that was set back since."""
         async with self._store.read() as tx:
-            until = await tx.shared.get(PULLED_UNTIL)
-        return None if until is None else datetime.fromisoformat(until.decode())
+            written = await tx.shared.get(PULLED_UNTIL)
+        until = None if written is None else datetime.fromisoformat(written.decode())
+        return None if until is not None and until > now + FAR_AHEAD else until
 
     async def register(self) -> None:
         """Say once where payments by hand are told. A job, until it is done."""

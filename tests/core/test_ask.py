@@ -230,12 +230,14 @@ async def test_a_process_that_died_before_sending_sends_while_it_is_young(desk: 
     assert len(desk.daraja.pushes) == 1
 
 
-async def test_what_waited_too_long_is_never_sent(desk: Desk) -> None:
+@pytest.mark.parametrize("later_s", [61, -61, -3600])
+async def test_what_waited_too_long_is_never_sent(desk: Desk, later_s: float) -> None:
+    """Nor what may have: a clock that was set back meanwhile does not say for how long."""
     asked = await desk.open()
     assert isinstance(asked, Asked)
     desk.tasks.pop().cancel()
     await asyncio.sleep(0)
-    desk.clock.advance(61)
+    desk.clock.advance(later_s)
 
     await desk.next_process().sweep(starting=True)
     await desk.finish()

@@ -192,17 +192,24 @@ _PUSH = (
         "            self.start(payment.id)",
         (
             "            if payment.status is not Status.CREATED:\n"
-            "                return Admitted()\n            if payment.created_at",
+            "                return Admitted()\n            # Of one from",
             "            if payment.status not in (Status.CREATED, Status.ASKING):\n"
-            "                return Admitted()\n            if payment.created_at",
+            "                return Admitted()\n            # Of one from",
         ),
     ),
     plant(
         "a push that waited too long is sent all the same",
         "I3",
         "bot/core/send.py",
-        "if payment.created_at + SEND_WITHIN < now:",
-        "if payment.created_at + SEND_WITHIN > now + SEND_WITHIN:",
+        "if abs(now - payment.created_at) > SEND_WITHIN:",
+        "if payment.created_at - now > SEND_WITHIN:",
+    ),
+    plant(
+        "a push of a clock that was set back since is sent, however old it is",
+        "I3",
+        "bot/core/send.py",
+        "if abs(now - payment.created_at) > SEND_WITHIN:",
+        "if now - payment.created_at > SEND_WITHIN:",
     ),
     plant(
         "a push that was cut off is never called unsure",
@@ -429,10 +436,17 @@ _HEARD = (
         "if evidence and needs_person(payment, now):",
     ),
     plant(
+        "what was asked for by a clock since set back is asked about when it shows that hour again",
+        "I8",
+        "bot/core/reconcile.py",
+        "if now < self._latest - FAR_AHEAD:",
+        "if now < self._latest - FAR_AHEAD * 10_000:",
+    ),
+    plant(
         "a payment without an id never comes to a person",
         "I8",
         "bot/core/reconcile.py",
-        "if now < pending_from:",
+        "if now < called_at:",
         "if now >= begun_at:",
     ),
     plant(

@@ -662,6 +662,13 @@ OF_THE_RECORD = (
         "",
     ),
     plant(
+        "what was paid before a clock was set back to it is never fetched",
+        "I8",
+        "bot/core/ways.py",
+        "return None if until is not None and until > now + FAR_AHEAD else until",
+        "return until",
+    ),
+    plant(
         "a statement of another account is read",
         "I9",
         "bot/core/portal.py",

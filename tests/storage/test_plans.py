@@ -74,6 +74,18 @@ SWEEPS: list[tuple[str, Callable[[Tx], Awaitable[Any]]]] = [
 ]
 
 
+async def test_what_a_clock_has_begun_that_was_set_back_is_found_by_its_id(full: Store) -> None:
+    with overheard() as heard:
+        async with full.read() as tx:
+            assert not await tx.payments.any_unseen(now=LATER)
+
+    selects = [each for each in heard if each[0].startswith("SELECT") and "payments" in each[0]]
+    for each in selects:
+        found = await plan(full, each)
+        assert "pkey" in found or "autoindex_payments_1" in found or "payments_due" in found
+        assert "Seq Scan" not in found
+
+
 @pytest.mark.parametrize(("index", "look"), SWEEPS)
 async def test_a_sweep_reads_its_index_and_not_the_table(
     full: Store, index: str, look: Callable[[Tx], Awaitable[Any]]

@@ -1,0 +1,270 @@
+"""A clock that was ahead and is set right: nobody waits until it shows the same hour again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from bot.core.ask import Asked
+from bot.core.limits import Refusal, RefusalReason
+from bot.core.reconcile import CheckNow
+from bot.core.record_desk import RecordDesk
+from mpesa.errors import OutcomeUnknown
+from mpesa.models import PulledRow
+from storage.engine import Store
+from storage.records import Payment, Status
+from tests.core.bodies import failure, success
+from tests.core.conftest import Desk, ScriptedDaraja, make_desk
+from tests.desk import ScriptedOffice, a_desk
+from tests.fakes import PHONE
+from tests.stores import NOON, TestClock
+
+AHEAD_S = 24 * 3600.0
+both_engines = pytest.mark.both_engines
+
+
+@pytest.fixture(params=["at work", "restarted"])
+async def after(
+    request: pytest.FixtureRequest, desk: Desk, store: Store, daraja: ScriptedDaraja
+) -> AsyncIterator[Desk]:
+    """The process that is at work once the clock is right: the same, or one that starts then."""
+    if request.param == "at work":
+        yield desk
+        return
+    made = make_desk(store, desk.clock, daraja, seed=8)
+    yield made
+    await made.close()
+
+
+async def set_right(desk: Desk, after: Desk) -> None:
+    """The clock, half a minute after it was ahead; and a start, if that is a new process."""
+    await desk.reconcile.run_due()
+    desk.clock.advance(-AHEAD_S + 30)
+    if after is not desk:
+        await after.reconcile.start()
+
+
+async def minutes(desk: Desk, count: int) -> None:
+    for _ in range(count):
+        desk.clock.advance(60)
+        await desk.reconcile.run_due()
+
+
+@both_engines
+async def test_what_was_asked_for_while_it_was_ahead_is_asked_about(
+    desk: Desk, after: Desk
+) -> None:
+    desk.clock.advance(AHEAD_S)
+    payment = await desk.ask()
+    await set_right(desk, after)
+    desk.daraja.answers = ["4999", "4999", "0"]
+
+    await minutes(after, 10)
+
+    assert (await desk.get(payment.id)).status is Status.PAID
+    assert len(desk.daraja.queries) == 3
+
+
+@both_engines
+async def test_what_was_asked_about_while_it_was_ahead_is_asked_about_again(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(AHEAD_S)
+    desk.daraja.answers = ["4999", "0"]
+    await desk.reconcile.run_due()
+    assert len(desk.daraja.queries) == 1
+    desk.clock.advance(-AHEAD_S + 30)
+
+    await minutes(desk, 65)
+
+    assert (await desk.get(payment.id)).status is Status.PAID
+
+
+@both_engines
+async def test_it_need_not_have_been_at_work_while_it_was_ahead(desk: Desk) -> None:
+    """Those who ask may have been waiting for an answer all that time."""
+    desk.clock.advance(AHEAD_S)
+    payment = await desk.ask()
+    desk.clock.advance(-AHEAD_S + 30)
+    desk.daraja.answers = ["4999", "0"]
+
+    await minutes(desk, 5)
+
+    assert (await desk.get(payment.id)).status is Status.PAID
+
+
+async def test_it_is_asked_about_no_oftener_for_it(desk: Desk, after: Desk) -> None:
+    desk.clock.advance(AHEAD_S)
+    payment = await desk.ask()
+    await set_right(desk, after)
+    desk.daraja.answers = ["4999"] * 1000
+
+    await minutes(after, 72 * 60)
+
+    assert (await desk.get(payment.id)).status is Status.LAPSED
+    assert len(desk.daraja.queries) <= 5
+
+
+@both_engines
+@pytest.mark.parametrize("answers", [[], ["4999"] * 9])
+async def test_its_line_is_free_again_once_it_was_looked_at(
+    desk: Desk, after: Desk, answers: list[str]
+) -> None:
+    desk.clock.advance(AHEAD_S)
+    await desk.ask()
+    await set_right(desk, after)
+    desk.daraja.answers = [*answers]
+
+    refused = await after.open(ask_key="m:1001:8", amount_kes=70)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.LINE_BUSY
+    assert refused.until == desk.clock.now() + timedelta(minutes=3)
+
+    await minutes(after, 3)
+    assert isinstance(await after.open(ask_key="m:1001:9", amount_kes=70), Asked)
+    await after.finish()
+
+
+@both_engines
+async def test_one_without_an_id_comes_to_a_person(desk: Desk, after: Desk) -> None:
+    """How old it is, nobody knows; and its line is free."""
+    desk.daraja.replies = [OutcomeUnknown("timeout")]
+    desk.clock.advance(AHEAD_S)
+    payment = await desk.ask()
+    await set_right(desk, after)
+
+    await minutes(after, 2)
+
+    assert (await desk.get(payment.id)).pending_at is not None
+    assert isinstance(await after.open(ask_key="m:1001:9", amount_kes=70), Asked)
+    await after.finish()
+
+
+@both_engines
+async def test_a_large_yes_of_then_comes_to_a_person(desk: Desk, after: Desk) -> None:
+    desk.clock.advance(AHEAD_S)
+    payment = await desk.post(await desk.ask(amount_kes=9000), success(amount=9000.0))
+    await set_right(desk, after)
+
+    await minutes(after, 4)
+
+    assert (await desk.get(payment.id)).pending_at is not None
+
+
+async def test_what_was_paid_then_may_be_paid_again(desk: Desk) -> None:
+    desk.clock.advance(AHEAD_S)
+    await desk.post(await desk.ask(), success())
+    desk.clock.advance(-AHEAD_S + 180)
+
+    assert isinstance(await desk.open(ask_key="m:1001:9"), Asked)
+    await desk.finish()
+
+
+@both_engines
+async def test_whoever_pressed_then_may_press_now(desk: Desk, after: Desk) -> None:
+    desk.clock.advance(AHEAD_S)
+    payment = await desk.ask()
+    press = after.reconcile.check_now
+    assert await press(payment.id, by=1001, update_id=None) is CheckNow.ASKED
+    await set_right(desk, after)
+    await minutes(after, 1)
+
+    assert await press(payment.id, by=1001, update_id=None) is CheckNow.ASKED
+    assert await press(payment.id, by=1001, update_id=None) is CheckNow.TOO_SOON
+
+
+async def test_between_two_clocks_that_differ_not_every_press_asks(
+    desk: Desk, store: Store, daraja: ScriptedDaraja
+) -> None:
+    payment = await desk.ask()
+    ahead = make_desk(store, TestClock(NOON + timedelta(days=1)), daraja, seed=8)
+    asked = 0
+    for _ in range(20):
+        for each in (ahead, desk):
+            answer = await each.reconcile.check_now(payment.id, by=1001, update_id=None)
+            asked += answer is CheckNow.ASKED
+
+    assert asked == 1
+    await ahead.close()
+
+
+@both_engines
+async def test_a_small_step_back_hurries_nothing(desk: Desk) -> None:
+    payment = await desk.post(await desk.ask(), failure(1032))
+    due_at = (await desk.get(payment.id)).next_check_at
+    await desk.reconcile.run_due()
+    desk.clock.advance(-300)
+    await desk.reconcile.run_due()
+
+    assert (await desk.get(payment.id)).next_check_at == due_at
+    assert desk.daraja.queries == []
+
+
+@both_engines
+async def test_a_process_whose_clock_is_behind_asks_once_too_soon_at_most(
+    desk: Desk, store: Store, daraja: ScriptedDaraja
+) -> None:
+    """What others have begun looks to it as if a clock had been set back."""
+    payment = await desk.ask()
+    behind = make_desk(store, TestClock(NOON - timedelta(days=1)), daraja, seed=8)
+    await behind.reconcile.start()
+    daraja.answers = ["4999"] * 100
+
+    for _ in range(24):
+        for each in (desk, behind):
+            await each.reconcile.run_due()
+            each.clock.advance(1)
+
+    assert len(daraja.queries) <= 1
+    assert (await desk.get(payment.id)).pending_at is None
+    await behind.close()
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, 36 * 3600.0, 60 * 3600.0])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_the_list_of_payments_is_fetched_again_at_once(
+    desk: Desk, office: ScriptedOffice, ahead_s: float, restarted: bool
+) -> None:
+    record = pulling(desk, office)
+    reference = await by_hand_ref(desk, await desk.ask())
+    desk.clock.advance(ahead_s)
+    await record.ways.pull_due()
+    desk.clock.advance(-ahead_s + 60)
+    if restarted:
+        record = pulling(desk, office)
+    paid_at = desk.clock.advance(120)
+    office.rows = [
+        PulledRow(
+            receipt="UKN5ABCDEF",
+            paid_at=paid_at,
+            amount_cents=5000,
+            payer=PHONE,
+            account_reference=reference,
+            kind="",
+        )
+    ]
+    desk.clock.advance(180)
+
+    await record.ways.pull_due()
+
+    assert await record.rows.get("UKN5ABCDEF") is not None
+    since = [each for each, _, _ in office.pulls]
+    for _ in range(60):
+        desk.clock.advance(60)
+        await record.ways.pull_due()
+    assert pulls_since(office, since) <= 2, "and then each half hour, as ever"
+
+
+def pulls_since(office: ScriptedOffice, before: Sequence[object]) -> int:
+    """How often the list was begun anew since then."""
+    return sum(offset == 0 for _, _, offset in office.pulls[len(before) :])
+
+
+def pulling(desk: Desk, office: ScriptedOffice) -> RecordDesk:
+    return a_desk(desk.store, desk.clock, office, pull=True, pull_number=PHONE)
+
+
+async def by_hand_ref(desk: Desk, payment: Payment) -> str:
+    async with desk.store.read() as tx:
+        return (await tx.payments.intent(payment.intent_id)).by_hand_ref
