@@ -7,12 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Integer,
     and_,
-    bindparam,
-    case,
     delete,
     func,
     literal,
@@ -25,11 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
-from storage.notice_picks import FAR, NOW, any_ready, mark, pick
+from storage.notice_picks import FAR, any_ready, mark, pick
+from storage.notice_tells import TELL, TELL_ONCE_MORE
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
 from storage.records import (
-    EDITED,
     Alarm,
     NewNotice,
     Notice,
@@ -48,48 +44,6 @@ SET_ASIDE = "odd: "
 _ABOUT_MONEY = or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None))
 
 KEYS_AT_ONCE = 256
-
-# No value that is bound in an UPDATE has the name of a column: it would be written there.
-# What a process that was away too long writes hits no row: somebody has taken it over since. What
-# was only let go for it, and has arrived after all, has arrived.
-_HELD = and_(
-    notices.c.id == bindparam("held"),
-    notices.c.state.in_(("sending", "due")),
-    notices.c.lease_gen == bindparam("taken"),
-)
-_VERSION = bindparam("version", type_=Integer)
-_TELL = (
-    update(notices)
-    .where(_HELD)
-    .values(
-        told=_VERSION,
-        state=case((notices.c.wanted > _VERSION, "due"), else_="told"),
-        # Told: when. Newer already: at once, unless that was put off.
-        due_at=case(
-            (and_(notices.c.wanted > _VERSION, notices.c.due_at > NOW), notices.c.due_at),
-            else_=NOW,
-        ),
-        owed_at=case((notices.c.wanted > _VERSION, notices.c.due_at)),  # that wish came meanwhile
-        lease_until=None,
-        tries=0,
-        resent=False,
-        why=None,
-        body=None,
-        message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
-        whisper_chat_id=bindparam("whisper_chat", type_=BigInteger),
-        whisper_id=bindparam("whisper", type_=BigInteger),
-    )
-)
-_TELL_ONCE_MORE = (
-    update(notices)
-    .where(notices.c.id == bindparam("held"), notices.c.kind.in_(EDITED), notices.c.state != "dead")
-    .values(
-        wanted=notices.c.wanted + 1,
-        state=case((notices.c.state == "told", "due"), else_=notices.c.state),
-        due_at=case((notices.c.state == "told", NOW), else_=notices.c.due_at),
-        owed_at=func.coalesce(notices.c.owed_at, NOW),
-    )
-)
 
 
 def _still_held(notice: Notice) -> ColumnElement[bool]:
@@ -178,7 +132,7 @@ class Notices:
         way, and what it stands for is told by a message of theirs.
         """
         done = await self._connection.execute(
-            _TELL,
+            TELL,
             {
                 "held": notice.id,
                 "taken": notice.lease_gen,
@@ -200,7 +154,7 @@ class Notices:
         if row is None or row.lease_gen == notice.lease_gen:
             return True  # nobody has; this is written down for the second time, or was let go
         # Ours may have been written over what they wrote: then theirs has to be written again.
-        await self._connection.execute(_TELL_ONCE_MORE, {"held": notice.id, "now": now})
+        await self._connection.execute(TELL_ONCE_MORE, {"held": notice.id, "now": now})
         return message_id is None or row.message_id == message_id
 
     async def _ring_no_more(self, notice: Notice) -> None:
@@ -278,11 +232,17 @@ class Notices:
         )
 
     async def send_anew(self, key: str, *, now: datetime) -> None:
-        """The message of this notice has gone out of sight: tell it as a new one, at the end."""
+        """
+        The message of this notice has gone out of sight: tell it as a new one, at the end.
+
+        An edit that is on its way is no longer what tells it; a new message that is, is that one.
+        """
+        edited = and_(notices.c.state == "sending", notices.c.message_id.is_not(None))
         await self._connection.execute(
             update(notices)
-            .where(notices.c.key == key, notices.c.state.in_(("due", "told")))
+            .where(notices.c.key == key, or_(notices.c.state.in_(("due", "told")), edited))
             .values(
+                lease_gen=notices.c.lease_gen + 1,
                 state="due",
                 due_at=now,
                 owed_at=func.coalesce(notices.c.owed_at, literal(now, Instant())),

@@ -562,14 +562,14 @@ _KEPT = (
     plant(
         "what changed while it was being told is forgotten",
         "I7",
-        "storage/notices.py",
+        "storage/notice_tells.py",
         'state=case((notices.c.wanted > _VERSION, "due"), else_="told"),',
         'state=case((notices.c.wanted > _VERSION, "told"), else_="told"),',
     ),
     plant(
         "a stale word that is written over the last one stays there",
         "I7",
-        "storage/notices.py",
+        "storage/notice_tells.py",
         'state=case((notices.c.state == "told", "due"), else_=notices.c.state),',
         "state=notices.c.state,",
     ),

@@ -266,6 +266,35 @@ async def test_a_message_that_is_gone_is_sent_anew(store: Store) -> None:
     assert anew.message_id is None
 
 
+async def test_what_is_wanted_as_a_new_message_is_one_though_it_is_being_edited(
+    store: Store,
+) -> None:
+    await add_payment(store)
+    await owe(store, STATUS)
+    await tell(store, (await claim(store))[0])
+    await owe(store, STATUS)
+    [edit] = await claim(store)
+
+    await store.write(lambda tx: tx.notices.send_anew(STATUS.key, now=NOON))
+
+    await tell(store, edit)
+    [anew] = await claim(store)
+    assert anew.message_id is None
+    assert await tell(store, anew, 78)
+    assert await claim(store) == []
+
+
+async def test_what_is_wanted_as_a_new_message_while_one_is_sent_is_that_one(store: Store) -> None:
+    await add_payment(store)
+    await owe(store, STATUS)
+    [first] = await claim(store)
+
+    await store.write(lambda tx: tx.notices.send_anew(STATUS.key, now=NOON))
+
+    assert await tell(store, first, 77)
+    assert await claim(store) == []
+
+
 async def test_what_cannot_be_told_is_kept_with_why_and_moves_out_of_the_way(
     store: Store,
 ) -> None:
