@@ -25,28 +25,17 @@ MONEY_FILES = (
             *("drive_acts", "drive_news", "drives", "giving", "hear", "inbox", "invoice_acts"),
             *("invoice_news", "invoices", "ledgers", "limits", "people", "placing", "pledging"),
             *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
-            "reversal_rows",
-            *(
-                "replay",
-                "reversal_ends",
-                "reversals",
-                "review",
-                "rulings",
-                "send",
-                "settle",
-                "statements",
-                "touched",
-            ),
-            *("treasury", "ways", "write_off"),
+            *("replay", "reversal_ends", "reversal_rows", "reversals", "review", "rulings"),
+            *("send", "settle", "statements", "touched", "treasury", "ways", "write_off"),
         )
     ),
     *(
         f"storage/{name}.py"
         for name in (
             *("crypt", "differences", "drives", "engine", "evidence", "gifts", "inbox"),
-            *("invoice_lists", "invoices", "lines", "locks", "moves", "notices", "owing"),
-            *("payments", "pledges", "reading", "record", "rooms", "schema", "statements"),
-            *("touched", "units", "writer"),
+            *("invoice_lists", "invoices", "lines", "locks", "moves", "notice_picks"),
+            *("notice_tells", "notices", "owing", "payments", "pledges", "reading", "record"),
+            *("rooms", "schema", "statements", "touched", "units", "writer"),
         )
     ),
     "bot/web/callbacks.py",
@@ -572,6 +561,13 @@ _KEPT = (
         "storage/notice_tells.py",
         'state=case((notices.c.state == "told", "due"), else_=notices.c.state),',
         "state=notices.c.state,",
+    ),
+    plant(
+        "a card asked for anew is lost where the old one is being edited",
+        "I7",
+        "storage/notices.py",
+        'or_(notices.c.state.in_(("due", "told")), edited)',
+        'notices.c.state.in_(("due", "told"))',
     ),
     plant(
         "a first word that came after another's last stays there",
