@@ -21,17 +21,17 @@ class Reminders:
 
     async def add(self, invoice_id: str, *, due_at: datetime, most: int) -> bool:
         """Plan one more; False where there are *most* already, or one at that very time."""
-        query = select(func.count(), func.coalesce(func.max(reminders.c.number), 0)).where(
-            reminders.c.invoice_id == invoice_id
-        )
-        count, last = (await self._connection.execute(query)).one()
+        query = select(reminders.c.number).where(reminders.c.invoice_id == invoice_id)
+        taken = set((await self._connection.execute(query)).scalars())
+        # One that was not sent has left its number free.
+        free = [number for number in range(1, most + 1) if number not in taken]
         same = select(reminders.c.id).where(
             reminders.c.invoice_id == invoice_id, reminders.c.due_at == due_at
         )
-        if count >= most or (await self._connection.execute(same)).first() is not None:
+        if not free or (await self._connection.execute(same)).first() is not None:
             return False
         await self._connection.execute(
-            insert(reminders).values(invoice_id=invoice_id, number=last + 1, due_at=due_at)
+            insert(reminders).values(invoice_id=invoice_id, number=free[0], due_at=due_at)
         )
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 from bot.chat.parse import Unclear, cents_at, visible_words
@@ -80,14 +81,20 @@ def amount_and_words(text: str) -> tuple[int, str] | Unclear | None:
 
 
 def signed_and_words(text: str) -> tuple[int, str] | Unclear | None:
-    """`-500 written down twice`: an amount with its sign, and words after it."""
+    """
+    `-500 written down twice`: an amount with its sign, and words after it.
+
+    Where it is unclear, a minus is its "sign".
+    """
     bare = text.strip()
-    signed = bare.startswith(tuple(_SIGNS))
-    found = amount_and_words(bare[1:] if signed else bare)
-    if found is None or isinstance(found, Unclear):
-        return found
+    less = bare.startswith(tuple(_MINUS))
+    found = amount_and_words(bare[1:] if bare.startswith(tuple(_SIGNS)) else bare)
+    if found is None:
+        return None
+    if isinstance(found, Unclear):
+        return replace(found, values={**found.values, "sign": "−"}) if less else found
     amount, rest = found
-    return (-amount if signed and bare[0] in _MINUS else amount), rest
+    return (-amount if less else amount), rest
 
 
 def last_day(text: str, *, now: datetime) -> datetime | None:

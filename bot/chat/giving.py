@@ -184,6 +184,10 @@ async def chosen(press: DeedPress) -> Toast:
     if draft is None or draft.kind is not DraftKind.GIVE:
         return turn.toast("toast.old")
     wish = Wish.unpacked(draft.data)
+    if not press.deed.argument:
+        # A button of an older version does not tell which wish it is about.
+        await _ask(turn, wish, await _candidates(turn, wish))
+        return Toast()
     if press.deed.argument != wish.mark:
         return turn.toast("give.other-wish", alert=True)
     await _go_on(turn, replace(wish, drive_id=press.deed.subject), resumed=True)

@@ -70,7 +70,7 @@ async def about_merchant(core: Core, paper: Stationery, notice: Notice) -> Reply
         return await report_picture(core, paper.texts, language, notice, title=merchant.name)
     of_day = date.fromordinal(int(day))
     text = day_text(
-        await core.ledgers.day(notice.chat_id, day=of_day),
+        await core.ledgers.day(notice.chat_id, day=of_day, summed_up=True),
         paper.texts,
         language,
         today=day_of(core.clock.now()),

@@ -132,7 +132,8 @@ def cents_at(
     found = _amount_at(words, start)
     if found is None:
         return None
-    return _part(words, found, most_kes) or found.read_cents(most_kes, millions), found.end
+    unclear = _part(words, found, most_kes, most_kes if millions else 0)
+    return unclear or found.read_cents(most_kes, millions), found.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,9 +365,9 @@ def _slang(words: Sequence[str]) -> Unclear | None:
     return Unclear("unclear.slang", values, (said.meant_kes,))
 
 
-def _part(words: Sequence[str], found: _Found, most_kes: int) -> Unclear | None:
+def _part(words: Sequence[str], found: _Found, most_kes: int, to_kes: int = 0) -> Unclear | None:
     """A question, where the amount may be but a part of what was meant."""
-    said = more_than(words, found.start, found.end, found.number)
+    said = more_than(words, found.start, found.end, found.number, millions_to_kes=to_kes)
     if said is None:
         return None
     if said.meant_kes is None:

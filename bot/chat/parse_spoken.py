@@ -46,11 +46,14 @@ def spoken(words: Sequence[str]) -> Spoken | None:
     return None
 
 
-def more_than(words: Sequence[str], start: int, end: int, number: str) -> Spoken | None:
+def more_than(
+    words: Sequence[str], start: int, end: int, number: str, *, millions_to_kes: int = 0
+) -> Spoken | None:
     """
     What the amount at words[start:end] may be but a part of; None if it can stand alone.
 
-    A currency between the number and its neighbour parts them: "KES 500/= 100 bags".
+    A currency between the number and its neighbour parts them: "KES 500/= 100 bags". An "m" that
+    stands apart may be a million where no more than *millions_to_kes* are meant, or a name's.
     """
     number = number.rstrip(".,")
     before = start > 0 and len(words[start - 1]) > 1 and words[start][0].isdigit()
@@ -60,6 +63,10 @@ def more_than(words: Sequence[str], start: int, end: int, number: str) -> Spoken
         return _meant(words[start : end + 1], worth * count)
     if count is not None and before and (worth := _worth(words[start - 1])) is not None:
         return _meant(words[start - 1 : end], worth * count)
+    if count is not None and after and words[end].strip(_EDGES).lower() == "m":
+        said = _meant(words[start : end + 1], count * 1_000_000)
+        if said.meant_kes is not None and said.meant_kes <= millions_to_kes:
+            return said
     if after and _FIRST.fullmatch(number):
         return _spaced(words, start, end, number)
     return None

@@ -24,7 +24,8 @@ async def is_for(turn: Turn, message: Message, draft: Draft) -> bool:
     author = None if above is None else above.from_user
     if above is None or author is None or author.id != turn.desk.bot.id:
         return True
-    if above.message_id == draft.message_id:
+    # An older version did not keep by what it asked.
+    if draft.asked_as is None or above.message_id == draft.message_id:
         return True
     asked = await turn.core.people.question_of(draft)
     if asked is None:

@@ -342,7 +342,9 @@ async def _unclear(turn: Turn, found: Unclear | None, example: str) -> None:
     if found is None:
         await turn.answer(turn.say(example))
     else:
-        await turn.answer(unclear_text(found, turn.language, turn.paper.texts))
+        text = unclear_text(found, turn.language, turn.paper.texts)
+        with_sign = f"{text} {turn.say('manage.correct-sign')}"
+        await turn.answer(with_sign if "sign" in found.values else text)
 
 
 async def _end(turn: Turn, answer: Answer, done: str) -> None:

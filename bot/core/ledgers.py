@@ -76,10 +76,18 @@ class Ledgers:
         async with self._store.read() as tx:
             return await tx.invoice_lists.owed(merchant_id)
 
-    async def day(self, merchant_id: int, *, day: date | None = None) -> Day:
-        """A day, today if none is named; an operator's holds what was paid without an invoice."""
+    async def day(
+        self, merchant_id: int, *, day: date | None = None, summed_up: bool = False
+    ) -> Day:
+        """
+        A day, today if none is named; an operator's holds what was paid without an invoice.
+
+        *summed_up*: as far as its summary goes, however late that is told.
+        """
         shown = day or day_of(self._clock.now())
         since, until = at_eat(shown), at_eat(shown + timedelta(days=1))
+        if summed_up:
+            until = at_eat(shown, hour=SUMMARY_HOUR)
         async with self._store.read() as tx:
             lists = tx.invoice_lists
             takings = await self._takings(tx, merchant_id, since, until)

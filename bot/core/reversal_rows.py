@@ -85,7 +85,7 @@ class ReversalRows:
         if said_of is not None and said_of != holder:
             await self._disown(reversal_key(row.receipt), said_of)
             log.warning("record.reversal_moved from=%s", said_of)
-        return await self.tell(holder, row, outranks=True)
+        return await self.tell(holder, row, outranks=said_of)
 
     async def _uncounted(self, tx: Tx, *, row: RecordRow, holder: str) -> bool:
         """
@@ -115,14 +115,19 @@ class ReversalRows:
         return True
 
     async def tell(
-        self, holder: str, row: RecordRow, *, outranks: bool = False, ruled_by: int | None = None
+        self,
+        holder: str,
+        row: RecordRow,
+        *,
+        outranks: str | None = None,
+        ruled_by: int | None = None,
     ) -> bool:
         """
         A linked entry: so much of that payment went back. Told again, it changes nothing.
 
         *ruled_by*: the books named two amounts, and this operator says that it is this one. False:
         it took back what another row brought than the one that *holder* counts, or it was said of
-        another payment, which only what *outranks* that word takes it from.
+        another payment than the one of *outranks*, whom the caller has just taken it from.
         """
         now = self._clock.now()
         ruled = ruled_by is not None
@@ -132,7 +137,7 @@ class ReversalRows:
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             counts = row.linked is None or payment.receipt in (None, row.linked)
-            free = seen.receipt_holder in (None, payment.id) or outranks
+            free = seen.receipt_holder in (None, payment.id, outranks)
             told[:] = [counts and free]
             if not told[0]:
                 return Admitted()
@@ -148,7 +153,8 @@ class ReversalRows:
                 source="operator" if ruled else "record",
                 by=ruled_by,
             )
-            return Admitted(evidence=(evidence,), claims_receipt=key, outranks=outranks)
+            taken = seen.receipt_holder not in (None, payment.id)
+            return Admitted(evidence=(evidence,), claims_receipt=key, outranks=taken)
 
         await self._store.submit(Unit(payment_id=holder, admit=admit, receipt=key), self._settle)
         return told[0]

@@ -40,6 +40,8 @@ def test_a_target_is_one_amount(text: str, amount_kes: int | None) -> None:
         ("1 500", "unclear.part", (1500,)),
         ("elfu 5", "unclear.part", (5000,)),
         ("2 million", "unclear.part", (2_000_000,)),
+        ("2 m", "unclear.part", (2_000_000,)),
+        ("1.5 M", "unclear.part", (1_500_000,)),
     ],
 )
 def test_an_amount_that_can_be_read_in_two_ways_is_asked_about(
@@ -63,6 +65,10 @@ def test_a_sign_stands_before_a_correction_only() -> None:
     assert signed_and_words("-500") is None
     assert amount_and_words("-500 Mzee Kamau") is None
     assert amount_and_words("1.5k Mzee Kamau") == (1500, "Mzee Kamau")
+
+
+def test_an_initial_is_no_million_where_that_is_too_much() -> None:
+    assert amount_and_words("500 M. Kamau") == (500, "M. Kamau")
 
 
 def test_a_title_may_begin_with_a_number_that_is_no_amount() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from sqlalchemy import Update, update
+
 from bot.chat.give_words import Wish
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
 from storage.engine import Store
 from storage.records import Closing, Draft, DraftKind
+from storage.schema import buttons, drafts
 from tests.chat.drive_office import GROUP_ID, Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter
@@ -423,4 +426,54 @@ async def test_a_gift_that_was_asked_for_is_not_said_to_be_another(harambee: Har
 
     told = await office.said(jane.chat, "I have already asked 0712***678", after=typed)
     assert "KES 300 " in told.text
+    assert len(office.daraja.pushes) == 1
+
+
+async def test_a_question_about_a_correction_keeps_its_minus(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    panel = (await two_drives(harambee))[0]
+    await asked(office, mary, panel, "Correct")
+
+    mary.say("-1 500 written down twice")
+    question = await office.said(mary.chat, "did you mean KES 1,500?")
+
+    assert question.text.endswith("Keep the − before it: it takes something off.")
+
+
+async def as_an_older_version_left_it(harambee: Harambee, statement: Update) -> None:
+    await harambee.office.core.people._store.write(
+        lambda tx: tx.drafts._connection.execute(statement)
+    )
+
+
+async def test_a_question_of_an_older_version_is_answered_by_a_reply(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    panel = (await two_drives(harambee))[0]
+    question = await asked(office, mary, panel, "Record cash")
+    old = update(drafts).values(asked_as=None, message_id=None)
+    await as_an_older_version_left_it(harambee, old)
+
+    mary.say("700 Mama Njeri", reply_to=question)
+
+    await office.said(mary.chat, "Written down: KES 700")
+
+
+async def test_a_which_drive_of_an_older_version_is_asked_anew(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    await two_drives(harambee)
+    jane.say("/give@lipa_demo_bot 500", chat=harambee.group)
+    await office.handled()
+    which = jane.chat.from_bot[-1]
+    old = update(buttons).where(buttons.c.action == "d.chosen").values(argument="")
+    await as_an_older_version_left_it(harambee, old)
+
+    await office.answered(jane.press(which, "School bus"))
+    await office.handled()
+
+    anew = jane.chat.from_bot[-1]
+    assert (anew.text, anew.id > which.id) == (which.text, True)
+    assert office.daraja.pushes == []
+    await office.answered(jane.press(anew, "School bus"))
+    await office.handled()
     assert len(office.daraja.pushes) == 1

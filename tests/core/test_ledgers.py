@@ -156,6 +156,8 @@ async def test_what_came_after_the_summary_is_in_the_evening_before_of_the_next(
     assert (await ledgers.evening_before(NJERI, TODAY)).cents == 0
     assert (await ledgers.evening_before(NJERI, TODAY + timedelta(days=1))).cents == 2_000
     assert (await ledgers.evening_before(AMINA, TODAY + timedelta(days=1))).cents == 0
+    late = await ledgers.day(NJERI, day=TODAY, summed_up=True)
+    assert late.takings.cents == 1_000, "told after its evening, it says no more of it"
 
 
 async def test_half_past_midnight_in_nairobi_is_the_next_day(shop: Shop, ledgers: Ledgers) -> None:

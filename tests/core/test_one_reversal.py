@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bot.core.record_desk import RecordDesk
+from bot.core.reversal_rows import ReversalRows
 from bot.core.review import Deciding, Review, Verdict
 from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
@@ -19,6 +22,7 @@ from storage.records import (
     Kind,
     OpenKind,
     Payment,
+    RecordRow,
     RowKind,
     RowState,
     Source,
@@ -223,6 +227,36 @@ async def test_the_books_outrank_whoever_typed_it_beside_another_payment(
     assert Alarm.RECEIPT_HELD in await alarms(desk)
     assert await opens(record) == []
     assert await review.decide(went_back(two, by=901)) is Verdict.RECEIPT_TAKEN
+    await assert_replays(desk)
+
+
+class Interrupted(ReversalRows):
+    """An operator decides just after it was looked up whose the reversal is."""
+
+    meanwhile: Callable[[], Awaitable[Verdict]]
+
+    async def _outrank(self, holder: str, row: RecordRow, said_of: str | None) -> bool:
+        await self.meanwhile()
+        return await super()._outrank(holder, row, said_of)
+
+
+async def test_the_books_take_from_nobody_what_was_said_a_moment_ago(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    one, two = await two_paid(desk)
+    placing = record.rows.placing
+    rows = Interrupted(
+        store=desk.store, settle=desk.hear._settle, clock=desk.clock, disown=placing.disown
+    )
+    rows.meanwhile = partial(review.decide, replace(went_back(two), amount_cents=50_00))
+    whole, placing.reversals = placing.reversals, rows
+    await record.rows.take([back(desk, linked=RECEIPT)])
+    assert await left_of(desk, one, two) == [50_00, 20_00]
+
+    placing.reversals = whole
+    await record.rows.look_again()
+
+    assert await left_of(desk, one, two) == [0, 70_00]
     await assert_replays(desk)
 
 

@@ -183,6 +183,23 @@ async def test_what_is_owed_again_is_reminded_of_as_if_it_had_not_been_paid(
     assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.ENOUGH
 
 
+async def test_the_place_of_a_reminder_that_was_not_sent_is_free(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    await wish(reminders, view.invoice.id, Remind.PLAN)
+    payment = await shop.paid(view)
+    for _ in range(5):  # to Saturday: two of the three were due
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+    await shop.reverse(payment)
+    await shop.touched.run_due()
+
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.SENT
+    assert await reminded(shop) == ["remind:1"]
+
+
 async def late_since(shop: Shop, reminders: Reminders, days: int) -> int:
     """How often the merchant was asked about what is late, after so many days more."""
     for _ in range(days):

@@ -547,10 +547,17 @@ OF_THE_RECORD = (
         "return made and made.id",
     ),
     plant(
+        "the books take a reversal from whoever was named a moment ago, and leave it there too",
+        "I2",
+        "bot/core/reversal_rows.py",
+        "free = seen.receipt_holder in (None, payment.id, outranks)",
+        "free = seen.receipt_holder in (None, payment.id, outranks) or row.linked is not None",
+    ),
+    plant(
         "one reversal is taken off two payments",
         "I2",
         "bot/core/reversal_rows.py",
-        "return Admitted(evidence=(evidence,), claims_receipt=key, outranks=outranks)",
+        "return Admitted(evidence=(evidence,), claims_receipt=key, outranks=taken)",
         "return Admitted(evidence=(evidence,))",
     ),
     plant(

@@ -22,7 +22,7 @@ from bot.core.replay import replay
 from storage.engine import Store, open_store
 from storage.migrations import HEAD, _config
 from storage.reading import open_reader, version_at
-from storage.records import Notice, Status
+from storage.records import Notice, Status, reversal_key
 from storage.schema import instant
 from storage.tx import Tx
 from tests.fakes import PHONE, add_payment
@@ -128,6 +128,29 @@ async def test_every_payment_replays_without_a_difference(url: str) -> None:
     assert statuses == STATUSES
     assert found.evidence > found.payments
     assert found.stored_cents == found.recomputed_cents == 15_000
+
+
+async def test_what_went_back_long_ago_is_taken_off_no_other_payment(url: str) -> None:
+    """Told twice of one payment and once, later, of another: the first has it."""
+    engine = create_async_engine(
+        url.replace("postgresql", "postgresql+asyncpg").replace("sqlite", "sqlite+aiosqlite")
+    )
+    async with engine.begin() as connection:
+        ids = (await connection.execute(text("SELECT id FROM payments ORDER BY id"))).scalars()
+        first, second = list(ids)[:2]
+        for payment_id, digest in ((first, "1"), (first, "2"), (second, "3")):
+            await connection.execute(
+                text(
+                    "INSERT INTO evidence (payment_id, kind, at, receipt, held, digest)"
+                    " VALUES (:payment_id, 'reversed', 1, 'UKN9BACK01', false, :digest)"
+                ),
+                {"payment_id": payment_id, "digest": digest},
+            )
+    await engine.dispose()
+
+    async with opened(url) as store, store.read() as tx:
+        key = reversal_key("UKN9BACK01")
+        assert await tx.evidence.receipt_holders([key]) == {key: first}
 
 
 async def test_nothing_of_it_is_lost_or_unreadable(url: str) -> None:
