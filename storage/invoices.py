@@ -201,16 +201,6 @@ class Invoices:
             excess_words=await added_up(words),
         )
 
-    async def payments(self, invoice_id: str, *, limit: int = 200) -> list[Payment]:
-        """Every attempt to pay it, the oldest first."""
-        query = (
-            select(payments)
-            .where(payments.c.subject == f"i:{invoice_id}")
-            .order_by(payments.c.created_at, payments.c.id)
-            .limit(limit)
-        )
-        return [read_payment(row) for row in (await self._connection.execute(query)).mappings()]
-
     async def credited(self, invoice_id: str) -> list[Payment]:
         """Every payment of it that is money, the oldest first, as of one instant."""
         query = select(payments).where(

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.core.bills import SHILLING, amounts_of
-from bot.core.eat import at_eat
+from bot.core.eat import morning_after
 from bot.core.invoice_acts import Acts, Done, No, enter
 from bot.core.invoice_news import card, undone_key
 from bot.core.invoices import InvoiceView, view_of
@@ -33,14 +33,11 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["ASK_HOUR", "Billing", "NewInvoice"]
+__all__ = ["Billing", "NewInvoice"]
 
 REFERENCE_TRIES = 8
 TOTAL_CENTS_MAX = 100_000_000 * 100
 """A hundred million shillings: more is a slip of the finger."""
-
-ASK_HOUR = 9
-"""When a merchant is asked about what is late, East Africa Time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,4 +307,4 @@ def _bad_total(total_cents: int, *, draft: bool = False) -> No | None:
 
 def _ask_at(invoice: Invoice, now: datetime) -> datetime:
     """The morning after it was due, when its merchant is asked about it if it is not paid."""
-    return max(at_eat(invoice.due_on + timedelta(days=1), hour=ASK_HOUR), now)
+    return max(morning_after(invoice.due_on), now)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
-__all__ = ["EAT", "at_eat", "day_of", "polite"]
+__all__ = ["ASK_HOUR", "EAT", "at_eat", "day_of", "morning_after", "polite"]
 
 EAT = timezone(timedelta(hours=3), "EAT")
 POLITE_FROM, POLITE_TO = time(8), time(20)
+ASK_HOUR = 9
+"""When people are reminded, and merchants asked about what is late."""
 
 
 def at_eat(day: date, *, hour: int = 0) -> datetime:
@@ -18,6 +20,11 @@ def at_eat(day: date, *, hour: int = 0) -> datetime:
 def day_of(at: datetime) -> date:
     """The day it is in Nairobi then."""
     return at.astimezone(EAT).date()
+
+
+def morning_after(day: date) -> datetime:
+    """When people are asked on the day after that one."""
+    return at_eat(day + timedelta(days=1), hour=ASK_HOUR)
 
 
 def polite(at: datetime) -> datetime:

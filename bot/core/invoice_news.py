@@ -9,10 +9,10 @@ Whoever opens an invoice reads on it what has come so far, and is told only of w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.core.bills import SHILLING, excess_cents
-from bot.core.eat import at_eat, day_of
+from bot.core.eat import day_of, morning_after
 from bot.core.given_back import count_once, sums_of
 from bot.core.ports import Clock
 from storage.records import (
@@ -28,8 +28,6 @@ from storage.records import (
 from storage.tx import Tx
 
 __all__ = ["InvoiceNews", "ask_anew", "card", "cards_of", "news", "undone_key"]
-
-ASK_HOUR = 9  # East Africa Time
 
 
 class InvoiceNews:
@@ -126,8 +124,8 @@ async def ask_anew(tx: Tx, invoice: Invoice, now: datetime) -> None:
     While it was paid there was nothing to ask. In the morning, for of this they hear at once.
     """
     if invoice.decided is Decided.ISSUED and invoice.ask_at is None:
-        day = max(invoice.due_on, day_of(now)) + timedelta(days=1)
-        await tx.invoices.change(invoice.id, ask_at=at_eat(day, hour=ASK_HOUR))
+        ask_at = morning_after(max(invoice.due_on, day_of(now)))
+        await tx.invoices.change(invoice.id, ask_at=ask_at)
 
 
 def _paper(payment: Payment, intent: Intent) -> NewNotice:

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from bot.core.bills import Standing
-from bot.core.eat import at_eat, day_of, polite
+from bot.core.eat import ASK_HOUR, at_eat, day_of, morning_after, polite
 from bot.core.invoice_news import news
 from bot.core.invoices import InvoiceView, view_of
 from bot.core.people import close
@@ -29,7 +29,6 @@ SUMMARIES_REACH_BACK = timedelta(days=7)
 """A bot that was stopped for longer tells of the last days only; statements have them all."""
 AT_ONCE = 100
 SNOOZE_DAYS = 3
-ASK_AGAIN_HOUR = 9  # East Africa Time
 PAYABLE = (Standing.OPEN, Standing.PART_PAID)
 
 
@@ -82,7 +81,7 @@ class Reminders:
                 return Reminded.PAID
             if wanted is Remind.SNOOZE:
                 day = day_of(now) + timedelta(days=SNOOZE_DAYS)
-                await tx.invoices.change(invoice_id, ask_at=at_eat(day, hour=9))
+                await tx.invoices.change(invoice_id, ask_at=at_eat(day, hour=ASK_HOUR))
                 return Reminded.PLANNED
             if invoice.disowned_by is not None:
                 return Reminded.DISOWNED
@@ -129,7 +128,7 @@ class Reminders:
             view = await view_of(tx, invoice)
             payable = view.standing in PAYABLE
             if payable and (invoice.disowned_by is not None or view.may_be_paid):
-                await tx.reminders.put_off(reminder.id, due_at=_tomorrow(now))
+                await tx.reminders.put_off(reminder.id, due_at=morning_after(day_of(now)))
                 continue
             if invoice.customer_id is None or not payable:
                 await tx.reminders.unplan(reminder.id)
@@ -151,7 +150,7 @@ class Reminders:
         """Ask merchants about what is late: once, and again where they said later."""
         for invoice in await tx.invoices.to_ask_about(now=now, limit=AT_ONCE):
             view = await view_of(tx, invoice)
-            again = _tomorrow(now) if view.may_be_paid else None
+            again = morning_after(day_of(now)) if view.may_be_paid else None
             await tx.invoices.change(invoice.id, ask_at=again)
             late = view.standing in PAYABLE and invoice.due_on < day_of(now)
             if late and again is None and view.merchant.revoked_at is None:
@@ -182,14 +181,9 @@ def _summary(merchant_id: int, day: date) -> NewNotice:
     )
 
 
-def _tomorrow(now: datetime) -> datetime:
-    """When to look again at what could not be decided today."""
-    return at_eat(day_of(now) + timedelta(days=1), hour=ASK_AGAIN_HOUR)
-
-
 def _plan(view: InvoiceView, now: datetime) -> list[datetime]:
     """The day before it is due, that day, and three days after: those that are still to come."""
     due_on = view.invoice.due_on
     days = [due_on - timedelta(days=1), due_on, due_on + timedelta(days=3)]
-    times = [at_eat(day, hour=9) for day in days]
+    times = [at_eat(day, hour=ASK_HOUR) for day in days]
     return [at for at in times if at > now] or [now]

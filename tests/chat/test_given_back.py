@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bot.playground.chats import Message
 from bot.playground.people import Person
 from storage.records import BillItem, Closing, Kind
 from tests.chat.drive_office import Harambee
@@ -21,20 +22,32 @@ async def taken_back(office: Office, payment_id: str) -> None:
     await office.core.touched.run_due()
 
 
-async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_not(
+async def only_invoice(office: Office, njeri: Person) -> str:
+    [listed] = await office.core.ledgers.search(njeri.id, "")
+    return listed.invoice.id
+
+
+async def paid_twice(
     office: Office, njeri: Person, peter: Person
-) -> None:
+) -> tuple[Message, Message, Message]:
+    """In cash, and while that was written down by M-Pesa: the cards, and the question about it."""
     card = await issued(office, njeri)
     bill = await opened(office, peter, card)
     await prompted(office, peter, bill, "💸 Pay KES 1,500")
-    [listed] = await office.core.ledgers.search(njeri.id, "")
-    invoice_id = listed.invoice.id
+    invoice_id = await only_invoice(office, njeri)
     await office.core.cash_book.cash(
         invoice_id, cents=150_000, by=njeri.id, why="", key="cash", closing=Closing()
     )
     await office.result(0, receipt="UKN4ABCDE7")
     await office.core.touched.run_due()
-    question = await office.said(njeri.chat, "is paid KES 1,500 too much")
+    return card, bill, await office.said(njeri.chat, "is paid KES 1,500 too much")
+
+
+async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_not(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card, _, question = await paid_twice(office, njeri, peter)
+    invoice_id = await only_invoice(office, njeri)
     assert await office.answered(njeri.press(question, "↩️ I gave it back")) == "👌 Noted"
     [view] = await office.core.books.latest(person_id=peter.id)
 
@@ -54,16 +67,7 @@ async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_n
 async def test_a_card_says_what_stays_as_agreed(
     office: Office, njeri: Person, peter: Person
 ) -> None:
-    card = await issued(office, njeri)
-    bill = await opened(office, peter, card)
-    await prompted(office, peter, bill, "💸 Pay KES 1,500")
-    [listed] = await office.core.ledgers.search(njeri.id, "")
-    await office.core.cash_book.cash(
-        listed.invoice.id, cents=150_000, by=njeri.id, why="", key="cash", closing=Closing()
-    )
-    await office.result(0, receipt="UKN4ABCDE7")
-    await office.core.touched.run_due()
-    question = await office.said(njeri.chat, "is paid KES 1,500 too much")
+    card, bill, question = await paid_twice(office, njeri, peter)
 
     await office.answered(njeri.press(question, "🤝 It stays, as agreed"))
 
@@ -74,17 +78,8 @@ async def test_a_card_says_what_stays_as_agreed(
 async def test_a_press_on_an_older_message_writes_nothing_down_of_what_is_too_much_now(
     office: Office, njeri: Person, peter: Person
 ) -> None:
-    card = await issued(office, njeri)
-    bill = await opened(office, peter, card)
-    await prompted(office, peter, bill, "💸 Pay KES 1,500")
-    [listed] = await office.core.ledgers.search(njeri.id, "")
-    invoice_id = listed.invoice.id
-    await office.core.cash_book.cash(
-        invoice_id, cents=150_000, by=njeri.id, why="", key="cash", closing=Closing()
-    )
-    await office.result(0, receipt="UKN4ABCDE7")
-    await office.core.touched.run_due()
-    older = await office.said(njeri.chat, "is paid KES 1,500 too much")
+    _, _, older = await paid_twice(office, njeri, peter)
+    invoice_id = await only_invoice(office, njeri)
     tiles = (BillItem(what="tiles", price_cents=80_000),)
     await office.core.billing.revise(
         invoice_id, lambda bill: replace(bill, items=tiles), by=njeri.id, closing=Closing()

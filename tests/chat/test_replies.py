@@ -367,17 +367,22 @@ async def test_a_pay_that_is_mended_after_it_asked_asks_for_no_number(office: Of
     assert len(office.daraja.pushes) == 1
 
 
-async def test_nobody_reads_that_we_ask_where_we_asked_before(office: Office) -> None:
-    jane, first = office.jane, await declined_pay(office)
+async def is_asked_for_a_number(office: Office, first: Message, *, amount_kes: int) -> None:
+    """Jane, once more, by the message that has asked before."""
     draft = Draft(
-        chat_id=jane.id,
-        person_id=jane.id,
+        chat_id=office.jane.id,
+        person_id=office.jane.id,
         kind=DraftKind.PAY_PHONE,
-        amount_kes=60,
+        amount_kes=amount_kes,
         message_id=first.id,
         expires_at=office.clock.now() + timedelta(minutes=30),
     )
     await office.core.people.keep_draft(draft, Closing())
+
+
+async def test_nobody_reads_that_we_ask_where_we_asked_before(office: Office) -> None:
+    jane, first = office.jane, await declined_pay(office)
+    await is_asked_for_a_number(office, first, amount_kes=60)
     typed = jane.say("0722000002")
 
     await office.said(jane.chat, "That message has already asked for KES 50", after=typed)
@@ -387,15 +392,7 @@ async def test_nobody_reads_that_we_ask_where_we_asked_before(office: Office) ->
 
 async def test_what_is_replayed_after_a_crash_is_told_as_at_first(office: Office) -> None:
     jane, first = office.jane, await declined_pay(office)
-    draft = Draft(
-        chat_id=jane.id,
-        person_id=jane.id,
-        kind=DraftKind.PAY_PHONE,
-        amount_kes=50,
-        message_id=first.id,
-        expires_at=office.clock.now() + timedelta(minutes=30),
-    )
-    await office.core.people.keep_draft(draft, Closing())
+    await is_asked_for_a_number(office, first, amount_kes=50)
     typed = jane.say("0712345678")
 
     await office.said(jane.chat, "Asking 0712***678", after=typed)

@@ -273,16 +273,21 @@ async def test_a_death_between_the_two_payments_is_made_good(
     assert await left_of(desk, one, two) == [0, 70_00]
 
 
-@pytest.mark.both_engines
-async def test_what_went_back_of_a_receipt_that_nobody_counts_is_taken_off_nobody_else(
-    desk: Desk, record: RecordDesk, review: Review
-) -> None:
+async def one_of_two_receipts(desk: Desk, record: RecordDesk) -> tuple[Payment, Payment]:
+    """A payment that counts one of its two receipts, and another payment."""
     one = await desk.post(await desk.ask(), success(receipt=RECEIPT))
     await desk.post(one, success(receipt=ANOTHER))
     await record.rows.take([a_row(desk.clock.now(), receipt=each) for each in (RECEIPT, ANOTHER)])
     desk.clock.advance(600)
     two = await desk.ask(ask_key="m:2", amount_kes=70, phone="254722000111")
-    two = await desk.post(two, success(2, amount=70.0, receipt=OTHER))
+    return one, await desk.post(two, success(2, amount=70.0, receipt=OTHER))
+
+
+@pytest.mark.both_engines
+async def test_what_went_back_of_a_receipt_that_nobody_counts_is_taken_off_nobody_else(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    one, two = await one_of_two_receipts(desk, record)
     await record.rows.take([back(desk, linked=ANOTHER)])
     assert await opens(record) == []
 
@@ -294,12 +299,7 @@ async def test_what_went_back_of_a_receipt_that_nobody_counts_is_taken_off_nobod
 async def test_nor_is_the_second_receipt_closed_by_what_a_person_said_of_another_payment(
     desk: Desk, record: RecordDesk, review: Review
 ) -> None:
-    one = await desk.post(await desk.ask(), success(receipt=RECEIPT))
-    await desk.post(one, success(receipt=ANOTHER))
-    await record.rows.take([a_row(desk.clock.now(), receipt=each) for each in (RECEIPT, ANOTHER)])
-    desk.clock.advance(600)
-    two = await desk.ask(ask_key="m:2", amount_kes=70, phone="254722000111")
-    two = await desk.post(two, success(2, amount=70.0, receipt=OTHER))
+    _, two = await one_of_two_receipts(desk, record)
     await review.decide(went_back(two))
 
     await record.rows.take([back(desk, linked=ANOTHER)])

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from bot.core.ask import Asked
 from bot.core.billing import NewInvoice
@@ -24,6 +25,7 @@ from bot.core.invoices import InvoiceView, PayInvoice
 from mpesa.simulator import Behaviour, CallbackFault, Fault, ReplyFault
 from mpesa.simulator.books import RowKind
 from storage.records import Bill, BillItem, Closing, Decided, InvoiceEntryKind, Status
+from storage.schema import payments
 from tests.core.shop import a_bill
 from tests.flows.shop import Shop, open_shop, phone
 
@@ -212,9 +214,11 @@ class Story:
         came: dict[str, int] = defaultdict(int)
         async with self.shop.store.read() as tx:
             invoice_of = {
-                payment.push_ref: view.invoice.id
+                push_ref: view.invoice.id
                 for view in [await self.view(code) for code in self.codes]
-                for payment in await tx.invoices.payments(view.invoice.id, limit=1000)
+                for push_ref in await tx.invoices._connection.scalars(
+                    select(payments.c.push_ref).where(payments.c.subject == view.invoice.subject)
+                )
             }
             invoice_of |= {
                 view.invoice.by_hand_ref.lower(): view.invoice.id

@@ -341,12 +341,11 @@ OF_INVOICES = (
         "owed: list[NewNotice] = []\n        intent",
     ),
     plant(
-        "the merchant hears of no money after many attempts",
+        "the merchant never hears of the newest money",
         "I7",
         "bot/core/invoice_news.py",
         "credited = await tx.invoices.credited(invoice.id)\n        owed",
-        "credited = await tx.invoices.payments(invoice.id, limit=500)\n"
-        "        credited = [each for each in credited if each.arrived_cents]\n        owed",
+        "credited = (await tx.invoices.credited(invoice.id))[:-1]\n        owed",
     ),
     plant(
         "money that came is told at every look",
