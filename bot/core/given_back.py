@@ -10,7 +10,8 @@ gift that treasurers handed back names its payment, and what was left of it.
 
 The books, or a person, may take a reversal from a payment again, or make it less: of another
 payment it is, or another amount. What was counted once for it is then entered the other way round,
-what came last first, and is free to be counted for another.
+what came last first, and is free to be counted for another. What still counts once keeps its
+place: nothing is moved to another word so that more finds one.
 
 What stays with a merchant as agreed is part of what is too much. Where less is too much by now
 (more is billed, cash was wrong, money went back), less stays: it pays the bill. If that money had
