@@ -187,7 +187,9 @@ class Invoices:
         words = select(func.count()).where(
             invoice_entries.c.invoice_id == invoice_id,
             invoice_entries.c.kind.in_(said),
-            invoice_entries.c.about_cents > 0,  # less of what was kept is no word of theirs
+            # That less of it was kept, or not less after all, is no word of theirs.
+            invoice_entries.c.about_cents > 0,
+            invoice_entries.c.answers.is_(None),
         )
 
         async def added_up(query: Select[Any]) -> int:

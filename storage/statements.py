@@ -172,6 +172,7 @@ class Statements:
             .where(
                 invoice_entries.c.id > after,
                 invoice_entries.c.kind.in_([each.value for each in MOVED]),
+                invoice_entries.c.cents != 0,
                 invoice_entries.c.at >= scope.since,
                 invoice_entries.c.at < scope.until,
             )

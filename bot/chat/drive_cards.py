@@ -143,6 +143,8 @@ def line_of(gift: ShownGift, paper: Stationery, language: str) -> str:
         )
     if gift.once:
         return say(language, "drive.line.once", name=name, amount=amount)
+    if gift.untold:
+        return say(language, "drive.line.untold", name=name, amount=amount)
     if gift.returned:
         return say(language, "drive.line.returned", name=name, amount=amount)
     key = "drive.line" if amount else "drive.line.hidden"

@@ -129,7 +129,7 @@ async def _late(
 async def _went_back(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
-    """A gift that was handed back, and that M-Pesa took back too."""
+    """A gift that was handed back, and that M-Pesa took back too, or not after all."""
     drive = view.drive
     entry = await core.drives.treasury.took_back(drive.id, int(details[0]))
     if entry is None:
@@ -137,8 +137,8 @@ async def _went_back(
     language = await _language(core, notice.chat_id)
     text = paper.texts.say(
         language,
-        "late.went-back",
-        amount=money(entry.cents),
+        "late.went-back" if entry.cents > 0 else "late.untold",
+        amount=money(abs(entry.cents)),
         name=entry.name or plain(paper.texts.say(language, "drive.well-wisher")),
         title=drive.title,
         total=money(view.totals.cents),

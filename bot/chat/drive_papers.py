@@ -37,6 +37,7 @@ from storage.records import (
     Shows,
     Word,
 )
+from storage.records import Entry as Journaled
 from storage.records import Pledge as Promise
 
 __all__ = ["closing_paper", "code_sent", "export", "exported", "which"]
@@ -230,7 +231,7 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
             method=METHODS[own.kind],
             what_for=drive.title,
             recorded_by=own.by_name,
-            note=words.say("drive.note.once") if own.kind is EntryKind.WENT_BACK else own.reason,
+            note=_note(own, words),
             anonymous=row.anonymous,
             hide_amount=row.hide_amount,
         )
@@ -248,6 +249,12 @@ def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:
         anonymous=row.anonymous,
         hide_amount=row.hide_amount,
     )
+
+
+def _note(own: Journaled, words: Words) -> str:
+    if own.kind is not EntryKind.WENT_BACK:
+        return own.reason
+    return words.say("drive.note.once" if own.cents > 0 else "drive.note.untold")
 
 
 def _pledges(statement: Statement) -> Iterator[Pledge]:

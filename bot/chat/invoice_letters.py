@@ -112,7 +112,9 @@ def _news(
                 return "", None
             return quill.say("news.overpaid"), keyboard(excess_buttons(quill))
         case "went-back" if found.entry is not None:
-            amount = money(found.entry.cents)
+            amount = money(abs(found.entry.about_cents))
+            if found.entry.about_cents < 0:
+                return quill.say("news.untold", amount=amount), None
             both = quill.button("inv-both", "inv-both", str(found.entry.id))
             return quill.say("news.went-back", amount=amount), keyboard([both])
         case "late":

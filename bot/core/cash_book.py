@@ -9,7 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.core.bills import SHILLING, excess_cents, excess_mark
-from bot.core.given_back import SAID_OF_EXCESS, count_once, note_standing, sums_of
+from bot.core.given_back import (
+    SAID_OF_EXCESS,
+    count_once,
+    note_standing,
+    still_once_cents,
+    sums_of,
+)
 from bot.core.invoice_acts import Acts, Done, No, enter
 from bot.core.invoice_news import ask_anew, undone_key
 from bot.core.invoices import InvoiceView
@@ -108,11 +114,13 @@ class CashBook:
 
         async def act(tx: Tx, view: InvoiceView, now: datetime) -> No | None:
             once = await tx.invoices.entry(view.invoice.id, entry_id)
-            if once is None or once.kind is not InvoiceEntryKind.WENT_BACK:
+            if once is None or once.kind is not InvoiceEntryKind.WENT_BACK or once.about_cents < 0:
                 return No.NOT_YOURS
             kind = InvoiceEntryKind.BOTH_WENT_BACK
             key = f"{kind}:{entry_id}"  # said again, it is so already
-            cents = -once.cents
+            cents = -await still_once_cents(tx, once)
+            if not cents and not await tx.invoices.entered(key):
+                return No.STALE  # M-Pesa took nothing back after all
             if await enter(tx, view.invoice, kind, by, now, key, cents=cents, answers=entry_id):
                 await ask_anew(tx, view.invoice, now)
             return None

@@ -34,6 +34,7 @@ class ShownGift:
     reason: str = ""
     returned: bool = False  # taken back by Safaricom, or handed back by a treasurer
     once: bool = False  # handed back, and taken back by Safaricom too: it counts once
+    untold: bool = False  # what counted once for that was not taken back by Safaricom
     handed_back: bool = False  # a gift of which nothing stays; another line says how it went back
     receipt: str | None = None  # for treasurers only
     phone_mask: str = ""  # for treasurers only
@@ -148,7 +149,8 @@ def _shown(row: GiftRow, *, amounts: bool, treasurer: bool) -> ShownGift:
             correction=entry.kind is EntryKind.CORRECTION,
             reason=entry.reason,
             returned=entry.kind in (EntryKind.RETURNED, EntryKind.WENT_BACK),
-            once=entry.kind is EntryKind.WENT_BACK,
+            once=entry.kind is EntryKind.WENT_BACK and entry.cents > 0,
+            untold=entry.kind is EntryKind.WENT_BACK and entry.cents < 0,
         )
     return ShownGift(
         at=row.at,

@@ -8,15 +8,21 @@ told, and can say that both went back. No clock is asked what came first: each t
 said of too much, the payments that are there are noted, with what had gone back of them by then. A
 gift that treasurers handed back names its payment, and what was left of it.
 
+The books, or a person, may take a reversal from a payment again, or make it less: of another
+payment it is, or another amount. What was counted once for it is then entered the other way round,
+what came last first, and is free to be counted for another. What still counts once keeps its
+place: nothing is moved to another word so that more finds one.
+
 What stays with a merchant as agreed is part of what is too much. Where less is too much by now
-(more is billed, cash was wrong, money went back), less stays: it pays the bill.
+(more is billed, cash was wrong, money went back), less stays: it pays the bill. If that money had
+not gone back, it stays as it did.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bot.core.bills import over_cents
@@ -33,18 +39,81 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["SAID_OF_EXCESS", "count_gifts_once", "count_once", "note_standing", "sums_of"]
+__all__ = [
+    "SAID_OF_EXCESS",
+    "count_gifts_once",
+    "count_once",
+    "note_standing",
+    "still_once_cents",
+    "sums_of",
+]
 
 SAID_OF_EXCESS = (InvoiceEntryKind.KEPT, InvoiceEntryKind.GIVEN_BACK)
+ANSWERS = (
+    InvoiceEntryKind.STOOD,
+    InvoiceEntryKind.WENT_BACK,
+    InvoiceEntryKind.BOTH_WENT_BACK,
+)
 
-ABOUT_A_PAYMENT = frozenset({"stood", "went-back", "kept-less"})
-"""
-How the keys begin of what answers a word about too much: `<this>:<entry>:<payment>:<cents>`, with
-how much of the payment had gone back by then.
-"""
+# How the keys begin of what answers a word about too much. What follows tells it from all others,
+# for the same sum may go back, come again, and go back once more.
+STOOD = "stood"  # :<word>:<payment>:<cents that had gone back of it>
+ONCE = ("went-back", "kept-less")  # :<word>:<payment>:…
+LESS_KEPT = "kept-over"  # :<word>:<cents left of it>:<unanswered cents>:…
+UNTOLD = "untold"  # :<which of those two>:<cents left of that>
 
-LESS_KEPT = "kept-over"
-"""How the keys begin of what takes something off a word: `<this>:<entry>:<cents left of it>`."""
+
+@dataclass(slots=True, kw_only=True)
+class _Answer:
+    """So much of what was given back counts once, or of what stays does not stay."""
+
+    id: int = 0
+    word: InvoiceEntry
+    payment_id: str | None = None  # None: less is too much
+    said_cents: int  # when it was entered
+    cents: int  # of that: what has not been untold
+    moves_cents: int = 0  # of that: what makes up for a reversal, unless both went back
+    unanswered_cents: int = 0  # when it was entered, of the invoice: see `_Book`
+
+
+@dataclass(slots=True, kw_only=True)
+class _Book:
+    """What was said of too much for an invoice, and what answers it."""
+
+    said: list[InvoiceEntry] = field(default_factory=list)
+    left: dict[int, int] = field(default_factory=dict)  # by word: what nothing answers yet
+    stood: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    answers: list[_Answer] = field(default_factory=list)  # the oldest first
+    entries: int = 0  # that there are: makes keys new
+
+    def once(self, payment_id: str) -> list[_Answer]:
+        return [each for each in self.answers if each.payment_id == payment_id]
+
+    def room_cents(self, payment: Payment, word_id: int) -> int:
+        """
+        What went back of *payment* since this word was said, and answers none; below nothing:
+        more answers one than went back.
+
+        What answers a word went back since every other of which less had gone back when it was
+        said: it takes up their room, and this word's where that is one of them.
+        """
+        stood, once = self.stood[payment.id], self.once(payment.id)
+        return min(
+            payment.reversed_cents
+            - by_then
+            - sum(each.cents for each in once if stood[each.word.id] >= by_then)
+            for by_then in stood.values()
+            if by_then <= stood[word_id]
+        )
+
+    def unanswered_cents(self, credited: Sequence[Payment]) -> int:
+        """What went back and is neither made up for nor taken off what stays: less is too much."""
+        answered = sum(
+            each.moves_cents if each.word.kind is InvoiceEntryKind.GIVEN_BACK else each.cents
+            for each in self.answers
+            if each.payment_id is not None
+        )
+        return sum(each.reversed_cents for each in credited) - answered
 
 
 async def count_once(
@@ -58,67 +127,159 @@ async def count_once(
     invoice is locked and as it is now, so that two of these follow one another. *credited* is
     read here unless the caller needs it to be the same for something else.
     """
-    kinds = (InvoiceEntryKind.STOOD, InvoiceEntryKind.WENT_BACK)
-    entries = await tx.invoices.entries(invoice.id, *SAID_OF_EXCESS, *kinds, limit=None)
-    said: list[InvoiceEntry] = []
-    answers: list[InvoiceEntry] = []
-    for entry in entries:
-        is_answer = entry.key.partition(":")[0] in (*ABOUT_A_PAYMENT, LESS_KEPT)
-        (answers if is_answer else said).append(entry)
-    if not said:
+    book = _read(await tx.invoices.entries(invoice.id, *SAID_OF_EXCESS, *ANSWERS, limit=None))
+    if not book.said:
         return
     if credited is None:
         credited = await tx.invoices.credited(invoice.id)
-    left = {each.id: each.about_cents for each in said}
-    stood: dict[str, set[int]] = defaultdict(set)
-    known: dict[str, int] = defaultdict(int)  # by payment: what went back and was looked at
-    for entry in answers:
-        what, said_id, *of = entry.key.split(":")
-        if entry.kind is not InvoiceEntryKind.STOOD:
-            left[int(said_id)] -= abs(entry.about_cents)
-        if what in ABOUT_A_PAYMENT:
-            payment_id, cents = of
-            stood[payment_id].add(int(said_id))
-            known[payment_id] = max(known[payment_id], int(cents))
+    for payment in credited:
+        for answer in reversed(book.once(payment.id)):
+            untold = min(-book.room_cents(payment, answer.word.id), answer.cents)
+            await _take_back(tx, book, answer, untold, now)
+    for payment in credited:
+        for word in book.said:
+            if word.id not in book.stood[payment.id]:
+                continue
+            if word.kind is InvoiceEntryKind.GIVEN_BACK:
+                await _prefer(tx, book, word, payment, now)
+            same = min(book.room_cents(payment, word.id), book.left[word.id])
+            if same > 0:
+                await _answer(tx, book, word, payment, same, now)
+    unanswered = book.unanswered_cents(credited)
+    for less in [each for each in book.answers if each.payment_id is None]:
+        stays = min(less.said_cents, less.unanswered_cents - unanswered)
+        await _take_back(tx, book, less, stays - (less.said_cents - less.cents), now)
+    if any(book.left[each.id] for each in book.said if each.kind is InvoiceEntryKind.KEPT):
+        over = over_cents(invoice, await sums_of(tx, invoice, credited))
+        await _keep_no_more(tx, book, over, unanswered, now)
+
+
+def _read(entries: Sequence[InvoiceEntry]) -> _Book:
+    book = _Book(entries=len(entries))
+    words: dict[int, InvoiceEntry] = {}
+    answers: dict[int | None, _Answer] = {}
+    for entry in entries:
+        what, *of = entry.key.split(":")
+        if what == STOOD:
+            book.stood[of[1]][int(of[0])] = int(of[2])
+        elif what in (*ONCE, LESS_KEPT):
+            cents = abs(entry.about_cents)
+            book.left[int(of[0])] -= cents
+            answers[entry.id] = _Answer(
+                id=entry.id,
+                word=words[int(of[0])],
+                payment_id=of[1] if what in ONCE else None,
+                said_cents=cents,
+                cents=cents,
+                moves_cents=entry.cents,
+                # Of one that does not say it, nothing is known to have come again.
+                unanswered_cents=int(of[2]) if what == LESS_KEPT and of[2:] else 0,
+            )
+        elif entry.answers in answers:  # it was untold, or both went back
+            answer = answers[entry.answers]
+            untold = abs(entry.about_cents)
+            answer.cents -= untold
+            answer.moves_cents += entry.cents
+            book.left[answer.word.id] += untold
+        else:
+            words[entry.id] = entry
+            book.left[entry.id] = entry.about_cents
     # Given back before kept; and the oldest first, which leaves the newest words to the newest
     # payments: those were not there when the others were said.
-    said.sort(key=lambda each: (each.kind is InvoiceEntryKind.KEPT, each.id))
-    for payment in credited:
-        for word in said:
-            same = min(payment.reversed_cents - known[payment.id], left[word.id])
-            if word.id not in stood[payment.id] or same <= 0:
-                continue
-            known[payment.id] += same
-            left[word.id] -= same
-            await tx.invoices.enter(_answer(word, payment, same, known[payment.id], now))
-    kept = {word.id: left[word.id] for word in said if word.kind is InvoiceEntryKind.KEPT}
-    if any(kept.values()):
-        await _keep_no_more_than_is_over(
-            tx, invoice, kept, await sums_of(tx, invoice, credited), now
-        )
+    book.said = sorted(
+        words.values(), key=lambda each: (each.kind is InvoiceEntryKind.KEPT, each.id)
+    )
+    book.answers = list(answers.values())
+    return book
 
 
-async def _keep_no_more_than_is_over(
-    tx: Tx, invoice: Invoice, kept: dict[int, int], sums: InvoiceSums, now: datetime
+async def _prefer(tx: Tx, book: _Book, word: InvoiceEntry, payment: Payment, now: datetime) -> None:
+    """What went back is *word*'s before it is what does not stay: so it was, had that been free."""
+    stood = book.stood[payment.id]
+    for answer in book.once(payment.id):
+        if answer.word.kind is InvoiceEntryKind.KEPT and stood[answer.word.id] >= stood[word.id]:
+            wanted = book.left[word.id] - book.room_cents(payment, word.id)
+            await _take_back(tx, book, answer, min(wanted, answer.cents), now)
+
+
+async def _answer(
+    tx: Tx, book: _Book, word: InvoiceEntry, payment: Payment, cents: int, now: datetime
 ) -> None:
-    """Of *kept*, what stays by each word, take off what is not too much, the oldest first."""
-    beyond = sum(kept.values()) - over_cents(invoice, sums)
-    for word_id, cents in kept.items():
-        less = min(beyond, cents)
+    """So much of *payment* went back, and is what *word* is about."""
+    kept = word.kind is InvoiceEntryKind.KEPT
+    moves = 0 if kept else cents
+    book.left[word.id] -= cents
+    book.answers.append(
+        _Answer(word=word, payment_id=payment.id, said_cents=cents, cents=cents, moves_cents=moves)
+    )
+    key = f"{ONCE[kept]}:{word.id}:{payment.id}:{payment.reversed_cents}:{book.entries}"
+    await _enter(tx, book, word, key, now, cents=moves, about_cents=-cents if kept else cents)
+
+
+async def _take_back(tx: Tx, book: _Book, answer: _Answer, cents: int, now: datetime) -> None:
+    """So much of *answer* is so no more; nothing if that is nothing."""
+    if cents <= 0:
+        return
+    kept = answer.word.kind is InvoiceEntryKind.KEPT
+    moves = min(cents, answer.moves_cents)
+    answer.cents -= cents
+    answer.moves_cents -= moves
+    book.left[answer.word.id] += cents
+    key = f"{UNTOLD}:{answer.id}:{answer.cents}"
+    about = cents if kept else -cents
+    await _enter(
+        tx, book, answer.word, key, now, cents=-moves, about_cents=about, answers=answer.id
+    )
+
+
+async def _keep_no_more(
+    tx: Tx, book: _Book, over: int, unanswered_cents: int, now: datetime
+) -> None:
+    """Of what stays, take off what is not too much, the oldest word first."""
+    kept = [each for each in book.said if each.kind is InvoiceEntryKind.KEPT]
+    beyond = sum(book.left[each.id] for each in kept) - over
+    for word in kept:
+        less = min(beyond, book.left[word.id])
         if less <= 0:
             continue
         beyond -= less
-        await tx.invoices.enter(
-            InvoiceEntry(
-                invoice_id=invoice.id,
-                kind=InvoiceEntryKind.KEPT,
-                about_cents=-less,
-                by=NOBODY,
-                at=now,
-                key=f"{LESS_KEPT}:{word_id}:{cents - less}",
-                answers=word_id,
-            )
-        )
+        book.left[word.id] -= less
+        key = f"{LESS_KEPT}:{word.id}:{book.left[word.id]}:{unanswered_cents}:{book.entries}"
+        await _enter(tx, book, word, key, now, about_cents=-less)
+
+
+async def _enter(
+    tx: Tx,
+    book: _Book,
+    word: InvoiceEntry,
+    key: str,
+    now: datetime,
+    *,
+    cents: int = 0,
+    about_cents: int,
+    answers: int | None = None,
+) -> None:
+    book.entries += 1
+    kept = word.kind is InvoiceEntryKind.KEPT
+    entry = InvoiceEntry(
+        invoice_id=word.invoice_id,
+        kind=InvoiceEntryKind.KEPT if kept else InvoiceEntryKind.WENT_BACK,
+        cents=cents,
+        about_cents=about_cents,
+        by=NOBODY,
+        at=now,
+        key=key,
+        answers=word.id if answers is None else answers,
+    )
+    written = await tx.invoices.enter(entry)
+    assert written, "the invoice is locked, and nothing was entered under this key before"
+
+
+async def still_once_cents(tx: Tx, once: InvoiceEntry) -> int:
+    """Of what counts once by this entry: what was not untold, and is not two."""
+    kinds = (InvoiceEntryKind.WENT_BACK, InvoiceEntryKind.BOTH_WENT_BACK)
+    entries = await tx.invoices.entries(once.invoice_id, *kinds, limit=None)
+    return once.cents + sum(each.cents for each in entries if each.answers == once.id)
 
 
 async def note_standing(
@@ -134,7 +295,7 @@ async def note_standing(
                 kind=InvoiceEntryKind.STOOD,
                 by=NOBODY,
                 at=now,
-                key=f"stood:{word.id}:{payment.id}:{payment.reversed_cents}",
+                key=f"{STOOD}:{word.id}:{payment.id}:{payment.reversed_cents}",
                 answers=word.id,
             )
         )
@@ -150,6 +311,8 @@ async def count_gifts_once(tx: Tx, drive: Drive, now: datetime) -> list[Entry]:
     """
     Write down which gifts M-Pesa took back that treasurers had handed back; returns all of them.
 
+    So, too, what it had not taken back after all: the journal then comes to what there is again.
+
     The drive is locked, so that two of these follow one another.
     """
     journal = await tx.drives.handed_back(drive.id)
@@ -160,42 +323,25 @@ async def count_gifts_once(tx: Tx, drive: Drive, now: datetime) -> list[Entry]:
         assert payment is not None, "a payment is never taken out of the books"
         handed_cents = -back.cents  # all that was left of it then
         lost_cents = handed_cents - (payment.credited_cents or 0)
-        same_cents = min(handed_cents, lost_cents, payment.reversed_cents)
-        known_cents = sum(
+        same_cents = max(0, min(handed_cents, lost_cents, payment.reversed_cents))
+        known = [
             each.cents
             for each in journal
             if each.kind is EntryKind.WENT_BACK and each.payment_id == payment.id
-        )
-        if same_cents > known_cents:
+        ]
+        if same_cents != sum(known):
             await tx.drives.write_entry(
                 Entry(
                     drive_id=drive.id,
                     kind=EntryKind.WENT_BACK,
-                    cents=same_cents - known_cents,
+                    cents=same_cents - sum(known),  # below nothing: it had not gone back after all
                     name=back.name,
                     payment_id=payment.id,
                     corrects=back.id,
                     by=NOBODY,
                     at=now,
-                    key=f"{EntryKind.WENT_BACK}:{payment.id}:{same_cents}",
+                    key=f"{EntryKind.WENT_BACK}:{payment.id}:{same_cents}:{len(known)}",
                 )
             )
     after = await tx.drives.handed_back(drive.id) if journal else []
     return [each for each in after if each.kind is EntryKind.WENT_BACK]
-
-
-def _answer(
-    word: InvoiceEntry, payment: Payment, cents: int, known_cents: int, now: datetime
-) -> InvoiceEntry:
-    """So much of what was given back counts once, or of what stays does not stay."""
-    kept = word.kind is InvoiceEntryKind.KEPT
-    return InvoiceEntry(
-        invoice_id=word.invoice_id,
-        kind=InvoiceEntryKind.KEPT if kept else InvoiceEntryKind.WENT_BACK,
-        cents=0 if kept else cents,
-        about_cents=-cents if kept else cents,
-        by=NOBODY,
-        at=now,
-        key=f"{'kept-less' if kept else 'went-back'}:{word.id}:{payment.id}:{known_cents}",
-        answers=word.id,
-    )

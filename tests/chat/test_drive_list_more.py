@@ -64,3 +64,17 @@ def test_what_does_not_fit_into_a_message_is_counted_in_gifts() -> None:
     shown = sum("Jane" in line for line in lines)
     assert 0 < shown < 50
     assert lines[-1] == f"… and {60 - shown} more"
+
+
+def test_what_was_not_given_back_through_mpesa_after_all_is_said() -> None:
+    lines = listed(
+        [
+            ShownGift(at=NOON, name="Jane", cents=-50_000, returned=True, untold=True),
+            ShownGift(at=NOON, name="Jane", cents=50_000, returned=True, once=True),
+            given(),
+        ],
+        of=1,
+    )
+
+    assert "Not given back through M-Pesa after all: Jane -KES 500" in lines[-3]
+    assert "Given back through M-Pesa, so counted once: Jane KES 500" in lines[-2]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.playground.chats import Message
 from bot.playground.people import Person
-from storage.records import BillItem, Closing, Kind
+from storage.records import BillItem, Closing, Evidence, Kind, reversal_key
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter, prompted
@@ -14,11 +14,29 @@ from tests.fakes import fact, unit_of
 
 __all__ = ["njeri", "peter"]
 
+BACK = "UKN9BACK01"
+
 
 async def taken_back(office: Office, payment_id: str) -> None:
     """Safaricom's books say that all of this payment went back."""
-    gone = fact(Kind.REVERSED, payment_id=payment_id, at=office.clock.now())
-    await office.store.submit(unit_of(gone, claims=False), office.core.hear._settle)
+    await heard(
+        office, fact(Kind.REVERSED, payment_id=payment_id, at=office.clock.now(), receipt=BACK)
+    )
+
+
+async def untold(office: Office, payment_id: str) -> None:
+    """They say that it was another payment."""
+    moved = fact(
+        Kind.RECEIPT_MOVED,
+        payment_id=payment_id,
+        at=office.clock.now(),
+        receipt=reversal_key(BACK),
+    )
+    await heard(office, moved)
+
+
+async def heard(office: Office, evidence: Evidence) -> None:
+    await office.store.submit(unit_of(evidence, claims=False), office.core.hear._settle)
     await office.core.touched.run_due()
 
 
@@ -62,6 +80,23 @@ async def test_a_merchant_is_told_that_it_counts_once_and_may_say_that_it_does_n
     assert now is not None
     assert (now.sums.paid_cents, now.left_cents) == (0, 150_000)
     await office.api.wait_for(lambda: "Paid." not in card.text)
+
+
+async def test_a_merchant_is_told_that_mpesa_took_nothing_back_after_all(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    _, _, question = await paid_twice(office, njeri, peter)
+    await office.answered(njeri.press(question, "↩️ I gave it back"))
+    [view] = await office.core.books.latest(person_id=peter.id)
+    await taken_back(office, view.payment.id)
+    once = await office.said(njeri.chat, "I count that once")
+
+    await untold(office, view.payment.id)
+
+    told = await office.said(njeri.chat, "It went back once, by your hand: KES 1,500 of KES 1,500")
+    assert "does not show KES 1,500 of what you gave back" in told.text
+    assert not told.buttons
+    assert "too old" in await office.answered(njeri.press(once, "↩️↩️ Both went back"))
 
 
 async def test_a_card_says_what_stays_as_agreed(
@@ -126,3 +161,14 @@ async def test_treasurers_are_told_that_a_late_gift_counts_once(harambee: Haramb
     await harambee.look(10)
     await harambee.api.wait_for(lambda: "counted once: Jane KES 500" in card.text)
     assert "Given back: Jane -KES 500" in card.text
+
+    await untold(office, view.payment.id)
+
+    told = await office.said(
+        mary.chat, "it went back once, by your hand. The drive stands at KES 0"
+    )
+    assert "does not show KES 500 of the gift from Jane" in told.text
+    await harambee.look(10)
+    await harambee.api.wait_for(
+        lambda: "Not given back through M-Pesa after all: Jane -KES 500" in card.text
+    )

@@ -88,6 +88,8 @@ def page_of(name: str, language: str = "en") -> str:
     gifts = (
         ShownGift(at=NOON, name=name, cents=100),
         ShownGift(at=NOON, name=name, through=name, cents=None),
+        ShownGift(at=NOON, name=name, cents=100, returned=True, once=True),
+        ShownGift(at=NOON, name=name, cents=-100, returned=True, untold=True),
     )
     view = PageView(
         drive=drive,
