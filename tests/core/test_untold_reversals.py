@@ -14,9 +14,10 @@ from bot.core.record_desk import RecordDesk
 from bot.core.review import Deciding, Verdict
 from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
-from storage.records import Closing, NewRecordRow, Notice, Payment, RowKind, Source
+from storage.records import Alarm, Closing, NewRecordRow, Notice, Payment, RowKind, Source
 from storage.tx import Tx
 from tests.core.shop import NJERI, Shop, shop
+from tests.core.test_hear import alarms
 from tests.core.test_record import a_row
 from tests.core.test_review import review_of
 from tests.desk import a_desk
@@ -172,3 +173,22 @@ async def tell_all(shop: Shop) -> list[Notice]:
 
 async def _told(tx: Tx, *, notice: Notice, now: datetime) -> None:
     await tx.notices.told(notice, message_id=1, now=now)
+
+
+# --- The operators ---
+
+
+@pytest.mark.both_engines
+async def test_operators_are_told_of_each_reversal_that_was_anothers(turning: Turning) -> None:
+    desk = turning.shop.desk
+    await turning.typed()
+    await turning.in_the_books(turning.two)
+    assert (await alarms(desk)).count(Alarm.BACK_MOVED) == 2
+
+    third = await turning.shop.paid(await turning.shop.issue(), phone="254722000003")
+    await turning.typed(ANOTHER)
+    for _ in range(2):
+        await turning.in_the_books(third, ANOTHER)
+        await turning.record.rows.look_again()
+
+    assert (await alarms(desk)).count(Alarm.BACK_MOVED) == 2, "of this one too, once"
