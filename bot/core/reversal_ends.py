@@ -11,15 +11,17 @@ import logging
 from datetime import timedelta
 
 from bot.core.ports import Clock
-from bot.core.settle import Settle
+from bot.core.settle import Settle, stand
 from mpesa.async_results import AsyncResult, read_reversal
 from mpesa.org_results import OrgMeaning
 from storage.engine import Store
 from storage.records import (
     Alarm,
     AskedLater,
+    Kind,
     NewNotice,
     NewRecordRow,
+    Payment,
     QuestionKind,
     RowKind,
     Source,
@@ -98,12 +100,14 @@ class ReversalEnds:
                 return
             assert asked.payment_id is not None, "it is a payment that is given back"
             payment = await tx.payments.get(asked.payment_id)
-            cents = 0 if payment is None else payment.reversed_cents
-            if cents >= (asked.amount_cents or 0):
-                # The books have it: of that the payer was told.
+            wanted_cents = asked.amount_cents or 0
+            if payment is not None and await _in_the_books(tx, payment) >= wanted_cents:
+                # Of that the payer was told.
                 await tx.record.heard(asked.id, outcome=OrgMeaning.DONE, now=now)
                 return
             await tx.record.heard(asked.id, outcome=SILENT, now=now)
+            if payment is not None and payment.reversed_cents >= wanted_cents:
+                return  # a person has looked it up; should that prove wrong, they are told then
             await tx.notices.owe(self._alarms(asked, SILENT), now=now)
 
         await self._store.write(run)
@@ -131,6 +135,13 @@ def went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
         kind=RowKind.REVERSAL,
         linked=asked.receipt,
     )
+
+
+async def _in_the_books(tx: Tx, payment: Payment) -> int:
+    """The cents that went back of it whatever people said: that may yet be another payment's."""
+    told = (await tx.evidence.of([payment.id])).get(payment.id, [])
+    said = [each for each in told if each.kind is not Kind.REVERSED or each.by is None]
+    return stand(payment, said).reversed_cents
 
 
 def _weight(outcome: str | None) -> int:
