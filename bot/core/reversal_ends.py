@@ -18,10 +18,10 @@ from storage.engine import Store
 from storage.records import (
     Alarm,
     AskedLater,
+    Evidence,
     Kind,
     NewNotice,
     NewRecordRow,
-    Payment,
     QuestionKind,
     RowKind,
     Source,
@@ -100,9 +100,12 @@ class ReversalEnds:
                 return
             assert asked.payment_id is not None, "it is a payment that is given back"
             payment = await tx.payments.get(asked.payment_id)
-            wanted_cents = asked.amount_cents or 0
-            if payment is not None and await _in_the_books(tx, payment) >= wanted_cents:
-                # Of that the payer was told.
+            wanted_cents, in_the_books = asked.amount_cents or 0, 0
+            if payment is not None:
+                told = await _not_by_people(tx, payment.id)
+                in_the_books = stand(payment, told).reversed_cents
+            if in_the_books >= wanted_cents:
+                # The books have it: of that the payer was told.
                 await tx.record.heard(asked.id, outcome=OrgMeaning.DONE, now=now)
                 return
             await tx.record.heard(asked.id, outcome=SILENT, now=now)
@@ -137,11 +140,10 @@ def went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
     )
 
 
-async def _in_the_books(tx: Tx, payment: Payment) -> int:
-    """The cents that went back of it whatever people said: that may yet be another payment's."""
-    told = (await tx.evidence.of([payment.id])).get(payment.id, [])
-    said = [each for each in told if each.kind is not Kind.REVERSED or each.by is None]
-    return stand(payment, said).reversed_cents
+async def _not_by_people(tx: Tx, payment_id: str) -> list[Evidence]:
+    """Without the reversals that people said it was: each may yet be another payment's."""
+    told = (await tx.evidence.of([payment_id])).get(payment_id, [])
+    return [each for each in told if each.kind is not Kind.REVERSED or each.by is None]
 
 
 def _weight(outcome: str | None) -> int:
