@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from bot.core.ask import Asked
+from bot.core.invoice_news import news
 from bot.core.invoices import InvoiceView
 from bot.core.record_desk import RecordDesk
 from bot.core.review import Deciding, Verdict
@@ -173,6 +174,16 @@ async def tell_all(shop: Shop) -> list[Notice]:
 
 async def _told(tx: Tx, *, notice: Notice, now: datetime) -> None:
     await tx.notices.told(notice, message_id=1, now=now)
+
+
+async def test_no_two_people_share_a_piece_of_news_however_long_its_key(turning: Turning) -> None:
+    topic = f"reversed:{turning.one.id}:15000000:10"
+    invoice = turning.view.invoice
+
+    keys = {news(invoice, topic, chat_id=9_999_999_990 + number).key for number in range(10)}
+
+    assert len(keys) == 10
+    assert max(map(len, keys)) <= 96
 
 
 # --- The operators ---
