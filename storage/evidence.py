@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, String, func, insert, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +31,7 @@ __all__ = [
 
 ORPHANS_PER_PAYMENT = 20
 ORPHANS_MAX = 10_000
+PAYMENTS_AT_ONCE = 256
 
 
 class Orphaned(StrEnum):
@@ -52,6 +53,12 @@ _SETTLING = tuple(
 
 # Built once: these run for every batch of callbacks.
 _OF = Among(select(*_SETTLING), evidence.c.payment_id)
+_REVERSED = Among(
+    select(evidence.c.payment_id)
+    .where(evidence.c.kind == literal_column(f"'{Kind.REVERSED}'", String))
+    .distinct(),
+    evidence.c.payment_id,
+)
 _ADD = Many(
     dict.fromkeys(("sqlite", "postgresql"), insert(evidence).inline()),
     [column.name for column in evidence.c if column.name != "id"],
@@ -153,6 +160,18 @@ class EvidenceBook:
     async def of(self, payment_ids: Collection[str]) -> dict[str, list[Evidence]]:
         """All evidence of these payments, without the bodies."""
         return await self._connection.run_sync(read_evidence, payment_ids)
+
+    async def reversed_among(self, payment_ids: Sequence[str]) -> list[str]:
+        """Those of these payments of which it was ever said that something went back."""
+
+        def read(connection: Connection) -> list[str]:
+            found: list[str] = []
+            for start in range(0, len(payment_ids), PAYMENTS_AT_ONCE):
+                rows = _REVERSED(connection, payment_ids[start : start + PAYMENTS_AT_ONCE])
+                found += [row[0] for row in rows]
+            return found
+
+        return await self._connection.run_sync(read)
 
     async def body(self, evidence_id: int) -> bytes | None:
         """The raw bytes that came, opened."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, and_, bindparam, case, func, update
+from sqlalchemy import BigInteger, Integer, and_, bindparam, case, exists, func, update
 
 from storage.notice_picks import NOW
 from storage.records import EDITED
-from storage.schema import notices
+from storage.schema import drafts, notices
 
 __all__ = ["TELL", "TELL_ONCE_MORE"]
 
@@ -18,6 +18,7 @@ _HELD = and_(
     notices.c.state.in_(("sending", "due")),
     notices.c.lease_gen == bindparam("taken"),
 )
+_ASKS = exists().where(drafts.c.chat_id == notices.c.chat_id, drafts.c.asked_as == notices.c.key)
 _VERSION = bindparam("version", type_=Integer)
 TELL = (
     update(notices)
@@ -35,7 +36,8 @@ TELL = (
         tries=0,
         resent=False,
         why=None,
-        body=None,
+        # A question of which another copy may stand is known by its words, if that is answered.
+        body=case((and_(notices.c.tries > 1, _ASKS), notices.c.body)),
         message_id=func.coalesce(bindparam("message", type_=BigInteger), notices.c.message_id),
         whisper_chat_id=bindparam("whisper_chat", type_=BigInteger),
         whisper_id=bindparam("whisper", type_=BigInteger),

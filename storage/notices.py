@@ -45,6 +45,9 @@ _ABOUT_MONEY = or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(N
 
 KEYS_AT_ONCE = 256
 
+LOOKED_BACK = 50_000
+"""So many notices of all chats: more than are told while a question is open."""
+
 
 def _still_held(notice: Notice) -> ColumnElement[bool]:
     """Nobody has taken it over since: what a process that was away too long writes hits no row."""
@@ -290,6 +293,23 @@ class Notices:
         """The message by which a notice was told; None if it has not been told so far."""
         query = select(notices.c.message_id).where(notices.c.key == key)
         return (await self._connection.execute(query)).scalar()
+
+    async def copies(self, key: str) -> tuple[int, Reply] | None:
+        """
+        Of a message that may stand in its chat more than once, or that nobody knows to stand there:
+        after which number its copies can be, and its words. None: it was sent once.
+
+        A chat reads in order, so what it was told before is above.
+        """
+        query = select(notices.c.id, notices.c.chat_id, notices.c.body).where(notices.c.key == key)
+        row = (await self._connection.execute(query)).one_or_none()
+        words = None if row is None else self._words(row.body)
+        if row is None or words is None:
+            return None
+        above = select(func.coalesce(func.max(notices.c.message_id), 0)).where(
+            notices.c.id.between(row.id - LOOKED_BACK, row.id - 1), notices.c.chat_id == row.chat_id
+        )
+        return (await self._connection.execute(above)).scalar_one(), words
 
     async def known(self, key: str) -> bool:
         """Whether a notice of this key was ever owed."""

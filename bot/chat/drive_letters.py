@@ -15,7 +15,6 @@ from bot.texts import kes, money, plain
 from storage.records import (
     Button,
     Deed,
-    DriveStatus,
     Gift,
     Keyboard,
     Notice,
@@ -325,13 +324,7 @@ async def dressed(core: Core, paper: Stationery, view: PaymentView, reply: Reply
     language, say = view.intent.language, paper.texts.say
     lines = [reply.text, _seen(view, gift, drive.title, drive.shows, paper)]
     payment = view.payment
-    if (
-        payment.status is Status.PAID
-        and drive.status is DriveStatus.CLOSED
-        and drive.closed_at is not None
-        and payment.decided_at is not None
-        and payment.decided_at > drive.closed_at
-    ):
+    if payment.status is Status.PAID and await core.drives.came_late(drive, payment):
         lines.append(say(language, "gift.after-closing"))
     rows = () if reply.keyboard is None else reply.keyboard.rows
     if drive.shows is not Shows.TOTALS and not payment.superseded:

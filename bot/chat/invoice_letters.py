@@ -102,7 +102,7 @@ def _news(
 ) -> tuple[str, Keyboard | None]:
     mine = quill.owner == quill.view.invoice.merchant_id
     match topic:
-        case "paid" | "reversed":
+        case "paid" | "reversed" | "again":
             return _money(quill, found, topic, owed, mine=mine), None
         case "cash" if found.entry is not None:
             amount = money(found.entry.cents)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telegram import Message, MessageEntity
 
 from bot.chat.context import Turn
+from bot.texts import plain
 from storage.records import Draft
 
 __all__ = ["is_for", "mended"]
@@ -27,12 +28,24 @@ async def is_for(turn: Turn, message: Message, draft: Draft) -> bool:
     # An older version did not keep by what it asked.
     if draft.asked_as is None or above.message_id == draft.message_id:
         return True
+    if above.reply_markup is None and await _is_copy(turn, above, draft):
+        return True
     asked = await turn.core.people.question_of(draft)
     if asked is None:
         return False  # what nobody has seen cannot be what they replied to
     # Numbers in a chat only grow; and what has buttons is about what they do.
     later = above.message_id > asked and above.reply_markup is None
     return above.message_id == asked or later
+
+
+async def _is_copy(turn: Turn, above: Message, draft: Draft) -> bool:
+    """Whether it is the same question, sent more than once as nobody knew that it had arrived."""
+    copies = await turn.core.people.copies_of(draft)
+    if copies is None:
+        return False
+    # An older question may have the same words, and stands above what was told since.
+    after, said = copies
+    return above.message_id > after and (above.text or "").strip() == plain(said.text).strip()
 
 
 async def mended(turn: Turn, message: Message, *, is_asked: bool) -> None:

@@ -23,9 +23,12 @@ from storage.records import (
     DraftKind,
     Evidence,
     Keyboard,
+    Kind,
     Payment,
     Reply,
     Status,
+    is_reversal_key,
+    shown_receipt,
 )
 
 __all__ = [
@@ -107,7 +110,7 @@ def _heard(turn: Turn, evidence: Sequence[Evidence]) -> list[str]:
     lines = []
     for each in evidence[-HEARD_SHOWN:]:
         line = turn.say(
-            f"heard.{each.kind}",
+            f"heard.{_kind(each)}",
             when=turn.paper.texts.when(turn.language, each.at),
             who=each.by or "",
         )
@@ -115,11 +118,17 @@ def _heard(turn: Turn, evidence: Sequence[Evidence]) -> list[str]:
         if each.amount_cents is not None:
             extras.append(money(each.amount_cents))
         if each.receipt is not None:
-            extras.append(each.receipt)
+            extras.append(shown_receipt(each.receipt))
         if each.held:
             extras.append(turn.say("heard.held"))
         lines.append(" · ".join([f"• {line}", *extras]))
     return lines
+
+
+def _kind(each: Evidence) -> str:
+    """What a claim on a reversal that moved says is another sentence than of money that came."""
+    moved = each.kind is Kind.RECEIPT_MOVED and is_reversal_key(each.receipt or "")
+    return "reversal-moved" if moved else each.kind
 
 
 def _proposed(turn: Turn, payment: Payment, proposal: Proposal) -> str:

@@ -180,4 +180,5 @@ async def is_late(tx: Tx, drive: Drive, payment: Payment) -> bool:
         return False
     if came_after_closing(drive, payment):
         return True
-    return await tx.gifts.thanks_of(payment.id) == ASKED_ABOUT
+    # Of what was awaited then they are asked at the next look.
+    return await tx.gifts.thanks_of(payment.id) in (AWAITED, ASKED_ABOUT)

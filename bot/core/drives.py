@@ -14,7 +14,7 @@ from functools import partial
 
 from bot.core.ask import Asked, Asking
 from bot.core.departures import Departures
-from bot.core.drive_news import DriveNews, card_key
+from bot.core.drive_news import DriveNews, card_key, is_late
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.giving import GiveRequest, Giving
@@ -32,6 +32,7 @@ from storage.records import (
     DriveKind,
     DriveStatus,
     GiftRow,
+    Payment,
     Shows,
     Totals,
     Treasurer,
@@ -160,6 +161,13 @@ class Drives:
     async def get(self, drive_id: str) -> Drive | None:
         async with self._store.read() as tx:
             return await tx.drives.get(drive_id)
+
+    async def came_late(self, drive: Drive, payment: Payment) -> bool:
+        """Whether it came after the drive was closed, so that its treasurers decide about it."""
+        if drive.status is not DriveStatus.CLOSED:
+            return False
+        async with self._store.read() as tx:
+            return await is_late(tx, drive, payment)
 
     async def by_code(self, code: str) -> Drive | None:
         """The drive of a link."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 
 from bot.core.bills import SHILLING, excess_cents
 from bot.core.eat import day_of, morning_after
 from bot.core.given_back import count_once, sums_of
 from bot.core.ports import Clock
+from bot.core.turns import AGAIN, REVERSED, topics_of, untold
 from storage.records import (
     Decided,
     Intent,
@@ -23,11 +25,13 @@ from storage.records import (
     NewNotice,
     NoticeKind,
     Payment,
-    Word,
 )
 from storage.tx import Tx
 
 __all__ = ["InvoiceNews", "ask_anew", "card", "cards_of", "news", "undone_key"]
+
+KEY_CHARS_MAX = 96
+DIGEST_CHARS = 32
 
 
 class InvoiceNews:
@@ -55,7 +59,11 @@ class InvoiceNews:
             came_cents = sum(each.arrived_cents for each in credited)
             topic = f"overpaid:{came_cents}:{sums.paid_cents}"
             topic += f":{sums.excess_words}" if sums.excess_words else ""
-            owed.append(news(invoice, topic, chat_id=invoice.merchant_id))
+            too_much = news(invoice, topic, chat_id=invoice.merchant_id)
+            if any(each.topic.startswith(AGAIN) for each in owed):
+                # They were told of it before that money was said to have gone back.
+                await tx.notices.send_anew(too_much.key, now=now)
+            owed.append(too_much)
         await tx.notices.owe([*owed, *await cards_of(tx, invoice)], now=now)
 
     async def _came(self, tx: Tx, invoice: Invoice, credited: Sequence[Payment]) -> list[NewNotice]:
@@ -64,18 +72,26 @@ class InvoiceNews:
 
         Of what the merchant is owed already, whoever had the invoice then is owed it too.
         """
-        theirs = [news(invoice, _topic(each), chat_id=invoice.merchant_id) for each in credited]
-        told = await tx.notices.known_of([each.key for each in theirs])
+        topics = await topics_of(tx, credited)
+        theirs = {
+            topic: news(invoice, topic, chat_id=invoice.merchant_id)
+            for turns in topics.values()
+            for topic in turns
+        }
+        known = await tx.notices.known_of([each.key for each in theirs.values()])
+        told = {topic for topic, each in theirs.items() if each.key in known}
         owed: list[NewNotice] = []
-        for payment, notice in zip(credited, theirs, strict=True):
-            if notice.key not in told:
-                owed += await self._paid(tx, invoice, payment, notice)
+        for payment in credited:
+            topic = untold(topics[payment.id], told)
+            if topic is not None:
+                owed += await self._paid(tx, invoice, payment, theirs[topic])
         return owed
 
     async def _paid(
         self, tx: Tx, invoice: Invoice, payment: Payment, theirs: NewNotice
     ) -> list[NewNotice]:
-        reversed_, topic = Word.REVERSED in payment.words, theirs.topic
+        topic = theirs.topic
+        reversed_ = topic.startswith(REVERSED)
         if reversed_:
             await ask_anew(tx, invoice, self._clock.now())
         owed = [theirs]
@@ -108,15 +124,6 @@ def undone_key(entry_id: int) -> str:
     return f"{InvoiceEntryKind.CASH_UNDONE}:{entry_id}"
 
 
-def _topic(payment: Payment) -> str:
-    """What there is to say of a payment that is money, or was."""
-    if Word.REVERSED not in payment.words:
-        return f"paid:{payment.id}"
-    # Of two parts that went back, both are told.
-    part = f":{payment.reversed_cents}" if payment.credited_cents else ""
-    return f"reversed:{payment.id}{part}"
-
-
 async def ask_anew(tx: Tx, invoice: Invoice, now: datetime) -> None:
     """
     Money went out of it again: its merchant is asked about it once more if it is late then.
@@ -144,13 +151,20 @@ def news(
 ) -> NewNotice:
     """One new message about an invoice, told once under its topic."""
     return NewNotice(
-        key=f"i:{invoice.id}:{topic}:{chat_id}"[:96],
+        key=_fitting(f"i:{invoice.id}:{topic}:{chat_id}"),
         kind=NoticeKind.NEWS,
         chat_id=chat_id,
         subject=invoice.subject,
         topic=topic,
         not_before=not_before,
     )
+
+
+def _fitting(key: str) -> str:
+    """No longer than a key may be, and no other news's for that."""
+    if len(key) <= KEY_CHARS_MAX:
+        return key
+    return key[: KEY_CHARS_MAX - DIGEST_CHARS] + sha256(key.encode()).hexdigest()[:DIGEST_CHARS]
 
 
 async def cards_of(tx: Tx, invoice: Invoice) -> list[NewNotice]:

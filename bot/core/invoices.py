@@ -29,6 +29,7 @@ from bot.core.invoice_news import card, undone_key
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.people import close
 from bot.core.ports import Clock, Collector
+from bot.core.turns import AGAIN, PAID, REVERSED
 from storage.engine import Store
 from storage.records import (
     NOBODY,
@@ -204,11 +205,11 @@ class Invoices:
             if invoice is None:
                 return None
             payment, back_cents, entry, asked, who = None, 0, None, "", NOBODY
-            if kind in ("paid", "reversed"):
-                payment_id, _, part_cents = detail.partition(":")
+            if kind in (PAID, REVERSED, AGAIN):
+                payment_id, part_cents, *_ = f"{detail}:".split(":")
                 payment = await tx.payments.get(payment_id)
                 if payment is not None:
-                    back_cents = int(part_cents or payment.reversed_cents)
+                    back_cents = int(part_cents or payment.arrived_cents)
                     who = (await tx.payments.intent(payment.intent_id)).asked_by
             elif kind in ABOUT_ENTRIES:
                 entry = await tx.invoices.entry(invoice_id, int(detail))

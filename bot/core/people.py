@@ -20,6 +20,7 @@ from storage.records import (
     Kind,
     Payment,
     Person,
+    Reply,
 )
 from storage.tx import Tx
 
@@ -204,6 +205,17 @@ class People:
             return None
         async with self._store.read() as tx:
             return await tx.notices.message_of(draft.asked_as)
+
+    async def copies_of(self, draft: Draft) -> tuple[int, Reply] | None:
+        """
+        If it may have been asked more than once: after which message, and with which words.
+
+        Of a message that Telegram took and did not confirm we know nothing else.
+        """
+        if draft.asked_as is None:
+            return None
+        async with self._store.read() as tx:
+            return await tx.notices.copies(draft.asked_as)
 
     async def drop_draft(self, *, chat_id: int, person_id: int, closing: Closing) -> bool:
         async def run(tx: Tx) -> bool:

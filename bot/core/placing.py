@@ -39,6 +39,7 @@ from storage.records import (
     RecordRow,
     RowKind,
     RowState,
+    is_reversal_key,
 )
 from storage.tx import Tx
 
@@ -177,6 +178,9 @@ class Placing:
     async def disown(self, receipt: str, holder: str, *, by: int | None = None) -> None:
         """Tell *holder* that this receipt is another payment's."""
         now = self._clock.now()
+        alarms = self._settle.alarm(Alarm.RECEIPT_HELD, holder)
+        if is_reversal_key(receipt):
+            alarms = self._settle.alarm(Alarm.BACK_MOVED, holder, key=f"{holder}:{receipt}")
 
         def admit(payment: Payment, _seen: Seen) -> Admitted:
             evidence = Evidence(
@@ -188,10 +192,7 @@ class Placing:
                 source="record" if by is None else "operator",
                 by=by,
             )
-            return Admitted(
-                evidence=(evidence,),
-                notices=self._settle.alarm(Alarm.RECEIPT_HELD, payment.id),
-            )
+            return Admitted(evidence=(evidence,), notices=alarms)
 
         await self._store.submit(Unit(payment_id=holder, admit=admit), self._settle)
 

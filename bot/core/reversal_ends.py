@@ -11,13 +11,15 @@ import logging
 from datetime import timedelta
 
 from bot.core.ports import Clock
-from bot.core.settle import Settle
+from bot.core.settle import Settle, stand
 from mpesa.async_results import AsyncResult, read_reversal
 from mpesa.org_results import OrgMeaning
 from storage.engine import Store
 from storage.records import (
     Alarm,
     AskedLater,
+    Evidence,
+    Kind,
     NewNotice,
     NewRecordRow,
     QuestionKind,
@@ -98,12 +100,17 @@ class ReversalEnds:
                 return
             assert asked.payment_id is not None, "it is a payment that is given back"
             payment = await tx.payments.get(asked.payment_id)
-            cents = 0 if payment is None else payment.reversed_cents
-            if cents >= (asked.amount_cents or 0):
+            wanted_cents, in_the_books = asked.amount_cents or 0, 0
+            if payment is not None:
+                told = await _not_by_people(tx, payment.id)
+                in_the_books = stand(payment, told).reversed_cents
+            if in_the_books >= wanted_cents:
                 # The books have it: of that the payer was told.
                 await tx.record.heard(asked.id, outcome=OrgMeaning.DONE, now=now)
                 return
             await tx.record.heard(asked.id, outcome=SILENT, now=now)
+            if payment is not None and payment.reversed_cents >= wanted_cents:
+                return  # a person has looked it up; should that prove wrong, they are told then
             await tx.notices.owe(self._alarms(asked, SILENT), now=now)
 
         await self._store.write(run)
@@ -131,6 +138,12 @@ def went_back(asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
         kind=RowKind.REVERSAL,
         linked=asked.receipt,
     )
+
+
+async def _not_by_people(tx: Tx, payment_id: str) -> list[Evidence]:
+    """Without the reversals that people said it was: each may yet be another payment's."""
+    told = (await tx.evidence.of([payment_id])).get(payment_id, [])
+    return [each for each in told if each.kind is not Kind.REVERSED or each.by is None]
 
 
 def _weight(outcome: str | None) -> int:

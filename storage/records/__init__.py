@@ -72,6 +72,7 @@ from storage.records.payments import (
     Word,
     is_reversal_key,
     reversal_key,
+    shown_receipt,
 )
 from storage.records.record import (
     AskedLater,
@@ -162,4 +163,5 @@ __all__ = [
     "invoice_label",
     "is_reversal_key",
     "reversal_key",
+    "shown_receipt",
 ]

@@ -127,6 +127,7 @@ class Alarm(StrEnum):
     UNREAD = "unread"  # a post about a payment by hand could not be read
     NOT_GIVEN_BACK = "not-given-back"  # Safaricom said no to a reversal; nothing has moved
     BACK_UNSURE = "back-unsure"  # nobody knows whether a reversal was carried out
+    BACK_MOVED = "back-moved"  # what went back of a payment, as a person said, is another's
     MERCHANT_TOOK = "merchant-took"  # a merchant says that money of nobody is an invoice's
 
 
@@ -239,6 +240,11 @@ def reversal_key(receipt: str) -> str:
 
 def is_reversal_key(receipt: str) -> bool:
     return receipt.startswith(_REVERSAL)
+
+
+def shown_receipt(receipt: str) -> str:
+    """As Safaricom writes it, be it a payment's or as what a reversal's is claimed."""
+    return receipt.removeprefix(_REVERSAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

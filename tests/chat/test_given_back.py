@@ -133,6 +133,33 @@ async def test_a_press_on_an_older_message_writes_nothing_down_of_what_is_too_mu
     assert (after.sums.paid_cents, after.excess_cents) == (80_000, 0)
 
 
+async def test_a_giver_reads_that_treasurers_decide_about_what_was_awaited_at_closing(
+    harambee: Harambee,
+) -> None:
+    """A query called it paid before closing; that counted only once the callback was there."""
+    office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    await harambee.opened()
+    jane.say("/give@lipa_demo_bot 6000", chat=harambee.group)
+    await harambee.pushed(1)
+    await office.handled()
+    [view] = await office.core.books.latest(person_id=jane.id)
+    office.clock.advance(60)
+    said = fact(Kind.QUERY_PAID, payment_id=view.payment.id, at=office.clock.now())
+    await office.store.submit(unit_of(said), office.core.hear._settle)
+    office.clock.advance(10)
+    mary.say("/closedrive@lipa_demo_bot", chat=harambee.group)
+    mary.press(await office.said(mary.chat, "Close Mama Akinyi"), "Yes, close it")
+    await office.said(harambee.group, "is closed")
+    office.clock.advance(60)
+
+    await harambee.paid()
+
+    await office.said(jane.chat, "its treasurers decide what becomes of it")
+    await harambee.look()
+    await office.said(mary.chat, "after it was closed")
+
+
 async def test_treasurers_are_told_that_a_late_gift_counts_once(harambee: Harambee) -> None:
     office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
     await harambee.jane_gave_her_number()

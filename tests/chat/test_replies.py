@@ -17,6 +17,7 @@ from storage.schema import buttons, drafts
 from tests.chat.drive_office import GROUP_ID, Harambee
 from tests.chat.test_conversation import Office
 from tests.chat.test_invoice_chat import issued, njeri, opened, peter
+from tests.chat.test_presses import put_off
 from tests.chat.test_review import undecided
 from tests.stores import TestClock
 
@@ -276,6 +277,65 @@ async def test_nobody_has_replied_to_a_question_that_has_not_been_told(
 
     await office.said(mary.chat, OTHER)
     assert set((await cash_cents(harambee)).values()) == {0}
+
+
+async def asked_twice(harambee: Harambee, below: Message) -> tuple[Message, Message]:
+    """Telegram took the question and did not say so: it was sent once more. Both copies."""
+    office, mary, api = harambee.office, harambee.mary, harambee.api
+    before = len(mary.chat.from_bot)
+    api.faults.lose_reply(method="sendMessage", chat_id=mary.id)
+    mary.press(below, "Record cash")
+    async with asyncio.timeout(60):
+        while not await put_off(office):
+            continue
+    office.clock.advance(10)
+    await api.wait_for(lambda: len(mary.chat.from_bot) == before + 2)
+    await office.handled()
+    first, second = mary.chat.from_bot[-2:]
+    assert first.text == second.text
+    return first, second
+
+
+async def test_each_copy_of_a_question_that_was_sent_twice_may_be_answered(
+    harambee: Harambee,
+) -> None:
+    hospital, bus = await two_drives(harambee)
+    older = await asked(harambee.office, harambee.mary, hospital, "Record cash")
+    copies = await asked_twice(harambee, bus)
+
+    harambee.mary.say("3,000 Mzee Kamau", reply_to=older)
+    await harambee.office.said(harambee.mary.chat, OTHER)
+    harambee.mary.say("700 Mama Njeri", reply_to=copies[0])
+
+    await harambee.office.said(harambee.mary.chat, "Written down: KES 700")
+    assert await cash_cents(harambee) == {"Mama Akinyi hospital bill": 0, "School bus": 70_000}
+
+
+async def test_a_copy_of_an_older_question_answers_no_newer_one(harambee: Harambee) -> None:
+    hospital, bus = await two_drives(harambee)
+    older, _ = await asked_twice(harambee, hospital)
+    await asked_twice(harambee, bus)
+
+    harambee.mary.say("3,000 Mzee Kamau", reply_to=older)
+
+    await harambee.office.said(harambee.mary.chat, OTHER)
+    assert set((await cash_cents(harambee)).values()) == {0}
+
+
+async def test_of_two_questions_with_the_same_words_a_copy_is_of_the_one_it_stands_by(
+    harambee: Harambee,
+) -> None:
+    """The same button twice: the first question has told us nothing of the second one."""
+    hospital, _ = await two_drives(harambee)
+    older = await asked(harambee.office, harambee.mary, hospital, "Record cash")
+    copies = await asked_twice(harambee, hospital)
+    assert older.text == copies[0].text
+
+    harambee.mary.say("3,000 Mzee Kamau", reply_to=older)
+    await harambee.office.said(harambee.mary.chat, OTHER)
+    harambee.mary.say("700 Mama Njeri", reply_to=copies[0])
+
+    await harambee.office.said(harambee.mary.chat, "Written down: KES 700")
 
 
 async def test_an_answer_that_is_mended_is_not_a_second_one(harambee: Harambee) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,9 @@ from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.playground.people import Person
 from storage.engine import Store
+from storage.records import RowKind
 from tests.chat.test_conversation import OPERATOR, Office
+from tests.core.test_record import a_row
 from tests.stores import TestClock
 
 CODE = "UKN6ABCDEF"
@@ -142,6 +145,36 @@ async def test_what_went_back_is_recorded_under_its_code(office: Office) -> None
     office.boss.press(sure, "Yes, that is so")
 
     await office.said(office.jane.chat, "Returned: KES 50")
+
+
+async def test_what_turns_out_to_have_gone_back_of_another_payment_reads_so(
+    office: Office,
+) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt=CODE)
+    await office.said(office.jane.chat, "✅")
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "What was heard")
+    office.boss.press(card, "It went back")
+    await office.said(office.boss.chat, "code of the reversal")
+    office.boss.say("UKN8REVERS")
+    sure = await office.said(office.boss.chat, "Record that")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.jane.chat, "Returned: KES 50")
+    await office.pay(office.jane, "/pay 70 0712345679")
+    await office.result(0, receipt="UKN7ABCDEF")
+    await office.handled()
+
+    row = a_row(office.clock.now(), receipt="UKN8REVERS", kind=RowKind.REVERSAL)
+    await office.core.record.rows.take([replace(row, linked="UKN7ABCDEF")])
+
+    alarm = await office.said(office.boss.chat, "A reversal was another payment’s")
+    await office.handled()
+    assert "✅" in status.text
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "What was heard", after=alarm)
+    assert "gone back was another payment’s · UKN8REVERS" in card.text
+    assert "reversal:" not in card.text
 
 
 async def test_review_does_not_exist_for_others_and_knows_what_it_knows(office: Office) -> None:

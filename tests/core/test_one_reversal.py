@@ -224,7 +224,7 @@ async def test_the_books_outrank_whoever_typed_it_beside_another_payment(
 
     assert await left_of(desk, one, two) == [0, 70_00]
     assert Word.REVERSED not in (await desk.get(two.id)).words
-    assert Alarm.RECEIPT_HELD in await alarms(desk)
+    assert Alarm.BACK_MOVED in await alarms(desk)
     assert await opens(record) == []
     assert await review.decide(went_back(two, by=901)) is Verdict.RECEIPT_TAKEN
     await assert_replays(desk)

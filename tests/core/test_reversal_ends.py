@@ -7,6 +7,8 @@ import json
 import pytest
 
 from bot.core.record_desk import RecordDesk
+from bot.core.review import Deciding
+from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
 from mpesa.async_results import parse_result
 from mpesa.bodies import Unreadable
@@ -15,6 +17,8 @@ from storage.records import Alarm, NewRecordRow, Payment, RowKind, Source
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_hear import alarms
+from tests.core.test_record import a_row
+from tests.core.test_review import review_of
 from tests.desk import ScriptedOffice, a_desk
 
 RECEIPT = "UKN1ABCDEF"
@@ -174,6 +178,32 @@ async def test_a_process_that_dies_with_the_answer_in_the_books_rings_nobody(
 
     assert await told(desk) == []
     assert await press(record, payment) is Ruling.ALREADY
+
+
+async def test_what_only_a_person_said_is_no_answer_of_safaricoms(
+    desk: Desk, record: RecordDesk, office: ScriptedOffice
+) -> None:
+    """It was another payment's reversal: whether ours was carried out is as unknown as before."""
+    payment = await paid(desk)
+    desk.clock.advance(600)
+    other = await desk.ask(ask_key="m:2", amount_kes=70, phone="254722000111")
+    other = await desk.post(other, success(2, amount=70.0, receipt="UKN2ABCDEF"))
+    await press(record, payment)
+    await review_of(desk).decide(
+        Decision(
+            payment_id=payment.id, deciding=Deciding.REVERSE, by=900, key="typed", receipt=BACK
+        )
+    )
+    desk.clock.advance(600)
+    await record.ways.reversal_ends.tell_silent()
+    assert await told(desk) == []
+
+    row = a_row(desk.clock.now(), receipt=BACK, kind=RowKind.REVERSAL, linked=other.receipt)
+    await record.rows.take([row])
+
+    assert (await desk.get(payment.id)).credited_cents == 5000
+    assert await press(record, payment) is Ruling.UNSURE
+    assert len(office.reversed) == 1
 
 
 @pytest.mark.parametrize("first", [0, 999])

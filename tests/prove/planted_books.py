@@ -351,8 +351,8 @@ OF_INVOICES = (
         "money that came is told at every look",
         "I7",
         "bot/core/invoice_news.py",
-        'key=f"i:{invoice.id}:{topic}:{chat_id}"[:96],',
-        f'key=(f"i:{{invoice.id}}:{{topic}}:{{chat_id}}" + {ANEW})[:96],',
+        'key=_fitting(f"i:{invoice.id}:{topic}:{chat_id}"),',
+        f'key=_fitting(f"i:{{invoice.id}}:{{topic}}:{{chat_id}}" + {ANEW}),',
     ),
     plant(
         "what came for an invoice counts before it is paid",

@@ -17,6 +17,8 @@ from storage.records import (
     Alarm,
     Button,
     Document,
+    Draft,
+    DraftKind,
     Keyboard,
     NewNotice,
     Notice,
@@ -464,6 +466,37 @@ async def test_a_document_comes_out_as_it_went_in_and_is_forgotten_once_told(sto
     await tell(store, notice)
     async with store.read() as tx:
         assert (await tx.notices._connection.execute(select(notices.c.body))).scalar_one() is None
+
+
+@pytest.mark.parametrize(("tries", "open_question"), [(1, True), (2, True), (2, False)])
+async def test_the_words_of_an_open_question_that_was_sent_twice_are_kept(
+    store: Store, tries: int, open_question: bool
+) -> None:
+    draft = Draft(
+        chat_id=1,
+        person_id=1,
+        kind=DraftKind.CLAIM,
+        expires_at=NOON + timedelta(minutes=30),
+        asked_as="q" if open_question else "another",
+    )
+    await store.write(lambda tx: tx.drafts.put(draft))
+    await owe(store, saying("above", 1), saying("q", 1, "How much?"), saying("below", 1))
+    [above] = await claim(store)
+    await tell(store, above, 50)
+    for _ in range(tries):
+        [question] = await claim(store)
+        await store.write(
+            lambda tx, n=question: tx.notices.later(n, due_at=NOON, why="x", counts=True)  # type: ignore[misc]  # the default pins n
+        )
+    async with store.read() as tx:
+        before = await tx.notices.copies("q")
+
+    await tell(store, question, 52)
+
+    async with store.read() as tx:
+        after = await tx.notices.copies("q")
+    known = (50, saying("q", 1, "How much?").reply)
+    assert (before, after) == (known, known if tries > 1 and open_question else None)
 
 
 async def test_a_document_is_sealed_and_never_in_a_log_line(store: Store) -> None:
