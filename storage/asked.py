@@ -30,6 +30,7 @@ from storage.columns import Instant
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.record_tables import (
+    UNHEARD_REVERSAL,
     UNRECORDED,
     decisions,
     questions,
@@ -163,17 +164,11 @@ class Asking:
             .order_by(questions.c.asked_at.desc())
         )
 
-    async def unheard(
-        self, kind: QuestionKind, *, before: datetime, limit: int
-    ) -> list[AskedLater]:
-        """Questions of that kind, asked before *before*, about which nothing was posted."""
+    async def unheard_reversals(self, *, before: datetime, limit: int) -> list[AskedLater]:
+        """Reversals that were asked for before *before*, and about which nothing was posted."""
         return await self._questions(
             select(questions)
-            .where(
-                questions.c.heard_at.is_(None),
-                questions.c.kind == kind.value,
-                questions.c.asked_at <= before,
-            )
+            .where(UNHEARD_REVERSAL, questions.c.asked_at <= before)
             .order_by(questions.c.asked_at)
             .limit(limit)
         )

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from storage.engine import Store
-from storage.records import Kind, NewNotice, NoticeKind, Status
+from storage.record_tables import questions
+from storage.records import AskedLater, Kind, NewNotice, NoticeKind, QuestionKind, Status
 from storage.schema import notices
 from storage.tx import Tx
 from tests.bench.drives import DRIVE_ID
@@ -246,3 +247,46 @@ async def test_the_next_notice_is_marked_by_its_number(told_much: Store) -> None
     found = await plan(told_much, marked)
     assert "SCAN notices" not in found
     assert "Seq Scan on notices" not in found
+
+
+@pytest.fixture
+async def asked_much(store: Store) -> Store:
+    """A store that asked about many receipts and never heard of them, and of one reversal."""
+    silent = AskedLater(
+        id="0",
+        kind=QuestionKind.REVERSAL,
+        receipt="UKN1ABCDEF",
+        payment_id=f"{1:032x}",
+        amount_cents=5000,
+        by=900,
+        asked_at=NOON,
+    )
+
+    async def copy(tx: Tx) -> None:
+        await tx.record.ask(silent)
+        connection = tx.payments._connection
+        before, series, hexadecimal = SERIES[connection.dialect.name]
+        own = {"id": hexadecimal, "kind": "'status'"}
+        names = [column.name for column in questions.c]
+        wanted = ", ".join(own.get(name, f"questions.{name}") for name in names)
+        await connection.execute(
+            text(
+                f"INSERT INTO questions ({', '.join(names)}) {before}SELECT {wanted}"
+                f" FROM questions, {series} WHERE questions.id = '0'"
+            ),
+            {"first": 1, "last": STORED},
+        )
+        await connection.execute(text("ANALYZE"))
+
+    await store.write(copy)
+    return store
+
+
+async def test_a_reversal_without_an_answer_is_found_among_reversals(asked_much: Store) -> None:
+    with overheard() as heard:
+        async with asked_much.read() as tx:
+            silent = await tx.record.unheard_reversals(before=LATER, limit=20)
+
+    assert [each.kind for each in silent] == [QuestionKind.REVERSAL]
+    look = next(each for each in heard if "FROM questions" in each[0])
+    assert "questions_unheard_reversals" in await plan(asked_much, look)
