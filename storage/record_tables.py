@@ -81,6 +81,7 @@ receipt_claims = Table(
     Column("payment_id", String(32), primary_key=True),
     Column("by", BigInteger, nullable=False),
     Column("at", Instant, nullable=False),
+    Index("receipt_claims_by_age", "at"),
 )
 
 questions = Table(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
+from storage.asked import Rounds
 from storage.engine import Store
 from storage.record_tables import questions
 from storage.records import AskedLater, Kind, NewNotice, NoticeKind, QuestionKind, Status
@@ -247,6 +248,47 @@ async def test_the_next_notice_is_marked_by_its_number(told_much: Store) -> None
     found = await plan(told_much, marked)
     assert "SCAN notices" not in found
     assert "Seq Scan on notices" not in found
+
+
+ROUNDS = Rounds(after=(timedelta(minutes=1), timedelta(hours=1)), spared=["busy"], over=["done"])
+
+
+async def test_credits_to_be_asked_about_are_found_among_the_unconfirmed(full: Store) -> None:
+    receipts = text("UPDATE payments SET receipt = substr(id, 23)")
+    await full.write(lambda tx: tx.payments._connection.execute(receipts))
+    await full.write(lambda tx: tx.payments._connection.execute(text("ANALYZE")))
+    with overheard() as heard:
+        async with full.read() as tx:
+            await tx.record.unconfirmed_due(ROUNDS, now=LATER, begun_before=LATER, limit=20)
+
+    look = next(each for each in heard if "FROM payments" in each[0])
+    assert "payments_unconfirmed" in await plan(full, look)
+
+
+async def test_receipts_that_were_named_long_ago_are_not_looked_through(store: Store) -> None:
+    async def copy(tx: Tx) -> None:
+        await tx.record.claim("UKN1ABCDEF", f"{0:032x}", by=1001, at=NOON)
+        connection = tx.payments._connection
+        before, series, hexadecimal = SERIES[connection.dialect.name]
+        await connection.execute(
+            text(
+                f'INSERT INTO receipt_claims (receipt, payment_id, "by", at) {before}'
+                f"SELECT substr({hexadecimal}, 23), {hexadecimal}, 1001, n * 1000"
+                f" FROM {series}"
+            ),
+            {"first": 1, "last": STORED},
+        )
+        await connection.execute(text("ANALYZE"))
+
+    await store.write(copy)
+    with overheard() as heard:
+        async with store.read() as tx:
+            since = NOON - timedelta(days=1)
+            named = await tx.record.named_due(ROUNDS, now=LATER, since=since, limit=20)
+
+    assert named == ["UKN1ABCDEF"]
+    look = next(each for each in heard if "FROM receipt_claims" in each[0])
+    assert "receipt_claims_by_age" in await plan(store, look)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Reversals without an answer are found among themselves, however many questions went unheard."""
+"""What is to be asked, or told of, is found by its age, however much went unheard long ago."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,3 +20,4 @@ def upgrade() -> None:
         postgresql_where=where,
     )
     op.drop_index("questions_unheard", "questions")
+    op.create_index("receipt_claims_by_age", "receipt_claims", ["at"], unique=False)
