@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     RowMapping,
     Select,
@@ -20,16 +21,18 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.columns import Instant
+from storage.columns import Instant, micros
 from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.record_tables import (
+    UNHEARD_REVERSAL,
     UNRECORDED,
     decisions,
     questions,
@@ -84,10 +87,16 @@ class Asking:
         recorded = exists().where(
             record_rows.c.receipt == receipt_claims.c.receipt, record_rows.c.recorded
         )
-        claims = (
-            select(receipt_claims.c.receipt, func.max(receipt_claims.c.at).label("at"))
+        # First those of that time, by their age: else all there ever were are walked by receipt.
+        recent = (
+            select(receipt_claims.c.receipt, receipt_claims.c.at)
             .where(receipt_claims.c.at >= since, ~recorded)
-            .group_by(receipt_claims.c.receipt)
+            .cte("recent")
+            .prefix_with("MATERIALIZED")
+        )
+        claims = (
+            select(recent.c.receipt, func.max(recent.c.at).label("at"))
+            .group_by(recent.c.receipt)
             .subquery()
         )
         asked, due = _due(claims.c.receipt, rounds, now)
@@ -124,9 +133,10 @@ class Asking:
             select(payments.c.receipt)
             .where(
                 UNCONFIRMED,
-                payments.c.receipt.is_not(None),
+                # Reckoned with, so that no index of theirs is walked instead: those are long.
+                func.coalesce(payments.c.receipt, "") != "",
+                type_coerce(payments.c.begun_at, BigInteger) + 0 <= micros(begun_before),
                 payments.c.account == "",  # whose initiator asks
-                payments.c.begun_at <= begun_before,
                 due,
             )
             .order_by(asked, payments.c.begun_at.desc())
@@ -163,17 +173,11 @@ class Asking:
             .order_by(questions.c.asked_at.desc())
         )
 
-    async def unheard(
-        self, kind: QuestionKind, *, before: datetime, limit: int
-    ) -> list[AskedLater]:
-        """Questions of that kind, asked before *before*, about which nothing was posted."""
+    async def unheard_reversals(self, *, before: datetime, limit: int) -> list[AskedLater]:
+        """Reversals that were asked for before *before*, and about which nothing was posted."""
         return await self._questions(
             select(questions)
-            .where(
-                questions.c.heard_at.is_(None),
-                questions.c.kind == kind.value,
-                questions.c.asked_at <= before,
-            )
+            .where(UNHEARD_REVERSAL, questions.c.asked_at <= before)
             .order_by(questions.c.asked_at)
             .limit(limit)
         )

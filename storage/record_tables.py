@@ -19,6 +19,7 @@ from storage.columns import Instant, metadata, row_id
 
 __all__ = [
     "OPEN",
+    "UNHEARD_REVERSAL",
     "UNPLACED",
     "UNRECORDED",
     "decisions",
@@ -33,7 +34,7 @@ __all__ = [
 UNPLACED = text("state = 'new'")
 UNRECORDED = text("NOT recorded")
 OPEN = text("closed_at IS NULL")
-UNHEARD = text("heard_at IS NULL")
+UNHEARD_REVERSAL = text("heard_at IS NULL AND kind = 'reversal'")
 UNDONE = text("done_at IS NULL")
 
 record_rows = Table(
@@ -80,6 +81,7 @@ receipt_claims = Table(
     Column("payment_id", String(32), primary_key=True),
     Column("by", BigInteger, nullable=False),
     Column("at", Instant, nullable=False),
+    Index("receipt_claims_by_age", "at"),
 )
 
 questions = Table(
@@ -96,7 +98,13 @@ questions = Table(
     Column("outcome", String(24)),
     Column("bodies", Integer, nullable=False),
     Index("questions_of_receipt", "receipt", "asked_at"),
-    Index("questions_unheard", "asked_at", sqlite_where=UNHEARD, postgresql_where=UNHEARD),
+    # Not of all that went unheard: of questions about a status, those stay so for ever.
+    Index(
+        "questions_unheard_reversals",
+        "asked_at",
+        sqlite_where=UNHEARD_REVERSAL,
+        postgresql_where=UNHEARD_REVERSAL,
+    ),
 )
 
 record_unread = Table(

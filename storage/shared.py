@@ -37,6 +37,15 @@ class Shared:
         sealed = (await self._connection.execute(query)).scalar()
         return None if sealed is None else self._crypt.open(sealed)
 
+    async def add(self, name: str, value: bytes) -> None:
+        """Keep the first value, unless there is one: then it can be locked by one at a time."""
+        make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
+        await self._connection.execute(
+            make(shared)
+            .values(name=name, value=self._crypt.seal(value))
+            .on_conflict_do_nothing(index_elements=["name"])
+        )
+
     async def put(self, name: str, value: bytes) -> None:
         make = pg_insert if self._connection.dialect.name == "postgresql" else sqlite_insert
         sealed = self._crypt.seal(value)

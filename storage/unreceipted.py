@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, select
+from sqlalchemy import BigInteger, ColumnElement, case, literal, select
 
 from storage.differences import Differences
 from storage.payment_rows import read_payment
@@ -71,7 +71,8 @@ def _unreceipted(
         payments.c.id >= first_id,
         payments.c.id < last_id,
         payments.c.begun_at.between(since, until),
-        payments.c.amount_kes == amount_kes,
+        # Books may name more than any prompt asks for, and than PostgreSQL takes for its like.
+        payments.c.amount_kes == literal(amount_kes, BigInteger),
         payments.c.receipt.is_(None),
         payments.c.account == "",
     )

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from storage.engine import Store, open_store
 from storage.migrations import migrate
+from tests.bounds import put_bounds
 from tests.databases import Databases
 from tests.postgres import binaries, running_server
 
@@ -163,6 +164,7 @@ def _tables() -> bytes:
         path = Path(folder) / "bot.db"
         # In a thread: who asks may have an event loop of their own running.
         thread.submit(asyncio.run, _migrate_all(f"sqlite+aiosqlite:///{path}")).result()
+        put_bounds(path)
         return path.read_bytes()
 
 

@@ -64,6 +64,8 @@ class Act(StrEnum):
 _DRAFT_LIFE = timedelta(minutes=30)
 HEARD_SHOWN = 8
 RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
+SHILLINGS_DIGITS_MAX = 12
+"""As many as Safaricom's own books may write; no column holds much more in cents."""
 AMOUNT_IN_MESSAGE = re.compile(r"\bKSH\.?\s*([\d,]+(?:\.\d{2})?)", re.IGNORECASE)
 
 
@@ -368,6 +370,8 @@ def _read_code(words: str, deciding: Deciding) -> _Code | None:
     in_message = AMOUNT_IN_MESSAGE.search(words)
     if in_message is not None:
         shillings, _, cents = in_message[1].replace(",", "").partition(".")
+        if len(shillings) > SHILLINGS_DIGITS_MAX:
+            return None
         return _Code(deciding, found[0], int(shillings or 0) * 100 + int(cents or 0))
     rest = words[found.end() :].strip()
     if not rest:

@@ -55,6 +55,9 @@ AHEAD = timedelta(minutes=1)
 
 SURE = (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
 MASK_CHARS_MAX = 16
+REFERENCE_CHARS_MAX = 12
+WISH_KES_MAX = 2**31 - 1
+"""The most that a wish can be. What came is counted in cents, and may be more."""
 
 
 class Placing:
@@ -258,8 +261,8 @@ class Placing:
             intent_id=owner.intent_id,
             line_id=line.id,
             phone_mask=mask(phone) if phone else _shown(row.payer),
-            amount_kes=owner.amount_kes or max(1, row.amount_cents // 100),
-            push_ref=f"R-{row.receipt}",
+            amount_kes=owner.amount_kes or min(max(1, row.amount_cents // 100), WISH_KES_MAX),
+            push_ref=_no_prompts_reference(row.receipt),
             ask_key=born_key(row),
             confirm_above_kes=self._confirm_above_kes,
             created_at=now,
@@ -320,6 +323,13 @@ def _fits_prompt(row: RecordRow, payment: Payment) -> bool:
     if payment.account:
         return False  # its prompt brings nothing into the account whose books these are
     return row.at is not None and abs(row.at - payment.begun_at) <= PROMPTED_WITHIN
+
+
+def _no_prompts_reference(receipt: str) -> str:
+    """What stands where others have the reference that their prompt showed."""
+    # A prompt's own has a dash too, but no receipt has: the longest stand alone, and for no other.
+    marked = f"R-{receipt}"
+    return marked if len(marked) <= REFERENCE_CHARS_MAX else receipt
 
 
 def _shown(payer: str) -> str:

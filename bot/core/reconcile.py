@@ -28,6 +28,7 @@ from bot.core.check_times import (
     pending_from,
     seldom,
 )
+from bot.core.clock_steps import ClockSteps
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.settle import IDS_HELD, Settle, status_notice
@@ -45,7 +46,6 @@ from storage.records import (
     NewNotice,
     Payment,
 )
-from storage.set_back import FAR_AHEAD
 from storage.tx import Tx
 
 __all__ = ["CheckNow", "Reconcile", "ReconcileSettings"]
@@ -102,7 +102,7 @@ class Reconcile:
         self._check_after = [timedelta(seconds=each) for each in settings.check_after_s]
         self._budget = pace_of(store, clock, "queries", per_second=settings.queries_per_minute / 60)
         self._wake = wake
-        self._latest = clock.now()
+        self._steps = ClockSteps(store=store, clock=clock)
 
     async def check_now(self, payment_id: str, *, by: int, update_id: int | None) -> CheckNow:
         """A person wants to know now: to the front, at most once per payment in 30 s."""
@@ -131,16 +131,12 @@ class Reconcile:
             await self._store.write(lambda tx: tx.payments.release_checks())
         now = self._clock.now()
         await self._store.write(lambda tx: tx.payments.confirm_anew(now=now))
-        # The clock may have been set right while nobody was at work.
-        await self._store.write(lambda tx: tx.payments.set_back(None, now=now))
+        await self._steps.start()
         await self._store.write(lambda tx: tx.payments.unsettled_anew())
 
     async def run_due(self) -> None:
         """Ask about what is due, as far as the budget goes. A job."""
-        now = self._clock.now()
-        if now < self._latest - FAR_AHEAD:
-            await self._set_back(self._latest - now, now)
-        self._latest = now
+        now = await self._steps.look()
         async with self._store.read() as tx:
             due = await tx.payments.due(now=now, limit=AT_ONCE)
             nameless = await tx.payments.due_without_id(now=now, limit=AT_ONCE)
@@ -162,13 +158,6 @@ class Reconcile:
             *(self._without_asking(each) for each in taken if each.id in rest),
             *(self._ask(each) for each in to_ask),
         )
-
-    async def _set_back(self, by: timedelta, now: datetime) -> None:
-        """Nobody waits until the clock shows again what it has shown before."""
-        log.warning("reconcile.clock_set_back by_s=%d", by.total_seconds())
-        if self._store.exclusive:
-            await self._store.write(lambda tx: tx.payments.release_checks())
-        await self._store.write(lambda tx: tx.payments.set_back(by, now=now))
 
     async def settle_again(self) -> None:
         """

@@ -22,7 +22,6 @@ from storage.records import (
     Kind,
     NewNotice,
     NewRecordRow,
-    QuestionKind,
     RowKind,
     Source,
 )
@@ -85,9 +84,7 @@ class ReversalEnds:
         """Tell of reversals about which nothing came: lost, or never sent. A job."""
         before = self._clock.now() - SILENT_AFTER
         async with self._store.read() as tx:
-            silent = await tx.record.unheard(
-                QuestionKind.REVERSAL, before=before, limit=TOLD_AT_ONCE
-            )
+            silent = await tx.record.unheard_reversals(before=before, limit=TOLD_AT_ONCE)
         for asked in silent:
             await self._silent(asked)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "migrate", "version"]
 
-HEAD = "0017"
+HEAD = "0018"
 LOCK_ID = 0x4C495041  # any fixed number: "LIPA"
 
 

@@ -107,6 +107,18 @@ async def test_a_pasted_message_tells_code_and_amount(office: Office) -> None:
     assert "KES 1,050.50" in sure.text
 
 
+@pytest.mark.parametrize("digits", [17, 70])
+async def test_a_sum_that_no_books_could_hold_is_asked_for_again(
+    office: Office, digits: int
+) -> None:
+    _, card = await undecided(office)
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(f"{CODE} Confirmed. Ksh{'9' * digits}.00 received from JANE")
+
+    await office.said(office.boss.chat, "no amount I understand")
+
+
 async def test_nothing_came_is_asked_twice_and_tells_the_payer(office: Office) -> None:
     _, card = await undecided(office)
     office.boss.press(card, "Nothing came")

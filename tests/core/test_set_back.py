@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -220,6 +221,61 @@ async def test_a_process_whose_clock_is_behind_asks_once_too_soon_at_most(
     assert len(daraja.queries) <= 1
     assert (await desk.get(payment.id)).pending_at is None
     await behind.close()
+
+
+async def checked_hourly(desk: Desk) -> Payment:
+    """A payment to which every question was answered "not yet", the last one just now."""
+    payment = await desk.ask()
+    desk.daraja.answers = ["4999"] * 9
+    await minutes(desk, 6)
+    desk.daraja.answers = []
+    return await desk.get(payment.id)
+
+
+@both_engines
+async def test_several_processes_that_see_one_step_hurry_the_checks_once(
+    desk: Desk, store: Store, daraja: ScriptedDaraja
+) -> None:
+    others = [make_desk(store, desk.clock, daraja, seed=seed) for seed in (8, 9)]
+    payment = await checked_hourly(desk)
+    assert payment.next_check_at is not None
+    shown_s = 0.0
+
+    for stepped_s in (1200, 1260):
+        for each in (desk, *others):
+            await each.reconcile.run_due()
+            desk.clock.advance(1)
+        desk.clock.advance(-stepped_s)
+        await asyncio.gather(*(each.reconcile.run_due() for each in others))
+        desk.clock.advance(1)
+        await desk.reconcile.run_due()
+
+        shown_s += stepped_s
+        due_at = (await desk.get(payment.id)).next_check_at
+        assert due_at is not None
+        sooner = payment.next_check_at - timedelta(seconds=shown_s)
+        assert abs(due_at - sooner) < timedelta(seconds=10)
+    for each in others:
+        await each.close()
+
+
+@both_engines
+async def test_of_two_clocks_that_are_set_right_at_once_the_one_further_ahead_counts(
+    desk: Desk, store: Store, daraja: ScriptedDaraja
+) -> None:
+    payment = await checked_hourly(desk)
+    assert payment.next_check_at is not None
+    right = desk.clock.now()
+    further = make_desk(store, TestClock(right + timedelta(minutes=20)), daraja, seed=8)
+    await further.reconcile.run_due()
+
+    for each, ahead_s in ((desk, 1200), (further, 2400)):
+        each.clock.advance(-ahead_s)
+        await each.reconcile.run_due()
+
+    due_at = (await desk.get(payment.id)).next_check_at
+    assert due_at == payment.next_check_at - timedelta(minutes=40)
+    await further.close()
 
 
 @pytest.mark.parametrize("ahead_s", [3600.0, 36 * 3600.0, 60 * 3600.0])

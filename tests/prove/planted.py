@@ -427,9 +427,16 @@ _HEARD = (
     plant(
         "what was asked for by a clock since set back is asked about when it shows that hour again",
         "I8",
-        "bot/core/reconcile.py",
+        "bot/core/clock_steps.py",
         "if now < self._latest - FAR_AHEAD:",
         "if now < self._latest - FAR_AHEAD * 10_000:",
+    ),
+    plant(
+        "each process that sees the clock set back hurries all checks once more",
+        "I8",
+        "bot/core/clock_steps.py",
+        "left = by - (hurried_us - self._hurried_us) * MICROSECOND",
+        "left = by",
     ),
     plant(
         "a payment without an id never comes to a person",

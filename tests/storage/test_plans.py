@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
+from storage.asked import Rounds
 from storage.engine import Store
-from storage.records import Kind, NewNotice, NoticeKind, Status
+from storage.record_tables import questions
+from storage.records import AskedLater, Kind, NewNotice, NoticeKind, QuestionKind, Status
 from storage.schema import notices
 from storage.tx import Tx
 from tests.bench.drives import DRIVE_ID
@@ -246,3 +248,87 @@ async def test_the_next_notice_is_marked_by_its_number(told_much: Store) -> None
     found = await plan(told_much, marked)
     assert "SCAN notices" not in found
     assert "Seq Scan on notices" not in found
+
+
+ROUNDS = Rounds(after=(timedelta(minutes=1), timedelta(hours=1)), spared=["busy"], over=["done"])
+
+
+async def test_credits_to_be_asked_about_are_found_among_the_unconfirmed(full: Store) -> None:
+    receipts = text("UPDATE payments SET receipt = substr(id, 23)")
+    await full.write(lambda tx: tx.payments._connection.execute(receipts))
+    await full.write(lambda tx: tx.payments._connection.execute(text("ANALYZE")))
+    with overheard() as heard:
+        async with full.read() as tx:
+            await tx.record.unconfirmed_due(ROUNDS, now=LATER, begun_before=LATER, limit=20)
+
+    look = next(each for each in heard if "FROM payments" in each[0])
+    assert "payments_unconfirmed" in await plan(full, look)
+
+
+async def test_receipts_that_were_named_long_ago_are_not_looked_through(store: Store) -> None:
+    async def copy(tx: Tx) -> None:
+        await tx.record.claim("UKN1ABCDEF", f"{0:032x}", by=1001, at=NOON)
+        connection = tx.payments._connection
+        before, series, hexadecimal = SERIES[connection.dialect.name]
+        await connection.execute(
+            text(
+                f'INSERT INTO receipt_claims (receipt, payment_id, "by", at) {before}'
+                f"SELECT substr({hexadecimal}, 23), {hexadecimal}, 1001, n * 1000"
+                f" FROM {series}"
+            ),
+            {"first": 1, "last": STORED},
+        )
+        await connection.execute(text("ANALYZE"))
+
+    await store.write(copy)
+    with overheard() as heard:
+        async with store.read() as tx:
+            since = NOON - timedelta(days=1)
+            named = await tx.record.named_due(ROUNDS, now=LATER, since=since, limit=20)
+
+    assert named == ["UKN1ABCDEF"]
+    look = next(each for each in heard if "FROM receipt_claims" in each[0])
+    assert "receipt_claims_by_age" in await plan(store, look)
+
+
+@pytest.fixture
+async def asked_much(store: Store) -> Store:
+    """A store that asked about many receipts and never heard of them, and of one reversal."""
+    silent = AskedLater(
+        id="0",
+        kind=QuestionKind.REVERSAL,
+        receipt="UKN1ABCDEF",
+        payment_id=f"{1:032x}",
+        amount_cents=5000,
+        by=900,
+        asked_at=NOON,
+    )
+
+    async def copy(tx: Tx) -> None:
+        await tx.record.ask(silent)
+        connection = tx.payments._connection
+        before, series, hexadecimal = SERIES[connection.dialect.name]
+        own = {"id": hexadecimal, "kind": "'status'"}
+        names = [column.name for column in questions.c]
+        wanted = ", ".join(own.get(name, f"questions.{name}") for name in names)
+        await connection.execute(
+            text(
+                f"INSERT INTO questions ({', '.join(names)}) {before}SELECT {wanted}"
+                f" FROM questions, {series} WHERE questions.id = '0'"
+            ),
+            {"first": 1, "last": STORED},
+        )
+        await connection.execute(text("ANALYZE"))
+
+    await store.write(copy)
+    return store
+
+
+async def test_a_reversal_without_an_answer_is_found_among_reversals(asked_much: Store) -> None:
+    with overheard() as heard:
+        async with asked_much.read() as tx:
+            silent = await tx.record.unheard_reversals(before=LATER, limit=20)
+
+    assert [each.kind for each in silent] == [QuestionKind.REVERSAL]
+    look = next(each for each in heard if "FROM questions" in each[0])
+    assert "questions_unheard_reversals" in await plan(asked_much, look)
