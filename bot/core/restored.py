@@ -59,9 +59,11 @@ async def mark(store: Store, *, as_of: datetime) -> datetime:
     return await store.write(run)
 
 
-async def lift_in(tx: Tx) -> datetime | None:
-    """As `lift`, inside a transaction of the caller's."""
+async def lift_in(tx: Tx, *, expected: datetime | None = None) -> datetime | None:
+    """As `lift`, inside a transaction of the caller's; where *expected* is said, that gap alone."""
     as_of = read_mark(await tx.shared.lock(RESTORED_MARK))
+    if expected is not None and as_of != expected:
+        return None
     if as_of is not None:
         await tx.shared.put(RESTORED_MARK, b"")
     return as_of

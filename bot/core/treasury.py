@@ -216,13 +216,25 @@ class Treasury(DriveActs):
             await tx.notices.owe([status_notice(each) for each in newest], now=self._clock.now())
 
     async def set_status(
-        self, drive_id: str, by: Actor, status: DriveStatus, closing: Closing
+        self,
+        drive_id: str,
+        by: Actor,
+        status: DriveStatus,
+        closing: Closing,
+        *,
+        was: DriveStatus | None = None,
     ) -> Answer:
-        """Pause it, let it go on, or close it: that posts what it has come to."""
+        """
+        Pause it, let it go on, or close it: that posts what it has come to.
+
+        *was*: only from there. What is closed meanwhile is not opened by "go on".
+        """
 
         async def deed(tx: Tx, drive: Drive) -> Answer:
             if drive.status is status:
                 return Answer.ALREADY
+            if was is not None and drive.status is not was:
+                return Answer.CLOSED if drive.status is DriveStatus.CLOSED else Answer.ALREADY
             await self._to_status(tx, drive, by, status)
             return Answer.DONE
 
