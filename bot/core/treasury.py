@@ -17,6 +17,7 @@ from bot.core.drive_news import AWAITED, is_late
 from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
 from bot.core.settle import status_notice
+from bot.core.went_back import Part, parts_of
 from storage.records import (
     LOOKED_AT_DRIVE,
     Closing,
@@ -56,6 +57,7 @@ class Statement:
     phones: dict[int, str] = field(repr=False)  # line id -> 2547…
     pledges: list[Pledge]
     undecided: list[Payment]  # nobody can say yet whether this money moved
+    went_back: dict[str, tuple[Part, ...]]  # payment id -> what M-Pesa took back of it
 
 
 class Treasury(DriveActs):
@@ -310,6 +312,8 @@ async def _statement(tx: Tx, drive: Drive) -> Statement:
     gifts = await tx.gifts.newest(drive.id, limit=None, oldest=True)
     rows = merged(gifts, await tx.drives.entries(drive.id))[::-1]
     totals = await tx.gifts.totals(drive.id)
+    less = {row.payment_id: row for row in gifts if row.payment_id and row.reversed_cents}
+    told = await tx.evidence.of(sorted(less))
     return Statement(
         drive=drive,
         totals=totals,
@@ -318,6 +322,10 @@ async def _statement(tx: Tx, drive: Drive) -> Statement:
         phones={},
         pledges=await tx.pledges.of_drive(drive.id),
         undecided=await tx.gifts.undecided(drive.id),
+        went_back={
+            payment_id: parts_of(told.get(payment_id, []), row.cents + row.reversed_cents)
+            for payment_id, row in less.items()
+        },
     )
 
 
