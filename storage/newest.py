@@ -24,7 +24,7 @@ _EACH = " UNION ALL ".join(
     f"SELECT max({column}) AS written_at FROM {table}"  # noqa: S608 -- names from above
     for table, column in _WRITTEN
 )
-NEWEST = f"SELECT max(written_at) FROM ({_EACH}) AS written"  # noqa: S608
+NEWEST = f"SELECT max(written_at) FROM ({_EACH}) AS written"  # noqa: S608 -- as above
 """In microseconds since 1970, as `columns.instant` reads them; the same on both engines."""
 
 
