@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["backup", "export", "migrate", "restore"]
 
 PAUSED = (
-    "No prompt is sent until the gap is reconciled: compare the M-PESA Org portal from then on "
-    "with these books, and then run: lipabot restore --reconciled"
+    "No prompt is sent until the gap is reconciled, and nobody is reminded: compare the M-PESA Org "
+    "portal from then on with these books, and then run: lipabot restore --reconciled"
 )
 MINUTE = click.DateTime(formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
