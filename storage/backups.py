@@ -17,10 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from storage.columns import instant
 from storage.crypt import Crypt
 from storage.errors import StorageError, WrongKey
 from storage.locks import only_process
 from storage.migrations import HEAD
+from storage.newest import NEWEST
 
 __all__ = [
     "RESTORED_MARK",
@@ -152,7 +154,7 @@ def put_back(
             _make_whole(aside)
             _check(aside, crypt)
             if _as_of(aside, crypt) is None:
-                _mark(aside, crypt, min(now, _changed_at(copy, now)))
+                _mark(aside, crypt, min(now, _changed_at(copy, now), _newest(aside) or now))
             _sync(aside)
             before = _kept(database, now)
             if key is None:
@@ -212,6 +214,13 @@ def _mark(path: Path, crypt: Crypt, as_of: datetime) -> None:
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (RESTORED_MARK, crypt.seal(written_mark(as_of))),
         )
+
+
+def _newest(path: Path) -> datetime | None:
+    # The time of a file says when it was copied last, which may be long after its books end.
+    with closing(sqlite3.connect(path)) as copy:
+        [(found,)] = copy.execute(NEWEST).fetchall()
+    return instant(found)
 
 
 def _changed_at(path: Path, now: datetime) -> datetime:

@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.lines import NOT_A_PROMPT, NOT_INCOMPLETE
+from storage.newest import newest
 from storage.presence import PROCESS_CLASS
 from storage.records import Kind, Status
 from storage.schema import OWED, UNSETTLED, evidence, inbox, notices, payments
@@ -146,6 +147,10 @@ class HealthBook:
         )
         query = select(func.count()).select_from(paused.subquery())
         return int((await self._connection.execute(query)).scalar_one())
+
+    async def newest(self) -> datetime | None:
+        """When the newest thing in these books was written; None where there is nothing."""
+        return await newest(self._connection)
 
     async def instances(self) -> int:
         """How many processes are at work on this database."""

@@ -16,7 +16,7 @@ from storage.invoice_tables import invoice_entries, invoices
 from storage.invoices import SUBJECT, WITH_BILL, paid_cents, read_invoice
 from storage.records import Decided, Invoice, InvoiceEntryKind, Status
 from storage.schema import payments
-from storage.statements import MOVED
+from storage.statements import AT, MOVED
 
 __all__ = ["Ageing", "InvoiceLists", "Listed", "Takings", "Which"]
 
@@ -68,8 +68,9 @@ class Ageing:
 class Takings:
     """What a stretch of time brought."""
 
-    mpesa_cents: int
+    mpesa_cents: int  # less what went back in that time, of whatever payment
     cash_cents: int
+    earlier_cents: int = 0  # in that: what M-Pesa took back of payments from before; or nothing
     given_back_cents: int  # by hand: what that takes off, which is rarely more than nothing
     paid: int  # payments
     failed: int
@@ -209,21 +210,17 @@ class InvoiceLists:
         self, merchant_id: int, *, since: datetime, until: datetime, direct: bool
     ) -> Takings:
         """
-        What came from *since* up to *until*, net of reversals.
+        What came from *since* up to *until*, as it arrived: what went back is in `gone_back`.
 
         With *direct* also what was paid for nothing in particular: it is the operators' own.
         """
-        at = func.coalesce(payments.c.paid_at, payments.c.decided_at, payments.c.created_at)
-        theirs = payments.c.subject.in_(
-            select(SUBJECT).where(invoices.c.merchant_id == merchant_id)
-        )
-        whose = or_(theirs, payments.c.subject.is_(None)) if direct else theirs
+        at, whose = AT, _whose(merchant_id, direct=direct)
         paid = payments.c.status == Status.PAID
         came = and_(paid, payments.c.credited_cents > 0)
-        credited = case((paid, payments.c.credited_cents), else_=0)  # net of what went back
+        arrived = payments.c.credited_cents + payments.c.reversed_cents
         failed = payments.c.status.in_((Status.DECLINED, Status.REFUSED, Status.VOID))
         query = select(
-            func.coalesce(func.sum(credited), 0),
+            func.coalesce(func.sum(case((paid, arrived), else_=0)), 0),
             func.coalesce(func.sum(case((came, 1), else_=0)), 0),
             func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
             func.coalesce(func.sum(case((or_(paid, failed), 0), else_=1)), 0),
@@ -255,9 +252,28 @@ class InvoiceLists:
             undecided=int(undecided),
         )
 
+    async def gone_back(
+        self, merchant_id: int, *, until: datetime, direct: bool
+    ) -> list[tuple[str, datetime, int]]:
+        """Payments up to *until* of which something went back: id, when it came, how much came."""
+        query = select(
+            payments.c.id, AT, payments.c.credited_cents + payments.c.reversed_cents
+        ).where(
+            _whose(merchant_id, direct=direct),
+            payments.c.status == Status.PAID,
+            payments.c.reversed_cents != 0,
+            until > AT,
+        )
+        return [(row[0], row[1], int(row[2])) for row in await self._connection.execute(query)]
+
     async def _many(self, query: Select[Any]) -> list[Listed]:
         rows = (await self._connection.execute(query)).mappings()
         return [Listed(read_invoice(row, self._crypt), int(row["came"])) for row in rows]
+
+
+def _whose(merchant_id: int, *, direct: bool) -> ColumnElement[bool]:
+    theirs = payments.c.subject.in_(select(SUBJECT).where(invoices.c.merchant_id == merchant_id))
+    return or_(theirs, payments.c.subject.is_(None)) if direct else theirs
 
 
 def _listed(merchant_id: int) -> Select[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from storage.invoices import SUBJECT, bill_of
 from storage.records import EntryKind, InvoiceEntryKind, Status
 from storage.schema import intents, payments
 
-__all__ = ["MOVED", "CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
+__all__ = ["AT", "MOVED", "CashRow", "PaymentRow", "Scope", "Statements", "Whose"]
 
 MOVED = (
     InvoiceEntryKind.CASH,
@@ -69,15 +70,14 @@ class PaymentRow:
 
     id: str
     at: datetime
-    decided_at: datetime
     receipt: str
     phone_mask: str
-    cents: int
-    reversed_cents: int
+    cents: int  # as it arrived: what went back of it is another row, of its own day
     push_ref: str
     words: str
     number: int | None  # of the invoice
     customer: str
+    what_for: str  # as `Statements.by_customer` adds it up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +100,16 @@ class Statements:
         self._connection = connection
         self._crypt = crypt
 
-    async def payments(self, scope: Scope, *, after: str, limit: int) -> list[PaymentRow]:
+    async def payments(
+        self, scope: Scope, *, after: str, limit: int, went_back: bool = False
+    ) -> list[PaymentRow]:
         """
         The next paid payments whose id comes after *after*, by id, which is by time of asking.
 
-        Every id is looked at, for money may come long after it was asked for.
+        Every id is looked at, for money may come long after it was asked for. *went_back*: those
+        instead, of then or of before, of which something has gone back, whenever that was.
         """
+        which = payments.c.reversed_cents != 0 if went_back else scope.since <= AT
         query = (
             select(
                 payments.c.id,
@@ -118,6 +122,7 @@ class Statements:
                 payments.c.reversed_cents,
                 payments.c.push_ref,
                 payments.c.words,
+                payments.c.subject,
                 invoices.c.id.label("invoice_id"),
                 invoices.c.number,
                 invoices.c.revision,
@@ -126,7 +131,7 @@ class Statements:
             .where(
                 payments.c.id > after,
                 payments.c.status == Status.PAID,
-                scope.since <= AT,
+                which,
                 scope.until > AT,
                 *_whose(scope),
             )
@@ -143,15 +148,14 @@ class Statements:
             PaymentRow(
                 id=row["id"],
                 at=row["paid_at"] or row["decided_at"] or row["created_at"],
-                decided_at=row["decided_at"] or row["created_at"],
                 receipt=row["receipt"] or "",
                 phone_mask=row["phone_mask"],
                 cents=row["credited_cents"] + row["reversed_cents"],
-                reversed_cents=row["reversed_cents"],
                 push_ref=row["push_ref"],
                 words=row["words"],
                 number=row["number"],
                 customer=names.get(row["invoice_id"], "") or self._giver(row),
+                what_for=row["invoice_id"] or row["subject"] or "",
             )
             for row in rows
         ]
@@ -223,22 +227,30 @@ class Statements:
         ]
 
     async def by_day(self, scope: Scope) -> list[tuple[int, int]]:
-        """What M-Pesa brought: days since 1970 in East Africa, and cents, net of reversals."""
+        """What M-Pesa brought: days since 1970 in East Africa, and cents as they arrived."""
         at_us = type_coerce(AT, BigInteger)
         query = _summed(scope, ((at_us + EAT_US) // DAY_US).label("day"))
         found = await self._connection.execute(query)
         return [(int(each[0]), int(each[1])) for each in found]
 
-    async def by_customer(self, scope: Scope) -> list[tuple[str, int]]:
-        """What M-Pesa brought by customer's name or drive's title; "" for what was for neither."""
+    async def by_customer(
+        self, scope: Scope, *, back: Mapping[str, int] = MappingProxyType({})
+    ) -> list[tuple[str, int]]:
+        """
+        What M-Pesa brought by customer's name or drive's title; "" for what was for neither.
+
+        *back*: what is to be taken off it, by `PaymentRow.what_for`.
+        """
         what_for = func.coalesce(invoices.c.id, payments.c.subject, "").label("what_for")
-        found = (await self._connection.execute(_summed(scope, what_for))).all()
-        ids = {each[0] for each in found} - {""}
+        rows = await self._connection.execute(_summed(scope, what_for))
+        found = [(each[0], int(each[1])) for each in rows]
+        found += [(about, -cents) for about, cents in back.items()]
+        ids = {about for about, _ in found} - {""}
         names = await self._customers(ids) | await self._titles(ids)
         sums: dict[str, int] = {}
         for invoice_id, cents in found:
             name = names.get(invoice_id, "")
-            sums[name] = sums.get(name, 0) + int(cents)
+            sums[name] = sums.get(name, 0) + cents
         return sorted(sums.items(), key=lambda each: -each[1])
 
     async def _titles(self, subjects: set[str]) -> dict[str, str]:
@@ -293,7 +305,7 @@ def _whose(scope: Scope) -> Sequence[ColumnElement[bool]]:
 def _summed(scope: Scope, by: Any) -> Select[Any]:
     paid = payments.c.status == Status.PAID
     return (
-        select(by, func.sum(payments.c.credited_cents))
+        select(by, func.sum(payments.c.credited_cents + payments.c.reversed_cents))
         .select_from(payments)
         .outerjoin(invoices, invoices.c.id == func.substr(payments.c.subject, 3))
         .where(paid, scope.since <= AT, scope.until > AT, *_whose(scope))

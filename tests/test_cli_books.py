@@ -97,12 +97,37 @@ async def test_a_marked_server_sends_nothing_until_it_is_lifted(
     tmp_path: Path, store_url: str
 ) -> None:
     config = str(runnable(tmp_path, storage=store_url))
+    async with opened(store_url) as store:
+        await add_payment(store, 1)  # the newest in this dump: 23 Nov, 12:00 in Nairobi
 
     marked = lipabot("restore", "--config", config, "--mark", folder=tmp_path)
     lifted = lipabot("restore", "--config", config, "--reconciled", folder=tmp_path)
 
+    assert "as far as 23 Nov 2026 11:55 EAT" in marked.stdout
     assert "No prompt is sent" in marked.stdout
-    assert "Prompts are sent again" in lifted.stdout
+    assert "as far as 23 Nov 2026 11:55 EAT. Prompts are sent again" in lifted.stdout
+
+
+async def test_whoever_knows_when_the_dump_was_begun_says_so(
+    tmp_path: Path, store_url: str
+) -> None:
+    config = str(runnable(tmp_path, storage=store_url))
+
+    def restore(*words: str) -> tuple[int, str]:
+        done = lipabot("restore", "--config", config, *words, folder=tmp_path)
+        return done.returncode, done.stdout + done.stderr
+
+    empty = restore("--mark")
+    late = restore("--mark", "--as-of", "2999-01-01 00:00")
+    alone = restore("--reconciled", "--as-of", "2026-11-23 00:30")
+    marked = restore("--mark", "--as-of", "2026-11-23 00:30")
+    again = restore("--mark", "--as-of", "2026-11-23 09:00")
+
+    assert (empty[0], "nothing is marked" in empty[1]) == (1, True)
+    assert (late[0], "has not come yet" in late[1]) == (1, True)
+    assert (alone[0], "--as-of goes with --mark" in alone[1]) == (2, True)
+    for code, words in (marked, again):
+        assert (code, "as far as 23 Nov 2026 00:30 EAT" in words) == (0, True)
 
 
 async def test_migrate_says_what_it_did_and_leaves_a_running_bot_alone(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from storage.records import (
     Notice,
     PaymentView,
     Person,
-    PledgeState,
     Reply,
     Shows,
     Status,
@@ -264,8 +263,8 @@ async def _off(
 async def _pledge(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
-    pledge, now = await core.drives.pledging.get(details[0]), core.clock.now()
-    if pledge is None or pledge.state is not PledgeState.OPEN or not takes_gifts(view.drive, now):
+    pledge, now = await core.drives.pledging.reminded_of(details[0]), core.clock.now()
+    if pledge is None or not takes_gifts(view.drive, now):
         return None
     if int(details[1]) < pledge.reminded:
         return None  # who let us in again after a while hears the last one, not all at once

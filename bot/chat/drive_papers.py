@@ -208,14 +208,18 @@ def _papers(
 
 
 def _entries(statement: Statement, words: Words, *, keepers: bool) -> Iterator[Entry]:
-    drive = statement.drive
+    """Oldest first: what M-Pesa took back of a gift is a row of its own day."""
+    drive, rows = statement.drive, list[Entry]()
     for row in statement.rows:
         entry = _entry(row, statement, words)
         if drive.shows is Shows.NAMES and not keepers:
             entry = entry._replace(hide_amount=True)
-        yield entry
-        if row.reversed_cents:
-            yield entry._replace(amount_cents=-row.reversed_cents, method=Method.REVERSAL)
+        rows.append(entry)
+        for part in statement.went_back.get(row.payment_id or "", ()):
+            back = entry._replace(amount_cents=-part.cents, method=Method.REVERSAL)
+            if part.cents:
+                rows.append(back._replace(at=max(part.at, row.at)))
+    return iter(sorted(rows, key=lambda each: each.at))
 
 
 def _entry(row: GiftRow, statement: Statement, words: Words) -> Entry:

@@ -33,7 +33,7 @@ DRIVE_BUTTONS: Mapping[str, Handler] = MappingProxyType(
         "d.confirm": drives.confirmed,
         "d.manage": treasury.manage,
         **dict.fromkeys((f"d.{each}" for each in treasury.WORDS), treasury.ask_words),
-        **dict.fromkeys(("d.pause", "d.resume", "d.closeyes"), treasury.set_status),
+        **dict.fromkeys(treasury.TO_STATUS, treasury.set_status),
         "d.close": treasury.sure,
         "d.edit": treasury.edit,
         "d.set": treasury.set_field,

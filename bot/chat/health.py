@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.chat.context import Toast, Turn
+from datetime import datetime
+
+from bot.chat.context import DeedPress, Toast, Turn
 from bot.core.health import Change, Snapshot, Told, Trouble
 from bot.texts import DEFAULT_LANGUAGE, Texts, plain
 from storage.records import Button, Deed, Keyboard
@@ -36,18 +38,20 @@ async def resume(turn: Turn) -> Toast:
     as_of = (await turn.core.health.look()).restored_as_of
     if not turn.is_operator or as_of is None:
         return turn.toast("toast.old")
-    sure = _button(turn, "lift", "button.lift", style="danger")
+    sure = _button(turn, "lift", "button.lift", style="danger", argument=as_of.isoformat())
     text = turn.say("health.resume", when=turn.paper.texts.when(turn.language, as_of))
     await turn.answer(text, Keyboard(rows=((sure,),)))
     return Toast()
 
 
-async def lift(turn: Turn) -> Toast:
-    """They are sure: prompts go out again."""
-    if not turn.is_operator:
+async def lift(press: DeedPress) -> Toast:
+    """They are sure of the gap that they were asked about: prompts go out again."""
+    turn, about = press.turn, press.deed.argument
+    if not turn.is_operator or not about:
         return turn.toast("toast.old")
     lifted = turn.closing(turn.reply(turn.say("health.lifted")))
-    if await turn.core.health.lift(by=turn.person.id, closing=lifted):
+    as_of = datetime.fromisoformat(about)
+    if await turn.core.health.lift(by=turn.person.id, as_of=as_of, closing=lifted):
         return Toast()
     turn.closed = False
     return turn.toast("toast.old")
@@ -154,7 +158,9 @@ def _megabytes(free_bytes: int | None) -> str:
     return "–" if free_bytes is None else f"{free_bytes / 2**20:,.0f} MB"
 
 
-def _button(turn: Turn, action: str, label: str, *, style: str | None = None) -> Button:
+def _button(
+    turn: Turn, action: str, label: str, *, style: str | None = None, argument: str = ""
+) -> Button:
     person_id = turn.person.id
-    does = Deed(action=action, subject=str(person_id), owner=person_id)
+    does = Deed(action=action, subject=str(person_id), argument=argument, owner=person_id)
     return Button(label=plain(turn.say(label)), does=does, style=style)

@@ -34,6 +34,9 @@ def day_text(
     ]
     if takings.cash_cents:
         lines.append(texts.say(language, "day.cash", cash=money(takings.cash_cents)))
+    if takings.earlier_cents:
+        change = signed(takings.earlier_cents)
+        lines.append(texts.say(language, "day.taken-back", change=change))
     if takings.given_back_cents:
         change = signed(takings.given_back_cents)
         lines.append(texts.say(language, "day.given-back", change=change))

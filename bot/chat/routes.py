@@ -176,6 +176,7 @@ REVIEW_BUTTONS: Mapping[str, tuple[Callable[[Press], Awaitable[Toast]], Rule]] =
 """Buttons about a payment that an operator looks at."""
 DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]] = MappingProxyType(
     {
+        "lift": (health.lift, Rule()),
         "inv-issue": (invoices.issue, Rule()),
         "inv-show": (invoices.show, Rule()),
         "inv-ask": (invoices.ask, Rule()),
@@ -214,7 +215,7 @@ DEED_BUTTONS: Mapping[str, tuple[Callable[[DeedPress], Awaitable[Toast]], Rule]]
         "mer-set": (merchant.choose, Rule()),
     }
 )
-"""Buttons about invoices and merchants. What may not be done twice finds that out in its commit."""
+"""Buttons about invoices, merchants and a restore. What may be done once is, in its commit."""
 
 PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyType(
     {
@@ -226,7 +227,6 @@ PERSON_BUTTONS: Mapping[str, Callable[[Turn], Awaitable[Toast]]] = MappingProxyT
         "health": health.refresh,
         "health-details": health.details,
         "resume": health.resume,
-        "lift": health.lift,
         **{
             action: partial(person.choose, chosen=chosen)
             for action, chosen in person.LANGUAGE_BUTTONS.items()

@@ -24,7 +24,7 @@ from bot.chat.invoices import today_of
 from bot.chat.lanes import retry_after_s
 from bot.chat.parse_period import FIRST_DAY
 from bot.core.eat import at_eat
-from bot.core.statements import CashRow, PaymentRow, Scope, Whose
+from bot.core.statements import BackRow, CashRow, PaymentRow, Scope, Whose
 from bot.documents import statement as papers
 from bot.documents.entries import Entry
 from bot.documents.packing import pack
@@ -190,8 +190,10 @@ async def _deliver_from(job: _Job, folder: Path) -> None:
     await job.tell(job.say("statement.done"))
 
 
-async def entries_of(rows: AsyncIterator[PaymentRow | CashRow]) -> AsyncIterator[Entry]:
-    """Rows as a paper shows them; a reversal is a row of its own, so that the sum is net."""
+async def entries_of(
+    rows: AsyncIterator[PaymentRow | CashRow | BackRow],
+) -> AsyncIterator[Entry]:
+    """Rows as a paper shows them; their sum is net."""
     async for row in rows:
         if isinstance(row, CashRow):
             yield Entry(
@@ -204,23 +206,26 @@ async def entries_of(rows: AsyncIterator[PaymentRow | CashRow]) -> AsyncIterator
                 what_for=_label(row.number),
                 note=row.why,
             )
-            continue
-        words = row.words.split()
-        entry = Entry(
-            at=row.at,
-            receipt=row.receipt,
-            name=row.customer,
-            phone=row.phone_mask,
-            amount_cents=row.cents,
-            method=Method.BY_HAND if Word.BY_HAND in words else Method.MPESA,
-            what_for=_label(row.number),
-            account=row.push_ref,
-            note=" ".join(words),
-        )
-        yield entry
-        if row.reversed_cents:
-            back = -row.reversed_cents
-            yield entry._replace(at=row.decided_at, amount_cents=back, method=Method.REVERSAL)
+        elif isinstance(row, BackRow):
+            came = _entry(row.of)
+            yield came._replace(at=row.at, amount_cents=row.cents, method=Method.REVERSAL)
+        else:
+            yield _entry(row)
+
+
+def _entry(row: PaymentRow) -> Entry:
+    words = row.words.split()
+    return Entry(
+        at=row.at,
+        receipt=row.receipt,
+        name=row.customer,
+        phone=row.phone_mask,
+        amount_cents=row.cents,
+        method=Method.BY_HAND if Word.BY_HAND in words else Method.MPESA,
+        what_for=_label(row.number),
+        account=row.push_ref,
+        note=" ".join(words),
+    )
 
 
 def _label(number: int | None) -> str:

@@ -34,6 +34,7 @@ from storage.records import (
 )
 
 __all__ = [
+    "TO_STATUS",
     "WORDS",
     "actor",
     "ask_words",
@@ -51,13 +52,15 @@ __all__ = [
 LIFE = timedelta(minutes=30)
 NAME_CHARS_MAX = 40
 DAY = timedelta(days=1)
-TO_STATUS: Mapping[str, DriveStatus] = MappingProxyType(
+TO_STATUS: Mapping[str, tuple[DriveStatus | None, DriveStatus]] = MappingProxyType(
     {
-        "d.pause": DriveStatus.PAUSED,
-        "d.resume": DriveStatus.OPEN,
-        "d.closeyes": DriveStatus.CLOSED,
+        "d.pause": (DriveStatus.OPEN, DriveStatus.PAUSED),
+        "d.resume": (DriveStatus.PAUSED, DriveStatus.OPEN),
+        "d.reopen": (DriveStatus.CLOSED, DriveStatus.OPEN),
+        "d.closeyes": (None, DriveStatus.CLOSED),
     }
 )
+"""From where, if not from anywhere, and to where a button brings a drive."""
 
 
 def actor(turn: Turn) -> Actor:
@@ -106,7 +109,7 @@ async def manage(press: DeedPress) -> Toast:
     status_key = {
         DriveStatus.OPEN: ("pause", "manage.button.pause"),
         DriveStatus.PAUSED: ("resume", "manage.button.resume"),
-        DriveStatus.CLOSED: ("resume", "manage.button.reopen"),
+        DriveStatus.CLOSED: ("reopen", "manage.button.reopen"),
     }[drive.status]
     rows: list[tuple[Button, ...]] = [
         (_key(turn, drive, "cash"), _key(turn, drive, "correct")),
@@ -144,10 +147,10 @@ async def ask_words(press: DeedPress) -> Toast:
 async def set_status(press: DeedPress) -> Toast:
     """Pause, go on, close for good, open again."""
     turn = press.turn
-    status = TO_STATUS[press.deed.action]
+    was, status = TO_STATUS[press.deed.action]
     closing = turn.closing(turn.reply(turn.say("treasury.done")))
     answer = await turn.core.drives.treasury.set_status(
-        press.deed.subject, actor(turn), status, closing
+        press.deed.subject, actor(turn), status, closing, was=was
     )
     return _outcome(turn, answer)
 

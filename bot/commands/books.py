@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["backup", "export", "migrate", "restore"]
 
 PAUSED = (
-    "No prompt is sent until the gap is reconciled: compare the M-PESA Org portal from then on "
-    "with these books, and then run: lipabot restore --reconciled"
+    "No prompt is sent until the gap is reconciled, and nobody is reminded: compare the M-PESA Org "
+    "portal from then on with these books, and then run: lipabot restore --reconciled"
 )
+MINUTE = click.DateTime(formats=["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
 
 def _keys(config: Config) -> tuple[str | None, Sequence[str]]:
@@ -170,7 +171,14 @@ def _pg_environment(config: Config) -> dict[str, str]:
     is_flag=True,
     help="The database was restored by other means (pg_restore): send no prompts.",
 )
-def restore(path: Path, src: Path | None, reconciled: bool, mark: bool) -> None:
+@click.option(
+    "--as-of",
+    type=MINUTE,
+    help="With --mark: when the copy was begun, in East Africa. Else the newest in it counts.",
+)
+def restore(
+    path: Path, src: Path | None, reconciled: bool, mark: bool, as_of: datetime | None
+) -> None:
     """
     Put the copy SRC back as the live database. The bot must be stopped.
 
@@ -179,11 +187,13 @@ def restore(path: Path, src: Path | None, reconciled: bool, mark: bool) -> None:
     """
     if [src is not None, reconciled, mark].count(True) != 1:
         raise click.UsageError("say one of: SRC, --reconciled, --mark")
+    if as_of is not None and not mark:
+        raise click.UsageError("--as-of goes with --mark: other copies say it themselves")
     config = configured(path)
     if reconciled:
         until_done(_lifted(config))
     elif mark:
-        until_done(_marked(config))
+        until_done(_marked(config, as_of))
     elif src is not None:
         with_words(lambda: _put_back(config, src))
 
@@ -208,12 +218,28 @@ def _put_back(config: Config, src: Path) -> None:
     click.echo(PAUSED)
 
 
-async def _marked(config: Config) -> None:
+async def _marked(config: Config, said: datetime | None) -> None:
     from bot.clock import SystemClock
-    from bot.core.restored import mark
+    from bot.core.restored import end_of_books, mark
+    from bot.texts import EAT
 
+    now = SystemClock().now()
+    as_of = None if said is None else said.replace(tzinfo=EAT).astimezone(now.tzinfo)
+    if as_of is not None and as_of > now:
+        stop("--as-of has not come yet: say when the copy was begun", FAILED)
     async with _opened(config) as store:
-        await mark(store, as_of=SystemClock().now())
+        end = as_of or await end_of_books(store)
+        if end is None:
+            stop(
+                "these books hold nothing that says how far they go, and nothing is marked. Say "
+                "when the copy was begun: lipabot restore --mark --as-of 'YYYY-MM-DD HH:MM'",
+                FAILED,
+            )
+        end = await mark(store, as_of=min(now, end))
+    click.echo(
+        f"These books go as far as {end.astimezone(EAT):%d %b %Y %H:%M} EAT. If the copy was begun "
+        "before that, run this again with --as-of."
+    )
     click.echo(PAUSED)
 
 

@@ -201,12 +201,16 @@ class Health:
             log.warning("health.%s trouble=%s", word, change.trouble)
         self._wake()
 
-    async def lift(self, *, by: int, closing: Closing) -> bool:
-        """An operator says that the gap is reconciled; False if nothing was paused (any more)."""
+    async def lift(self, *, by: int, as_of: datetime, closing: Closing) -> bool:
+        """
+        An operator says that the gap since *as_of* is reconciled.
+
+        False where nothing is paused (any more), or another gap is: a later restore has its own.
+        """
         now = self._clock.now()
 
         async def run(tx: Tx) -> bool:
-            if not await lift_in(tx):
+            if not await lift_in(tx, expected=as_of):
                 return False
             await tx.payments.looked(by=by, payment_ids=[""], what="lift", at=now)
             await close(tx, closing, self._clock)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from bot.core.eat import at_eat, day_of
 from bot.core.ports import Clock
 from bot.core.reminders import SUMMARY_HOUR
+from bot.core.went_back import parts_of
 from storage.engine import Store
 from storage.invoice_lists import Ageing, Listed, Takings, Which
 from storage.tx import Tx
@@ -109,6 +110,17 @@ class Ledgers:
             return await self._takings(tx, merchant_id, since, until)
 
     async def _takings(self, tx: Tx, merchant_id: int, since: datetime, until: datetime) -> Takings:
-        return await tx.invoice_lists.takings(
-            merchant_id, since=since, until=until, direct=merchant_id in self._operators
+        direct = merchant_id in self._operators
+        lists = tx.invoice_lists
+        takings = await lists.takings(merchant_id, since=since, until=until, direct=direct)
+        gone = await lists.gone_back(merchant_id, until=until, direct=direct)
+        told = await tx.evidence.of([payment_id for payment_id, _, _ in gone])
+        back_cents = earlier_cents = 0
+        for payment_id, came_at, came_cents in gone:
+            for part in parts_of(told.get(payment_id, []), came_cents):
+                if since <= max(part.at, came_at) < until:
+                    back_cents += part.cents
+                    earlier_cents -= part.cents if came_at < since else 0
+        return replace(
+            takings, mpesa_cents=takings.mpesa_cents - back_cents, earlier_cents=earlier_cents
         )

@@ -14,6 +14,7 @@ from bot.core.drive_views import takes_gifts
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
 from bot.core.promises import kept_promises
+from bot.core.restored import restored
 from storage.engine import Store
 from storage.records import Closing, Pledge, PledgeState
 from storage.tx import Tx
@@ -93,6 +94,14 @@ class Pledging:
         async with self._store.read() as tx:
             return await tx.pledges.get(pledge_id)
 
+    async def reminded_of(self, pledge_id: str) -> Pledge | None:
+        """The one that a reminder is about; None where nobody is to be reminded of it any more."""
+        async with self._store.read() as tx:
+            # A backup may still owe the reminder to somebody who has given since.
+            pledge = None if await restored(tx) is not None else await tx.pledges.get(pledge_id)
+            is_open = pledge is not None and pledge.state is PledgeState.OPEN
+            return pledge if is_open else None
+
     async def of_drive(self, drive_id: str) -> list[Pledge]:
         async with self._store.read() as tx:
             return await tx.pledges.of_drive(drive_id)
@@ -130,19 +139,25 @@ class Pledging:
         return changed
 
     async def run_due(self) -> None:
-        """Remind those who are to be reminded now, and nobody at night."""
+        """
+        Remind those who are to be reminded now, and nobody at night.
+
+        Nor anybody while these books came from a backup: whoever gave since is not in them.
+        """
         now = self._clock.now()
         if polite(now) != now:
             return
 
         async def run(tx: Tx) -> int:
+            if await restored(tx) is not None:
+                return 0
             due = await tx.pledges.due(now=now, limit=AT_ONCE)
             for pledge in due:
                 await self._remind(tx, pledge, now)
             return len(due)
 
         async with self._store.read() as tx:
-            if not await tx.pledges.any_due(now=now):
+            if await restored(tx) is not None or not await tx.pledges.any_due(now=now):
                 return
         if await self._store.write(run):
             self._wake()

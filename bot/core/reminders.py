@@ -2,7 +2,9 @@
 Reminders: a polite word to a customer when the merchant wants it, and to a merchant what is late.
 
 What is due stands in the database, so a process that stops in between forgets nothing and says
-nothing twice. At most three reminders for an invoice, between 08:00 and 20:00 in Nairobi.
+nothing twice. At most three reminders for an invoice, between 08:00 and 20:00 in Nairobi. Books
+that came from a backup do not know who has paid since: until a person has reconciled that, nobody
+is reminded and no merchant is asked about what is late.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from bot.core.invoice_news import news
 from bot.core.invoices import InvoiceView, view_of
 from bot.core.people import close
 from bot.core.ports import Clock
+from bot.core.restored import restored
 from storage.engine import Store
 from storage.records import Closing, InvoiceEntry, InvoiceEntryKind, NewNotice, NoticeKind
 from storage.tx import Tx
@@ -40,6 +43,7 @@ class Reminded(StrEnum):
     ENOUGH = "enough"  # three were sent or are planned
     NOBODY = "nobody"  # nobody opened it yet: there is no chat to write to
     WAITING = "waiting"  # it may be paid: M-Pesa says so, and that is being made sure of
+    RESTORED = "restored"  # it may be paid: these books came from a backup
     DISOWNED = "disowned"  # somebody says it is not theirs: the merchant decides first
     PAID = "paid"  # or closed: there is nothing to remind of
     NOT_YOURS = "not-yours"
@@ -89,6 +93,8 @@ class Reminders:
                 return Reminded.NOBODY
             if wanted is Remind.NOW and view.may_be_paid:
                 return Reminded.WAITING
+            if wanted is Remind.NOW and await restored(tx) is not None:
+                return Reminded.RESTORED
             times = [now] if wanted is Remind.NOW else _plan(view, now)
             added = [
                 await tx.reminders.add(invoice_id, due_at=polite(at), most=REMINDERS_MAX)
@@ -106,13 +112,15 @@ class Reminders:
         """Owe the reminders whose time has come, what merchants are to be asked, and the day."""
         now = self._clock.now()
         async with self._store.read() as tx:
-            waiting = await tx.reminders.any_due(now=now) or await tx.merchants.any_due(now=now)
+            to_ask = await restored(tx) is None and await tx.reminders.any_due(now=now)
+            waiting = to_ask or await tx.merchants.any_due(now=now)
         if not waiting:
             return
 
         async def run(tx: Tx) -> None:
-            await self._remind(tx, now)
-            await self._ask(tx, now)
+            if await restored(tx) is None:
+                await self._remind(tx, now)
+                await self._ask(tx, now)
             await self._summarise(tx, now)
 
         await self._store.write(run)

@@ -9,18 +9,21 @@ mark, and only a person takes it away.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from storage.backups import RESTORED_MARK, read_mark, written_mark
 from storage.engine import Store
 from storage.tx import Tx
 
-__all__ = ["RESTORED", "lift", "lift_in", "mark", "restored"]
+__all__ = ["RESTORED", "end_of_books", "lift", "lift_in", "mark", "restored"]
 
 log = logging.getLogger(__name__)
 
 RESTORED = "restored"
 """Why a payment that was waiting in a backup is closed unsent."""
+
+CLOCKS_APART = timedelta(minutes=5)
+"""So far may the clocks of those who wrote be apart, and a commit come after what it writes."""
 
 
 async def restored(tx: Tx) -> datetime | None:
@@ -28,19 +31,39 @@ async def restored(tx: Tx) -> datetime | None:
     return read_mark(await tx.shared.get(RESTORED_MARK))
 
 
-async def mark(store: Store, *, as_of: datetime) -> None:
-    """These books came from a backup by other means than ours; until when they go, at most."""
+async def end_of_books(store: Store) -> datetime | None:
+    """
+    Until when these books go, by the newest thing in them; None where there is nothing.
 
-    async def run(tx: Tx) -> None:
+    Whatever came after that is not in them. It may be earlier than the copy: then more is
+    compared than need be, and nothing is left out.
+    """
+    async with store.read() as tx:
+        newest = await tx.health.newest()
+    return None if newest is None else newest - CLOCKS_APART
+
+
+async def mark(store: Store, *, as_of: datetime) -> datetime:
+    """
+    These books came from a backup by other means than ours, and go as far as *as_of*.
+
+    Marked twice, the earlier end counts, and is returned: the gap begins there.
+    """
+
+    async def run(tx: Tx) -> datetime:
         known = read_mark(await tx.shared.lock(RESTORED_MARK))
-        await tx.shared.put(RESTORED_MARK, written_mark(known or as_of))
+        end = as_of if known is None else min(known, as_of)
+        await tx.shared.put(RESTORED_MARK, written_mark(end))
+        return end
 
-    await store.write(run)
+    return await store.write(run)
 
 
-async def lift_in(tx: Tx) -> datetime | None:
-    """As `lift`, inside a transaction of the caller's."""
+async def lift_in(tx: Tx, *, expected: datetime | None = None) -> datetime | None:
+    """As `lift`, inside a transaction of the caller's; where *expected* is said, that gap alone."""
     as_of = read_mark(await tx.shared.lock(RESTORED_MARK))
+    if expected is not None and as_of != expected:
+        return None
     if as_of is not None:
         await tx.shared.put(RESTORED_MARK, b"")
     return as_of

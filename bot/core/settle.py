@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.core.went_back import RULED, parts_of
 from bot.core.write_off import last_at, not_covered, once_more
 from mpesa.results import Meaning
 from storage.hearing import Decision
@@ -37,7 +38,6 @@ from storage.records import (
     Payment,
     Status,
     Word,
-    reversal_key,
 )
 
 __all__ = ["PROMPT_LIFE", "RECEIPT_HELD", "RULED", "Settle", "Standing", "stand", "status_notice"]
@@ -53,7 +53,6 @@ CONFIRM_AFTER = timedelta(seconds=130)
 
 RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
-RULED = "ruled"  # the books named two amounts, and a person said which of them counts
 IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
 BAD_CREDENTIALS = "bad-credentials"
 
@@ -134,9 +133,8 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
     )
     asked_cents = payment.amount_kes * 100
     arrived_cents = asked_cents if best.amount_cents is None else best.amount_cents
-    back = [each for each in evidence if each.kind is Kind.REVERSED]
-    back = [each for each in back if reversal_key(each.receipt or "") not in gone]
-    reversed_cents = _reversed_cents(back, arrived_cents)
+    back = parts_of(evidence, arrived_cents)
+    reversed_cents = sum(each.cents for each in back)
     words = set()
     if arrived_cents != asked_cents:
         words.add(Word.OTHER_AMOUNT)
@@ -163,16 +161,6 @@ def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evid
         decided_at=min(each.at for each in credits),
         confirmed=any(_confirms(payment, each, evidence) for each in credits),
     )
-
-
-def _reversed_cents(told: Sequence[Evidence], arrived_cents: int) -> int:
-    """What went back; one that names no amount took all. Of one told twice the best word counts."""
-    best: dict[str, tuple[bool, bool, int]] = {}
-    for each in told:
-        cents = arrived_cents if each.amount_cents is None else each.amount_cents
-        word, of = (each.reason == RULED, each.by is None, cents), each.receipt or each.digest
-        best[of] = max(word, best.get(of, word))
-    return min(arrived_cents, sum(cents for *_, cents in best.values()))
 
 
 def _unpaid(evidence: Sequence[Evidence]) -> tuple[Status, list[Evidence]]:

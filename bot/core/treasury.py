@@ -17,6 +17,7 @@ from bot.core.drive_news import AWAITED, is_late
 from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
 from bot.core.settle import status_notice
+from bot.core.went_back import Part, parts_of
 from storage.records import (
     LOOKED_AT_DRIVE,
     Closing,
@@ -56,6 +57,7 @@ class Statement:
     phones: dict[int, str] = field(repr=False)  # line id -> 2547…
     pledges: list[Pledge]
     undecided: list[Payment]  # nobody can say yet whether this money moved
+    went_back: dict[str, tuple[Part, ...]]  # payment id -> what M-Pesa took back of it
 
 
 class Treasury(DriveActs):
@@ -216,13 +218,25 @@ class Treasury(DriveActs):
             await tx.notices.owe([status_notice(each) for each in newest], now=self._clock.now())
 
     async def set_status(
-        self, drive_id: str, by: Actor, status: DriveStatus, closing: Closing
+        self,
+        drive_id: str,
+        by: Actor,
+        status: DriveStatus,
+        closing: Closing,
+        *,
+        was: DriveStatus | None = None,
     ) -> Answer:
-        """Pause it, let it go on, or close it: that posts what it has come to."""
+        """
+        Pause it, let it go on, or close it: that posts what it has come to.
+
+        *was*: only from there. What is closed meanwhile is not opened by "go on".
+        """
 
         async def deed(tx: Tx, drive: Drive) -> Answer:
             if drive.status is status:
                 return Answer.ALREADY
+            if was is not None and drive.status is not was:
+                return Answer.CLOSED if drive.status is DriveStatus.CLOSED else Answer.ALREADY
             await self._to_status(tx, drive, by, status)
             return Answer.DONE
 
@@ -298,6 +312,8 @@ async def _statement(tx: Tx, drive: Drive) -> Statement:
     gifts = await tx.gifts.newest(drive.id, limit=None, oldest=True)
     rows = merged(gifts, await tx.drives.entries(drive.id))[::-1]
     totals = await tx.gifts.totals(drive.id)
+    less = {row.payment_id: row for row in gifts if row.payment_id and row.reversed_cents}
+    told = await tx.evidence.of(sorted(less))
     return Statement(
         drive=drive,
         totals=totals,
@@ -306,6 +322,10 @@ async def _statement(tx: Tx, drive: Drive) -> Statement:
         phones={},
         pledges=await tx.pledges.of_drive(drive.id),
         undecided=await tx.gifts.undecided(drive.id),
+        went_back={
+            payment_id: parts_of(told.get(payment_id, []), row.cents + row.reversed_cents)
+            for payment_id, row in less.items()
+        },
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from bot.chat.health import change_text
 from bot.core.health import Change, Trouble
-from bot.core.restored import mark, restored
+from bot.core.restored import lift, mark, restored
 from bot.playground.botapi import BotApi
 from bot.texts import LANGUAGES, Texts
 from storage.engine import Store
@@ -85,6 +85,22 @@ async def test_nobody_is_asked_after_a_restore_until_an_operator_says_so_twice(
         assert await restored(tx) is None
         rows = await tx.payments._connection.execute(select(looks.c.by, looks.c.what))
         assert rows.all() == [(OPERATOR, "lift")]
+
+
+async def test_an_old_yes_is_about_the_gap_that_it_asked_about(office: Office) -> None:
+    await mark(office.store, as_of=NOON)
+    office.boss.say("/health")
+    seen = await office.said(office.boss.chat, "Database")
+    office.boss.press(seen, "Gap is reconciled")
+    sure = await office.said(office.boss.chat, "Have you compared")
+    await lift(office.store)
+    again = NOON - timedelta(days=3)
+    await mark(office.store, as_of=again)  # an older copy is put back
+
+    await office.answered(office.boss.press(sure, "Yes, send prompts"))
+
+    async with office.store.read() as tx:
+        assert await restored(tx) == again
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

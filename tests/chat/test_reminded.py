@@ -9,6 +9,7 @@ import pytest
 
 from bot.core.drive_acts import Actor
 from bot.core.pledging import day_start
+from bot.core.restored import mark
 from storage.records import Closing, DriveStatus, Pledge
 from tests.chat.drive_office import Harambee
 
@@ -59,7 +60,14 @@ async def closed(harambee: Harambee, pledge: Pledge) -> None:
     )
 
 
-@pytest.mark.parametrize(("then", "told"), [(nothing, 1), (withdrawn, 0), (closed, 0)])
+async def restored(harambee: Harambee, pledge: Pledge) -> None:
+    """The books are put back from a copy that still owed the reminders."""
+    await mark(harambee.office.store, as_of=pledge.created_at)
+
+
+@pytest.mark.parametrize(
+    ("then", "told"), [(nothing, 1), (withdrawn, 0), (closed, 0), (restored, 0)]
+)
 async def test_who_lets_us_in_again_hears_only_what_is_still_so(
     harambee: Harambee, then: Callable[[Harambee, Pledge], Awaitable[None]], told: int
 ) -> None:

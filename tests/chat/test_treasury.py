@@ -10,7 +10,7 @@ from bot.playground.chats import Message
 from bot.playground.people import Person
 from bot.playground.world import Press
 from storage.drive_tables import drive_edits, drive_entries, drives, gifts, pledges, treasurers
-from storage.records import Deed, DraftKind, ShownButton
+from storage.records import Deed, DraftKind, DriveStatus, ShownButton
 from storage.schema import payments
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
@@ -86,6 +86,34 @@ async def test_a_drive_is_paused_goes_on_and_is_closed_with_its_totals(harambee:
     )
     await harambee.look(10)
     await harambee.api.wait_for(lambda: "🏁 Closed" in card.text)
+
+
+async def test_go_on_and_pause_on_an_old_panel_do_not_open_what_was_closed(
+    harambee: Harambee,
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    await harambee.opened()
+    drive_id = (await harambee.drive).id
+
+    async def status() -> DriveStatus:
+        drive = await office.core.drives.get(drive_id)
+        assert drive is not None
+        return drive.status
+
+    to_pause = await panel(harambee)
+    await office.answered(mary.press(to_pause, "Pause"))
+    to_go_on = await panel(harambee, after=to_pause)
+    mary.say("/closedrive@lipa_demo_bot", chat=harambee.group)
+    sure = await office.said(mary.chat, "Close Mama Akinyi hospital bill?")
+    await office.answered(mary.press(sure, "Yes, close it"))
+
+    for old, label in ((to_go_on, "Go on"), (to_pause, "Pause")):
+        assert "is closed" in await office.answered(mary.press(old, label))
+        assert await status() is DriveStatus.CLOSED
+
+    keys = await panel(harambee, after=to_go_on)
+    await office.answered(mary.press(keys, "Open again"))
+    assert await status() is DriveStatus.OPEN
 
 
 async def test_title_target_day_and_privacy_can_be_changed_for_all_to_see(

@@ -226,8 +226,10 @@ async def test_a_restore_is_told_and_so_is_its_end(store: Store, clock: TestCloc
     await health.watch()
     begun = await told(store, clock)
 
-    assert await health.lift(by=AMINA, closing=Closing())
-    assert not await health.lift(by=AMINA, closing=Closing())
+    another = NOON - timedelta(days=1)  # of an earlier restore, whose question still stands
+    assert not await health.lift(by=AMINA, as_of=another, closing=Closing())
+    assert await health.lift(by=AMINA, as_of=NOON, closing=Closing())
+    assert not await health.lift(by=AMINA, as_of=NOON, closing=Closing())
     await health.watch()
 
     assert begun == ["restored on -"]

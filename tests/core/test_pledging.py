@@ -10,6 +10,7 @@ import pytest
 from bot.core.drive_acts import Actor
 from bot.core.pledging import day_start, next_reminder, polite
 from bot.core.promises import gave_at, given_to
+from bot.core.restored import lift, mark
 from storage.records import Closing, Drive, DriveStatus, Kind, Pledge, PledgeState, Word
 from tests.core.bodies import failure
 from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
@@ -197,6 +198,25 @@ async def test_who_gives_after_the_last_reminder_is_waited_for_no_more(
     view = await drives.drives.card_view(drive.id)
     assert view is not None
     assert view.promised == (0, 0)
+
+
+@pytest.mark.both_engines
+async def test_after_a_restore_nobody_is_reminded_until_the_gap_is_reconciled(
+    drives: DriveLife,
+) -> None:
+    """Jane may have given in the gap, and the copy does not know it."""
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    store = drives.desk.store
+    await mark(store, as_of=drives.desk.clock.now())
+
+    assert not [each for each in await reminded(drives, days=5) if each.startswith("pledge")]
+    assert await drives.pledging.reminded_of(pledge.id) is None
+
+    await lift(store)
+    told = await reminded(drives, days=5)
+    assert f"pledge:{pledge.id}:1" in told
+    assert await drives.pledging.reminded_of(pledge.id) is not None
 
 
 @pytest.mark.both_engines

@@ -9,6 +9,7 @@ import pytest
 from bot.core.eat import day_of, polite
 from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
+from bot.core.restored import lift, mark
 from storage.records import BillItem, Closing, InvoiceEntryKind, Kind, Payment, Status
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, shop
@@ -88,6 +89,47 @@ async def test_what_is_paid_meanwhile_is_not_reminded_of(shop: Shop, reminders: 
 
     assert await reminded(shop) == []
     assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.PAID
+
+
+@pytest.mark.both_engines
+async def test_after_a_restore_nobody_is_asked_until_the_gap_is_reconciled(
+    shop: Shop, reminders: Reminders
+) -> None:
+    """Peter may have paid in the gap, and the copy does not know it."""
+    invoice_id, store = await an_opened_invoice(shop), shop.desk.store
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+    await mark(store, as_of=shop.desk.clock.now())
+
+    async def asked() -> list[str]:
+        late = [each for each in await shop.news(NJERI) if each.startswith("late")]
+        return await reminded(shop) + late
+
+    for _ in range(9):
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.RESTORED
+    assert await asked() == []
+    assert len(await shop.news(NJERI)) > 1, "the day is still summed up"
+
+    await lift(store)
+    await reminders.run_due()
+    told = await asked()
+    assert (told[:3], len(told)) == (["remind:1", "remind:2", "remind:3"], 4)
+    shop.desk.clock.advance(DAY_S)
+    await reminders.run_due()
+    assert await asked() == told
+
+
+@pytest.mark.parametrize("topic", ["remind:1", "late:740000"])
+async def test_what_a_backup_still_owed_asks_nobody(shop: Shop, topic: str) -> None:
+    """The letter was in the outbox when the copy was made."""
+    invoice_id = await an_opened_invoice(shop)
+    assert await shop.invoices.news_view(invoice_id, topic) is not None
+
+    await mark(shop.desk.store, as_of=shop.desk.clock.now())
+
+    assert await shop.invoices.news_view(invoice_id, topic) is None
+    assert await shop.invoices.news_view(invoice_id, "customer") is not None
 
 
 async def a_cow(shop: Shop) -> tuple[InvoiceView, Payment]:

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from bot.core.limits import Refusal, RefusalReason
-from bot.core.restored import RESTORED, lift, mark, restored
+from bot.core.restored import RESTORED, end_of_books, lift, mark, restored
 from storage.records import Status
+from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.stores import NOON
 
@@ -85,12 +86,27 @@ async def test_once_a_person_says_so_prompts_are_sent_again(desk: Desk) -> None:
         assert await restored(tx) is None
 
 
-@pytest.mark.parametrize("days", [-1, 1])
-async def test_marking_twice_keeps_the_first_end(desk: Desk, days: int) -> None:
-    """The gap begins where the first backup ended, whatever was restored since."""
+@pytest.mark.parametrize(("days", "end"), [(-1, -1), (1, 0)])
+async def test_marked_twice_the_earlier_end_counts(desk: Desk, days: int, end: int) -> None:
+    """The gap begins where the first backup ended, and never later than anybody said."""
     await mark(desk.store, as_of=NOON)
 
-    await mark(desk.store, as_of=NOON + timedelta(days=days))
+    told = await mark(desk.store, as_of=NOON + timedelta(days=days))
 
     async with desk.store.read() as tx:
-        assert await restored(tx) == NOON
+        assert await restored(tx) == told == NOON + timedelta(days=end)
+
+
+@pytest.mark.both_engines
+async def test_books_end_with_the_newest_that_was_written_in_them(desk: Desk) -> None:
+    assert await end_of_books(desk.store) is None
+    payment = await desk.ask()
+    desk.clock.advance(3600)
+    await desk.post(payment, success())
+    heard_at = desk.clock.now()
+    desk.clock.advance(86400)
+
+    end = await end_of_books(desk.store)
+
+    assert end is not None
+    assert heard_at - timedelta(minutes=10) < end < heard_at

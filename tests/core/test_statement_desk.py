@@ -13,7 +13,7 @@ from bot.core.giving import guard_gift
 from bot.core.invoices import guard_instalment
 from bot.core.people import People
 from bot.core.statement_desk import Choice, StatementDesk
-from bot.core.statements import CashRow, Statements, Whose
+from bot.core.statements import PaymentRow, Statements, Whose
 from storage.records import Closing, Drive, IntentKind, Person
 from storage.schema import looks
 from tests.core.conftest import Desk
@@ -52,11 +52,7 @@ class Office:
             person, checked, at_eat(today), at_eat(today + timedelta(days=1))
         )
         rows = [each async for each in self.statements.rows(scope)]
-        cents = sum(
-            each.cents if isinstance(each, CashRow) else each.cents - each.reversed_cents
-            for each in rows
-        )
-        return cents // 100
+        return sum(each.cents for each in rows) // 100
 
     async def found(self, asker: int, words: str) -> list[tuple[Whose, str]]:
         return [(each.whose, each.title) for each in await self.desk.find(asker, words)]
@@ -201,7 +197,7 @@ async def test_a_treasurer_has_the_statement_of_their_drive(office: Office) -> N
         await office.person(OPENER), drive, at_eat(day_of(office.shop.desk.clock.now())), FAR
     )
     [gift] = [each async for each in office.statements.rows(rows)]
-    assert not isinstance(gift, CashRow)
+    assert isinstance(gift, PaymentRow)
     assert gift.customer == "Jane"
 
 

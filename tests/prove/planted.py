@@ -26,7 +26,8 @@ MONEY_FILES = (
             *("invoice_news", "invoices", "ledgers", "limits", "people", "placing", "pledging"),
             *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
             *("replay", "reversal_ends", "reversal_rows", "reversals", "review", "rulings"),
-            *("send", "settle", "statements", "touched", "treasury", "ways", "write_off"),
+            *("send", "settle", "statements", "touched", "treasury", "ways", "went_back"),
+            "write_off",
         )
     ),
     *(

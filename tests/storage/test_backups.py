@@ -175,6 +175,20 @@ async def test_a_bare_copy_of_the_file_is_marked_too(tmp_path: Path) -> None:
     assert await mark_of(tmp_path / "bot.db", KEY) == NOON
 
 
+async def test_a_bare_copy_ends_with_the_newest_in_it_whenever_it_was_copied(
+    tmp_path: Path,
+) -> None:
+    """`scp` gives a file the time of its own."""
+    await filled(tmp_path / "bot.db", 1, key=KEY)
+    bare = tmp_path / "bare.db"
+    bare.write_bytes((tmp_path / "bot.db").read_bytes())
+    os.utime(bare, (LATER.timestamp(), LATER.timestamp()))
+
+    put_back(bare, tmp_path / "bot.db", key=KEY, now=LATER + timedelta(days=1))
+
+    assert await mark_of(tmp_path / "bot.db", KEY) == NOON
+
+
 async def test_a_running_bot_is_not_pulled_the_rug_from_under(tmp_path: Path) -> None:
     database = tmp_path / "bot.db"
     await filled(database, 1, key=KEY)
