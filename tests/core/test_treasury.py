@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.core.drive_acts import Actor, Answer
 from bot.core.drives import Named
+from bot.core.restored import lift, mark
 from storage.drive_tables import drive_edits, drive_entries
 from storage.errors import StoreFailed
 from storage.records import (
@@ -334,6 +335,19 @@ async def test_a_drive_whose_time_is_over_is_closed_by_itself(drives: DriveLife)
     assert after is not None
     assert (after.status, after.closed_at) == (DriveStatus.CLOSED, drives.desk.clock.now())
     assert [each.by for each in await drives.treasury.trail(drive.id)] == [0]
+
+
+async def test_no_drive_is_closed_on_a_total_that_a_backup_gives(drives: DriveLife) -> None:
+    drive = await drives.open(closes_at=drives.desk.clock.now() + timedelta(hours=1))
+    await mark(drives.desk.store, as_of=drives.desk.clock.now())
+    drives.desk.clock.advance(3600)
+
+    await drives.treasury.close_due()
+    assert await drives.drives.in_chat(GROUP) == [drive]
+
+    await lift(drives.desk.store)
+    await drives.treasury.close_due()
+    assert await drives.drives.in_chat(GROUP) == []
 
 
 @pytest.mark.both_engines
