@@ -141,15 +141,26 @@ class Record:
             self._wake()
 
     async def look_again(self) -> None:
-        """Open rows whose payment has become known since: a callback came late. A job."""
+        """Rows whose payment has become known since: a callback came late. A job."""
         many = self.again_at_once
         async with self._store.read() as tx:
             found = await tx.record.placeable(after=self._looked_at, limit=many)
         # The next turn goes on from here: else those that stay open would be all that is looked at.
         self._looked_at = found[-1].receipt if len(found) == many else ""
-        if found:
-            await self._place(found)
+        if due := await self._due(found):
+            await self._place(due)
             self._wake()
+
+    async def _due(self, found: Sequence[RecordRow]) -> list[RecordRow]:
+        """Without the reversals that a person has dealt with, unless the books now say whose."""
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders({row.linked for row in found if row.linked})
+        return [
+            row
+            for row in found
+            if row.state not in SETTLED
+            or holders.get(row.linked or "") not in (None, row.payment_id)
+        ]
 
     async def get(self, receipt: str) -> RecordRow | None:
         """The row of a receipt, if the books or a post have named it."""
@@ -274,7 +285,9 @@ class Record:
             if not batch:
                 continue
             # What could not be kept stays new, and the job comes back to it.
-            pairs = [(row, place) for row, place in await self._batches.place(batch) if place]
+            placed = [(row, place) for row, place in await self._batches.place(batch) if place]
+            # Nor does what a person has dealt with open again.
+            pairs = [(r, place) for r, place in placed if r.state not in SETTLED or not place.open]
             await self._store.write(partial(self._write_down, pairs=pairs))
             states |= {row.receipt: place.state for row, place in pairs}
         return states

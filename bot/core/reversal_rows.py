@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 
@@ -30,11 +31,30 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["ReversalRows"]
+__all__ = ["ReversalRows", "close_taken_back"]
 
 log = logging.getLogger(__name__)
 
 WAITS = Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
+
+
+async def close_taken_back(tx: Tx, reversal: str, *, by: int, why: str, now: datetime) -> None:
+    """
+    A person has closed that reversal: money of nobody of which nothing is left is closed with it.
+
+    What is left of it after a part went back stays open.
+    """
+    row = await tx.record.get(reversal)
+    of = None if row is None or row.linked is None else await tx.record.get(row.linked)
+    if of is None or of.state is not RowState.OPEN:
+        return
+    back = await tx.record.taking_back(of.receipt)
+    closed_cents = sum(each.amount_cents for each in back if each.state is RowState.CLOSED)
+    if closed_cents < of.amount_cents:
+        return
+    keys = [(OpenKind.UNMATCHED, of.receipt)]
+    if await tx.record.close(keys, now=now, by=by, why=why):
+        await tx.record.place([of.receipt], RowState.CLOSED)
 
 
 class ReversalRows:
@@ -79,6 +99,20 @@ class ReversalRows:
         else:
             told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
         return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else WAITS
+
+    async def place_of(self, receipt: str) -> None:
+        """That receipt has a payment by now: what took it back is taken off that."""
+        async with self._store.read() as tx:
+            rows = await tx.record.taking_back(receipt)
+        for row in rows:
+            placed = await self.place(row)
+            if placed.open is None:
+                await self._store.write(partial(self._borne, row=row, holder=placed.payment_id))
+
+    async def _borne(self, tx: Tx, *, row: RecordRow, holder: str | None) -> None:
+        await tx.record.place([row.receipt], RowState.MATCHED, holder)
+        keys = [(OpenKind.REVERSAL, row.receipt)]
+        await tx.record.close(keys, now=self._clock.now(), why="matched")
 
     async def _outrank(self, holder: str, row: RecordRow, said_of: str | None) -> bool:
         """Safaricom says what went back: of another payment that a person named, nothing did."""

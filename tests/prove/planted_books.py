@@ -507,6 +507,20 @@ OF_THE_RECORD = (
         "            if forbids is None and outranks and held:",
     ),
     plant(
+        "money that went back is given out at the counter",
+        "I1",
+        "bot/core/rulings.py",
+        "return went_back or await may_be_prompts(tx, row)",
+        "return await may_be_prompts(tx, row)",
+    ),
+    plant(
+        "what a person closed credits whoever names it later for ever",
+        "I10",
+        "storage/record.py",
+        "                    record_open.c.kind == OpenKind.REVERSAL,\n",
+        "                    and_(OPEN, record_open.c.kind == OpenKind.REVERSAL),\n",
+    ),
+    plant(
         "a second receipt that went back uncredits the first",
         "I2",
         "bot/core/reversal_rows.py",
