@@ -167,6 +167,18 @@ class Record:
         async with self._store.read() as tx:
             return await tx.record.get(receipt.strip().upper())
 
+    async def taking_back(self, receipt: str) -> list[RecordRow]:
+        """Reversals that say that they take this receipt back, and were placed nowhere at once."""
+        async with self._store.read() as tx:
+            return await tx.record.taking_back(receipt)
+
+    async def row_of(self, difference_id: int) -> RecordRow | None:
+        """The row that a difference is about, open or closed, if it is about one."""
+        async with self._store.read() as tx:
+            found = await tx.record.difference(difference_id)
+            about = None if found is None else found.receipt
+            return None if about is None else await tx.record.get(about)
+
     async def open_differences(
         self, *, limit: int = 20, after: int = 0, kind: OpenKind | None = None
     ) -> list[OpenDifference]:
