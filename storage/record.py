@@ -356,6 +356,11 @@ def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple
         told_more = not before.reference and bool(new.reference)
         if told_more and before.state is RowState.OPEN:
             after = replace(after, reference=new.reference, state=RowState.NEW)
+        if before.kind is RowKind.REVERSAL and before.linked is None and new.linked is not None:
+            # Whoever bore it by a person's word may not be the one; what was closed, jobs look at.
+            closed = before.state is RowState.CLOSED
+            state = RowState.CLOSED if closed else RowState.NEW
+            after = replace(after, linked=new.linked, state=state)
         if not recorded:
             return after, False
         differs = (before.amount_cents, before.kind) != (new.amount_cents, new.kind)

@@ -328,7 +328,8 @@ def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
     if known is None or new.source not in known.sources or known.state is RowState.NEW:
         return False
     same = (known.amount_cents, known.kind) == (new.amount_cents, new.kind)
-    return same and bool(known.reference or not new.reference)
+    told_link = new.kind is RowKind.REVERSAL and bool(new.linked and not known.linked)
+    return same and not told_link and bool(known.reference or not new.reference)
 
 
 def _only_ours(payment: Payment, now: datetime) -> OpenDifference:

@@ -22,8 +22,10 @@ from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.shop import OPERATOR, Shop
 from tests.core.test_counter import came, give, prompted, seen, shop
+from tests.core.test_one_reversal import went_back
 from tests.core.test_placed_once import BACK, state
 from tests.core.test_record import RECEIPT, a_row, assert_replays, opens
+from tests.core.test_review import review_of
 from tests.desk import a_desk
 from tests.stores import TestClock
 
@@ -263,3 +265,79 @@ async def test_what_a_person_gave_to_one_is_anothers_once_the_books_know_whose_i
     left = [(await desk.get(each.id)).credited_cents for each in (one, two)]
     assert left == [50_00, 0]
     await assert_replays(desk)
+
+
+# --- The receipt that it takes back is told later ---
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("dismissed", [True, False])
+async def test_of_two_forms_of_a_statement_either_may_be_read_first(
+    desk: Desk, record: RecordDesk, clock: TestClock, dismissed: bool
+) -> None:
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    await record.rows.take([back(clock, kes=50, linked=None)])
+    assert await opens(record) == [(OpenKind.REVERSAL, BACK)]
+    if dismissed:
+        await dismiss(record)
+
+    await record.rows.take([back(clock, kes=50)])
+    await turns(record)
+    await record.rows.take([back(clock, kes=50, linked=None)])
+
+    row = await record.rows.get(BACK)
+    assert row is not None
+    assert (row.linked, row.state, row.payment_id) == (RECEIPT, RowState.MATCHED, payment.id)
+    after = await desk.get(payment.id)
+    assert (after.credited_cents, after.reversed_cents) == (0, 50_00)
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("typed", [True, False])
+async def test_what_a_person_said_of_another_payment_moves_to_the_one_that_is_named_later(
+    desk: Desk, record: RecordDesk, clock: TestClock, typed: bool
+) -> None:
+    one = await desk.post(await desk.ask(), success(1, receipt=RECEIPT))
+    clock.advance(600)
+    two = await desk.ask(ask_key="m:2", phone="254722000111")
+    two = await desk.post(two, success(2, receipt="UKN5ABCDEF"))
+    if typed:
+        await review_of(desk).decide(went_back(two))
+        await record.rows.take([back(clock, kes=50, linked=None)])
+    else:
+        await record.rows.take([back(clock, kes=50, linked=None)])
+        [found] = await record.open_differences()
+        await record.assign(found.id, to=two.id, by=OPERATOR, why="")
+    assert (await desk.get(two.id)).credited_cents == 0
+
+    await record.rows.take([back(clock, kes=50)])
+
+    left = [(await desk.get(each.id)).credited_cents for each in (one, two)]
+    assert left == [0, 50_00]
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+async def test_what_is_told_twice_in_one_file_has_the_receipt_too(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+
+    await record.rows.take([back(clock, kes=50, linked=None), back(clock, kes=50)])
+
+    assert (await desk.get(payment.id)).credited_cents == 0
+    assert await opens(record) == []
+
+
+async def test_which_receipt_was_named_first_stays(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    await record.rows.take([back(clock, kes=50, linked="UKN4ABCDEF")])
+
+    await record.rows.take([back(clock, kes=50)])
+
+    assert (await desk.get(payment.id)).credited_cents == 50_00
+    assert await opens(record) == [(OpenKind.REVERSAL, BACK)]

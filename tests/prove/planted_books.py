@@ -521,6 +521,13 @@ OF_THE_RECORD = (
         "                    and_(OPEN, record_open.c.kind == OpenKind.REVERSAL),\n",
     ),
     plant(
+        "of two forms of a statement the first says for ever what went back",
+        "I6",
+        "bot/core/record.py",
+        "return same and not told_link and bool(known.reference or not new.reference)",
+        "return same and bool(known.reference or not new.reference)",
+    ),
+    plant(
         "a second receipt that went back uncredits the first",
         "I2",
         "bot/core/reversal_rows.py",
