@@ -31,7 +31,7 @@ from storage.records import (
 )
 from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
-from storage.unreceipted import Unreceipted
+from storage.taken_back import TakenBack
 
 __all__ = ["Kept", "Named", "ReceiptTaken", "Record"]
 
@@ -85,7 +85,7 @@ class Named:
     by_hand: frozenset[str]  # those of intents
 
 
-class Record(Unreceipted):
+class Record(TakenBack):
     """Rows of the record, inside one open transaction."""
 
     async def named(self, references: Collection[str]) -> Named:

@@ -217,7 +217,8 @@ async def _ask_whether(turn: Turn, difference_id: int, payment_id: str) -> None:
 
 async def _whether(turn: Turn, difference_id: int, payment: Payment) -> tuple[str, Keyboard | None]:
     row = await turn.core.record.rows.row_of(difference_id)
-    lines = [turn.say("books.sure")]
+    goes_back = row is not None and row.kind is RowKind.REVERSAL
+    lines = [turn.say("books.sure-back" if goes_back else "books.sure")]
     lines += [] if row is None else await _back(turn, row)
     lines.append(payment_facts(payment, turn.paper, language=turn.language))
     yes = _button(turn, BooksAct.YES, str(difference_id), "button.rv-yes", argument=payment.id)

@@ -100,6 +100,22 @@ class ReversalRows:
             told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
         return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else WAITS
 
+    async def may_bear(self, payment: Payment, row: RecordRow, *, waits: bool) -> bool:
+        """
+        Whether a person may say that this row is taken off *payment*.
+
+        Not if what it took back is a receipt that *payment* has, and does not count. And while it
+        *waits* for its payment, not of one that counts less: nothing could be taken off that.
+        """
+        key = reversal_key(row.receipt)
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders([key, row.linked or key])
+        another = row.linked is not None and payment.receipt not in (None, row.linked)
+        if another and holders.get(row.linked or key) == payment.id:
+            return False
+        bears = holders.get(key) == payment.id
+        return bears or not waits or _counts(payment) >= row.amount_cents
+
     async def place_of(self, receipt: str) -> None:
         """That receipt has a payment by now: what took it back is taken off that."""
         async with self._store.read() as tx:
@@ -172,7 +188,10 @@ class ReversalRows:
         def admit(payment: Payment, seen: Seen) -> Admitted:
             counts = row.linked is None or payment.receipt in (None, row.linked)
             free = seen.receipt_holder in (None, payment.id, outranks)
-            told[:] = [counts and free]
+            bears = seen.receipt_holder == payment.id
+            # A person's word is for a payment that still counts so much; the books' is for any.
+            enough = bears or row.linked is not None or _counts(payment) >= row.amount_cents
+            told[:] = [counts and free and enough]
             if not told[0]:
                 return Admitted()
             evidence = Evidence(
@@ -192,3 +211,8 @@ class ReversalRows:
 
         await self._store.submit(Unit(payment_id=holder, admit=admit, receipt=key), self._settle)
         return told[0]
+
+
+def _counts(payment: Payment) -> int:
+    """What is credited by it, after all that went back of it."""
+    return payment.credited_cents or 0

@@ -164,8 +164,10 @@ class Rulings:
         payment, row = await self._look(target, open_one.receipt)
         if payment is None or row is None:
             return Ruling.UNKNOWN
-        if row.kind is RowKind.REVERSAL and await self._counts_another(payment, row):
-            return Ruling.CANNOT
+        if row.kind is RowKind.REVERSAL:
+            waits = open_one.kind is OpenKind.REVERSAL
+            if not await self._placing.reversals.may_bear(payment, row, waits=waits):
+                return Ruling.CANNOT
         amount_cents = open_one.theirs_cents or row.amount_cents
         subject = str(difference_id)
         agreed = await self.two_people.agreed(
@@ -274,14 +276,6 @@ class Rulings:
         if holder == payment.id:
             await self._placing.disown(row.receipt, holder, by=by)
         return await self._bear(row, payment, by, outranks=holder == payment.id)
-
-    async def _counts_another(self, payment: Payment, row: RecordRow) -> bool:
-        """Whether what that row took back is a receipt that *payment* has, and does not count."""
-        if row.linked is None or payment.receipt in (None, row.linked):
-            return False
-        async with self._store.read() as tx:
-            holders = await tx.evidence.receipt_holders([row.linked])
-        return holders.get(row.linked) == payment.id
 
     async def _bear(
         self,

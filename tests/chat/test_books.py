@@ -112,6 +112,28 @@ async def test_beside_money_of_nobody_stands_what_of_it_went_back(office: Office
     await office.said(office.jane.chat, "Returned: KES 20 of KES 50")
 
 
+async def test_what_went_back_is_asked_about_in_words_of_its_own_and_of_no_open_prompt(
+    office: Office,
+) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt=CODE)
+    await office.said(office.jane.chat, "✅")
+    office.clock.advance(3600)
+    await office.pay(office.jane, "/pay 50 0722000111")
+    await went_back(office, linked=None)
+
+    office.boss.say("/unmatched")
+    shown = await office.said(office.boss.chat, "of a payment that I do not know")
+    assert not [each for each in shown.labels if "0722***111" in each]
+    office.boss.press(shown, "KES 50 · 0712***678")
+    sure = await office.said(office.boss.chat, "Did this go back")
+    assert "Give it to this payment?" not in sure.text
+    office.boss.press(sure, "Yes, that is so")
+
+    await office.said(office.jane.chat, "Returned: KES 50")
+    await office.said(office.boss.chat, "Done, and written down with your name")
+
+
 async def test_another_payment_is_named_by_its_account(office: Office) -> None:
     await office.pay(office.jane, "/pay 70 0712345678")
     await came_in(office)

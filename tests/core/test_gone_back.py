@@ -17,7 +17,16 @@ from bot.core.record_desk import RecordDesk
 from bot.core.references import ByHand
 from bot.core.rulings import Ruling
 from bot.core.told_rows import Placed
-from storage.records import NewRecordRow, OpenKind, RecordRow, RowKind, RowState, Source, Status
+from storage.records import (
+    NewRecordRow,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowKind,
+    RowState,
+    Source,
+    Status,
+)
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.shop import OPERATOR, Shop
@@ -27,6 +36,7 @@ from tests.core.test_placed_once import BACK, state
 from tests.core.test_record import RECEIPT, a_row, assert_replays, opens
 from tests.core.test_review import review_of
 from tests.desk import a_desk
+from tests.fakes import PHONE
 from tests.stores import TestClock
 
 __all__ = ["shop"]
@@ -341,3 +351,92 @@ async def test_which_receipt_was_named_first_stays(
 
     assert (await desk.get(payment.id)).credited_cents == 50_00
     assert await opens(record) == [(OpenKind.REVERSAL, BACK)]
+
+
+# --- A person says whose it was, where the books do not ---
+
+
+async def suggested(record: RecordDesk, receipt: str = BACK) -> list[tuple[str, bool | None]]:
+    found = await record.rows.suggestions(receipt)
+    return [(each.payment.id, each.number_fits) for each in found]
+
+
+async def credited(desk: Desk, number: int, *, kes: int = 50, phone: str = PHONE) -> Payment:
+    desk.clock.advance(200)
+    payment = await desk.ask(ask_key=f"m:{number}", amount_kes=kes, phone=phone)
+    body = success(number, amount=float(kes), receipt=f"UKN{number}ABCDEF")
+    return await desk.post(payment, body)
+
+
+@pytest.mark.both_engines
+async def test_only_what_is_credited_may_have_gone_back_and_the_likeliest_comes_first(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    more = await credited(desk, 1, kes=70)
+    fits = await credited(desk, 2)
+    await credited(desk, 3, kes=49)
+    await credited(desk, 4, phone="254722000111")  # another number
+    prompt = await desk.ask(ask_key="m:5", phone="254722000222")
+    await record.rows.take([back(clock, kes=50, linked=None, payer="2547****678 - ASHA")])
+
+    assert await suggested(record) == [(fits.id, True), (more.id, True)]
+
+    clock.advance(600)
+    difference = (await record.open_differences())[0].id
+    for payment in (prompt, await credited(desk, 6, kes=49)):
+        ruled = await record.assign(difference, to=payment.id, by=OPERATOR, why="")
+        assert ruled is Ruling.CANNOT
+    # Whoever answers that prompt after all is credited all of it.
+    prompt = await desk.post(prompt, success(5, receipt="UKN5ABCDEF"))
+    assert (prompt.credited_cents, prompt.reversed_cents) == (50_00, 0)
+    assert await opens(record) == [(OpenKind.REVERSAL, BACK)]
+
+
+async def test_one_reversal_is_not_hidden_behind_another_of_the_same_payment(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    one, two = await credited(desk, 1), await credited(desk, 2)
+    await record.rows.take([back(clock, kes=50)])
+    assert (await desk.get(one.id)).credited_cents == 0
+    await record.rows.take([back(clock, kes=50, linked=None, receipt=ANOTHER)])
+    difference = (await record.open_differences())[0].id
+
+    assert await suggested(record, ANOTHER) == [(two.id, True)]
+    ruled = [
+        await record.assign(difference, to=each.id, by=OPERATOR, why="") for each in (one, two)
+    ]
+
+    assert ruled == [Ruling.CANNOT, Ruling.DONE]
+    assert await record.rows.net_cents() == 0
+
+
+async def test_who_says_so_a_moment_after_another_took_all_of_it_back_is_not_believed(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    payment = await credited(desk, 1)
+    await record.rows.take([back(clock, kes=50, linked=None)])
+    row = await record.rows.get(BACK)
+    assert row is not None
+    await record.rows.take([back(clock, kes=50, receipt=ANOTHER)])
+
+    assert not await record.rows.placing.reversals.tell(payment.id, row)
+
+
+async def test_a_reversal_that_names_a_receipt_is_of_no_payment_with_another(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    await credited(desk, 2)
+    await record.rows.take([back(clock, kes=50)])
+
+    assert await suggested(record) == []
+
+
+async def test_where_two_amounts_went_back_the_payment_that_bears_it_is_suggested(
+    desk: Desk, record: RecordDesk, clock: TestClock
+) -> None:
+    payment = await credited(desk, 1)
+    await credited(desk, 2)
+    await record.rows.take([back(clock, kes=50)])
+    await record.rows.take([back(clock, kes=20, source=Source.PULL)])
+
+    assert await suggested(record) == [(payment.id, None)]

@@ -66,7 +66,11 @@ NEAREST = {
         "core/test_placed_once.py",
         "core/test_counter.py",
     ),
-    "bot/core/reversal_rows.py": ("core/test_one_reversal.py", "core/test_placed_once.py"),
+    "bot/core/reversal_rows.py": (
+        "core/test_one_reversal.py",
+        "core/test_placed_once.py",
+        "core/test_gone_back.py",
+    ),
     "bot/core/portal.py": ("core/test_record.py", "test_cli_reconcile.py"),
     "bot/core/re": ("core/test_record.py", "core/test_review.py", "web/test_record_posts.py"),
     "bot/core/record.py": (

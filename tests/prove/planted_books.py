@@ -521,6 +521,17 @@ OF_THE_RECORD = (
         "                    and_(OPEN, record_open.c.kind == OpenKind.REVERSAL),\n",
     ),
     plant(
+        "what went back is taken off a prompt that nobody has paid",
+        "I2",
+        "bot/core/reversal_rows.py",
+        "return bears or not waits or _counts(payment) >= row.amount_cents",
+        "return bears or not another",
+        (
+            "enough = bears or row.linked is not None or _counts(payment) >= row.amount_cents",
+            "enough = bears or payment.amount_kes * 100 >= row.amount_cents",
+        ),
+    ),
+    plant(
         "of two forms of a statement the first says for ever what went back",
         "I6",
         "bot/core/record.py",
