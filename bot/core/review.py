@@ -62,6 +62,7 @@ class Verdict(StrEnum):
     ALONE = "alone"  # it needs another operator, and there is none
     SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
+    OWN_CODE = "own-code"  # of the money itself: its way back has a code of its own
     SETTLED = "settled"  # nothing is left to decide that way
     HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
     GONE = "gone"  # there is nothing to agree to any more
@@ -245,6 +246,10 @@ class Review:
                     return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
+                # The books tell the true code later, and it would be taken off once more.
+                money = {each.receipt for each in seen.told if each.kind in POSITIVES}
+                if ruling.receipt in money - {None}:
+                    return Verdict.OWN_CODE
         return Verdict.DONE
 
     def _admit(

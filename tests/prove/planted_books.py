@@ -532,6 +532,13 @@ OF_THE_RECORD = (
         ),
     ),
     plant(
+        "what was typed as the code of its way back is the money's own",
+        "I10",
+        "bot/core/review.py",
+        "if ruling.receipt in money - {None}:",
+        "if ruling.receipt in money - {None, ruling.receipt}:",
+    ),
+    plant(
         "of two forms of a statement the first says for ever what went back",
         "I6",
         "bot/core/record.py",
