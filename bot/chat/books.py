@@ -20,8 +20,8 @@ from bot.chat.alarms import payment_facts
 from bot.chat.context import Toast, Turn
 from bot.chat.invoices import may_invoice
 from bot.core.portal import BadStatement, Reconciled
-from bot.core.record import Suggestion
 from bot.core.record_desk import Known, Verified
+from bot.core.suggestions import Suggestion
 from bot.texts import clean, money, plain
 from storage.records import (
     Button,

@@ -11,15 +11,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
-from bot.core.placing import AHEAD, PROMPTED_WITHIN, Placing
+from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
+from bot.core.suggestions import Suggestion, suggestions
 from bot.core.told_rows import Placed, difference_of
-from mpesa.phones import may_be
 from storage.engine import Store
 from storage.records import (
     Alarm,
@@ -31,23 +31,15 @@ from storage.records import (
     RowKind,
     RowState,
     Source,
-    reversal_key,
 )
 from storage.tx import Tx
 
-__all__ = ["Record", "Suggestion", "Taken"]
+__all__ = ["Record", "Taken"]
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1000
 UNPLACED_AT_ONCE = 500
-SUGGESTED = 5
-COMPARED = 50
-"""Credited payments whose numbers are compared with that of a reversal, at a person's look."""
-
-TAKEN_BACK_WITHIN = timedelta(days=7)
-"""A reversal is of a payment of this long before it; of an older one only by its code."""
-
 CLAIMS_MAX = 10_000
 
 SETTLED = (RowState.MATCHED, RowState.CLOSED)
@@ -68,15 +60,6 @@ class Taken:
     def add(self, other: Taken) -> None:
         for name in ("rows", "fresh", "matched", "open", "left", "differs"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """A payment that an unmatched row may belong to. A person decides."""
-
-    payment: Payment
-    number_fits: bool | None  # None: the number cannot be compared
-    claimed: bool  # somebody says that this receipt paid it
 
 
 class Record:
@@ -206,57 +189,7 @@ class Record:
         """Payments that a row without one may belong to, the likeliest first."""
         async with self._store.read() as tx:
             row = await tx.record.get(receipt)
-            if row is None or row.at is None:
-                return []
-            if row.kind is RowKind.REVERSAL:
-                return await self._suggest_credited(tx, row, row.at)
-            if row.amount_cents % 100:
-                return []
-            claimed = set(await tx.record.claims_of(receipt))
-            near = await tx.record.near(
-                amount_kes=row.amount_cents // 100,
-                since=row.at - PROMPTED_WITHIN,
-                until=row.at + AHEAD,
-                limit=SUGGESTED,
-            )
-            known = {each.id: each for each in near}
-            for payment_id in claimed - known.keys():
-                payment = await tx.payments.get(payment_id)
-                if payment is not None:
-                    known[payment_id] = payment
-            found = [
-                Suggestion(
-                    payment=each,
-                    number_fits=may_be(row.payer, await tx.lines.phone(each.line_id)),
-                    claimed=each.id in claimed,
-                )
-                for each in known.values()
-            ]
-        rank = {True: 0, None: 1, False: 2}
-        return sorted(found, key=lambda each: (rank[each.number_fits], not each.claimed))
-
-    async def _suggest_credited(
-        self, tx: Tx, row: RecordRow, back_at: datetime
-    ) -> list[Suggestion]:
-        """Whose that reversal may be: the payment that bears it, or those that count so much."""
-        key = reversal_key(row.receipt)
-        bears = (await tx.evidence.receipt_holders([key])).get(key)
-        if bears is not None:
-            payment = await tx.payments.get(bears)
-            assert payment is not None, "receipts are held by payments that we have"
-            return [Suggestion(payment=payment, number_fits=None, claimed=False)]
-        found = []
-        for each in await tx.record.covering(
-            amount_cents=row.amount_cents,
-            since=back_at - TAKEN_BACK_WITHIN,
-            until=back_at + AHEAD,
-            limit=COMPARED,
-        ):
-            fits = may_be(row.payer, await tx.lines.phone(each.line_id))
-            another = row.linked is not None and each.receipt not in (None, row.linked)
-            if fits is not False and not another:
-                found.append(Suggestion(payment=each, number_fits=fits, claimed=False))
-        return sorted(found, key=lambda each: each.number_fits is None)[:SUGGESTED]
+            return [] if row is None else await suggestions(tx, row)
 
     async def only_ours(self, *, since: datetime, until: datetime) -> int:
         """

@@ -62,10 +62,10 @@ class Verdict(StrEnum):
     ALONE = "alone"  # it needs another operator, and there is none
     SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
-    OWN_CODE = "own-code"  # of the money itself: its way back has a code of its own
     SETTLED = "settled"  # nothing is left to decide that way
     HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
     GONE = "gone"  # there is nothing to agree to any more
+    OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +246,6 @@ class Review:
                     return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
-                # The books tell the true code later, and it would be taken off once more.
                 money = {each.receipt for each in seen.told if each.kind in POSITIVES}
                 if ruling.receipt in money - {None}:
                     return Verdict.OWN_CODE
@@ -261,9 +260,8 @@ class Review:
         *,
         with_: int | None = None,
     ) -> Admitted:
-        kind = _KINDS[ruling.deciding]
         return Admitted(
-            evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
+            evidence=(_evidence(ruling, payment, _KINDS[ruling.deciding], now, with_=with_),),
             claims_receipt=_claimed(ruling),
             notices=_rings_again(payment, seen) if ruling.deciding is Deciding.VOID else (),
         )

@@ -27,7 +27,7 @@ async def came_in(office: Office, *, reference: str = "", amount_kes: int = 50) 
     await office.core.record.rows.take([row])
 
 
-async def went_back(office: Office, *, amount_kes: int = 50, linked: str | None = CODE) -> None:
+async def reversal_came(office: Office, *, amount_kes: int = 50, linked: str | None = CODE) -> None:
     """Safaricom's books name a reversal."""
     row = NewRecordRow(
         receipt=BACK,
@@ -93,7 +93,7 @@ async def test_money_that_nobody_knows_for_whom_is_given_to_a_payment_once(
 async def test_beside_money_of_nobody_stands_what_of_it_went_back(office: Office) -> None:
     await office.pay(office.jane, "/pay 50 0712345678")
     await came_in(office)
-    await went_back(office, amount_kes=20)
+    await reversal_came(office, amount_kes=20)
     told = f"KES 20 of it went back to the payer under {BACK}"
 
     office.boss.say(f"/verify {CODE}")
@@ -120,7 +120,7 @@ async def test_what_went_back_is_asked_about_in_words_of_its_own_and_of_no_open_
     await office.said(office.jane.chat, "✅")
     office.clock.advance(3600)
     await office.pay(office.jane, "/pay 50 0722000111")
-    await went_back(office, linked=None)
+    await reversal_came(office, linked=None)
 
     office.boss.say("/unmatched")
     shown = await office.said(office.boss.chat, "of a payment that I do not know")

@@ -14,7 +14,7 @@ from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from storage.engine import Store
 from storage.records import Bill, BillItem, Closing, Invoice
-from tests.chat.test_books import CODE, came_in, went_back
+from tests.chat.test_books import CODE, came_in, reversal_came
 from tests.chat.test_conversation import Office
 from tests.stores import TestClock
 
@@ -64,7 +64,7 @@ async def about_to_take(office: Office) -> tuple[Invoice, Message]:
 async def test_what_went_back_is_not_said_to_have_arrived(office: Office) -> None:
     await issued(office)
     await came_in(office)
-    await went_back(office)
+    await reversal_came(office)
 
     office.jane.say(f"/verify {CODE}")
 

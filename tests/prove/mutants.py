@@ -94,7 +94,7 @@ NEAREST = {
     "storage/pledges.py": ("core/test_pledging.py",),
     "storage/invoice": ("core/test_invoice*", "core/test_ledgers.py"),
     "storage/statements.py": ("core/test_ledgers.py", "chat/test_books.py"),
-    "storage/record.py": ("core/test_record.py", "core/test_gone_back.py"),
+    "storage/record.py": ("core/test_record.py",),
     "storage/differences.py": ("core/test_record.py",),
     "storage/owing.py": ("storage/test_notices.py", "chat/test_notices.py"),
     "storage/notice_": ("storage/test_notices.py", "chat/test_notices.py"),
