@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -31,7 +31,7 @@ from storage.records import (
 )
 from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
-from storage.unreceipted import Unreceipted
+from storage.taken_back import TakenBack
 
 __all__ = ["Kept", "Named", "ReceiptTaken", "Record"]
 
@@ -59,6 +59,13 @@ _PLACE = Many(
 _PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
 # The books that come to us are those of [mpesa]: the money of other accounts stands in none.
 _IN_THE_BOOKS = payments.c.account == ""
+# Without a payment to bear it when it was placed, or not placed yet: of those in all the books few.
+_UNBORNE = union(
+    select(*_COLUMNS)
+    .join(record_open, record_open.c.receipt == record_rows.c.receipt)
+    .where(record_open.c.kind == OpenKind.REVERSAL.value),
+    select(*_COLUMNS).where(UNPLACED, record_rows.c.kind == RowKind.REVERSAL.value),
+)
 _BY_HAND = Among(select(intents.c.by_hand_ref), intents.c.by_hand_ref)
 
 
@@ -78,7 +85,7 @@ class Named:
     by_hand: frozenset[str]  # those of intents
 
 
-class Record(Unreceipted):
+class Record(TakenBack):
     """Rows of the record, inside one open transaction."""
 
     async def named(self, references: Collection[str]) -> Named:
@@ -172,20 +179,29 @@ class Record(Unreceipted):
         )
         return [self._payment_of(row) for row in found.mappings()]
 
+    async def taking_back(self, receipt: str) -> list[RecordRow]:
+        """Reversals of that receipt that no payment bore at once, whatever became of them."""
+        found = await self._connection.execute(_UNBORNE)
+        rows = [self._read(row) for row in found.mappings()]
+        return [row for row in rows if row.linked == receipt]
+
     async def placeable(self, *, after: str = "", limit: int) -> list[RecordRow]:
         """
-        Open rows that may be placed by now, by receipt: it has a holder, or may take one's back.
+        Rows that may be placed by now, by receipt: open ones that have a holder, and reversals.
+
+        Reversals that a person has closed or given away too: whose money it was may be known since.
         """
         found = await self._connection.execute(
             select(*_COLUMNS)
             .join(record_open, record_open.c.receipt == record_rows.c.receipt)
             .outerjoin(receipts, receipts.c.receipt == record_rows.c.receipt)
             .where(
-                OPEN,
                 record_rows.c.receipt > after,
                 or_(
                     and_(
-                        record_open.c.kind == OpenKind.UNMATCHED, receipts.c.payment_id.is_not(None)
+                        OPEN,
+                        record_open.c.kind == OpenKind.UNMATCHED,
+                        receipts.c.payment_id.is_not(None),
                     ),
                     record_open.c.kind == OpenKind.REVERSAL,
                 ),
@@ -340,6 +356,11 @@ def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple
         told_more = not before.reference and bool(new.reference)
         if told_more and before.state is RowState.OPEN:
             after = replace(after, reference=new.reference, state=RowState.NEW)
+        if before.kind is RowKind.REVERSAL and before.linked is None and new.linked is not None:
+            # Whoever bore it by a person's word may not be the one; what was closed, jobs look at.
+            closed = before.state is RowState.CLOSED
+            state = RowState.CLOSED if closed else RowState.NEW
+            after = replace(after, linked=new.linked, state=state)
         if not recorded:
             return after, False
         differs = (before.amount_cents, before.kind) != (new.amount_cents, new.kind)

@@ -20,8 +20,8 @@ from bot.chat.alarms import payment_facts
 from bot.chat.context import Toast, Turn
 from bot.chat.invoices import may_invoice
 from bot.core.portal import BadStatement, Reconciled
-from bot.core.record import Suggestion
 from bot.core.record_desk import Known, Verified
+from bot.core.suggestions import Suggestion
 from bot.texts import clean, money, plain
 from storage.records import (
     Button,
@@ -33,6 +33,7 @@ from storage.records import (
     Payment,
     RecordRow,
     Reply,
+    RowKind,
 )
 
 __all__ = ["BooksAct", "dropped", "is_statement", "pressed", "typed", "unmatched", "verify"]
@@ -73,6 +74,8 @@ async def verify(turn: Turn) -> None:
 async def _verified(turn: Turn, receipt: str) -> Reply:
     found = await turn.core.record.verify(receipt, by=turn.person.id)
     lines = [_known(turn, found)]
+    if found.payment is None and found.row is not None:
+        lines += await _back(turn, found.row)
     buttons: list[Button] = []
     if found.payment is None:
         if found.difference is not None:
@@ -103,6 +106,22 @@ def _row(turn: Turn, row: RecordRow) -> str:
     )
 
 
+async def _back(turn: Turn, row: RecordRow) -> list[str]:
+    """What a reversal says that it takes back, or what went back of money that came in."""
+    if row.kind is RowKind.REVERSAL:
+        linked = row.linked
+        return [] if linked is None else [turn.say("books.takes-back", receipt=linked)]
+    return [
+        turn.say(
+            "books.went-back",
+            amount=money(each.amount_cents),
+            receipt=each.receipt,
+            when="–" if each.at is None else turn.paper.texts.when(turn.language, each.at),
+        )
+        for each in await turn.core.record.rows.taking_back(row.receipt)
+    ]
+
+
 async def unmatched(turn: Turn) -> None:
     """What Safaricom's books and ours do not agree about, oldest first."""
     counts = await turn.core.record.rows.count_open()
@@ -127,7 +146,7 @@ async def _difference(turn: Turn, one: OpenDifference) -> Reply:
     suggestions: Sequence[Suggestion] = ()
     if one.receipt is not None:
         row = await turn.core.record.rows.get(one.receipt)
-        lines += [] if row is None else [_row(turn, row)]
+        lines += [] if row is None else [_row(turn, row), *await _back(turn, row)]
         suggestions = await turn.core.record.rows.suggestions(one.receipt)
     view = None if one.payment_id is None else await turn.core.books.view(one.payment_id)
     if view is not None:
@@ -193,14 +212,17 @@ async def pressed(turn: Turn, deed: Deed) -> Toast:
 async def _ask_whether(turn: Turn, difference_id: int, payment_id: str) -> None:
     view = await turn.core.books.view(payment_id)
     assert view is not None, "buttons are shown about payments that we have"
-    await turn.answer(*_whether(turn, difference_id, view.payment))
+    await turn.answer(*await _whether(turn, difference_id, view.payment))
 
 
-def _whether(turn: Turn, difference_id: int, payment: Payment) -> tuple[str, Keyboard | None]:
-    text = turn.say("books.sure")
-    facts = payment_facts(payment, turn.paper, language=turn.language)
+async def _whether(turn: Turn, difference_id: int, payment: Payment) -> tuple[str, Keyboard | None]:
+    row = await turn.core.record.rows.row_of(difference_id)
+    goes_back = row is not None and row.kind is RowKind.REVERSAL
+    lines = [turn.say("books.sure-back" if goes_back else "books.sure")]
+    lines += [] if row is None else await _back(turn, row)
+    lines.append(payment_facts(payment, turn.paper, language=turn.language))
     yes = _button(turn, BooksAct.YES, str(difference_id), "button.rv-yes", argument=payment.id)
-    return f"{text}\n{facts}", _one_each([yes])
+    return "\n".join(lines), _one_each([yes])
 
 
 async def _assign(turn: Turn, difference_id: int, payment_id: str) -> Toast:
@@ -240,7 +262,7 @@ async def typed(turn: Turn, draft: Draft) -> None:
     if view is None:
         await turn.answer(turn.say("review.not-found", wanted=wanted))
         return
-    await _close_draft(turn, turn.reply(*_whether(turn, difference_id, view.payment)))
+    await _close_draft(turn, turn.reply(*await _whether(turn, difference_id, view.payment)))
 
 
 async def _close_draft(turn: Turn, reply: Reply) -> None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from bot.core.placing import AHEAD, PROMPTED_WITHIN, Placing
+from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
+from bot.core.suggestions import Suggestion, suggestions
 from bot.core.told_rows import Placed, difference_of
-from mpesa.phones import may_be
 from storage.engine import Store
 from storage.records import (
     Alarm,
@@ -34,13 +34,12 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["Record", "Suggestion", "Taken"]
+__all__ = ["Record", "Taken"]
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1000
 UNPLACED_AT_ONCE = 500
-SUGGESTED = 5
 CLAIMS_MAX = 10_000
 
 SETTLED = (RowState.MATCHED, RowState.CLOSED)
@@ -61,15 +60,6 @@ class Taken:
     def add(self, other: Taken) -> None:
         for name in ("rows", "fresh", "matched", "open", "left", "differs"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """A payment that an unmatched row may belong to. A person decides."""
-
-    payment: Payment
-    number_fits: bool | None  # None: the number cannot be compared
-    claimed: bool  # somebody says that this receipt paid it
 
 
 class Record:
@@ -141,20 +131,43 @@ class Record:
             self._wake()
 
     async def look_again(self) -> None:
-        """Open rows whose payment has become known since: a callback came late. A job."""
+        """Rows whose payment has become known since: a callback came late. A job."""
         many = self.again_at_once
         async with self._store.read() as tx:
             found = await tx.record.placeable(after=self._looked_at, limit=many)
         # The next turn goes on from here: else those that stay open would be all that is looked at.
         self._looked_at = found[-1].receipt if len(found) == many else ""
-        if found:
-            await self._place(found)
+        if due := await self._due(found):
+            await self._place(due)
             self._wake()
+
+    async def _due(self, found: Sequence[RecordRow]) -> list[RecordRow]:
+        """Without the reversals that a person has dealt with, unless the books now say whose."""
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders({row.linked for row in found if row.linked})
+        return [
+            row
+            for row in found
+            if row.state not in SETTLED
+            or holders.get(row.linked or "") not in (None, row.payment_id)
+        ]
 
     async def get(self, receipt: str) -> RecordRow | None:
         """The row of a receipt, if the books or a post have named it."""
         async with self._store.read() as tx:
             return await tx.record.get(receipt.strip().upper())
+
+    async def taking_back(self, receipt: str) -> list[RecordRow]:
+        """Reversals that say that they take this receipt back, and were placed nowhere at once."""
+        async with self._store.read() as tx:
+            return await tx.record.taking_back(receipt)
+
+    async def row_of(self, difference_id: int) -> RecordRow | None:
+        """The row that a difference is about, open or closed, if it is about one."""
+        async with self._store.read() as tx:
+            found = await tx.record.difference(difference_id)
+            about = None if found is None else found.receipt
+            return None if about is None else await tx.record.get(about)
 
     async def open_differences(
         self, *, limit: int = 20, after: int = 0, kind: OpenKind | None = None
@@ -173,33 +186,10 @@ class Record:
             return await tx.record.net_cents()
 
     async def suggestions(self, receipt: str) -> list[Suggestion]:
-        """Payments that an unmatched row may belong to, the likeliest first."""
+        """Payments that a row without one may belong to, the likeliest first."""
         async with self._store.read() as tx:
             row = await tx.record.get(receipt)
-            if row is None or row.at is None or row.amount_cents % 100:
-                return []
-            claimed = set(await tx.record.claims_of(receipt))
-            near = await tx.record.near(
-                amount_kes=row.amount_cents // 100,
-                since=row.at - PROMPTED_WITHIN,
-                until=row.at + AHEAD,
-                limit=SUGGESTED,
-            )
-            known = {each.id: each for each in near}
-            for payment_id in claimed - known.keys():
-                payment = await tx.payments.get(payment_id)
-                if payment is not None:
-                    known[payment_id] = payment
-            found = [
-                Suggestion(
-                    payment=each,
-                    number_fits=may_be(row.payer, await tx.lines.phone(each.line_id)),
-                    claimed=each.id in claimed,
-                )
-                for each in known.values()
-            ]
-        rank = {True: 0, None: 1, False: 2}
-        return sorted(found, key=lambda each: (rank[each.number_fits], not each.claimed))
+            return [] if row is None else await suggestions(tx, row)
 
     async def only_ours(self, *, since: datetime, until: datetime) -> int:
         """
@@ -274,7 +264,9 @@ class Record:
             if not batch:
                 continue
             # What could not be kept stays new, and the job comes back to it.
-            pairs = [(row, place) for row, place in await self._batches.place(batch) if place]
+            placed = [(row, place) for row, place in await self._batches.place(batch) if place]
+            # Nor does what a person has dealt with open again.
+            pairs = [(r, place) for r, place in placed if r.state not in SETTLED or not place.open]
             await self._store.write(partial(self._write_down, pairs=pairs))
             states |= {row.receipt: place.state for row, place in pairs}
         return states
@@ -303,7 +295,8 @@ def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
     if known is None or new.source not in known.sources or known.state is RowState.NEW:
         return False
     same = (known.amount_cents, known.kind) == (new.amount_cents, new.kind)
-    return same and bool(known.reference or not new.reference)
+    told_link = new.kind is RowKind.REVERSAL and bool(new.linked and not known.linked)
+    return same and not told_link and bool(known.reference or not new.reference)
 
 
 def _only_ours(payment: Payment, now: datetime) -> OpenDifference:

@@ -10,9 +10,10 @@ from pathlib import Path
 from bot.core.counter import Counter
 from bot.core.portal import Progress, Reconciled, reconcile_statement
 from bot.core.ports import Clock, Collector
-from bot.core.record import Record, Suggestion
+from bot.core.record import Record
 from bot.core.reversals import Reversals
 from bot.core.rulings import Ruling, Rulings
+from bot.core.suggestions import Suggestion
 from bot.core.ways import Ways
 from mpesa.statement import open_statement
 from storage.engine import Store

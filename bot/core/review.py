@@ -65,6 +65,7 @@ class Verdict(StrEnum):
     SETTLED = "settled"  # nothing is left to decide that way
     HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
     GONE = "gone"  # there is nothing to agree to any more
+    OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +246,9 @@ class Review:
                     return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
+                money = {each.receipt for each in seen.told if each.kind in POSITIVES}
+                if ruling.receipt in money - {None}:
+                    return Verdict.OWN_CODE
         return Verdict.DONE
 
     def _admit(
@@ -256,9 +260,8 @@ class Review:
         *,
         with_: int | None = None,
     ) -> Admitted:
-        kind = _KINDS[ruling.deciding]
         return Admitted(
-            evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
+            evidence=(_evidence(ruling, payment, _KINDS[ruling.deciding], now, with_=with_),),
             claims_receipt=_claimed(ruling),
             notices=_rings_again(payment, seen) if ruling.deciding is Deciding.VOID else (),
         )

@@ -193,6 +193,28 @@ async def test_the_code_of_a_reversal_takes_no_receipt_from_a_payment(
     await assert_replays(desk)
 
 
+@pytest.mark.both_engines
+async def test_the_code_of_the_payment_itself_is_none_of_its_reversal(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    one, _ = await two_paid(desk)
+
+    own = replace(went_back(one, receipt=RECEIPT), amount_cents=20_00)
+    assert await review.decide(own) is Verdict.OWN_CODE
+    # Its own code comes from the books: it is taken off once.
+    await record.rows.take([back(desk, linked=RECEIPT, kes=20)])
+
+    assert await left_of(desk, one) == [30_00]
+
+
+async def test_nor_the_second_code_of_a_payment_that_has_two(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    one, _ = await one_of_two_receipts(desk, record)
+
+    assert await review.decide(went_back(one, receipt=ANOTHER)) is Verdict.OWN_CODE
+
+
 # --- And then the books ---
 
 
