@@ -156,7 +156,10 @@ class Record(Unreceipted):
     ) -> list[Payment]:
         """Payments of the books' account credited for that time, by id, that they do not name."""
         named = select(record_rows.c.receipt).where(
-            record_rows.c.receipt == payments.c.receipt, record_rows.c.recorded
+            record_rows.c.receipt == payments.c.receipt,
+            record_rows.c.recorded,
+            # Under the code of a reversal nothing came.
+            record_rows.c.kind == RowKind.PAID.value,
         )
         found = await self._connection.execute(
             select(payments)

@@ -36,6 +36,7 @@ from storage.records import (
     NewNotice,
     NoticeKind,
     Payment,
+    RowKind,
     Status,
     reversal_key,
 )
@@ -62,6 +63,7 @@ class Verdict(StrEnum):
     ALONE = "alone"  # it needs another operator, and there is none
     SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
+    WENT_BACK = "went-back"  # under that code money went back: none came under it
     SETTLED = "settled"  # nothing is left to decide that way
     HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
     GONE = "gone"  # there is nothing to agree to any more
@@ -157,6 +159,8 @@ class Review:
         """
         now = self._clock.now()
         answers: list[Verdict] = []
+        if await self._went_back(ruling):
+            return await self._nothing(update_id, Verdict.WENT_BACK)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             verdict = self._may(payment, seen, ruling)
@@ -200,6 +204,8 @@ class Review:
             read_up_to=proposal.read_up_to,
         )
         answers: list[Verdict] = []
+        if await self._went_back(ruling):
+            return await self._nothing(update_id, Verdict.WENT_BACK)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             # Whoever proposed it may have proposed otherwise, or another have decided, since.
@@ -215,6 +221,20 @@ class Review:
             *(payment_id, ruling.deciding, by, first, answers[-1]),
         )
         return answers[-1]
+
+    async def _went_back(self, ruling: Ruling) -> bool:
+        """
+        Whether what is to be credited is known as money that went back.
+
+        What the books name a moment later is only ours, for a person.
+        """
+        if ruling.deciding is not Deciding.CREDIT or ruling.receipt is None:
+            return False
+        key = reversal_key(ruling.receipt)
+        async with self._store.read() as tx:
+            row = await tx.record.get(ruling.receipt)
+            said_of = await tx.evidence.receipt_holders([key])
+        return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)
 
     def _may(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
         possible = self._possible(payment, seen, ruling)
