@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot.core.placing import AHEAD, PROMPTED_WITHIN, Placing
@@ -150,6 +150,7 @@ class Record:
         if found:
             await self._place(found)
             self._wake()
+        await self._ring_again()
 
     async def get(self, receipt: str) -> RecordRow | None:
         """The row of a receipt, if the books or a post have named it."""
@@ -228,9 +229,9 @@ class Record:
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
         if wanted:
-            kept = await self._store.write(lambda tx: tx.record.keep(wanted, now=now))
+            kept = await self._store.write(partial(self._keep, new=wanted, now=now))
+            taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
-            await self._note_other_amounts(kept, wanted, taken, now)
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
             taken.fresh = len(new)
             if new:
@@ -240,14 +241,15 @@ class Record:
         taken.left = sum(state is RowState.NEW for state in states.values())
         return taken
 
-    async def _note_other_amounts(
-        self,
-        kept: Sequence[tuple[RecordRow, bool]],
-        new: Sequence[NewRecordRow],
-        taken: Taken,
-        now: datetime,
-    ) -> None:
-        """The books said another amount for this receipt before: that, nobody may overlook."""
+    async def _keep(
+        self, tx: Tx, *, new: Sequence[NewRecordRow], now: datetime
+    ) -> list[tuple[RecordRow, bool]]:
+        """
+        Keep *new*, and note where the books said another amount for a receipt before.
+
+        That, nobody may overlook: once kept, they may never say it again.
+        """
+        kept = await tx.record.keep(new, now=now)
         odd = [
             OpenDifference(
                 id=0,
@@ -262,9 +264,37 @@ class Record:
             for (row, differs), said in zip(kept, new, strict=True)
             if differs
         ]
-        taken.differs = len(odd)
-        if odd:
-            await self._note(odd)
+        fresh = await tx.record.unknown(odd)
+        if fresh:
+            await tx.record.open_up(fresh)
+            await self._ring(tx, now)
+        return kept
+
+    async def _ring(self, tx: Tx, now: datetime) -> None:
+        """Something was opened: operators are told, once in an hour of the clock."""
+        await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
+
+    async def _ring_again(self) -> None:
+        """
+        What was opened after the alarm of its hour, and is open still, has the next hour's.
+
+        The newest is enough: whoever is told of it looks at all. What is only ours was shown to
+        whoever handed the statement in.
+        """
+        now = self._clock.now()
+        async with self._store.read() as tx:
+            newest = await tx.record.newest(but=OpenKind.ONLY_OURS)
+            if newest is None:
+                return
+            hours = newest.found_at, newest.found_at + timedelta(hours=1)
+            own, following = (
+                self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(each)) for each in hours
+            )
+            told_at = await tx.notices.last_owed([each.key for each in (*own, *following)])
+        untold = told_at is None or told_at < newest.found_at
+        if untold and _hour(now) > _hour(newest.found_at):
+            await self._store.write(lambda tx: tx.notices.owe(following, now=now))
+            self._wake()
 
     async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
         """Place rows and write down where; payments before the reversals that take them back."""
@@ -295,7 +325,7 @@ class Record:
         await tx.record.open_up(opened)
         # What was open before, and still is, has been told.
         if any(place.open and row.state is RowState.NEW for row, place in pairs):
-            await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
+            await self._ring(tx, now)
 
 
 def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:

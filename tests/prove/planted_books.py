@@ -461,7 +461,7 @@ OF_THE_RECORD = (
         "the books change their word and nobody is told",
         "I10",
         "bot/core/record.py",
-        "        if odd:\n            await self._note(odd)\n",
+        "            await tx.record.open_up(fresh)\n",
         "",
     ),
     plant(
