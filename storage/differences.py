@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from storage.asked import Asking
 from storage.columns import micros
 from storage.record_tables import OPEN, record_open, record_rows
-from storage.records import OpenDifference, OpenKind
+from storage.records import OpenDifference, OpenKind, RowKind
 from storage.schema import payments
 from storage.setwise import Among, Many
 
@@ -165,6 +165,20 @@ class Differences(Asking):
         await self._connection.execute(
             update(record_open)
             .where(OPEN, record_open.c.kind == OpenKind.ONLY_OURS.value, of_another)
+            .values(closed_at=now)
+        )
+
+    async def close_named(self, *, now: datetime) -> None:
+        """What was noted as only ours, and stands in the books by now, whoever told its receipt."""
+        named = exists().where(
+            payments.c.id == record_open.c.payment_id,
+            record_rows.c.receipt == payments.c.receipt,
+            record_rows.c.recorded,
+            record_rows.c.kind == RowKind.PAID.value,
+        )
+        await self._connection.execute(
+            update(record_open)
+            .where(OPEN, record_open.c.kind == OpenKind.ONLY_OURS.value, named)
             .values(closed_at=now)
         )
 

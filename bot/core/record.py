@@ -209,7 +209,12 @@ class Record:
         For whoever has just handed in a statement that covers all of that time.
         """
         now, count, after = self._clock.now(), 0, ""
-        await self._store.write(lambda tx: tx.record.close_of_other_accounts(now=now))
+
+        async def close(tx: Tx) -> None:
+            await tx.record.close_of_other_accounts(now=now)
+            await tx.record.close_named(now=now)
+
+        await self._store.write(close)
         while True:
             async with self._store.read() as tx:
                 batch = await tx.record.only_ours(since, until, after=after, limit=CHUNK)
