@@ -17,7 +17,14 @@ from storage.evidence import add_evidence, claim_receipts, take_receipts
 from storage.hearing import Decide
 from storage.moves import changed
 from storage.payment_rows import FIELDS, row_of
-from storage.record_tables import OPEN, UNPLACED, UNRECORDED, record_open, record_rows
+from storage.record_tables import (
+    OPEN,
+    UNPLACED,
+    UNRECORDED,
+    UNSETTLED,
+    record_open,
+    record_rows,
+)
 from storage.records import (
     Evidence,
     NewRecordRow,
@@ -47,15 +54,13 @@ _ADD = Many(
 )
 
 
-_PLACE = Many(
-    dict.fromkeys(
-        ("sqlite", "postgresql"),
-        update(record_rows)
-        .where(record_rows.c.receipt == bindparam("key_receipt"))
-        .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id")),
-    ),
-    (),
+_PLACED = (
+    update(record_rows)
+    .where(record_rows.c.receipt == bindparam("key_receipt"))
+    .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id"))
 )
+_PLACE = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED), ())
+_PLACE_UNSETTLED = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED.where(UNSETTLED)), ())
 _PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
 # The books that come to us are those of [mpesa]: the money of other accounts stands in none.
 _IN_THE_BOOKS = payments.c.account == ""
@@ -115,17 +120,20 @@ class Record(Unreceipted):
     async def place(
         self, placed: Collection[str], state: RowState, payment_id: str | None = None
     ) -> None:
-        """Say where the rows of these receipts stand."""
-        await self.place_each([(receipt, state, payment_id) for receipt in placed])
+        """Say where the rows of these receipts stand, wherever they stood."""
+        await self._place(_PLACE, [(receipt, state, payment_id) for receipt in placed])
 
     async def place_each(self, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
-        """The same, of each its own."""
+        """Say where each stands that nobody has settled since it was looked at."""
+        await self._place(_PLACE_UNSETTLED, placed)
+
+    async def _place(self, place: Many, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
         rows = [
             {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
             for receipt, state, payment_id in placed
         ]
         if rows:
-            await self._connection.run_sync(_PLACE, rows)
+            await self._connection.run_sync(place, rows)
 
     async def push_payment(self, push_ref: str) -> Payment | None:
         """The payment whose prompt showed that account."""
