@@ -19,9 +19,9 @@ from storage.moves import changed
 from storage.payment_rows import FIELDS, row_of
 from storage.record_tables import (
     OPEN,
+    SETTLED,
     UNPLACED,
     UNRECORDED,
-    UNSETTLED,
     record_open,
     record_rows,
 )
@@ -60,7 +60,8 @@ _PLACED = (
     .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id"))
 )
 _PLACE = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED), ())
-_PLACE_UNSETTLED = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED.where(UNSETTLED)), ())
+_SETTLED_SINCE = and_(SETTLED, record_rows.c.state != bindparam("from_state"))
+_PLACE_SEEN = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED.where(~_SETTLED_SINCE)), ())
 _PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
 # The books that come to us are those of [mpesa]: the money of other accounts stands in none.
 _IN_THE_BOOKS = payments.c.account == ""
@@ -121,19 +122,18 @@ class Record(Unreceipted):
         self, placed: Collection[str], state: RowState, payment_id: str | None = None
     ) -> None:
         """Say where the rows of these receipts stand, wherever they stood."""
-        await self._place(_PLACE, [(receipt, state, payment_id) for receipt in placed])
+        rows = [_placing(receipt, state, payment_id) for receipt in placed]
+        if rows:
+            await self._connection.run_sync(_PLACE, rows)
 
-    async def place_each(self, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
-        """Say where each stands that nobody has settled since it was looked at."""
-        await self._place(_PLACE_UNSETTLED, placed)
-
-    async def _place(self, place: Many, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
+    async def place_each(self, placed: Sequence[tuple[RecordRow, RowState, str | None]]) -> None:
+        """Say where each of these rows stands, but of those settled since they were read."""
         rows = [
-            {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
-            for receipt, state, payment_id in placed
+            {**_placing(row.receipt, state, payment_id), "from_state": row.state.value}
+            for row, state, payment_id in placed
         ]
         if rows:
-            await self._connection.run_sync(place, rows)
+            await self._connection.run_sync(_PLACE_SEEN, rows)
 
     async def push_payment(self, push_ref: str) -> Payment | None:
         """The payment whose prompt showed that account."""
@@ -313,6 +313,10 @@ class Record(Unreceipted):
             state=RowState(row["state"]),
             payment_id=row["payment_id"],
         )
+
+
+def _placing(receipt: str, state: RowState, payment_id: str | None) -> dict[str, Any]:
+    return {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
 
 
 def _named(connection: Connection, references: list[str]) -> Named:

@@ -19,9 +19,9 @@ from storage.columns import Instant, metadata, row_id
 
 __all__ = [
     "OPEN",
+    "SETTLED",
     "UNPLACED",
     "UNRECORDED",
-    "UNSETTLED",
     "decisions",
     "questions",
     "receipt_claims",
@@ -33,7 +33,7 @@ __all__ = [
 # An index over some rows only is found by a query that says which in the very same words.
 UNPLACED = text("state = 'new'")
 UNRECORDED = text("NOT recorded")
-UNSETTLED = text("state NOT IN ('matched', 'closed')")
+SETTLED = text("state IN ('matched', 'closed')")
 OPEN = text("closed_at IS NULL")
 UNHEARD = text("heard_at IS NULL")
 UNDONE = text("done_at IS NULL")

@@ -316,9 +316,7 @@ class Record:
 
     async def _write_down(self, tx: Tx, *, pairs: Sequence[tuple[RecordRow, Placed]]) -> None:
         now = self._clock.now()
-        await tx.record.place_each(
-            [(row.receipt, place.state, place.payment_id) for row, place in pairs]
-        )
+        await tx.record.place_each([(row, place.state, place.payment_id) for row, place in pairs])
         settled = [row.receipt for row, place in pairs if place.state is RowState.MATCHED]
         keys: list[tuple[OpenKind, str]] = [
             (kind, receipt) for receipt in settled for kind in BY_ROW

@@ -63,9 +63,9 @@ class Verdict(StrEnum):
     ALONE = "alone"  # it needs another operator, and there is none
     SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
-    WENT_BACK = "went-back"  # under that code money went back: none came under it
     SETTLED = "settled"  # nothing is left to decide that way
     HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
+    WENT_BACK = "went-back"  # under that code money went back: none came under it
     GONE = "gone"  # there is nothing to agree to any more
 
 

@@ -696,6 +696,27 @@ OF_THE_RECORD = (
         ".where(record_open.c.key.in_(wanted[:0]), OPEN)",
     ),
     plant(
+        "what opens after the alarm of its hour rings never",
+        "I8",
+        "bot/core/record.py",
+        "        await self._ring_again()\n",
+        "",
+    ),
+    plant(
+        "a machine opens again what a person closed since it looked",
+        "I8",
+        "storage/record.py",
+        "_PLACED.where(~_SETTLED_SINCE)",
+        "_PLACED.where(record_rows.c.state != bindparam('from_state') + '?')",
+    ),
+    plant(
+        "what went back is credited by its code",
+        "I1",
+        "bot/core/review.py",
+        "return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)",
+        "return key in said_of and row is None and ruling.by == 0",
+    ),
+    plant(
         "a reference is guessed",
         "I9",
         "bot/core/references.py",
