@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
+from bot.core.books_alarm import BooksAlarm, hour_of
 from bot.core.placing import AHEAD, PROMPTED_WITHIN, Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
@@ -92,6 +93,7 @@ class Record:
         self._clock = clock
         self.placing = placing
         self._batches = RowBatches(store=store, settle=settle, clock=clock, placing=placing)
+        self._alarm = BooksAlarm(store=store, settle=settle, clock=clock, wake=wake)
         self._wake = wake
         self._looked_at = ""
 
@@ -121,7 +123,7 @@ class Record:
         async def run(tx: Tx) -> bool:
             known = await tx.record.get(row.receipt)
             if known is None and await tx.record.claims_kept() >= self.claims_max:
-                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=_hour(now))
+                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=hour_of(now))
                 await tx.notices.owe(alarm, now=now)
                 return False
             await tx.record.keep([row], now=now)
@@ -150,7 +152,7 @@ class Record:
         if found:
             await self._place(found)
             self._wake()
-        await self._ring_again()
+        await self._alarm.ring_again()
 
     async def get(self, receipt: str) -> RecordRow | None:
         """The row of a receipt, if the books or a post have named it."""
@@ -272,34 +274,8 @@ class Record:
         fresh = await tx.record.unknown(odd)
         if fresh:
             await tx.record.open_up(fresh)
-            await self._ring(tx, now)
+            await self._alarm.ring(tx, now)
         return kept
-
-    async def _ring(self, tx: Tx, now: datetime) -> None:
-        """Something was opened: operators are told, once in an hour of the clock."""
-        await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
-
-    async def _ring_again(self) -> None:
-        """
-        What was opened after the alarm of its hour, and is open still, has the next hour's.
-
-        The newest is enough: whoever is told of it looks at all. What is only ours was shown to
-        whoever handed the statement in.
-        """
-        now = self._clock.now()
-        async with self._store.read() as tx:
-            newest = await tx.record.newest(but=OpenKind.ONLY_OURS)
-            if newest is None:
-                return
-            hours = newest.found_at, newest.found_at + timedelta(hours=1)
-            own, following = (
-                self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(each)) for each in hours
-            )
-            told_at = await tx.notices.last_owed([each.key for each in (*own, *following)])
-        untold = told_at is None or told_at < newest.found_at
-        if untold and _hour(now) > _hour(newest.found_at):
-            await self._store.write(lambda tx: tx.notices.owe(following, now=now))
-            self._wake()
 
     async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
         """Place rows and write down where; payments before the reversals that take them back."""
@@ -328,7 +304,7 @@ class Record:
         await tx.record.open_up(opened)
         # What was open before, and still is, has been told.
         if any(place.open and row.state is RowState.NEW for row, place in pairs):
-            await self._ring(tx, now)
+            await self._alarm.ring(tx, now)
 
 
 def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
@@ -350,7 +326,3 @@ def _only_ours(payment: Payment, now: datetime) -> OpenDifference:
         at=payment.paid_at,
         found_at=now,
     )
-
-
-def _hour(now: datetime) -> str:
-    return now.strftime("%Y%m%d%H")

@@ -17,6 +17,7 @@ from hashlib import sha256
 from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
 from bot.core.settle import POSITIVES, Settle
+from bot.core.told_rows import is_reversals
 from bot.core.two_people import Needs, TwoPeopleRule
 from bot.core.write_off import (
     SOURCE,
@@ -36,7 +37,6 @@ from storage.records import (
     NewNotice,
     NoticeKind,
     Payment,
-    RowKind,
     Status,
     reversal_key,
 )
@@ -223,18 +223,11 @@ class Review:
         return answers[-1]
 
     async def _went_back(self, ruling: Ruling) -> bool:
-        """
-        Whether what is to be credited is known as money that went back.
-
-        What the books name a moment later is only ours, for a person.
-        """
+        """What the books name as gone back only a moment later is only ours, for a person."""
         if ruling.deciding is not Deciding.CREDIT or ruling.receipt is None:
             return False
-        key = reversal_key(ruling.receipt)
         async with self._store.read() as tx:
-            row = await tx.record.get(ruling.receipt)
-            said_of = await tx.evidence.receipt_holders([key])
-        return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)
+            return await is_reversals(tx, ruling.receipt)
 
     def _may(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
         possible = self._possible(payment, seen, ruling)

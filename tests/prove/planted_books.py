@@ -699,7 +699,7 @@ OF_THE_RECORD = (
         "what opens after the alarm of its hour rings never",
         "I8",
         "bot/core/record.py",
-        "        await self._ring_again()\n",
+        "        await self._alarm.ring_again()\n",
         "",
     ),
     plant(
@@ -712,9 +712,9 @@ OF_THE_RECORD = (
     plant(
         "what went back is credited by its code",
         "I1",
-        "bot/core/review.py",
+        "bot/core/told_rows.py",
         "return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)",
-        "return key in said_of and row is None and ruling.by == 0",
+        "return key in said_of and row is None and receipt == ''",
     ),
     plant(
         "a reference is guessed",
