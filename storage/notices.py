@@ -340,6 +340,12 @@ class Notices:
         query = select(func.count()).select_from(notices).where(OWED)
         return (await self._connection.execute(query)).scalar_one()
 
+    async def last_owed(self, keys: Sequence[str]) -> datetime | None:
+        """When the newest of these was owed first; None if none ever was."""
+        query = select(func.max(notices.c.created_at)).where(notices.c.key.in_(keys))
+        last: datetime | None = (await self._connection.execute(query)).scalar_one()
+        return last
+
     async def purge(self, *, before: datetime) -> int:
         """Forget plain messages told before *before*."""
         gone = await self._connection.execute(

@@ -17,7 +17,14 @@ from storage.evidence import add_evidence, claim_receipts, take_receipts
 from storage.hearing import Decide
 from storage.moves import changed
 from storage.payment_rows import FIELDS, row_of
-from storage.record_tables import OPEN, UNPLACED, UNRECORDED, record_open, record_rows
+from storage.record_tables import (
+    OPEN,
+    SETTLED,
+    UNPLACED,
+    UNRECORDED,
+    record_open,
+    record_rows,
+)
 from storage.records import (
     Evidence,
     NewRecordRow,
@@ -47,15 +54,14 @@ _ADD = Many(
 )
 
 
-_PLACE = Many(
-    dict.fromkeys(
-        ("sqlite", "postgresql"),
-        update(record_rows)
-        .where(record_rows.c.receipt == bindparam("key_receipt"))
-        .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id")),
-    ),
-    (),
+_PLACED = (
+    update(record_rows)
+    .where(record_rows.c.receipt == bindparam("key_receipt"))
+    .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id"))
 )
+_PLACE = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED), ())
+_SETTLED_SINCE = and_(SETTLED, record_rows.c.state != bindparam("from_state"))
+_PLACE_SEEN = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED.where(~_SETTLED_SINCE)), ())
 _PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
 # The books that come to us are those of [mpesa]: the money of other accounts stands in none.
 _IN_THE_BOOKS = payments.c.account == ""
@@ -122,17 +128,19 @@ class Record(TakenBack):
     async def place(
         self, placed: Collection[str], state: RowState, payment_id: str | None = None
     ) -> None:
-        """Say where the rows of these receipts stand."""
-        await self.place_each([(receipt, state, payment_id) for receipt in placed])
-
-    async def place_each(self, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
-        """The same, of each its own."""
-        rows = [
-            {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
-            for receipt, state, payment_id in placed
-        ]
+        """Say where the rows of these receipts stand, wherever they stood."""
+        rows = [_placing(receipt, state, payment_id) for receipt in placed]
         if rows:
             await self._connection.run_sync(_PLACE, rows)
+
+    async def place_each(self, placed: Sequence[tuple[RecordRow, RowState, str | None]]) -> None:
+        """Say where each of these rows stands, but of those settled since they were read."""
+        rows = [
+            {**_placing(row.receipt, state, payment_id), "from_state": row.state.value}
+            for row, state, payment_id in placed
+        ]
+        if rows:
+            await self._connection.run_sync(_PLACE_SEEN, rows)
 
     async def push_payment(self, push_ref: str) -> Payment | None:
         """The payment whose prompt showed that account."""
@@ -163,7 +171,10 @@ class Record(TakenBack):
     ) -> list[Payment]:
         """Payments of the books' account credited for that time, by id, that they do not name."""
         named = select(record_rows.c.receipt).where(
-            record_rows.c.receipt == payments.c.receipt, record_rows.c.recorded
+            record_rows.c.receipt == payments.c.receipt,
+            record_rows.c.recorded,
+            # Under the code of a reversal nothing came.
+            record_rows.c.kind == RowKind.PAID.value,
         )
         found = await self._connection.execute(
             select(payments)
@@ -318,6 +329,10 @@ class Record(TakenBack):
             state=RowState(row["state"]),
             payment_id=row["payment_id"],
         )
+
+
+def _placing(receipt: str, state: RowState, payment_id: str | None) -> dict[str, Any]:
+    return {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
 
 
 def _named(connection: Connection, references: list[str]) -> Named:

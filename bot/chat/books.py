@@ -74,7 +74,7 @@ async def verify(turn: Turn) -> None:
 async def _verified(turn: Turn, receipt: str) -> Reply:
     found = await turn.core.record.verify(receipt, by=turn.person.id)
     lines = [_known(turn, found)]
-    if found.payment is None and found.row is not None:
+    if found.payment is None and found.row is not None and found.taken_off is None:
         lines += await _back(turn, found.row)
     buttons: list[Button] = []
     if found.payment is None:
@@ -83,17 +83,30 @@ async def _verified(turn: Turn, receipt: str) -> Reply:
         if found.asked:
             lines.append(turn.say("verify.asked"))
             buttons.append(_button(turn, BooksAct.LOOK, receipt, "button.bk-look"))
-        elif not found.can_ask and found.known is not Known.UNMATCHED:
+        elif not found.can_ask and found.known in (Known.CLAIMED, Known.UNKNOWN):
             lines.append(turn.say("verify.cannot-ask"))
     return turn.reply("\n".join(lines), _one_each(buttons))
 
 
 def _known(turn: Turn, found: Verified) -> str:
-    if found.payment is not None:
-        said = turn.say("code.ours", receipt=found.receipt)
-        return f"{said}\n{payment_facts(found.payment, turn.paper, language=turn.language)}"
-    said = turn.say(f"code.{found.known}", receipt=found.receipt)
-    return said if found.row is None else f"{said}\n{_row(turn, found.row)}"
+    lines = [turn.say(f"code.{found.known}", receipt=found.receipt)]
+    payment = found.payment
+    if found.known is Known.OURS and payment is not None:
+        lines.append(payment_facts(payment, turn.paper, language=turn.language))
+        if payment.receipt not in (None, found.receipt):
+            lines.append(turn.say("verify.not-counted", counts=payment.receipt))
+        return "\n".join(lines)
+    if found.row is not None:
+        lines.append(_row(turn, found.row))
+    if found.taken_off is not None:
+        lines.append(turn.say("verify.taken-off"))
+        lines.append(payment_facts(found.taken_off, turn.paper, language=turn.language))
+    elif found.known is Known.REVERSAL and found.difference is not None:
+        lines.append(turn.say("verify.of-which"))
+    if found.known is Known.REVERSAL and payment is not None:
+        lines.append(turn.say("verify.credited-by-it"))
+        lines.append(payment_facts(payment, turn.paper, language=turn.language))
+    return "\n".join(lines)
 
 
 def _row(turn: Turn, row: RecordRow) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from bot.core.books_alarm import BooksAlarm, hour_of
 from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
@@ -82,6 +83,7 @@ class Record:
         self._clock = clock
         self.placing = placing
         self._batches = RowBatches(store=store, settle=settle, clock=clock, placing=placing)
+        self._alarm = BooksAlarm(store=store, settle=settle, clock=clock, wake=wake)
         self._wake = wake
         self._looked_at = ""
 
@@ -111,7 +113,7 @@ class Record:
         async def run(tx: Tx) -> bool:
             known = await tx.record.get(row.receipt)
             if known is None and await tx.record.claims_kept() >= self.claims_max:
-                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=_hour(now))
+                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=hour_of(now))
                 await tx.notices.owe(alarm, now=now)
                 return False
             await tx.record.keep([row], now=now)
@@ -140,6 +142,7 @@ class Record:
         if due := await self._due(found):
             await self._place(due)
             self._wake()
+        await self._alarm.ring_again()
 
     async def _due(self, found: Sequence[RecordRow]) -> list[RecordRow]:
         """Without the reversals that a person has dealt with, unless the books now say whose."""
@@ -198,7 +201,12 @@ class Record:
         For whoever has just handed in a statement that covers all of that time.
         """
         now, count, after = self._clock.now(), 0, ""
-        await self._store.write(lambda tx: tx.record.close_of_other_accounts(now=now))
+
+        async def close(tx: Tx) -> None:
+            await tx.record.close_of_other_accounts(now=now)
+            await tx.record.close_named(now=now)
+
+        await self._store.write(close)
         while True:
             async with self._store.read() as tx:
                 batch = await tx.record.only_ours(since, until, after=after, limit=CHUNK)
@@ -218,9 +226,9 @@ class Record:
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
         if wanted:
-            kept = await self._store.write(lambda tx: tx.record.keep(wanted, now=now))
+            kept = await self._store.write(partial(self._keep, new=wanted, now=now))
+            taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
-            await self._note_other_amounts(kept, wanted, taken, now)
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
             taken.fresh = len(new)
             if new:
@@ -230,14 +238,15 @@ class Record:
         taken.left = sum(state is RowState.NEW for state in states.values())
         return taken
 
-    async def _note_other_amounts(
-        self,
-        kept: Sequence[tuple[RecordRow, bool]],
-        new: Sequence[NewRecordRow],
-        taken: Taken,
-        now: datetime,
-    ) -> None:
-        """The books said another amount for this receipt before: that, nobody may overlook."""
+    async def _keep(
+        self, tx: Tx, *, new: Sequence[NewRecordRow], now: datetime
+    ) -> list[tuple[RecordRow, bool]]:
+        """
+        Keep *new*, and note where the books said another amount for a receipt before.
+
+        That, nobody may overlook: once kept, they may never say it again.
+        """
+        kept = await tx.record.keep(new, now=now)
         odd = [
             OpenDifference(
                 id=0,
@@ -252,9 +261,11 @@ class Record:
             for (row, differs), said in zip(kept, new, strict=True)
             if differs
         ]
-        taken.differs = len(odd)
-        if odd:
-            await self._note(odd)
+        fresh = await tx.record.unknown(odd)
+        if fresh:
+            await tx.record.open_up(fresh)
+            await self._alarm.ring(tx, now)
+        return kept
 
     async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
         """Place rows and write down where; payments before the reversals that take them back."""
@@ -273,9 +284,7 @@ class Record:
 
     async def _write_down(self, tx: Tx, *, pairs: Sequence[tuple[RecordRow, Placed]]) -> None:
         now = self._clock.now()
-        await tx.record.place_each(
-            [(row.receipt, place.state, place.payment_id) for row, place in pairs]
-        )
+        await tx.record.place_each([(row, place.state, place.payment_id) for row, place in pairs])
         settled = [row.receipt for row, place in pairs if place.state is RowState.MATCHED]
         keys: list[tuple[OpenKind, str]] = [
             (kind, receipt) for receipt in settled for kind in BY_ROW
@@ -287,7 +296,7 @@ class Record:
         await tx.record.open_up(opened)
         # What was open before, and still is, has been told.
         if any(place.open and row.state is RowState.NEW for row, place in pairs):
-            await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
+            await self._alarm.ring(tx, now)
 
 
 def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
@@ -310,7 +319,3 @@ def _only_ours(payment: Payment, now: datetime) -> OpenDifference:
         at=payment.paid_at,
         found_at=now,
     )
-
-
-def _hour(now: datetime) -> str:
-    return now.strftime("%Y%m%d%H")

@@ -358,6 +358,9 @@ class Rulings:
             if await tx.record.get(receipt) is not None:
                 await tx.record.place([receipt], RowState.MATCHED, payment_id)
             keys = {(kind, receipt), (OpenKind.UNMATCHED, receipt), (OpenKind.REVIEW, receipt)}
+            payment = await tx.payments.get(payment_id)
+            if payment is not None and payment.receipt == receipt:
+                keys.add((OpenKind.ONLY_OURS, payment_id))  # the books name it
             await tx.record.close(
                 keys, now=now, by=by, why=why[:REASON_CHARS_MAX], given_to=payment_id
             )

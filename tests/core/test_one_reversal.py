@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.chat.alarms import short_id
 from bot.core.record_desk import RecordDesk
 from bot.core.reversal_rows import ReversalRows
 from bot.core.review import Deciding, Review, Verdict
@@ -147,6 +148,24 @@ async def test_one_code_is_taken_off_one_payment(desk: Desk, review: Review) -> 
     assert view is not None
     assert view.payment.id == one.id
     await assert_replays(desk)
+
+
+async def test_a_payment_that_waits_is_found_by_as_much_of_its_id_as_is_shown(
+    desk: Desk, record: RecordDesk
+) -> None:
+    """Of less it would be any that waits, and money be given to it."""
+    payment = await desk.ask()
+    row = a_row(desk.clock.now(), reference=payment.push_ref, kes=51)
+    await record.rows.take([row])
+    async with desk.store.read() as tx:
+        _, [waiting] = await tx.payments.pending(limit=5)
+
+    found = await desk.books.find(short_id(waiting.id).upper())
+
+    assert found is not None
+    assert found.payment.id == waiting.id
+    for chars in (1, 4, 7):
+        assert await desk.books.find(waiting.id[-chars:].upper()) is None
 
 
 @pytest.mark.both_engines

@@ -482,7 +482,7 @@ OF_THE_RECORD = (
         "the books change their word and nobody is told",
         "I10",
         "bot/core/record.py",
-        "        if odd:\n            await self._note(odd)\n",
+        "            await tx.record.open_up(fresh)\n",
         "",
     ),
     plant(
@@ -754,6 +754,27 @@ OF_THE_RECORD = (
         "storage/differences.py",
         ".where(record_open.c.key.in_(wanted), OPEN)",
         ".where(record_open.c.key.in_(wanted[:0]), OPEN)",
+    ),
+    plant(
+        "what opens after the alarm of its hour rings never",
+        "I8",
+        "bot/core/record.py",
+        "        await self._alarm.ring_again()\n",
+        "",
+    ),
+    plant(
+        "a machine opens again what a person closed since it looked",
+        "I8",
+        "storage/record.py",
+        "_PLACED.where(~_SETTLED_SINCE)",
+        "_PLACED.where(record_rows.c.state != bindparam('from_state') + '?')",
+    ),
+    plant(
+        "what went back is credited by its code",
+        "I1",
+        "bot/core/told_rows.py",
+        "return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)",
+        "return key in said_of and row is None and receipt == ''",
     ),
     plant(
         "a reference is guessed",
