@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bot.building import Parts, build_core
+from bot.building import Parts, build_core, collectors_of
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.chat.parse import read_amount
 from bot.clock import SystemClock
@@ -29,6 +29,7 @@ from bot.config_keys import Mpesa, MpesaAccount
 from bot.config_record import initiator_of
 from bot.core.core import Core
 from bot.core.latencies import Latencies
+from bot.core.payees import payees_of
 from bot.core.ports import Ids
 from bot.core.post import Post
 from bot.core.reach import EVERY, Reach
@@ -117,6 +118,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
                 store=store,
                 daraja=daraja,
                 accounts=accounts,
+                payees=await payees_of(store, collectors_of(config)),
                 background=background.start,
                 settle=settle,
                 post=post,
