@@ -255,6 +255,7 @@ def _record(parts: Parts) -> RecordDesk:
         settings=WaysSettings(
             public_base=parts.public_url,
             numbers=frozenset({collector_of(config).number, mpesa.shortcode}),
+            office=mpesa.base_url,
             initiator=mpesa.asks_status,
             pull=mpesa.pull,
             pull_number=mpesa.pull_number or "",

@@ -127,6 +127,7 @@ class Alarm(StrEnum):
     UNREAD = "unread"  # a post about a payment by hand could not be read
     NOT_GIVEN_BACK = "not-given-back"  # Safaricom said no to a reversal; nothing has moved
     BACK_UNSURE = "back-unsure"  # nobody knows whether a reversal was carried out
+    UNREGISTERED = "unregistered"  # Safaricom does not accept where payments by hand are told
     MERCHANT_TOOK = "merchant-took"  # a merchant says that money of nobody is an invoice's
 
 
