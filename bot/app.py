@@ -66,8 +66,19 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut_at: float | None = None
+        self._closed = False
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """
+        Begin *work*; once we have closed, not at all.
+
+        Nobody would wait for it then, and a push that is cut as it begins is told as unsure. One
+        that is never begun is found by the next process, or by another that is at work.
+        """
+        if self._closed:
+            log.warning("background.refused")
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -84,6 +95,7 @@ class Background:
 
     async def close(self) -> None:
         """Wait for the rest of that time, then cut: a push that is cut is written as unsure."""
+        self._closed = True
         # A start that failed has made no last call.
         cut_at = self.last_call() if self._cut_at is None else self._cut_at
         left_s = cut_at - asyncio.get_running_loop().time()
