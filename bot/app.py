@@ -112,8 +112,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
     """
     The whole bot, at work while the block runs; yields an event that is set once it is ready.
 
-    Order: storage, Daraja, core, chat, web, jobs. Closed in reverse, so that whatever is still
-    said on the way out finds the parts below it open.
+    Order: storage, Daraja, core, chat, web, jobs. Closed in reverse: what is below is still open.
     """
     async with AsyncExitStack() as stack:
         with _naming("storage.url"):
