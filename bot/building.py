@@ -68,6 +68,7 @@ class Parts:
     store: Store
     daraja: ports.Daraja
     accounts: Mapping[str, ports.Daraja] = field(default_factory=dict)  # besides the first
+    payees: Mapping[str, Collector] = field(default_factory=dict)  # of accounts that were, too
     background: Callable[[Coroutine[Any, Any, None]], None]
     settle: Settle
     post: Post
@@ -109,9 +110,10 @@ def build_core(parts: Parts) -> Core:
     guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
     asking = _asking(parts, sending, guards=guards)
     drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
-    collectors = collectors_of(parts.config)
+    configured = collectors_of(parts.config)
+    collectors = {**parts.payees, **configured}
     merchants = Merchants(
-        store=store, clock=clock, operators=operators, collectors=collectors, wake=wake
+        store=store, clock=clock, operators=operators, collectors=configured, wake=wake
     )
     acts = Acts(store=store, clock=clock, wake=wake)
     news = InvoiceNews(clock=clock)
@@ -253,6 +255,7 @@ def _record(parts: Parts) -> RecordDesk:
         settings=WaysSettings(
             public_base=parts.public_url,
             numbers=frozenset({collector_of(config).number, mpesa.shortcode}),
+            office=mpesa.base_url,
             initiator=mpesa.asks_status,
             pull=mpesa.pull,
             pull_number=mpesa.pull_number or "",
