@@ -46,24 +46,29 @@ class DeskStory(Story):
 
     # -- rulings -------------------------------------------------------------------------------
 
-    async def rule(self) -> None:
+    async def rule(self) -> bool:
         """Decide about a payment that waits, or about any."""
         first, second = self.rng.sample(self.operators, 2)
         async with self.diary.hands(first):
             card = await self._waiting(first)
             if card is None:
-                return
-            ref = _ref(card)
+                return False
+            ref, before = _ref(card), len(self.diary.ruled)
             proposed = await self._decide(first, card, wrong=self.rng.random() < WRONG)
+            decided = len(self.diary.ruled) > before
         if proposed:
             await passes(self.rng.choice((60, 4000)) * self.rng.random())
             await self._second(second, ref)
+        return decided
 
-    async def contradict(self) -> None:
+    async def contradict(self) -> bool:
         """Two operators decide about one payment at the same time; one looked at a wrong line."""
-        ref = self._any_ref()
-        if ref is None:
-            return
+        first, second = self.rng.sample(self.operators, 2)
+        async with self.diary.hands(first):
+            found = await self._waiting(first)
+        if found is None:
+            return False
+        ref, before = _ref(found), len(self.diary.ruled)
 
         async def one(who: Person, *, wrong: bool) -> None:
             async with self.diary.hands(who):
@@ -71,8 +76,8 @@ class DeskStory(Story):
                 if card is not None:
                     await self._decide(who, card, wrong=wrong)
 
-        first, second = self.rng.sample(self.operators, 2)
         await asyncio.gather(one(first, wrong=False), one(second, wrong=self.rng.random() < 0.5))
+        return len(self.diary.ruled) > before
 
     async def _waiting(self, who: Person) -> Message | None:
         if self.rng.random() < 0.7:
@@ -155,15 +160,15 @@ class DeskStory(Story):
 
     # -- what went back ------------------------------------------------------------------------
 
-    async def reverse(self) -> None:
+    async def reverse(self) -> bool:
         """Money goes back in the portal; an operator writes that down, perhaps of another one."""
         row = self._to_give_back()
         if row is None:
-            return
+            return False
         back = self.safaricom.books.reverse(row.receipt, ReversalReason.OPERATOR)
         assert back is not None, "it was chosen among those that stand"
         if self.rng.random() < 0.2:
-            return  # nobody writes it down: a statement will say it
+            return True  # nobody writes it down: a statement will say it
         first, second = self.rng.sample(self.operators, 2)
         ref = row.account_reference
         other = self._any_ref()
@@ -174,6 +179,7 @@ class DeskStory(Story):
         if self.rng.random() < TWICE:
             await passes(self.rng.uniform(60, 4 * HOUR_S))
             await self._write_down(second, first, ref, back.receipt, right=True)
+        return True
 
     async def _write_down(
         self, who: Person, second: Person, ref: str, code: str, *, right: bool
@@ -197,7 +203,7 @@ class DeskStory(Story):
 
     # -- statements ----------------------------------------------------------------------------
 
-    async def drop(self, *, everything: bool = False) -> None:
+    async def drop(self, *, everything: bool = False) -> bool:
         """The portal's statement, of some hours or from the first row on; perhaps twice."""
         who = self.rng.choice(self.operators)
         now = self.clock.now()
@@ -205,7 +211,7 @@ class DeskStory(Story):
         every = self.safaricom.books.statement()
         rows = [each for each in every if since is None or since <= each.completed_at]
         if not rows:
-            return
+            return False
         portal = Portal(self.safaricom.books, self.safaricom.settings)
         export = portal.export(until=now, since=since)
         dropped = Dropped(now, [each.receipt for each in rows], since is None)
@@ -224,6 +230,7 @@ class DeskStory(Story):
                     self.diary.untrue.append(f"{answer.text} is not {right}")
             if many:
                 await passes(self.rng.uniform(600, 3 * HOUR_S))
+        return True
 
     def _row(self, ref: str) -> Row | None:
         """What the portal has under that account."""

@@ -82,7 +82,6 @@ class Diary:
     reminded: int = 0  # how often the merchant pressed for a reminder
     pressed: list[Kept] = field(default_factory=list)
     untrue: list[str] = field(default_factory=list)  # what we said, and they knew better
-    acts: list[str] = field(default_factory=list)
     _hands: dict[int, asyncio.Lock] = field(default_factory=dict)
 
     def hands(self, person: Person) -> asyncio.Lock:

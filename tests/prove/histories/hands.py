@@ -35,43 +35,45 @@ class TreasurerActs(Story):
     def mary(self) -> Person:
         return self.drive.mary
 
-    async def correct(self) -> None:
+    async def correct(self) -> bool:
         """Something was written down twice."""
         async with self.diary.hands(self.mary):
             panel = await self.drive.panel()
             if panel is None:
-                return
+                return False
             asked = await self.pressed(self.mary, panel, "Correct", "What must be added")
             if asked is None:
-                return
+                return False
             change = -(11 + len(self.diary.corrected_said))
             self.diary.corrected_said.append(change)
             words = f"{change} written down twice"
             if await self.answered(self.mary, words, f"Corrected by KES −{-change} ") is not None:
                 self.diary.corrected_told.append(change)
+        return True
 
-    async def mistake_the_question(self) -> None:
+    async def mistake_the_question(self) -> bool:
         """Asked two things, she answers the older one, by replying to it; and edits it later."""
         async with self.diary.hands(self.mary):
             panel = await self.drive.panel()
             if panel is None:
-                return
+                return False
             older = await self.pressed(self.mary, panel, "Record cash", "Who gave how much in cash")
             newer = older and await self.pressed(self.mary, panel, "Correct", "What must be added")
             if older is None or newer is None:
-                return
+                return False
             await passes(self.rng.choice((30, 1500)) * self.rng.random())
             said = self.mary.say("777 Mzee Kamau", reply_to=older)
             await self.until(lambda: self.newest(self.mary.chat, "replied to another", said), 900)
             self.mary.edit(said, "778 Mzee Kamau")
             await passes(60)
             await self.answered(self.mary, "/cancel", "")
+        return True
 
-    async def decide_late(self) -> None:
+    async def decide_late(self) -> bool:
         """A gift came after closing: it goes back, or stays; then she presses the other one."""
         asked = [m for m in self.mary.chat.messages if LATE.match(m.text) and RETURNED in m.labels]
         if not asked:
-            return
+            return False
         message = self.rng.choice(asked)
         found = LATE.match(message.text)
         assert found is not None, "it was chosen by that"
@@ -86,6 +88,7 @@ class TreasurerActs(Story):
             if self.rng.random() < 0.4:
                 await passes(self.rng.uniform(1, HOUR_S))
                 self.press(self.mary, message, RETURNED if keep else STAYS)
+        return True
 
 
 @dataclass
@@ -98,57 +101,60 @@ class MerchantActs(Story):
     def merchant(self) -> Person:
         return self.invoice.merchant
 
-    async def settle_excess(self) -> None:
+    async def settle_excess(self) -> bool:
         """What was paid too much is given back, or stays; pressed twice, or both."""
         card = self.with_button(self.merchant.chat, GAVE_BACK)
         if card is None:
-            return
+            return False
         press = self.press(self.merchant, card, GAVE_BACK)
         if press is not None and self.rng.random() < 0.5:
             self.merchant.press_again(press)
         if self.rng.random() < 0.3:
             self.press(self.merchant, card, AGREED)
+        return True
 
-    async def take_cash_back(self) -> None:
+    async def take_cash_back(self) -> bool:
         """An entry of cash was wrong."""
         card = self.with_button(self.merchant.chat, EDIT)
         if card is None:
-            return
+            return False
         async with self.diary.hands(self.merchant):
             choices = await self.pressed(self.merchant, card, EDIT, "What shall change on")
             wrong = [] if choices is None else [x for x in choices.labels if x.endswith(WRONG_CASH)]
             if choices is None or not wrong:
-                return
+                return False
             label = self.rng.choice(wrong)
             self.diary.bill_cash_wrong.append(int(re.sub(r"\D", "", label)))
             press = self.press(self.merchant, choices, label)
             if press is not None and self.rng.random() < 0.5:
                 self.merchant.press_again(press)
+        return True
 
-    async def add_cash(self) -> None:
+    async def add_cash(self) -> bool:
         """Cash came; the words are edited, which changes nothing."""
         card = self.with_button(self.merchant.chat, IN_CASH)
         if card is None:
-            return
+            return False
         async with self.diary.hands(self.merchant):
             asked = await self.pressed(self.merchant, card, IN_CASH, "How much cash came")
             if asked is None:
-                return
+                return False
             amount = 50 + len(self.diary.bill_cash_said)
             self.diary.bill_cash_said.append(amount)
             said = self.merchant.say(f"{amount} from his brother")
             await passes(self.rng.choice((5, 600)) * self.rng.random())
             self.merchant.edit(said, f"{amount + 500} from his brother")
+        return True
 
-    async def close(self) -> None:
+    async def close(self) -> bool:
         """It is given up, or should never have been; mostly opened again some time later."""
         card = self.with_button(self.merchant.chat, TAKE_BACK)
         if card is None:
-            return
+            return False
         async with self.diary.hands(self.merchant):
             how = await self.pressed(self.merchant, card, TAKE_BACK, "Both can be undone")
             if how is None:
-                return
+                return False
             press = self.press(self.merchant, how, self.rng.choice(("🚫 Void", "🗄 Write off")))
             if press is not None and self.rng.random() < 0.3:
                 self.merchant.press_again(press)
@@ -156,27 +162,29 @@ class MerchantActs(Story):
         closed = self.with_button(self.merchant.chat, REOPEN)
         if closed is not None and self.rng.random() < 0.7:
             self.press(self.merchant, closed, REOPEN)
+        return True
 
-    async def remind(self) -> None:
+    async def remind(self) -> bool:
         """A polite word, asked for twice."""
         found = (m for m in reversed(self.merchant.chat.messages) if _label(m, REMIND))
         card = next(found, None)
         if card is None:
-            return
+            return False
         for _ in range(self.rng.randint(1, 2)):
             self.diary.reminded += self.press(self.merchant, card, _label(card, REMIND)) is not None
+        return True
 
-    async def talk(self) -> None:
+    async def talk(self) -> bool:
         """The customer asks something, the merchant answers by reply, and once more much later."""
         customer = self.invoice.customer
         bill = self.with_button(customer.chat, QUESTION)
         if bill is None:
-            return
+            return False
         if customer.blocked:
             customer.unblock()
         asked = await self.pressed(customer, bill, QUESTION, "What shall I ask")
         if asked is None or customer.blocked:
-            return
+            return False
         words = f"Is that with delivery, {len(self.diary.asked)}?"
         self.diary.asked[words] = False
         passed_on = await self.answered(customer, words, "I passed it on")
@@ -188,6 +196,7 @@ class MerchantActs(Story):
             self.diary.answered.append(answer)
             self.merchant.say(answer, reply_to=there)
             await passes(self.rng.uniform(60, 5 * HOUR_S))
+        return True
 
 
 @dataclass
@@ -198,7 +207,7 @@ class CustomerActs(Story):
     groups: Callable[[], Sequence[Chat]]
     safaricom: SeededSafaricom
 
-    async def claim(self) -> None:
+    async def claim(self) -> bool:
         """ "I have paid", with the code, with another's, or with one that nobody knows."""
         able = [
             (person, message)
@@ -207,21 +216,22 @@ class CustomerActs(Story):
             if message.sender is self.telegram.world.bot and CLAIM in message.labels
         ]
         if not able:
-            return
+            return False
         person, message = self.rng.choice(able)
         if person.blocked:
             person.unblock()
         question = await self.pressed(person, message, CLAIM, "paste the whole")
         if question is None or person.blocked:
-            return
+            return False
         rows = [each.receipt for each in self.safaricom.books.statement()]
         code = self.rng.choice([*rows[-4:], f"UZZ{len(self.diary.claimed):07d}"])
         claimed = Claimed(person.id, code)
         self.diary.claimed.append(claimed)
         words = f"{code} Confirmed. Ksh50.00 sent to MAMA NJERI SHOP."
         claimed.told = await self.answered(person, words, "A person will look") is not None
+        return True
 
-    async def edit(self) -> None:
+    async def edit(self) -> bool:
         """Change what was written before, a command for money among it."""
         written = [
             (person, message)
@@ -230,11 +240,13 @@ class CustomerActs(Story):
             for message in chat.messages[-12:]
             if message.sender is person and message.text and not person.blocked
         ]
-        if written:
-            person, message = self.rng.choice(written)
-            person.edit(message, re.sub(r"\d+", "55", message.text, count=1))
+        if not written:
+            return False
+        person, message = self.rng.choice(written)
+        person.edit(message, re.sub(r"\d+", "55", message.text, count=1))
+        return True
 
-    async def press_again(self) -> None:
+    async def press_again(self) -> bool:
         """An old keyboard, hours later: what was pressed before, or what stands there now."""
         found: list[Kept] = []
         for person in self.people:
@@ -248,11 +260,12 @@ class CustomerActs(Story):
         found = self.rng.choice(([*self.diary.pressed], found))
         found = [each for each in found if each.data]
         if not found:
-            return
+            return False
         kept = self.rng.choice(found)
         await passes(self.rng.choice((60, HOUR_S, 8 * HOUR_S)) * self.rng.random())
         for _ in range(self.rng.randint(1, 2)):
             _press(kept)
+        return True
 
 
 def _press(kept: Kept) -> None:

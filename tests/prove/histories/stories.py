@@ -34,6 +34,7 @@ PART, PAY, IN_CASH = "Pay part", "💸 Pay", "💵 Paid in cash"
 SEND = "📤 Send to customer"
 NUMBER_ASKED_S = 300.0
 FRIEND_PAYS = 0.4
+CLOSES_BESIDE_A_GIFT = 0.5
 
 
 @dataclass
@@ -115,6 +116,8 @@ class DriveStory(Story):
     async def _closed(self) -> None:
         for _ in range(TRIES):
             asked = await self.answered(self.mary, "/closedrive", f"Close {TITLE}?")
+            if self.rng.random() < CLOSES_BESIDE_A_GIFT:
+                await self.until(self._given, HOUR_S)
             if asked is not None and await self.pressed(self.mary, asked, "Yes, close it", "Done"):
                 return
 
@@ -122,6 +125,12 @@ class DriveStory(Story):
     def card(self) -> Message | None:
         """The drive as its group sees it."""
         return self.newest(self.group(), "Treasurers: Mary")
+
+    def _given(self) -> Message | None:
+        """Somebody who is just now giving."""
+        last = self.group().messages[-1]
+        now_s = self.telegram.world.now
+        return last if last.text.startswith("/give") and now_s - last.date < LOOK_S else None
 
     async def _opened(self) -> bool:
         await self.answered(self.mary, "/start", "Hello Mary")

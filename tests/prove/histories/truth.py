@@ -49,6 +49,8 @@ async def judge_people(
     """What everybody did, as far as they know, against what we made of it."""
     verdict.must(not history.broke, "I8 bounded", *history.broke[:2])
     verdict.must(not history.diary.untrue, "I7 told", *history.diary.untrue)
+    for name, many in history.acts.done.items():
+        verdict.effects[f"people: {name.replace('_', ' ')}"] += many
     open_now = await tx.record.differences(limit=MANY)
     for ref, payment in ours.items():
         _ruled(history, ref, payment, evidence.get(payment.id, []), verdict)
