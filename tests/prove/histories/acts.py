@@ -52,6 +52,7 @@ class Acts:
             self.desk.contradict: 3,
             self.desk.reverse: 4,
             self.desk.drop: 3,
+            self.desk.give: 2,
             self.treasurer.correct: 1,
             self.treasurer.mistake_the_question: 1,
             self.treasurer.decide_late: 8,

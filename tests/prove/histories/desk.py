@@ -13,7 +13,7 @@ from bot.playground.people import Person
 from bot.texts import money
 from mpesa.simulator.books import ReversalReason, Row, RowKind
 from mpesa.simulator.portal import Portal
-from tests.prove.histories.diary import Dropped, Ruled
+from tests.prove.histories.diary import BORN, Dropped, Ruled
 from tests.prove.histories.safaricom import SeededSafaricom
 from tests.prove.histories.stories import HOUR_S, Story
 from tests.prove.histories.virtual import WallClock, passes
@@ -21,6 +21,7 @@ from tests.prove.histories.virtual import WallClock, passes
 __all__ = ["DeskStory"]
 
 CREDIT, VOID, WENT_BACK = "It came: give the code", "Nothing came", "It went back"
+OTHER, CODE = "🔎 Another payment", re.compile(r"\b[A-Z][A-Z0-9]{9}\b")
 AGREE, YES = "I agree", "Yes, that is so"
 CARD = re.compile(r"• account ([0-9A-Z-]+)")
 PROMPT_IS_OVER = timedelta(hours=1)
@@ -232,8 +233,50 @@ class DeskStory(Story):
                 await passes(self.rng.uniform(600, 3 * HOUR_S))
         return True
 
+    # -- what is open between the books --------------------------------------------------------
+
+    async def give(self) -> bool:
+        """Say of a line that nobody could place whose it is, as the portal has it; perhaps both."""
+        first, second = self.rng.sample(self.operators, 2)
+        receipt = await self._give_one(first, "")
+        if receipt and self.rng.random() < AGAIN:
+            await passes(self.rng.uniform(1, HOUR_S))
+            await self._give_one(second, receipt)
+        return bool(receipt)
+
+    async def _give_one(self, who: Person, wanted: str) -> str:
+        """Its code; empty where nothing is open that the portal has a line of."""
+        async with self.diary.hands(who):
+            title = await self.answered(who, "/unmatched", "Open between Safaricom")
+            if title is None:
+                return ""
+            await passes(60)
+            cards = [m for m in who.chat.messages if m.id > title.id and OTHER in m.labels]
+            named = [(m, row) for m in cards if (row := self._line(m.text, wanted)) is not None]
+            if not named:
+                return ""
+            card, row = self.rng.choice(named)
+            asked = await self.pressed(who, card, OTHER, "Which payment?")
+            ref = row.account_reference
+            sure = asked and await self.answered(who, ref, "Give it to this payment?")
+            if not sure:
+                return ""
+            if row.kind is RowKind.PAID:
+                self.diary.ruled.append(Ruled(ref, "credit", row.receipt, who.id, right=True))
+            press = self.press(who, sure, YES)
+            if press is not None and self.rng.random() < TWICE:
+                who.press_again(press)
+            return row.receipt
+
+    def _line(self, text: str, wanted: str) -> Row | None:
+        """The line of the portal that this is about."""
+        found = (self.safaricom.books.row(code) for code in CODE.findall(text))
+        return next((row for row in found if row and wanted in ("", row.receipt)), None)
+
     def _row(self, ref: str) -> Row | None:
         """What the portal has under that account."""
+        if ref.startswith(BORN):
+            return self.safaricom.books.row(ref.removeprefix(BORN))
         rows = self.safaricom.books.statement()
         return next(
             (r for r in rows if r.account_reference == ref and r.kind is RowKind.PAID), None

@@ -10,7 +10,10 @@ from datetime import datetime
 from bot.playground.chats import Message
 from bot.playground.people import Person
 
-__all__ = ["Claimed", "Diary", "Dropped", "HandedBack", "Kept", "Ruled"]
+__all__ = ["BORN", "Claimed", "Diary", "Dropped", "HandedBack", "Kept", "Ruled"]
+
+BORN = "R-"
+"""How the account begins of a payment that was made of a line of the books; its code follows."""
 
 
 @dataclass(eq=False)

@@ -18,6 +18,7 @@ from storage.records import FINAL, Evidence, Kind, Payment, Status, Word
 from storage.schema import evidence as evidence_table
 from storage.schema import inbox, notices, payments
 from storage.tx import Tx
+from tests.prove.histories.diary import BORN
 from tests.prove.histories.history import History, payment_at
 from tests.prove.histories.process import Process
 from tests.prove.histories.subjects import judge_subjects
@@ -83,6 +84,9 @@ async def _books(history: History, store: Store, tx: Tx) -> _Books:
     for row in history.safaricom.books.statement():
         if row.kind is RowKind.PAID:
             theirs.setdefault(row.account_reference, []).append(row)
+    for ref in [each for each in ours if each.startswith(BORN)]:
+        line = history.safaricom.books.row(ref.removeprefix(BORN))
+        theirs[ref] = [] if line is None else [line]
     moves = (
         await connection.execute(
             text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY n")

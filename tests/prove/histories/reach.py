@@ -99,6 +99,7 @@ EFFECTS = (
     "a customer asked a merchant",
     "somebody claimed to have paid",
     "people: mistake the question",
+    "people: give",
     "people: press again",
     "people: edit",
     # two processes

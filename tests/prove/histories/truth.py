@@ -22,7 +22,7 @@ from storage.records import (
     Word,
 )
 from storage.tx import Tx
-from tests.prove.histories.diary import Dropped, Ruled
+from tests.prove.histories.diary import BORN, Dropped, Ruled
 from tests.prove.histories.history import OPERATOR, History
 
 __all__ = ["judge_people"]
@@ -70,7 +70,9 @@ def _ruled(
     verdict: _Verdict,
 ) -> None:
     """Each yes of an operator once, nothing that none of them said, and what follows from it."""
-    ruled = [each for each in history.diary.ruled if each.ref == ref]
+    ruled = [
+        each for each in history.diary.ruled if ref in (each.ref, f"{BORN}{each.code or None}")
+    ]
     decided = [each for each in evidence if each.by is not None and each.kind in BY_HAND]
     kept = Counter((BY_HAND[each.kind], each.receipt or "") for each in decided)
     said = Counter((each.what, each.code) for each in ruled)
