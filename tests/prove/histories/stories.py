@@ -197,7 +197,7 @@ class InvoiceStory(Story):
     async def _billed(self) -> str | None:
         """What the merchant sends on; once all is paid there is nothing to send."""
         for _ in range(TRIES):
-            words = f"/invoice {BILLED_KES} Peter 2 bags charcoal, due tomorrow"
+            words = f"/invoice {BILLED_KES} Peter 2 bags charcoal, due today"
             if await self.answered(self.merchant, words, "INV-0001") is not None:
                 # Where the commit was done and its word lost, that was "issued already".
                 card = await self.until(lambda: self.with_button(self.merchant.chat, SEND))
