@@ -128,9 +128,9 @@ class DriveStory(Story):
 
     def _given(self) -> Message | None:
         """Somebody who is just now giving."""
-        last = self.group().messages[-1]
-        now_s = self.telegram.world.now
-        return last if last.text.startswith("/give") and now_s - last.date < LOOK_S else None
+        newest, now_s = self.group().messages[-8:], self.telegram.world.now
+        given = (m for m in newest if m.text.startswith("/give") and now_s - m.date < LOOK_S)
+        return next(given, None)
 
     async def _opened(self) -> bool:
         await self.answered(self.mary, "/start", "Hello Mary")

@@ -52,9 +52,10 @@ async def judge_people(
     for name, many in history.acts.done.items():
         verdict.effects[f"people: {name.replace('_', ' ')}"] += many
     open_now = await tx.record.differences(limit=MANY)
+    born = {each.removeprefix(BORN) for each in ours if each.startswith(BORN)}
     for ref, payment in ours.items():
         _ruled(history, ref, payment, evidence.get(payment.id, []), verdict)
-        _went_back(history, payment, open_now, verdict)
+        _went_back(history, payment, born, open_now, verdict)
     refs = {each.ref for each in history.diary.ruled}
     verdict.must(refs <= set(ours), "I2 loss", "decided about what is not there", refs)
     _claims(history, evidence, verdict)
@@ -116,13 +117,20 @@ def _followed(
 
 
 def _went_back(
-    history: History, payment: Payment, open_now: Sequence[OpenDifference], verdict: _Verdict
+    history: History,
+    payment: Payment,
+    born: set[str],
+    open_now: Sequence[OpenDifference],
+    verdict: _Verdict,
 ) -> None:
     """No more than Safaricom's books say; all of it, once those were compared."""
     rows = [
         each
         for each in history.safaricom.books.statement()
-        if each.account_reference == payment.push_ref and each.linked_receipt is not None
+        if each.linked_receipt is not None
+        # A line that a payment was made of is that one's, whatever prompt it names.
+        and payment.push_ref
+        == (BORN + each.linked_receipt if each.linked_receipt in born else each.account_reference)
     ]
     true_cents = sum(each.amount_cents for each in rows)
     about = payment.push_ref, payment.reversed_cents, true_cents
@@ -199,6 +207,7 @@ def _only_ours(
     """What is credited here, and in no line of the portal's, waits for a person."""
     rows = history.safaricom.books.statement()
     since, theirs = rows[0].completed_at, {each.account_reference for each in rows}
+    theirs |= {BORN + each.receipt for each in rows}
     noted = {each.payment_id for each in open_now if each.kind is OpenKind.ONLY_OURS}
     for ref, payment in ours.items():
         if payment.status is not Status.PAID or ref in theirs:
@@ -208,9 +217,7 @@ def _only_ours(
         verdict.effects["only ours, and noted"] += payment.id in noted
         covered = payment.decided_at is not None and payment.decided_at < dropped.until
         covered &= payment.paid_at is not None and since <= payment.paid_at < dropped.until
-        verdict.must(
-            payment.id in noted or not covered, "I1 phantom", ref, "is only ours, unseen", payment
-        )
+        verdict.must(payment.id in noted or not covered, "I1 phantom", ref, "is only ours, unseen")
 
 
 def _talk(history: History, verdict: _Verdict) -> None:
