@@ -52,7 +52,7 @@ class TreasurerActs(Story):
         return True
 
     async def mistake_the_question(self) -> bool:
-        """Asked two things, she answers the older one, by replying to it; and edits it later."""
+        """Asked two things, she answers the older one, by replying to it; then edits older words."""
         async with self.diary.hands(self.mary):
             panel = await self.drive.panel()
             if panel is None:
@@ -64,7 +64,9 @@ class TreasurerActs(Story):
             await passes(self.rng.choice((30, 1500)) * self.rng.random())
             said = self.mary.say("777 Mzee Kamau", reply_to=older)
             await self.until(lambda: self.newest(self.mary.chat, "replied to another", said), 900)
-            self.mary.edit(said, "778 Mzee Kamau")
+            written = (m for m in self.mary.messages if m.sender is self.mary)
+            older = next((m for m in written if m.text[:1].isdigit()), said)
+            self.mary.edit(older, "778 Mzee Kamau")
             await passes(60)
             await self.answered(self.mary, "/cancel", "")
         return True
