@@ -52,7 +52,7 @@ class TreasurerActs(Story):
         return True
 
     async def mistake_the_question(self) -> bool:
-        """Asked two things, she answers the older one, by replying to it; then edits older words."""
+        """Asked two things, she answers the older one, by replying; then she edits old words."""
         async with self.diary.hands(self.mary):
             panel = await self.drive.panel()
             if panel is None:
@@ -194,7 +194,7 @@ class MerchantActs(Story):
         there = await self.until(lambda: self.newest(self.merchant.chat, words), 4 * HOUR_S)
         for _ in range(2 if there is not None else 0):
             assert there is not None, "or there is nothing to answer"
-            answer = f"It is, number {len(self.diary.answered)}"
+            answer = f"It is, number {len(self.diary.answered)}."
             self.diary.answered.append(answer)
             self.merchant.say(answer, reply_to=there)
             await passes(self.rng.uniform(60, 5 * HOUR_S))
