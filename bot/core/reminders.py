@@ -127,7 +127,10 @@ class Reminders:
         self._wake()
 
     async def _remind(self, tx: Tx, now: datetime) -> None:
+        reminded = set[str]()
         for reminder in await tx.reminders.due(now=now, limit=AT_ONCE):
+            if reminder.invoice_id in reminded:
+                continue
             if polite(now) != now:
                 await tx.reminders.put_off(reminder.id, due_at=polite(now))
                 continue
@@ -142,6 +145,9 @@ class Reminders:
                 await tx.reminders.unplan(reminder.id)
                 continue
             await tx.reminders.sent(reminder.id, at=now)
+            # What fell due while nobody could be reminded is said once, not as often as planned.
+            await tx.reminders.unplan_due(invoice.id, now=now)
+            reminded.add(invoice.id)
             topic = f"remind:{reminder.number}"
             await tx.notices.owe([news(invoice, topic, chat_id=invoice.customer_id)], now=now)
             await tx.invoices.enter(
