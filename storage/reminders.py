@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.invoice_tables import TO_REMIND, invoices, reminders
@@ -66,9 +67,10 @@ class Reminders:
         )
         return (await self._connection.execute(query)).scalar()
 
-    async def planned(self, invoice_id: str) -> int:
-        query = select(func.count()).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
-        return (await self._connection.execute(query)).scalar_one()
+    async def planned(self, invoice_id: str) -> list[Reminder]:
+        """Those that were not sent yet."""
+        query = select(reminders).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
+        return await self._many(query)
 
     async def any_due(self, *, now: datetime) -> bool:
         """Whether a reminder is due, or a merchant is to be asked about an invoice."""
@@ -91,6 +93,9 @@ class Reminders:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        return await self._many(query)
+
+    async def _many(self, query: Select[Any]) -> list[Reminder]:
         return [
             Reminder(
                 id=row["id"],

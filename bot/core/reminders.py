@@ -16,15 +16,22 @@ from enum import StrEnum
 from bot.core.bills import Standing
 from bot.core.eat import ASK_HOUR, at_eat, day_of, morning_after, polite
 from bot.core.invoice_news import news
-from bot.core.invoices import InvoiceView, view_of
+from bot.core.invoices import view_of
 from bot.core.people import close
 from bot.core.ports import Clock
 from bot.core.restored import restored
 from storage.engine import Store
-from storage.records import Closing, InvoiceEntry, InvoiceEntryKind, NewNotice, NoticeKind
+from storage.records import (
+    Closing,
+    InvoiceEntry,
+    InvoiceEntryKind,
+    NewNotice,
+    NoticeKind,
+    Reminder,
+)
 from storage.tx import Tx
 
-__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders"]
+__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders", "plan_anew"]
 
 REMINDERS_MAX = 3
 SUMMARY_HOUR = 20
@@ -95,7 +102,8 @@ class Reminders:
                 return Reminded.WAITING
             if wanted is Remind.NOW and await restored(tx) is not None:
                 return Reminded.RESTORED
-            times = [now] if wanted is Remind.NOW else _plan(view, now)
+            planned = [] if wanted is Remind.NOW else _plan(invoice.due_on, now)
+            times = planned or [now]
             added = [
                 await tx.reminders.add(invoice_id, due_at=polite(at), most=REMINDERS_MAX)
                 for at in times
@@ -195,9 +203,22 @@ def _summary(merchant_id: int, day: date) -> NewNotice:
     )
 
 
-def _plan(view: InvoiceView, now: datetime) -> list[datetime]:
+async def plan_anew(tx: Tx, invoice_id: str, due_on: date, now: datetime) -> None:
+    """What was planned around another due day is planned around this one; what was sent counts."""
+    planned = [each for each in await tx.reminders.planned(invoice_id) if _is_of_plan(each)]
+    for reminder in planned:
+        await tx.reminders.unplan(reminder.id)
+    for at in _plan(due_on, now) if planned else []:
+        await tx.reminders.add(invoice_id, due_at=at, most=REMINDERS_MAX)
+
+
+def _is_of_plan(reminder: Reminder) -> bool:
+    """One that is not of the plan was wanted at once, and waits for the morning to be polite."""
+    return reminder.due_at == at_eat(day_of(reminder.due_at), hour=ASK_HOUR)
+
+
+def _plan(due_on: date, now: datetime) -> list[datetime]:
     """The day before it is due, that day, and three days after: those that are still to come."""
-    due_on = view.invoice.due_on
     days = [due_on - timedelta(days=1), due_on, due_on + timedelta(days=3)]
     times = [at_eat(day, hour=ASK_HOUR) for day in days]
-    return [at for at in times if at > now] or [now]
+    return [at for at in times if at > now]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
 from bot.core.eat import day_of, polite
+from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
 from bot.core.restored import lift, mark
@@ -100,6 +102,71 @@ async def test_what_fell_due_while_it_was_disowned_is_said_once(
 
     assert await reminded(shop) == ["remind:1"]
     assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT, "the others are free"
+
+
+async def revised(shop: Shop, invoice_id: str, due_on: date) -> None:
+    done = await shop.billing.revise(
+        invoice_id, lambda bill: replace(bill, due_on=due_on), by=NJERI, closing=Closing()
+    )
+    assert isinstance(done, Done)
+
+
+async def days_reminded(shop: Shop, reminders: Reminders, days: int) -> list[str]:
+    """On which days of so many the customer is reminded."""
+    found = []
+    for _ in range(days):
+        shop.desk.clock.advance(DAY_S)
+        before = len(await reminded(shop))
+        await reminders.run_due()
+        found += [str(day_of(shop.desk.clock.now()))] * (len(await reminded(shop)) - before)
+    return found
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    ("due_on", "told"),
+    [
+        (date(2026, 12, 29), ["2026-12-28", "2026-12-29", "2027-01-01"]),
+        (date(2026, 11, 24), ["2026-11-24", "2026-11-27"]),
+        (date(2026, 11, 1), []),
+    ],
+)
+async def test_what_is_planned_moves_with_the_due_day(
+    shop: Shop, reminders: Reminders, due_on: date, told: list[str]
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+
+    await revised(shop, invoice_id, due_on)
+
+    assert await days_reminded(shop, reminders, 42) == told
+
+
+async def test_one_that_was_sent_counts_when_the_due_day_moves(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    await wish(reminders, invoice_id, Remind.PLAN)
+    assert await days_reminded(shop, reminders, 3) == ["2026-11-26"]
+    await revised(shop, invoice_id, date(2026, 12, 10))
+
+    assert await days_reminded(shop, reminders, 30) == ["2026-12-09", "2026-12-10"]
+
+
+@pytest.mark.parametrize("wanted", [None, Remind.NOW])
+async def test_nothing_else_is_planned_or_dropped_when_the_due_day_moves(
+    shop: Shop, reminders: Reminders, wanted: Remind | None
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    shop.desk.clock.advance(9 * 3600)  # 21:00 in Nairobi: one of now is for the morning
+    if wanted is not None:
+        assert await wish(reminders, invoice_id, wanted) is Reminded.SENT
+
+    await revised(shop, invoice_id, date(2026, 12, 10))
+
+    shop.desk.clock.advance(14 * 3600)
+    told = await days_reminded(shop, reminders, 20)
+    assert told == ([] if wanted is None else ["2026-11-25"])
 
 
 async def test_who_can_be_written_to_again_hears_the_last_reminder_only(
