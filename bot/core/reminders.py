@@ -9,7 +9,7 @@ is reminded and no merchant is asked about what is late.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -47,6 +47,8 @@ class Reminded(StrEnum):
 
     SENT = "sent"  # at once, or as soon as it is polite
     PLANNED = "planned"
+    BLOCKED = "blocked"  # the same, once they let us in again
+    ALREADY = "already"  # planned for that very time before
     ENOUGH = "enough"  # three were sent or are planned
     NOBODY = "nobody"  # nobody opened it yet: there is no chat to write to
     WAITING = "waiting"  # it may be paid: M-Pesa says so, and that is being made sure of
@@ -103,14 +105,7 @@ class Reminders:
             if wanted is Remind.NOW and await restored(tx) is not None:
                 return Reminded.RESTORED
             planned = [] if wanted is Remind.NOW else _plan(invoice.due_on, now)
-            times = planned or [now]
-            added = [
-                await tx.reminders.add(invoice_id, due_at=polite(at), most=REMINDERS_MAX)
-                for at in times
-            ]
-            if not any(added):
-                return Reminded.ENOUGH
-            return Reminded.SENT if wanted is Remind.NOW else Reminded.PLANNED
+            return await _add(tx, invoice_id, invoice.customer_id, wanted, planned or [now])
 
         answer = await self._store.write(run)
         await self.run_due()
@@ -171,6 +166,9 @@ class Reminders:
     async def _ask(self, tx: Tx, now: datetime) -> None:
         """Ask merchants about what is late: once, and again where they said later."""
         for invoice in await tx.invoices.to_ask_about(now=now, limit=AT_ONCE):
+            if polite(now) != now:
+                await tx.invoices.change(invoice.id, ask_at=polite(now))
+                continue
             view = await view_of(tx, invoice)
             again = morning_after(day_of(now)) if view.may_be_paid else None
             await tx.invoices.change(invoice.id, ask_at=again)
@@ -201,6 +199,20 @@ def _summary(merchant_id: int, day: date) -> NewNotice:
         subject=f"m:{merchant_id}",
         topic=topic,
     )
+
+
+async def _add(
+    tx: Tx, invoice_id: str, customer_id: int, wanted: Remind, times: Sequence[datetime]
+) -> Reminded:
+    known = {each.due_at for each in await tx.reminders.planned(invoice_id)}
+    wanted_at = [polite(at) for at in times]
+    added = [await tx.reminders.add(invoice_id, due_at=at, most=REMINDERS_MAX) for at in wanted_at]
+    if not any(added):
+        return Reminded.ALREADY if known.issuperset(wanted_at) else Reminded.ENOUGH
+    customer = await tx.people.get(customer_id)
+    if customer is not None and not customer.reachable:
+        return Reminded.BLOCKED
+    return Reminded.SENT if wanted is Remind.NOW else Reminded.PLANNED
 
 
 async def plan_anew(tx: Tx, invoice_id: str, due_on: date, now: datetime) -> None:

@@ -12,7 +12,15 @@ from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
 from bot.core.restored import lift, mark
-from storage.records import BillItem, Closing, InvoiceEntryKind, Kind, Payment, Status
+from storage.records import (
+    BillItem,
+    Closing,
+    InvoiceEntryKind,
+    Kind,
+    Payment,
+    Person,
+    Status,
+)
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, shop
 from tests.fakes import fact, unit_of
@@ -64,6 +72,52 @@ async def test_nothing_is_sent_at_night(shop: Shop, reminders: Reminders) -> Non
     shop.desk.clock.advance(1)
     await reminders.run_due()
     assert await reminded(shop) == ["remind:1"]
+
+
+async def test_what_is_planned_already_is_not_called_enough(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.ALREADY
+    await wish(reminders, invoice_id, Remind.STOP)
+    shop.desk.clock.advance(9 * 3600)  # 21:00 in Nairobi
+
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.ALREADY
+    shop.desk.clock.advance(11 * 3600)
+    await reminders.run_due()
+    assert await reminded(shop) == ["remind:1"]
+
+
+async def test_of_a_customer_who_blocked_us_it_is_not_said_that_they_are_reminded(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    peter = Person(id=PETER, first_name="Peter", reachable=False)
+    await shop.desk.store.write(lambda tx: tx.people.put(peter))
+
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.BLOCKED
+    assert await reminded(shop) == ["remind:1"]
+
+
+@pytest.mark.both_engines
+async def test_a_merchant_is_not_asked_at_night_about_what_is_late(
+    shop: Shop, reminders: Reminders
+) -> None:
+    """It fell due at nine on Saturday, while the bot was stopped until that evening."""
+    await an_opened_invoice(shop)
+
+    async def late() -> int:
+        await reminders.run_due()
+        return len([each for each in await shop.news(NJERI) if each.startswith("late")])
+
+    shop.desk.clock.advance(5 * DAY_S + 9 * 3600)  # 21:00 in Nairobi
+    assert await late() == 0
+    shop.desk.clock.advance(11 * 3600 - 1)
+    assert await late() == 0
+    shop.desk.clock.advance(1)
+    assert (await late(), await late()) == (1, 1)
 
 
 @pytest.mark.both_engines
