@@ -18,7 +18,7 @@ from storage.records import Decided, Invoice, InvoiceEntryKind, Status
 from storage.schema import payments
 from storage.statements import AT, MOVED
 
-__all__ = ["Ageing", "InvoiceLists", "Listed", "Takings", "Which"]
+__all__ = ["Ageing", "InvoiceLists", "Listed", "Stretch", "Takings", "Which"]
 
 SCAN_BATCH = 200
 SCAN_MAX = 5000
@@ -65,6 +65,25 @@ class Ageing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A stretch of time: what came in it is added up, or of that what was known in another."""
+
+    since: datetime | None = None  # None: whenever
+    until: datetime
+    known_since: datetime | None = None
+    known_until: datetime | None = None
+
+    def holds(self, at: datetime, known_at: datetime) -> bool:
+        """Whether it holds what came then, and was known then."""
+        return (
+            (self.since is None or at >= self.since)
+            and at < self.until
+            and (self.known_since is None or known_at >= self.known_since)
+            and (self.known_until is None or known_at < self.known_until)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Takings:
     """What a stretch of time brought."""
 
@@ -80,6 +99,14 @@ class Takings:
     def cents(self) -> int:
         """All of it: what a statement of the same time adds up to."""
         return self.mpesa_cents + self.cash_cents + self.given_back_cents
+
+
+# A payment is known once it is ours and something proves it, and not before it came.
+KNOWN_AT = (
+    AT,
+    payments.c.created_at,
+    func.coalesce(payments.c.decided_at, payments.c.created_at),
+)
 
 
 def _left() -> ColumnElement[int]:
@@ -206,15 +233,13 @@ class InvoiceLists:
             if at in found
         ]
 
-    async def takings(
-        self, merchant_id: int, *, since: datetime, until: datetime, direct: bool
-    ) -> Takings:
+    async def takings(self, merchant_id: int, stretch: Stretch, *, direct: bool) -> Takings:
         """
-        What came from *since* up to *until*, as it arrived: what went back is in `gone_back`.
+        What came in a stretch of time, as it arrived: what went back is in `gone_back`.
 
         With *direct* also what was paid for nothing in particular: it is the operators' own.
         """
-        at, whose = AT, _whose(merchant_id, direct=direct)
+        whose = _whose(merchant_id, direct=direct)
         paid = payments.c.status == Status.PAID
         came = and_(paid, payments.c.credited_cents > 0)
         arrived = payments.c.credited_cents + payments.c.reversed_cents
@@ -224,7 +249,7 @@ class InvoiceLists:
             func.coalesce(func.sum(case((came, 1), else_=0)), 0),
             func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
             func.coalesce(func.sum(case((or_(paid, failed), 0), else_=1)), 0),
-        ).where(whose, at >= since, at < until)
+        ).where(whose, *_within(stretch, AT, KNOWN_AT))
         mpesa, count, failures, undecided = (await self._connection.execute(query)).one()
         is_cash = invoice_entries.c.kind.in_(
             [InvoiceEntryKind.CASH.value, InvoiceEntryKind.CASH_UNDONE.value]
@@ -238,8 +263,7 @@ class InvoiceLists:
             .where(
                 invoices.c.merchant_id == merchant_id,
                 invoice_entries.c.kind.in_([each.value for each in MOVED]),
-                invoice_entries.c.at >= since,
-                invoice_entries.c.at < until,
+                *_within(stretch, invoice_entries.c.at, [invoice_entries.c.at]),
             )
         )
         cash, given_back = (await self._connection.execute(entries)).one()
@@ -254,21 +278,40 @@ class InvoiceLists:
 
     async def gone_back(
         self, merchant_id: int, *, until: datetime, direct: bool
-    ) -> list[tuple[str, datetime, int]]:
-        """Payments up to *until* of which something went back: id, when it came, how much came."""
+    ) -> list[tuple[str, datetime, datetime, int]]:
+        """Payments of which something went back: id, when it came and was known, how much came."""
         query = select(
-            payments.c.id, AT, payments.c.credited_cents + payments.c.reversed_cents
+            payments.c.id,
+            *KNOWN_AT,
+            payments.c.credited_cents + payments.c.reversed_cents,
         ).where(
             _whose(merchant_id, direct=direct),
             payments.c.status == Status.PAID,
             payments.c.reversed_cents != 0,
             until > AT,
         )
-        return [(row[0], row[1], int(row[2])) for row in await self._connection.execute(query)]
+        return [
+            (row[0], row[1], max(row[1:-1]), int(row[-1]))
+            for row in await self._connection.execute(query)
+        ]
 
     async def _many(self, query: Select[Any]) -> list[Listed]:
         rows = (await self._connection.execute(query)).mappings()
         return [Listed(read_invoice(row, self._crypt), int(row["came"])) for row in rows]
+
+
+def _within(
+    stretch: Stretch, at: ColumnElement[datetime], known_at: Sequence[ColumnElement[datetime]]
+) -> list[ColumnElement[bool]]:
+    """`Stretch.holds` as conditions; what is known is known from the last of *known_at* on."""
+    conditions = [at < stretch.until]
+    if stretch.since is not None:
+        conditions.append(at >= stretch.since)
+    if stretch.known_since is not None:
+        conditions.append(or_(*(each >= stretch.known_since for each in known_at)))
+    if stretch.known_until is not None:
+        conditions += [each < stretch.known_until for each in known_at]
+    return conditions
 
 
 def _whose(merchant_id: int, *, direct: bool) -> ColumnElement[bool]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.invoice_tables import TO_REMIND, invoices, reminders
@@ -46,9 +47,30 @@ class Reminders:
         """This one is not sent, and does not count as if it were."""
         await self._connection.execute(delete(reminders).where(reminders.c.id == reminder_id))
 
-    async def planned(self, invoice_id: str) -> int:
-        query = select(func.count()).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
-        return (await self._connection.execute(query)).scalar_one()
+    async def unplan_due(self, invoice_id: str, *, now: datetime) -> None:
+        """None of those whose time has come is sent, but for what another process has in hand."""
+        query = (
+            select(reminders.c.id)
+            .where(reminders.c.invoice_id == invoice_id, reminders.c.due_at <= now, TO_REMIND)
+            .with_for_update(skip_locked=True)
+        )
+        for reminder_id in (await self._connection.execute(query)).scalars().all():
+            await self.unplan(reminder_id)
+
+    async def last_sent(self, invoice_id: str) -> int | None:
+        """The number of the one that was sent last."""
+        query = (
+            select(reminders.c.number)
+            .where(reminders.c.invoice_id == invoice_id, reminders.c.sent_at.is_not(None))
+            .order_by(reminders.c.sent_at.desc(), reminders.c.number.desc())
+            .limit(1)
+        )
+        return (await self._connection.execute(query)).scalar()
+
+    async def planned(self, invoice_id: str) -> list[Reminder]:
+        """Those that were not sent yet."""
+        query = select(reminders).where(reminders.c.invoice_id == invoice_id, TO_REMIND)
+        return await self._many(query)
 
     async def any_due(self, *, now: datetime) -> bool:
         """Whether a reminder is due, or a merchant is to be asked about an invoice."""
@@ -71,6 +93,9 @@ class Reminders:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        return await self._many(query)
+
+    async def _many(self, query: Select[Any]) -> list[Reminder]:
         return [
             Reminder(
                 id=row["id"],

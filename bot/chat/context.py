@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from zlib import crc32
 
@@ -88,6 +89,12 @@ class Turn:
     def username(self) -> str:
         """The bot's name in Telegram, without the @."""
         return self.desk.paper.username
+
+    @property
+    def written_at(self) -> datetime:
+        """When these words were written, by Telegram's clock: we may read them much later."""
+        assert self.message is not None, "words are a message"
+        return min(self.message.edit_date or self.message.date, self.core.clock.now())
 
     def say(self, key: str, **values: object) -> str:
         """A sentence of the catalogue in this person's language; HTML."""

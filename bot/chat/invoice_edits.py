@@ -10,10 +10,11 @@ from datetime import date
 from decimal import Decimal
 
 from bot.chat.context import DeedPress, Toast, Turn
-from bot.chat.invoices import mark_of, refused, say_unclear, today_of
+from bot.chat.invoices import mark_of, refused, say_unclear
 from bot.chat.parse import Unclear, cents_at, visible_words
 from bot.chat.parse_due import read_day
 from bot.chat.parse_invoice import AMOUNT_KES_MAX, item_words
+from bot.core.eat import day_of
 from bot.core.invoice_acts import Done, No
 from bot.core.invoice_talk import WORDS_CHARS_MAX
 from bot.texts import clean, money, plain
@@ -162,7 +163,7 @@ def _change(turn: Turn, what: str, place: str) -> Change | Unclear:
         case "item":
             return _item(text, place)
         case "due":
-            day = read_day(text, today=today_of(turn))
+            day = read_day(text, today=day_of(turn.written_at))
             return day if isinstance(day, Unclear) else lambda bill: replace(bill, due_on=day)
         case "customer":
             name = clean(text, limit=NAME_CHARS_MAX)

@@ -66,7 +66,7 @@ async def invoice(turn: Turn) -> None:
     merchant = await may_invoice(turn)
     if merchant is None:
         return
-    words = invoice_words(turn.words, today=today_of(turn))
+    words = invoice_words(turn.words, today=day_of(turn.written_at))
     if isinstance(words, Unclear):
         await say_unclear(turn, words)
         return

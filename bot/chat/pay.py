@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from telegram import Contact
 
@@ -63,7 +63,7 @@ async def pay(turn: Turn) -> None:
         text = unclear_text(words, turn.language, turn.paper.texts, pay=turn.command("pay"))
         await turn.answer(text, _offers(turn, words))
         return
-    written_at = _written_at(turn)
+    written_at = turn.written_at
     if written_at + FRESH_FOR < turn.core.clock.now():
         when = turn.paper.texts.when(turn.language, written_at)
         await turn.answer(turn.say("pay.too-old", when=when, pay=turn.command("pay")))
@@ -204,11 +204,6 @@ async def paper(press: Press) -> Toast:
 async def why_not(press: Press) -> Toast:
     """In a group: tells the one who asked, and no one else, why it was not paid."""
     return Toast(why(press.view, press.turn.paper), alert=True)
-
-
-def _written_at(turn: Turn) -> datetime:
-    assert turn.message is not None, "a command is a message"
-    return turn.message.edit_date or turn.message.date
 
 
 def _ask_key(turn: Turn) -> str:

@@ -16,14 +16,15 @@ from bot.core.limits import (
     OPEN_FOR,
     PAGE_COUNTS_FOR,
     SAME_AMOUNT_WITHIN,
-    TREASURER_TIMES,
     UNKNOWN_LINE_FOR,
+    WIDER_TIMES,
     LimitSettings,
     Refusal,
     RefusalReason,
     check,
     check_page,
 )
+from bot.core.merchants import is_appointed
 from bot.core.ports import Clock, Ids
 from bot.core.restored import restored
 from bot.core.settle import status_notice
@@ -270,7 +271,7 @@ class Asking:
     ) -> Refusal | None:
         """The first limit that says no."""
         page = request.page
-        hourly = self._strangers_hourly(request)
+        hourly = await self._strangers_hourly(tx, request)
         facts = await tx.lines.facts(
             line_id,
             by=request.asked_by,
@@ -306,14 +307,16 @@ class Asking:
             now=now,
         )
 
-    def _strangers_hourly(self, request: AskRequest) -> int | None:
+    async def _strangers_hourly(self, tx: Tx, request: AskRequest) -> int | None:
         """How many phones of others whoever asks may ask in an hour; None: any number."""
         # All who ask on pages are one NOBODY: the limit of a person is not theirs.
         if request.asked_by == NOBODY or request.asked_by in self._settings.operators:
             return None
         hourly = self._settings.limits.strangers_per_person_per_hour
         # Anybody can make a group and open a drive in it: wider is not without end.
-        return hourly * TREASURER_TIMES if request.treasurer else hourly
+        if request.treasurer or is_appointed(await tx.merchants.get(request.asked_by)):
+            return hourly * WIDER_TIMES
+        return hourly
 
     async def _intent(
         self, tx: Tx, request: AskRequest, previous: Payment | None, now: datetime

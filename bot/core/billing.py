@@ -20,6 +20,7 @@ from bot.core.invoices import InvoiceView, view_of
 from bot.core.merchants import Merchants
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
+from bot.core.reminders import plan_anew
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.records import (
@@ -159,6 +160,8 @@ class Billing:
                 key = f"revised:{invoice.id}:{revised.revision}"
                 await enter(tx, invoice, InvoiceEntryKind.REVISED, by, now, key=key)
                 await tx.invoices.change(invoice.id, ask_at=_ask_at(revised, now))
+            if bill.due_on != invoice.due_on:
+                await plan_anew(tx, invoice.id, bill.due_on, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

@@ -75,12 +75,15 @@ class InvoiceTalk:
         return await self._about(code, closing, act)
 
     async def not_mine(self, code: str, *, person_id: int, closing: Closing) -> InvoiceView | None:
-        """Somebody who was sent it says that it is not theirs: the merchant is told, once."""
+        """Somebody who was sent it says that it is not theirs: the merchant is told."""
 
         async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
+            readers = await tx.invoices.readers(invoice.id)
+            if person_id not in readers and await _said_not_mine(tx, invoice, person_id):
+                return
             await tx.invoices.disown(invoice.id, person_id, not_mine=True)
             if invoice.customer_id == person_id:
-                readers = await tx.invoices.readers(invoice.id)
+                readers.remove(person_id)
                 await tx.invoices.change(invoice.id, customer_id=readers[0] if readers else None)
             await self._disown(tx, invoice, person_id, now)
 
@@ -168,7 +171,7 @@ class InvoiceTalk:
             await tx.invoices.change(invoice.id, disowned_by=None)
             kind = InvoiceEntryKind.THEIRS if theirs else InvoiceEntryKind.NOT_THEIRS
             key = f"{kind}:{invoice.id}:{now.timestamp():.6f}"
-            said = await tx.invoices.entered_as(_not_mine_key(invoice, person_id))
+            said = await _said_not_mine(tx, invoice, person_id)
             assert said is not None, "whoever disowned it said so"
             if not theirs:
                 await _enter(tx, invoice, kind, by, now, key, answers=said.id)
@@ -219,8 +222,8 @@ class InvoiceTalk:
         return view
 
     async def _disown(self, tx: Tx, invoice: Invoice, person_id: int, now: datetime) -> None:
-        """Mark it until the merchant has decided: once for a person, whatever they press."""
-        key = _not_mine_key(invoice, person_id)
+        """Mark it until the merchant has decided: till then once for a person."""
+        key = await _not_mine_key(tx, invoice, person_id)
         told = await self._tell(tx, invoice, InvoiceEntryKind.NOT_MINE, person_id, now, key)
         if told and invoice.decided is Decided.ISSUED:
             await tx.invoices.change(invoice.id, disowned_by=person_id)
@@ -279,5 +282,15 @@ async def _enter(
     return await tx.invoices.entered_as(key) if fresh else None
 
 
-def _not_mine_key(invoice: Invoice, person_id: int) -> str:
-    return f"not-mine:{invoice.id}:{person_id}"
+async def _said_not_mine(tx: Tx, invoice: Invoice, person_id: int) -> InvoiceEntry | None:
+    """When this person said so last; None: never."""
+    said = await tx.invoices.entries(invoice.id, InvoiceEntryKind.NOT_MINE, limit=None)
+    return next((each for each in reversed(said) if each.by == person_id), None)
+
+
+async def _not_mine_key(tx: Tx, invoice: Invoice, person_id: int) -> str:
+    """What is said after the merchant has decided is news, and wants a decision of its own."""
+    kinds = (InvoiceEntryKind.THEIRS, InvoiceEntryKind.NOT_THEIRS)
+    decisions = len(await tx.invoices.entries(invoice.id, *kinds, limit=None))
+    key = f"not-mine:{invoice.id}:{person_id}"
+    return f"{key}:{decisions}" if decisions else key

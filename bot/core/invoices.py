@@ -207,6 +207,10 @@ class Invoices:
             asks = kind in ("remind", "late")
             if invoice is None or (asks and await restored(tx) is not None):
                 return None  # what a backup still owed to somebody: they may have paid since
+            if kind == "remind":
+                last = await tx.reminders.last_sent(invoice_id)
+                if last not in (None, int(detail)):
+                    return None  # who let us in again hears the last one, not all at once
             payment, back_cents, entry, asked, who = None, 0, None, "", NOBODY
             if kind in (PAID, REVERSED, AGAIN):
                 payment_id, part_cents, *_ = f"{detail}:".split(":")

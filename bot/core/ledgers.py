@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from bot.core.eat import at_eat, day_of
 from bot.core.ports import Clock
 from bot.core.reminders import SUMMARY_HOUR
 from bot.core.went_back import parts_of
 from storage.engine import Store
-from storage.invoice_lists import Ageing, Listed, Takings, Which
+from storage.invoice_lists import Ageing, Listed, Stretch, Takings, Which
 from storage.tx import Tx
 
 __all__ = ["Ageing", "Day", "InvoicePart", "Ledgers", "Listed", "Takings", "Which"]
@@ -83,15 +83,16 @@ class Ledgers:
         """
         A day, today if none is named; an operator's holds what was paid without an invoice.
 
-        *summed_up*: as far as its summary goes, however late that is told.
+        *summed_up*: as far as its summary goes, and as was known then, however late that is told.
         """
         shown = day or day_of(self._clock.now())
-        since, until = at_eat(shown), at_eat(shown + timedelta(days=1))
+        stretch = Stretch(since=at_eat(shown), until=at_eat(shown + timedelta(days=1)))
         if summed_up:
-            until = at_eat(shown, hour=SUMMARY_HOUR)
+            evening = at_eat(shown, hour=SUMMARY_HOUR)
+            stretch = replace(stretch, until=evening, known_until=evening)
         async with self._store.read() as tx:
             lists = tx.invoice_lists
-            takings = await self._takings(tx, merchant_id, since, until)
+            takings = await self._takings(tx, merchant_id, stretch)
             ageing = await lists.ageing(merchant_id, today=shown)
             count, left = await lists.owed(merchant_id)
         return Day(
@@ -104,23 +105,34 @@ class Ledgers:
         )
 
     async def evening_before(self, merchant_id: int, day: date) -> Takings:
-        """What came in the evening before, when its day had been summed up."""
-        since, until = at_eat(day - timedelta(days=1), hour=SUMMARY_HOUR), at_eat(day)
-        async with self._store.read() as tx:
-            return await self._takings(tx, merchant_id, since, until)
+        """
+        What is in no summary before that of *day*, and came before that day.
 
-    async def _takings(self, tx: Tx, merchant_id: int, since: datetime, until: datetime) -> Takings:
+        It came in the evening before, when its day had been summed up, or is known only since
+        then: each summary has what was known since the last one.
+        """
+        stretch = Stretch(
+            until=at_eat(day),
+            known_since=at_eat(day - timedelta(days=1), hour=SUMMARY_HOUR),
+            known_until=at_eat(day, hour=SUMMARY_HOUR),
+        )
+        async with self._store.read() as tx:
+            return await self._takings(tx, merchant_id, stretch)
+
+    async def _takings(self, tx: Tx, merchant_id: int, stretch: Stretch) -> Takings:
         direct = merchant_id in self._operators
         lists = tx.invoice_lists
-        takings = await lists.takings(merchant_id, since=since, until=until, direct=direct)
-        gone = await lists.gone_back(merchant_id, until=until, direct=direct)
-        told = await tx.evidence.of([payment_id for payment_id, _, _ in gone])
+        takings = await lists.takings(merchant_id, stretch, direct=direct)
+        gone = await lists.gone_back(merchant_id, until=stretch.until, direct=direct)
+        told = await tx.evidence.of([payment_id for payment_id, *_ in gone])
         back_cents = earlier_cents = 0
-        for payment_id, came_at, came_cents in gone:
+        for payment_id, came_at, known_at, came_cents in gone:
+            earlier = stretch.since is not None and came_at < stretch.since
             for part in parts_of(told.get(payment_id, []), came_cents):
-                if since <= max(part.at, came_at) < until:
+                at = max(part.at, came_at)
+                if stretch.holds(at, max(at, known_at, part.told_at)):
                     back_cents += part.cents
-                    earlier_cents -= part.cents if came_at < since else 0
+                    earlier_cents -= part.cents if earlier else 0
         return replace(
             takings, mpesa_cents=takings.mpesa_cents - back_cents, earlier_cents=earlier_cents
         )

@@ -20,8 +20,8 @@ __all__ = [
     "PAGE_COUNTS_FOR",
     "SAME_AMOUNT_WITHIN",
     "STRANGERS_COUNT_FOR",
-    "TREASURER_TIMES",
     "UNKNOWN_LINE_FOR",
+    "WIDER_TIMES",
     "LimitSettings",
     "Refusal",
     "RefusalReason",
@@ -42,8 +42,8 @@ UNKNOWN_LINE_FOR = timedelta(hours=24)
 PAGE_COUNTS_FOR = timedelta(hours=1)
 
 STRANGERS_COUNT_FOR = timedelta(hours=1)
-TREASURER_TIMES = 4
-"""So much wider is the limit on other people's phones for who looks after a group's drive."""
+WIDER_TIMES = 4
+"""So much wider is the limit on other people's phones for treasurers, and merchants' counters."""
 
 LEFT_ALONE = frozenset({"cancelled", "no-answer", "expired"})
 """Why a prompt was not paid although it may have been seen; after the others somebody was there."""

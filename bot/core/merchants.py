@@ -18,7 +18,14 @@ from storage.engine import Store
 from storage.records import Closing, Merchant
 from storage.tx import Tx
 
-__all__ = ["DUE_DAYS_MAX", "LOGO_BYTES_MAX", "Appointed", "Merchants", "is_kra_pin"]
+__all__ = [
+    "DUE_DAYS_MAX",
+    "LOGO_BYTES_MAX",
+    "Appointed",
+    "Merchants",
+    "is_appointed",
+    "is_kra_pin",
+]
 
 T = TypeVar("T")
 
@@ -44,6 +51,14 @@ Say = Callable[[Appointed], Closing]
 def is_kra_pin(text: str) -> bool:
     """Whether it looks like a PIN of the revenue authority, like `A123456789B`."""
     return KRA_PIN.fullmatch(text) is not None
+
+
+def is_appointed(profile: Merchant | None) -> bool:
+    """Whether an operator lets this person issue, also one who is no operator."""
+    if profile is None or profile.revoked_at is not None:
+        return False
+    # Operators have written their own profiles: nobody has appointed them.
+    return profile.appointed_by != profile.id
 
 
 class Merchants:
@@ -77,12 +92,14 @@ class Merchants:
     async def all(self) -> list[Merchant]:
         """Everybody who was appointed and not revoked, the first one first."""
         async with self._store.read() as tx:
-            return await tx.merchants.all()
+            known = await tx.merchants.all()
+        return [each for each in known if is_appointed(each) or each.id in self._operators]
 
     async def revoked(self) -> list[int]:
-        """Who was revoked lately; operators are merchants all the same, and not among them."""
+        """Who was one until lately; operators are merchants all the same, and not among them."""
         async with self._store.read() as tx:
             found = await tx.merchants.revoked(limit=REVOKED_MAX)
+            found += [each.id for each in await tx.merchants.all() if not is_appointed(each)]
         return [each for each in found if each not in self._operators and not is_forgotten(each)]
 
     async def within(self, tx: Tx, person_id: int) -> Merchant | None:
@@ -90,16 +107,17 @@ class Merchants:
         known = await tx.merchants.get(person_id)
         if person_id in self._operators:
             return known or self._fresh(person_id, by=person_id, now=self._clock.now())
-        return None if known is None or known.revoked_at is not None else known
+        return known if is_appointed(known) else None
 
     async def locked(self, tx: Tx, person_id: int) -> Merchant | None:
         """The same, written down and locked until the transaction ends."""
         merchant = await tx.merchants.lock(person_id)
-        if merchant is None and person_id in self._operators:
+        if person_id not in self._operators:
+            return merchant if is_appointed(merchant) else None
+        if merchant is None:
             merchant = self._fresh(person_id, by=person_id, now=self._clock.now())
             await tx.merchants.add(merchant)
-        revoked = merchant is not None and merchant.revoked_at is not None
-        return None if revoked and person_id not in self._operators else merchant
+        return merchant
 
     async def appoint(
         self, person_id: int, *, name: str, language: str, by: int, say: Say
@@ -119,7 +137,7 @@ class Merchants:
                 fresh = self._fresh(person_id, by=by, now=now, name=name, language=language)
                 await tx.merchants.add(fresh)
                 return Appointed.DONE
-            if known.revoked_at is None:
+            if is_appointed(known):
                 return Appointed.ALREADY
             await tx.merchants.change(
                 person_id,

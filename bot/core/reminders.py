@@ -9,22 +9,29 @@ is reminded and no merchant is asked about what is late.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from bot.core.bills import Standing
 from bot.core.eat import ASK_HOUR, at_eat, day_of, morning_after, polite
 from bot.core.invoice_news import news
-from bot.core.invoices import InvoiceView, view_of
+from bot.core.invoices import view_of
 from bot.core.people import close
 from bot.core.ports import Clock
 from bot.core.restored import restored
 from storage.engine import Store
-from storage.records import Closing, InvoiceEntry, InvoiceEntryKind, NewNotice, NoticeKind
+from storage.records import (
+    Closing,
+    InvoiceEntry,
+    InvoiceEntryKind,
+    NewNotice,
+    NoticeKind,
+    Reminder,
+)
 from storage.tx import Tx
 
-__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders"]
+__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders", "plan_anew"]
 
 REMINDERS_MAX = 3
 SUMMARY_HOUR = 20
@@ -40,6 +47,8 @@ class Reminded(StrEnum):
 
     SENT = "sent"  # at once, or as soon as it is polite
     PLANNED = "planned"
+    BLOCKED = "blocked"  # the same, once they let us in again
+    ALREADY = "already"  # planned for that very time before
     ENOUGH = "enough"  # three were sent or are planned
     NOBODY = "nobody"  # nobody opened it yet: there is no chat to write to
     WAITING = "waiting"  # it may be paid: M-Pesa says so, and that is being made sure of
@@ -95,14 +104,8 @@ class Reminders:
                 return Reminded.WAITING
             if wanted is Remind.NOW and await restored(tx) is not None:
                 return Reminded.RESTORED
-            times = [now] if wanted is Remind.NOW else _plan(view, now)
-            added = [
-                await tx.reminders.add(invoice_id, due_at=polite(at), most=REMINDERS_MAX)
-                for at in times
-            ]
-            if not any(added):
-                return Reminded.ENOUGH
-            return Reminded.SENT if wanted is Remind.NOW else Reminded.PLANNED
+            planned = [] if wanted is Remind.NOW else _plan(invoice.due_on, now)
+            return await _add(tx, invoice_id, invoice.customer_id, wanted, planned or [now])
 
         answer = await self._store.write(run)
         await self.run_due()
@@ -127,7 +130,10 @@ class Reminders:
         self._wake()
 
     async def _remind(self, tx: Tx, now: datetime) -> None:
+        reminded = set[str]()
         for reminder in await tx.reminders.due(now=now, limit=AT_ONCE):
+            if reminder.invoice_id in reminded:
+                continue
             if polite(now) != now:
                 await tx.reminders.put_off(reminder.id, due_at=polite(now))
                 continue
@@ -142,6 +148,9 @@ class Reminders:
                 await tx.reminders.unplan(reminder.id)
                 continue
             await tx.reminders.sent(reminder.id, at=now)
+            # What fell due while nobody could be reminded is said once, not as often as planned.
+            await tx.reminders.unplan_due(invoice.id, now=now)
+            reminded.add(invoice.id)
             topic = f"remind:{reminder.number}"
             await tx.notices.owe([news(invoice, topic, chat_id=invoice.customer_id)], now=now)
             await tx.invoices.enter(
@@ -157,6 +166,9 @@ class Reminders:
     async def _ask(self, tx: Tx, now: datetime) -> None:
         """Ask merchants about what is late: once, and again where they said later."""
         for invoice in await tx.invoices.to_ask_about(now=now, limit=AT_ONCE):
+            if polite(now) != now:
+                await tx.invoices.change(invoice.id, ask_at=polite(now))
+                continue
             view = await view_of(tx, invoice)
             again = morning_after(day_of(now)) if view.may_be_paid else None
             await tx.invoices.change(invoice.id, ask_at=again)
@@ -189,9 +201,36 @@ def _summary(merchant_id: int, day: date) -> NewNotice:
     )
 
 
-def _plan(view: InvoiceView, now: datetime) -> list[datetime]:
+async def _add(
+    tx: Tx, invoice_id: str, customer_id: int, wanted: Remind, times: Sequence[datetime]
+) -> Reminded:
+    known = {each.due_at for each in await tx.reminders.planned(invoice_id)}
+    wanted_at = [polite(at) for at in times]
+    added = [await tx.reminders.add(invoice_id, due_at=at, most=REMINDERS_MAX) for at in wanted_at]
+    if not any(added):
+        return Reminded.ALREADY if known.issuperset(wanted_at) else Reminded.ENOUGH
+    customer = await tx.people.get(customer_id)
+    if customer is not None and not customer.reachable:
+        return Reminded.BLOCKED
+    return Reminded.SENT if wanted is Remind.NOW else Reminded.PLANNED
+
+
+async def plan_anew(tx: Tx, invoice_id: str, due_on: date, now: datetime) -> None:
+    """What was planned around another due day is planned around this one; what was sent counts."""
+    planned = [each for each in await tx.reminders.planned(invoice_id) if _is_of_plan(each)]
+    for reminder in planned:
+        await tx.reminders.unplan(reminder.id)
+    for at in _plan(due_on, now) if planned else []:
+        await tx.reminders.add(invoice_id, due_at=at, most=REMINDERS_MAX)
+
+
+def _is_of_plan(reminder: Reminder) -> bool:
+    """One that is not of the plan was wanted at once, and waits for the morning to be polite."""
+    return reminder.due_at == at_eat(day_of(reminder.due_at), hour=ASK_HOUR)
+
+
+def _plan(due_on: date, now: datetime) -> list[datetime]:
     """The day before it is due, that day, and three days after: those that are still to come."""
-    due_on = view.invoice.due_on
     days = [due_on - timedelta(days=1), due_on, due_on + timedelta(days=3)]
     times = [at_eat(day, hour=ASK_HOUR) for day in days]
-    return [at for at in times if at > now] or [now]
+    return [at for at in times if at > now]

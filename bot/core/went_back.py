@@ -24,6 +24,7 @@ class Part:
 
     at: datetime  # when Safaricom says that it went back; else when that was told
     cents: int  # of what was left; nothing where nothing was
+    told_at: datetime  # when we first heard of it
 
 
 def parts_of(evidence: Sequence[Evidence], arrived_cents: int) -> tuple[Part, ...]:
@@ -39,12 +40,13 @@ def parts_of(evidence: Sequence[Evidence], arrived_cents: int) -> tuple[Part, ..
         if each.kind is Kind.REVERSED and reversal_key(each.receipt or "") not in moved:
             told.setdefault(each.receipt or each.digest, []).append(each)
     parts, left_cents = [], arrived_cents
-    for at, _, cents in sorted(
-        (_at(words), code, _cents(words, arrived_cents)) for code, words in told.items()
+    for at, _, cents, told_at in sorted(
+        (_at(words), code, _cents(words, arrived_cents), min(each.at for each in words))
+        for code, words in told.items()
     ):
         taken = min(cents, left_cents)
         left_cents -= taken
-        parts.append(Part(at=at, cents=taken))
+        parts.append(Part(at=at, cents=taken, told_at=told_at))
     return tuple(parts)
 
 

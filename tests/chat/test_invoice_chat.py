@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +70,21 @@ async def opened(office: Office, customer: Person, card: Message) -> Message:
     """The bill as the customer has it, after opening the link."""
     said = customer.start(payload(card))
     return await office.said(customer.chat, "INV-", after=said)
+
+
+async def test_a_day_is_counted_from_when_it_was_written(office: Office, njeri: Person) -> None:
+    """Written on Monday at 22:00, read on Tuesday at 07:00: the bot was down for the night."""
+    written_at = office.clock.now() + timedelta(hours=7)
+    office.clock.advance(16 * 3600)
+    office.api.world.clock = written_at.timestamp
+    card = await issued(office, njeri, "/invoice 1500 Peter tiles, due tomorrow")
+    assert "due Tue 24 Nov" in card.text
+
+    njeri.press(card, "✏️ Edit")
+    njeri.press(await office.said(njeri.chat, "What shall change"), "📅 Due day")
+    await office.said(njeri.chat, "By when for")
+    njeri.say("in 2 days")
+    await office.api.wait_for(lambda: shows(card, "due Wed 25 Nov"))
 
 
 async def test_an_invoice_is_one_line_and_its_card(office: Office, njeri: Person) -> None:

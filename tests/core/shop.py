@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -119,9 +119,14 @@ class Shop:
         return await self.desk.post(payment, body)
 
     async def reverse(
-        self, payment: Payment, cents: int | None = None, *, receipt: str | None = None
+        self,
+        payment: Payment,
+        cents: int | None = None,
+        *,
+        receipt: str | None = None,
+        paid_at: datetime | None = None,
     ) -> None:
-        """The money of a paid payment went back, or so much of it."""
+        """The money of a paid payment went back, or so much of it; told now, whenever it did."""
         gone = fact(
             Kind.REVERSED,
             payment_id=payment.id,
@@ -129,6 +134,7 @@ class Shop:
             amount_cents=cents,
             receipt=receipt,
         )
+        gone = replace(gone, paid_at=paid_at)
         await self.desk.store.submit(unit_of(gone, claims=False), self.desk.hear._settle)
 
     async def look(self, view: InvoiceView) -> None:

@@ -124,9 +124,51 @@ async def test_the_merchant_says_that_it_is_theirs_all_the_same(
     assert await topics(shop, PETER, "theirs") == 1
     sent = await reminders_of(shop).remind(invoice_id, Remind.NOW, by=NJERI, closing=Closing())
     assert sent is Reminded.SENT
-    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+
+
+@pytest.mark.both_engines
+async def test_not_mine_after_all_is_told_anew_and_decided_anew(
+    shop: Shop, view: InvoiceView
+) -> None:
+    invoice_id, code, reminders = view.invoice.id, view.invoice.code, reminders_of(shop)
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.decide(invoice_id, theirs=True, by=NJERI, closing=Closing())
+    await reminders.remind(invoice_id, Remind.PLAN, by=NJERI, closing=Closing())
+
+    for _ in range(2):
+        shop.desk.clock.advance(60)
+        await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+
+    assert (await shop.view(view)).invoice.disowned_by == PETER
+    assert await topics(shop, NJERI, "not-mine") == 2
+    for _ in range(5):
+        shop.desk.clock.advance(timedelta(days=1).total_seconds())
+        await reminders.run_due()
+    now = await reminders.remind(invoice_id, Remind.NOW, by=NJERI, closing=Closing())
+    assert now is Reminded.DISOWNED
+    await shop.talk.decide(invoice_id, theirs=True, by=NJERI, closing=Closing())
+    assert await topics(shop, PETER, "theirs") == 2
+    shop.desk.clock.advance(timedelta(days=1).total_seconds())
+    await reminders.run_due()
+    assert await topics(shop, PETER, "remind") > 0, "what was planned was not dropped"
+
+
+async def test_who_has_it_no_more_cannot_stop_the_reminders_of_whoever_has(
+    shop: Shop, view: InvoiceView
+) -> None:
+    code = view.invoice.code
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.invoices.open(code, person_id=MARY, closing=Closing())
+    await shop.talk.decide(view.invoice.id, theirs=False, by=NJERI, closing=Closing())
+
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+
     assert (await shop.view(view)).invoice.disowned_by is None
     assert await topics(shop, NJERI, "not-mine") == 1
+    await shop.invoices.open(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    assert (await shop.view(view)).invoice.disowned_by == PETER, "they had it again"
+    assert await topics(shop, NJERI, "not-mine") == 2
 
 
 async def test_what_is_paid_needs_no_decision(shop: Shop, view: InvoiceView) -> None:
@@ -164,6 +206,9 @@ async def test_not_mine_from_a_page_marks_the_invoice(shop: Shop, view: InvoiceV
     done = await shop.talk.decide(view.invoice.id, theirs=True, by=NJERI, closing=Closing())
     assert isinstance(done, Done)
     assert (done.view.invoice.disowned_by, done.view.invoice.customer_id) == (None, PETER)
+    await shop.talk.from_page(view.invoice.code, text="", key="w:2", page=of_page(view))
+    assert (await shop.view(view)).invoice.disowned_by == NOBODY, "another may have come"
+    assert await topics(shop, NJERI, "not-mine") == 2
 
 
 async def test_pages_are_not_a_way_to_flood_a_merchant(shop: Shop, view: InvoiceView) -> None:

@@ -122,6 +122,34 @@ async def test_nobody_but_a_merchant_issues(shop: Shop) -> None:
     assert (await shop.issue()).invoice.label == "INV-0001"
 
 
+@pytest.mark.both_engines
+async def test_who_is_no_operator_any_more_issues_no_more_until_appointed(shop: Shop) -> None:
+    issued = await shop.issue(by=OPERATOR)
+    asked = await shop.pay(issued)
+    shop.merchants._operators = [OTHER]
+
+    async def known() -> tuple[bool, bool, bool]:
+        """Whether they may issue, are listed, and are to lose the menu."""
+        merchants = shop.merchants
+        return (
+            await merchants.get(OPERATOR) is not None,
+            OPERATOR in [each.id for each in await merchants.all()],
+            OPERATOR in await merchants.revoked(),
+        )
+
+    assert await known() == (False, False, True)
+    assert await shop.make(by=OPERATOR) is No.NOT_A_MERCHANT
+    assert not await shop.merchants.change(OPERATOR, closing=Closing(), name="Still here")
+    assert isinstance(asked, Asked)
+    assert (await shop.complete(asked.payment)).status is Status.PAID
+    appointed = await shop.merchants.appoint(
+        OPERATOR, name="Boss", language="en", by=OTHER, say=lambda _: Closing()
+    )
+    assert appointed is Appointed.DONE
+    assert await known() == (True, True, False)
+    assert (await shop.issue(by=OPERATOR)).invoice.label == "INV-0002"
+
+
 async def test_a_draft_has_no_number_and_takes_no_payment(shop: Shop) -> None:
     done = await shop.make(Bill(customer="Peter", due_on=DUE), draft=True)
     assert isinstance(done, Done)

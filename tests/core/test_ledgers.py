@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pytest
 
 from bot.chat.ledger_words import day_text, list_text
+from bot.core.ask import Asked
 from bot.core.eat import at_eat
 from bot.core.invoice_acts import Done
+from bot.core.invoices import InvoiceView
 from bot.core.ledgers import Ledgers, Which
 from bot.core.statements import BackRow, CashRow, PaymentRow, Scope, Statements, Whose
 from bot.texts import Texts
-from storage.records import Bill, BillItem, Closing
+from storage.records import Bill, BillItem, Closing, Payment
+from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, make_shop
 from tests.core.test_given_back import give_back, once_entries, paid_twice, went_back
 
 AMINA, PETER = 2002, 3001
 TODAY = date(2026, 11, 23)
+DAY_S = 24 * 3600
 EPOCH = date(1970, 1, 1)
 
 
@@ -157,6 +162,46 @@ async def test_what_came_after_the_summary_is_in_the_evening_before_of_the_next(
     assert (await ledgers.evening_before(AMINA, TODAY + timedelta(days=1))).cents == 0
     late = await ledgers.day(NJERI, day=TODAY, summed_up=True)
     assert late.takings.cents == 1_000, "told after its evening, it says no more of it"
+
+
+@pytest.mark.both_engines
+async def test_what_is_known_after_the_summary_is_in_the_next_whenever_it_was_paid(
+    shop: Shop, ledgers: Ledgers
+) -> None:
+    """Every shilling stands in one summary, and stays in it however late that is told."""
+    desk = shop.desk
+    views = [await shop.issue(of(kes)) for kes in (100, 200, 400)]
+
+    async def paid(view: InvoiceView, at: str) -> Payment:
+        asked = await shop.pay(view, phone=f"2547120000{shop.asked:02d}")
+        assert isinstance(asked, Asked)
+        desk.clock.advance(61)
+        number = shop.number_of(asked.payment)
+        amount_kes = asked.payment.amount_kes
+        body = success(number, amount=amount_kes, receipt=f"UKN{number:07d}")
+        return await desk.post(asked.payment, re.sub(rb"\b20\d{12}\b", at.encode(), body))
+
+    async def summaries() -> list[tuple[int, int]]:
+        """What each has from its own day, and from before."""
+        days = [TODAY + timedelta(days=each) for each in range(3)]
+        return [
+            (
+                (await ledgers.day(NJERI, day=each, summed_up=True)).takings.cents,
+                (await ledgers.evening_before(NJERI, each)).cents,
+            )
+            for each in days
+        ]
+
+    first = await paid(views[0], "20261123120100")
+    desk.clock.advance((at_eat(TODAY, hour=20) - desk.clock.now()).total_seconds() - 60)
+    late = await paid(views[1], "20261123195950")  # it is 20:00:01
+    assert late.paid_at == at_eat(TODAY, hour=20) - timedelta(seconds=10)
+    assert await summaries() == [(10_000, 0), (0, 20_000), (0, 0)]
+
+    desk.clock.advance(DAY_S - 61)
+    await paid(views[2], "20261123235959")  # in the evening of the day before, until today's 20:00
+    await shop.reverse(first, receipt="UKN9BACK01", paid_at=at_eat(TODAY, hour=15))
+    assert await summaries() == [(10_000, 0), (0, 20_000), (0, 40_000 - 10_000)]
 
 
 async def test_half_past_midnight_in_nairobi_is_the_next_day(shop: Shop, ledgers: Ledgers) -> None:

@@ -305,7 +305,7 @@ async def test_a_drives_paper_shows_it_on_the_day_on_which_it_was(
 
     assert statement is not None
     now = desk.clock.now()
-    assert statement.went_back == {gift.id: (Part(at=now, cents=120_00),)}
+    assert statement.went_back == {gift.id: (Part(at=now, cents=120_00, told_at=now),)}
     paper = Stationery(texts=Texts.load(), collector=SHOP, username="bot")
     document = await closing_paper(statement, paper, now)
     assert document is not None

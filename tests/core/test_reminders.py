@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
 from bot.core.eat import day_of, polite
+from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
 from bot.core.reminders import Remind, Reminded, Reminders
 from bot.core.restored import lift, mark
-from storage.records import BillItem, Closing, InvoiceEntryKind, Kind, Payment, Status
+from storage.records import (
+    BillItem,
+    Closing,
+    InvoiceEntryKind,
+    Kind,
+    Payment,
+    Person,
+    Status,
+)
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, a_bill, shop
 from tests.fakes import fact, unit_of
@@ -64,6 +74,52 @@ async def test_nothing_is_sent_at_night(shop: Shop, reminders: Reminders) -> Non
     assert await reminded(shop) == ["remind:1"]
 
 
+async def test_what_is_planned_already_is_not_called_enough(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.ALREADY
+    await wish(reminders, invoice_id, Remind.STOP)
+    shop.desk.clock.advance(9 * 3600)  # 21:00 in Nairobi
+
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.ALREADY
+    shop.desk.clock.advance(11 * 3600)
+    await reminders.run_due()
+    assert await reminded(shop) == ["remind:1"]
+
+
+async def test_of_a_customer_who_blocked_us_it_is_not_said_that_they_are_reminded(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    peter = Person(id=PETER, first_name="Peter", reachable=False)
+    await shop.desk.store.write(lambda tx: tx.people.put(peter))
+
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.BLOCKED
+    assert await reminded(shop) == ["remind:1"]
+
+
+@pytest.mark.both_engines
+async def test_a_merchant_is_not_asked_at_night_about_what_is_late(
+    shop: Shop, reminders: Reminders
+) -> None:
+    """It fell due at nine on Saturday, while the bot was stopped until that evening."""
+    await an_opened_invoice(shop)
+
+    async def late() -> int:
+        await reminders.run_due()
+        return len([each for each in await shop.news(NJERI) if each.startswith("late")])
+
+    shop.desk.clock.advance(5 * DAY_S + 9 * 3600)  # 21:00 in Nairobi
+    assert await late() == 0
+    shop.desk.clock.advance(11 * 3600 - 1)
+    assert await late() == 0
+    shop.desk.clock.advance(1)
+    assert (await late(), await late()) == (1, 1)
+
+
 @pytest.mark.both_engines
 async def test_a_reminder_that_waited_for_a_stopped_bot_is_not_sent_at_night(
     shop: Shop, reminders: Reminders
@@ -74,9 +130,111 @@ async def test_a_reminder_that_waited_for_a_stopped_bot_is_not_sent_at_night(
     await reminders.run_due()
     assert await reminded(shop) == []
 
-    shop.desk.clock.advance(10 * 3600)
+    shop.desk.clock.advance(10 * 3600)  # Friday 09:00: the next one is due as well
     await reminders.run_due()
-    assert await reminded(shop) == ["remind:1", "remind:2"]
+    assert await reminded(shop) == ["remind:1"]
+
+
+@pytest.mark.both_engines
+async def test_what_fell_due_while_it_was_disowned_is_said_once(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+    invoice_id, code = view.invoice.id, view.invoice.code
+    await shop.invoices.open(code, person_id=PETER, closing=Closing())
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    for _ in range(8):
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+    await shop.talk.decide(invoice_id, theirs=True, by=NJERI, closing=Closing())
+    assert await reminded(shop) == []
+
+    for _ in range(2):
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+
+    assert await reminded(shop) == ["remind:1"]
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT, "the others are free"
+
+
+async def revised(shop: Shop, invoice_id: str, due_on: date) -> None:
+    done = await shop.billing.revise(
+        invoice_id, lambda bill: replace(bill, due_on=due_on), by=NJERI, closing=Closing()
+    )
+    assert isinstance(done, Done)
+
+
+async def days_reminded(shop: Shop, reminders: Reminders, days: int) -> list[str]:
+    """On which days of so many the customer is reminded."""
+    found = []
+    for _ in range(days):
+        shop.desk.clock.advance(DAY_S)
+        before = len(await reminded(shop))
+        await reminders.run_due()
+        found += [str(day_of(shop.desk.clock.now()))] * (len(await reminded(shop)) - before)
+    return found
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    ("due_on", "told"),
+    [
+        (date(2026, 12, 29), ["2026-12-28", "2026-12-29", "2027-01-01"]),
+        (date(2026, 11, 24), ["2026-11-24", "2026-11-27"]),
+        (date(2026, 11, 1), []),
+    ],
+)
+async def test_what_is_planned_moves_with_the_due_day(
+    shop: Shop, reminders: Reminders, due_on: date, told: list[str]
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+
+    await revised(shop, invoice_id, due_on)
+
+    assert await days_reminded(shop, reminders, 42) == told
+
+
+async def test_one_that_was_sent_counts_when_the_due_day_moves(
+    shop: Shop, reminders: Reminders
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    await wish(reminders, invoice_id, Remind.PLAN)
+    assert await days_reminded(shop, reminders, 3) == ["2026-11-26"]
+    await revised(shop, invoice_id, date(2026, 12, 10))
+
+    assert await days_reminded(shop, reminders, 30) == ["2026-12-09", "2026-12-10"]
+
+
+@pytest.mark.parametrize("wanted", [None, Remind.NOW])
+async def test_nothing_else_is_planned_or_dropped_when_the_due_day_moves(
+    shop: Shop, reminders: Reminders, wanted: Remind | None
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    shop.desk.clock.advance(9 * 3600)  # 21:00 in Nairobi: one of now is for the morning
+    if wanted is not None:
+        assert await wish(reminders, invoice_id, wanted) is Reminded.SENT
+
+    await revised(shop, invoice_id, date(2026, 12, 10))
+
+    shop.desk.clock.advance(14 * 3600)
+    told = await days_reminded(shop, reminders, 20)
+    assert told == ([] if wanted is None else ["2026-11-25"])
+
+
+async def test_who_can_be_written_to_again_hears_the_last_reminder_only(
+    shop: Shop, reminders: Reminders
+) -> None:
+    """All of them wait in the outbox; what they say is made when they are told."""
+    invoice_id = await an_opened_invoice(shop)
+    for _ in range(3):
+        assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+        shop.desk.clock.advance(3600)
+
+    told = [await shop.invoices.news_view(invoice_id, each) for each in await reminded(shop)]
+
+    assert [each is not None for each in told] == [False, False, True]
 
 
 async def test_what_is_paid_meanwhile_is_not_reminded_of(shop: Shop, reminders: Reminders) -> None:
@@ -114,7 +272,7 @@ async def test_after_a_restore_nobody_is_asked_until_the_gap_is_reconciled(
     await lift(store)
     await reminders.run_due()
     told = await asked()
-    assert (told[:3], len(told)) == (["remind:1", "remind:2", "remind:3"], 4)
+    assert (told[:1], len(told)) == (["remind:1"], 2)
     shop.desk.clock.advance(DAY_S)
     await reminders.run_due()
     assert await asked() == told
@@ -151,7 +309,7 @@ async def decided(shop: Shop, payment: Payment, kind: Kind) -> None:
 @pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("kind", "told"),
-    [(Kind.OPERATOR_PAID, []), (Kind.OPERATOR_VOID, ["remind:1", "remind:2"])],
+    [(Kind.OPERATOR_PAID, []), (Kind.OPERATOR_VOID, ["remind:1"])],
 )
 async def test_what_may_be_paid_already_is_not_reminded_of_until_that_is_known(
     shop: Shop, reminders: Reminders, kind: Kind, told: list[str]

@@ -11,18 +11,19 @@ import pytest
 from sqlalchemy import func, select, text
 
 from bot.core.ask import Asked, PageAsk
-from bot.core.limits import TREASURER_TIMES, Refusal, RefusalReason
+from bot.core.limits import WIDER_TIMES, Refusal, RefusalReason
 from bot.core.privacy import Forgotten, Privacy, PrivacySettings
 from storage.records import NOBODY, Closing, Drive, Reply
 from storage.schema import lines, metadata
 from tests.core.bodies import failure
 from tests.core.conftest import Desk, make_desk
 from tests.core.drive_life import OPENER, DriveLife, drives
+from tests.core.shop import NJERI, OPERATOR, Shop, shop
 from tests.core.test_privacy import tell_all
 from tests.storage.test_plans import overheard, plan
 from tests.stores import OpenStore, TestClock
 
-__all__ = ["drives"]
+__all__ = ["drives", "shop"]
 
 HOURLY = 30
 JANE = 1001
@@ -64,8 +65,32 @@ async def test_a_drive_in_ones_own_private_chat_gives_no_wider_limit(drives: Dri
 async def test_a_treasurer_of_a_group_has_a_wider_limit_that_ends(drives: DriveLife) -> None:
     drive = await drives.open()
 
-    wider = HOURLY * TREASURER_TIMES
+    wider = HOURLY * WIDER_TIMES
     assert await prompts(drives, drive, OPENER, wider + 3) == wider
+
+
+@pytest.mark.parametrize(("appointed", "wider"), [(True, HOURLY * WIDER_TIMES), (False, HOURLY)])
+async def test_a_merchant_has_a_wider_limit_at_a_counter_that_ends(
+    shop: Shop, appointed: bool, wider: int
+) -> None:
+    """Every customer's number is typed, in `/pay`, by the one who sells."""
+    if not appointed:
+        await shop.merchants.revoke(NJERI, by=OPERATOR, say=lambda _: Closing())
+    for number in range(wider):
+        asked = await shop.desk.open(
+            asked_by=NJERI, chat_id=NJERI, phone=phone_of(number), ask_key=f"m:{number}"
+        )
+        assert isinstance(asked, Asked), number
+        await shop.desk.finish()
+        await shop.complete(asked.payment)
+        shop.desk.clock.advance(1)
+
+    refused = await shop.desk.open(
+        asked_by=NJERI, chat_id=NJERI, phone=phone_of(wider), ask_key="m:last"
+    )
+
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.STRANGERS_LIMIT
 
 
 async def test_who_gives_in_a_group_has_no_wider_limit(drives: DriveLife) -> None:

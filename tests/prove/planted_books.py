@@ -394,8 +394,9 @@ OF_INVOICES = (
         "a day begins at midnight in London",
         "I10",
         "bot/core/ledgers.py",
-        "since, until = at_eat(shown), at_eat(shown + timedelta(days=1))",
-        "since = at_eat(shown) + timedelta(hours=3)\n        until = since + timedelta(days=1)",
+        "stretch = Stretch(since=at_eat(shown), until=at_eat(shown + timedelta(days=1)))",
+        "since = at_eat(shown) + timedelta(hours=3)\n"
+        "        stretch = Stretch(since=since, until=since + timedelta(days=1))",
     ),
     plant(
         "the operators' own money is in every merchant's day",
@@ -430,8 +431,23 @@ OF_INVOICES = (
         "a day takes off what goes back of it later",
         "I10",
         "bot/core/ledgers.py",
-        "if since <= max(part.at, came_at) < until:",
-        "if since <= came_at < until:",
+        "at = max(part.at, came_at)",
+        "at = came_at",
+    ),
+    plant(
+        "what is known after a summary stands in none",
+        "I10",
+        "bot/core/ledgers.py",
+        "            until=at_eat(day),\n",
+        "            since=at_eat(day - timedelta(days=1), hour=SUMMARY_HOUR),\n"
+        "            until=at_eat(day),\n",
+    ),
+    plant(
+        "a summary that is told late holds what the next one has",
+        "I10",
+        "bot/core/ledgers.py",
+        "stretch = replace(stretch, until=evening, known_until=evening)",
+        "stretch = replace(stretch, until=evening)",
     ),
     plant(
         "a statement holds what was not paid",
