@@ -195,9 +195,10 @@ def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine:
 
 
 def _left(quill: Quill) -> str:
-    """What is paid of it and what is left, if anything is."""
+    """What is paid of it and what is left, if anything is, and what may have come besides."""
     view = quill.view
-    return quill.say("news.left") if view.left_cents and view.sums.paid_cents else ""
+    left = quill.say("news.left") if view.left_cents and view.sums.paid_cents else ""
+    return _lines(left, quill.waiting())
 
 
 def _lines(*lines: str) -> str:

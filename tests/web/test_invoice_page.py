@@ -97,6 +97,26 @@ async def test_while_a_payment_is_made_sure_of_nothing_else_is_asked_for(place: 
     assert "<form" not in page.text
 
 
+async def test_beside_a_part_that_is_made_sure_of_only_the_rest_is_asked_for(place: Place) -> None:
+    view = await place.invoice(a_bill(BillItem(what="Roof", price_cents=1_000_000)))
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, how_much="part", amount="6000", all_kes="10000")
+    await place.finish()
+    await place.paid((await place.payments())[0])
+    place.clock.advance(200)
+    page = await place.get(path)
+    old_all = await place.send(path, all_kes="10000", **ALL)
+    too_much = await place.send(path, how_much="part", amount="4001", all_kes="10000")
+    rest = await place.send(path, all_kes="4000", **ALL)
+    await place.finish()
+
+    assert "a payment of KES 6,000 was made" in page.words
+    assert "Beside that, KES 4,000 is left to pay." in page.words
+    assert "All that is left: KES 4,000" in page.words
+    assert [old_all.status, too_much.status, rest.status] == [422, 409, 303]
+    assert [push.amount_kes for push in place.daraja.pushes] == [6000, 4000]
+
+
 async def test_an_invoice_that_is_late_says_so(place: Place) -> None:
     view = await place.invoice(a_bill(due_on=date(2026, 11, 22)))
     page = await place.get(f"/i/{view.invoice.code}")
