@@ -99,6 +99,39 @@ async def test_a_customer_opens_pays_and_both_sides_are_told(
         peter.press(bill, "💸 Pay KES 1,500")
 
 
+async def test_an_item_is_asked_about_and_the_answer_names_what_was_understood(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    njeri.press(card, "➕ Item")
+    await office.said(njeri.chat, "What, and for how much")
+    njeri.say("2 bags beans 3500")
+    asked = await office.said(njeri.chat, "which is the price")
+    assert "“2”" in asked.text
+    assert "“3500”" in asked.text
+    njeri.say("2 x 1750 beans")
+
+    noted = await office.said(njeri.chat, "Done: 2 × beans at KES 1,750, so KES 3,500")
+
+    assert "shows the new total" in noted.text
+    await office.api.wait_for(lambda: "asks for KES 5,000" in bill.text)
+
+
+async def test_a_phone_number_is_no_customer(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "✏️ Edit")
+    njeri.press(await office.said(njeri.chat, "What shall change"), "👤 Customer")
+    await office.said(njeri.chat, "Whose is INV-0001")
+    njeri.say("0712345678")
+    await office.said(njeri.chat, "A phone number is no name")
+    njeri.say("/invoice 1500 0712345678 charcoal")
+    await office.handled()
+
+    [first] = await office.core.ledgers.search(2001, "INV-")
+    assert first.invoice.bill.customer == "Peter"
+
+
 async def test_an_old_pay_button_pays_nothing(office: Office, njeri: Person, peter: Person) -> None:
     card = await issued(office, njeri)
     first = await opened(office, peter, card)
