@@ -102,8 +102,9 @@ async def choose_vat(press: DeedPress) -> Toast:
 async def cash_all(press: DeedPress) -> Toast:
     """All that is left came in cash."""
     key = f"cash:{press.turn.chat_id}:{press.button}"
-    await _write_cash(press.turn, press.deed.subject, int(press.deed.argument), key)
-    return Toast()
+    answer = await _write_cash(press.turn, press.deed.subject, int(press.deed.argument), key)
+    again = isinstance(answer, Done) and answer.again
+    return press.turn.toast("toast.cash-known") if again else Toast()
 
 
 async def _revise(press: DeedPress, change: Change) -> Toast:
@@ -129,7 +130,9 @@ async def _cash(turn: Turn, draft: Draft, invoice_id: str) -> None:
     await _write_cash(turn, invoice_id, cents, f"cash:{turn.chat_id}:{turn.message_id}", why)
 
 
-async def _write_cash(turn: Turn, invoice_id: str, cents: int, key: str, why: str = "") -> None:
+async def _write_cash(
+    turn: Turn, invoice_id: str, cents: int, key: str, why: str = ""
+) -> Done | No:
     """Say with it for which invoice: a merchant may have been asked about another meanwhile."""
     view = await turn.core.billing.view(invoice_id, by=turn.person.id)
     label = "" if view is None else view.invoice.label
@@ -143,6 +146,7 @@ async def _write_cash(turn: Turn, invoice_id: str, cents: int, key: str, why: st
         closing=turn.answered(turn.reply(text)),
     )
     await _unless_refused(turn, answer)
+    return answer
 
 
 def _changed(turn: Turn, what: str = "") -> Closing:

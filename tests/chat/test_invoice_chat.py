@@ -275,6 +275,24 @@ async def test_cash_is_written_down_and_can_be_taken_back(office: Office, njeri:
     menu = await office.said(njeri.chat, "What shall change")
     njeri.press(menu, "✖ KES 1,500 is wrong")
     await office.api.wait_for(lambda: "Not paid yet" in card.text)
+    again = njeri.press(asked, "💵 All: KES 1,500")
+
+    await office.said(njeri.chat, "written down and taken back again")
+    await office.answered(again)
+    assert "Not paid yet" in card.text
+
+
+async def test_all_in_cash_that_is_pressed_twice_is_written_down_once(
+    office: Office, njeri: Person
+) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "💵 Paid in cash")
+    asked = await office.said(njeri.chat, "How much cash came")
+    njeri.press(asked, "💵 All: KES 1,500")
+    await office.api.wait_for(lambda: "Paid." in card.text)
+
+    assert "already" in await office.answered(njeri.press(asked, "💵 All: KES 1,500"))
+    await office.handled()
 
 
 @pytest.mark.parametrize(

@@ -306,6 +306,8 @@ async def test_cash_is_an_entry_and_a_wrong_one_is_taken_back_by_another(shop: S
         await shop.cash_book.undo_cash(invoice_id, entry_id=entry.id, by=NJERI, closing=Closing())
 
     assert (await shop.view(view)).left_cents == 150_000
+    assert await cash(150_000, "k1") is No.TAKEN_BACK
+    assert (await shop.view(view)).left_cents == 150_000
 
 
 @pytest.mark.both_engines

@@ -336,8 +336,8 @@ OF_INVOICES = (
         "the same cash is written down twice",
         "I4",
         "bot/core/invoice_acts.py",
-        "if known_key is not None and await tx.invoices.entered(known_key):",
-        "if known_key == '' and await tx.invoices.entered(known_key):",
+        "None if known_key is None else await",
+        "None if known_key != '' else await",
         ("            key=key,\n", f"            key=key + {ANEW},\n"),
     ),
     plant(
