@@ -107,6 +107,12 @@ def _news(
         case "cash" if found.entry is not None:
             amount = money(found.entry.cents)
             return _lines(quill.say("news.cash", amount=amount), _left(quill)), None
+        case "cash-undone" if found.entry is not None:
+            text = quill.say("news.cash-undone", amount=money(-found.entry.cents))
+            return _lines(text, _left(quill)), _objection(quill)
+        case "given-back" if found.entry is not None:
+            text = quill.say("news.given-back", amount=money(-found.entry.cents))
+            return text, _objection(quill)
         case "overpaid":
             if not quill.view.excess_cents:
                 return "", None
@@ -168,6 +174,11 @@ def _talk(
 def _whole(text: str) -> Markup:
     """What somebody wrote, to its end, and with nothing in it to be tapped."""
     return Markup.escape(apart(clean(text, limit=WORDS_CHARS_MAX)))
+
+
+def _objection(quill: Quill) -> Keyboard | None:
+    """What a customer can do who is told that money does not count, or went back."""
+    return keyboard([quill.button("bill-question", "bill-question"), *_pay_button(quill)])
 
 
 def _pay_button(quill: Quill) -> list[Button]:

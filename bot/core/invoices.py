@@ -62,6 +62,8 @@ __all__ = [
 CODE_CHARS_MAX = 32
 ABOUT_ENTRIES = (
     InvoiceEntryKind.CASH,
+    InvoiceEntryKind.CASH_UNDONE,
+    InvoiceEntryKind.GIVEN_BACK,
     InvoiceEntryKind.WENT_BACK,
     InvoiceEntryKind.QUESTION,
     InvoiceEntryKind.NOT_MINE,

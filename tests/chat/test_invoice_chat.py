@@ -282,6 +282,25 @@ async def test_cash_is_written_down_and_can_be_taken_back(office: Office, njeri:
     assert "Not paid yet" in card.text
 
 
+async def test_a_customer_reads_that_cash_was_taken_back_and_can_say_no(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    await opened(office, peter, card)
+    njeri.press(card, "💵 Paid in cash")
+    njeri.press(await office.said(njeri.chat, "How much cash came"), "💵 All: KES 1,500")
+    await office.api.wait_for(lambda: "Paid." in card.text)
+    await office.core.touched.run_due()
+    await office.said(peter.chat, "Njeri wrote down KES 1,500 in cash for INV-0001")
+    njeri.press(card, "✏️ Edit")
+    njeri.press(await office.said(njeri.chat, "What shall change"), "✖ KES 1,500 is wrong")
+
+    told = await office.said(peter.chat, "Njeri took the KES 1,500 in cash for INV-0001 back")
+
+    peter.press(told, "❓ Question")
+    await office.said(peter.chat, "What shall I ask Njeri about INV-0001?")
+
+
 async def test_all_in_cash_that_is_pressed_twice_is_written_down_once(
     office: Office, njeri: Person
 ) -> None:
