@@ -18,6 +18,7 @@ from bot.chat.invoice_papers import invoice_code, invoice_paper
 from bot.chat.keyboards import Stationery, keyboard
 from bot.chat.ledger_words import day_text
 from bot.chat.reports import report_picture
+from bot.core.bills import Standing
 from bot.core.core import Core
 from bot.core.eat import day_of
 from bot.core.invoice_talk import WORDS_CHARS_MAX
@@ -116,7 +117,9 @@ def _news(
         case "overpaid":
             if not quill.view.excess_cents:
                 return "", None
-            return quill.say("news.overpaid"), keyboard(excess_buttons(quill))
+            void = quill.view.standing is Standing.VOID
+            said = quill.say("news.overpaid-void" if void else "news.overpaid")
+            return said, keyboard(excess_buttons(quill))
         case "went-back" if found.entry is not None:
             amount = money(abs(found.entry.about_cents))
             if found.entry.about_cents < 0:

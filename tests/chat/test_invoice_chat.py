@@ -301,6 +301,24 @@ async def test_a_customer_reads_that_cash_was_taken_back_and_can_say_no(
     await office.said(peter.chat, "What shall I ask Njeri about INV-0001?")
 
 
+async def test_money_for_a_void_invoice_is_not_called_two_payments(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    await prompted(office, peter, bill, "💸 Pay KES 1,500")
+    njeri.press(card, "🗑 Take back")
+    njeri.press(await office.said(njeri.chat, "Take INV-0001 back?"), "🚫 Void")
+    await office.api.wait_for(lambda: "Void:" in card.text)
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+
+    told = await office.said(njeri.chat, "INV-0001 is void, and KES 1,500 came for it")
+
+    assert "too much" not in told.text
+    assert told.labels == ["↩️ I gave it back", "🤝 It stays, as agreed"]
+
+
 async def test_all_in_cash_that_is_pressed_twice_is_written_down_once(
     office: Office, njeri: Person
 ) -> None:
