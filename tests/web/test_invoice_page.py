@@ -117,6 +117,25 @@ async def test_beside_a_part_that_is_made_sure_of_only_the_rest_is_asked_for(pla
     assert [push.amount_kes for push in place.daraja.pushes] == [6000, 4000]
 
 
+@pytest.mark.parametrize("void", [True, False])
+async def test_what_came_for_a_closed_invoice_stays_to_be_seen(place: Place, void: bool) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, how_much="part", amount="1000", all_kes="1500")
+    await place.finish()
+    close = place.core.billing.void if void else place.core.billing.write_off
+    await close(view.invoice.id, by=NJERI, why="", closing=Closing())
+    empty = await place.get(path)
+    await place.paid((await place.payments())[0])
+    page = await place.get(path)
+
+    assert "Paid so far" not in empty.words
+    assert "There is nothing to pay" in page.words
+    assert "Paid so far KES 1,000" in page.words
+    assert MASK in page.words
+    assert "Left to pay" not in page.words
+
+
 async def test_an_invoice_that_is_late_says_so(place: Place) -> None:
     view = await place.invoice(a_bill(due_on=date(2026, 11, 22)))
     page = await place.get(f"/i/{view.invoice.code}")
