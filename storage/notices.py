@@ -25,14 +25,7 @@ from storage.notice_picks import FAR, any_ready, mark, pick
 from storage.notice_tells import TELL, TELL_ONCE_MORE
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
-from storage.records import (
-    Alarm,
-    NewNotice,
-    Notice,
-    NoticeKind,
-    Reply,
-    Whisper,
-)
+from storage.records import Alarm, NewNotice, Notice, NoticeKind, Reply, Whisper
 from storage.schema import DEAD, OWED, Instant, intents, notices
 from storage.setwise import padded
 

@@ -48,8 +48,10 @@ async def pay(press: DeedPress) -> Toast:
     view = await press.turn.core.invoices.by_code(press.deed.subject)
     if view is None:
         return press.turn.toast("toast.old")
+    if not view.ask_kes:
+        return press.turn.toast(_why_closed(view), alert=True)
     asked = press.deed.argument
-    if asked.isdecimal() and view.ask_kes not in (0, int(asked)):
+    if asked.isdecimal() and view.ask_kes != int(asked):
         text = press.turn.say("bill.changed", amount=kes(view.ask_kes))
         await _look_again(press.turn, view, text)
         return Toast()
@@ -62,6 +64,8 @@ async def part(press: DeedPress) -> Toast:
     view = await turn.core.invoices.by_code(press.deed.subject)
     if view is None:
         return turn.toast("toast.old")
+    if not view.ask_kes:
+        return turn.toast(_why_closed(view), alert=True)
     quill = quill_of(turn, view)
     parts = sorted({max(1, view.ask_kes // each) for each in PARTS_OF})
     buttons = [
@@ -155,8 +159,6 @@ async def _part_typed(turn: Turn, view: InvoiceView) -> None:
 
 async def _pay(press: DeedPress, view: InvoiceView, amount_kes: int, *, other: bool) -> Toast:
     turn = press.turn
-    if not amount_kes:
-        return turn.toast(_why_closed(view), alert=True)
     phone = turn.person.phone
     if phone is None or other:
         await _ask_for_phone(turn, view, amount_kes)
@@ -230,5 +232,7 @@ def _said(turn: Turn, answer: Refusal | None) -> str:
 
 
 def _why_closed(view: InvoiceView) -> str:
+    if view.may_be_paid:
+        return "refusal.invoice-waiting"
     closed = view.standing in (Standing.VOID, Standing.WRITTEN_OFF)
     return "refusal.invoice-closed" if closed else "refusal.invoice-paid"

@@ -80,7 +80,7 @@ async def invoices(desk: Desk, person_id: int, language: str, words: str) -> Seq
         cards.append(
             InlineCard(
                 id=f"i:{invoice.id}",
-                title=f"{invoice.label} · {money(view.left_cents)}",
+                title=f"{invoice.label} · {money(view.beside_cents)}",
                 description=invoice.bill.customer,
                 text="\n".join([quill.say("bill.asks"), *quill.items(), quill.tax_words()]),
                 button=plain(quill.say("button.bill-open")),

@@ -66,6 +66,7 @@ class Quill:
             "total": money(invoice.total_cents),
             "paid": money(max(0, sums.paid_cents)),
             "left": money(self.view.left_cents),
+            "asked": money(self.view.beside_cents or self.view.left_cents),
             "waiting": money(sums.waiting_cents),
             "excess": money(self.view.excess_cents),
             "due": self.day(invoice.due_on),
@@ -138,7 +139,8 @@ class Quill:
         if not self.view.left_cents or not self.view.sums.waiting_cents:
             return ""
         mine = self.owner == self.view.invoice.merchant_id
-        return self.say("invoice.waiting" if mine else "bill.waiting")
+        said = self.say("invoice.waiting" if mine else "bill.waiting")
+        return f"{said} {self.say('bill.beside')}" if self.view.beside_cents else said
 
     def button(
         self, key: str, action: str, argument: str = "", *, style: str | None = None, **more: object

@@ -10,10 +10,12 @@ from datetime import date
 from decimal import Decimal
 
 from bot.chat.context import DeedPress, Toast, Turn
+from bot.chat.invoice_cards import quantity
 from bot.chat.invoices import mark_of, refused, say_unclear
 from bot.chat.parse import Unclear, cents_at, visible_words
 from bot.chat.parse_due import read_day
-from bot.chat.parse_invoice import AMOUNT_KES_MAX, item_words
+from bot.chat.parse_invoice import AMOUNT_KES_MAX, ItemWords, is_phone, item_words
+from bot.core.bills import item_cents
 from bot.core.eat import day_of
 from bot.core.invoice_acts import Done, No
 from bot.core.invoice_talk import WORDS_CHARS_MAX
@@ -68,7 +70,7 @@ async def typed(turn: Turn, draft: Draft) -> None:
             await _unless_refused(
                 turn,
                 await turn.core.billing.revise(
-                    invoice_id, change, by=turn.person.id, closing=_changed(turn)
+                    invoice_id, change, by=turn.person.id, closing=_changed(turn, what)
                 ),
             )
 
@@ -101,8 +103,9 @@ async def choose_vat(press: DeedPress) -> Toast:
 async def cash_all(press: DeedPress) -> Toast:
     """All that is left came in cash."""
     key = f"cash:{press.turn.chat_id}:{press.button}"
-    await _write_cash(press.turn, press.deed.subject, int(press.deed.argument), key)
-    return Toast()
+    answer = await _write_cash(press.turn, press.deed.subject, int(press.deed.argument), key)
+    again = isinstance(answer, Done) and answer.again
+    return press.turn.toast("toast.cash-known") if again else Toast()
 
 
 async def _revise(press: DeedPress, change: Change) -> Toast:
@@ -128,7 +131,9 @@ async def _cash(turn: Turn, draft: Draft, invoice_id: str) -> None:
     await _write_cash(turn, invoice_id, cents, f"cash:{turn.chat_id}:{turn.message_id}", why)
 
 
-async def _write_cash(turn: Turn, invoice_id: str, cents: int, key: str, why: str = "") -> None:
+async def _write_cash(
+    turn: Turn, invoice_id: str, cents: int, key: str, why: str = ""
+) -> Done | No:
     """Say with it for which invoice: a merchant may have been asked about another meanwhile."""
     view = await turn.core.billing.view(invoice_id, by=turn.person.id)
     label = "" if view is None else view.invoice.label
@@ -142,11 +147,23 @@ async def _write_cash(turn: Turn, invoice_id: str, cents: int, key: str, why: st
         closing=turn.answered(turn.reply(text)),
     )
     await _unless_refused(turn, answer)
+    return answer
 
 
-def _changed(turn: Turn) -> Closing:
+def _changed(turn: Turn, what: str = "") -> Closing:
     """Committed with the change itself: a crash leaves both, or the question and the words."""
-    return turn.answered(turn.reply(turn.say("invoice.changed")))
+    words = item_words(turn.words.strip()) if what == "item" else None
+    if not isinstance(words, ItemWords):
+        return turn.answered(turn.reply(turn.say("invoice.changed")))
+    item = _billed(words)
+    text = turn.say(
+        "invoice.item-written",
+        what=item.what,
+        quantity=quantity(item.quantity_milli),
+        price=money(item.price_cents),
+        amount=money(item_cents(item)),
+    )
+    return turn.answered(turn.reply(text))
 
 
 async def _unless_refused(turn: Turn, answer: Done | No) -> None:
@@ -167,6 +184,8 @@ def _change(turn: Turn, what: str, place: str) -> Change | Unclear:
             return day if isinstance(day, Unclear) else lambda bill: replace(bill, due_on=day)
         case "customer":
             name = clean(text, limit=NAME_CHARS_MAX)
+            if is_phone(name):
+                return Unclear("unclear.phone-name")
             username = name[1:] if name.startswith("@") and " " not in name else None
             return lambda bill: replace(bill, customer=username or name, username=username)
         case "note":
@@ -195,12 +214,16 @@ def _item(text: str, place: str) -> Change | Unclear:
     words = item_words(text)
     if isinstance(words, Unclear):
         return words
-    item = BillItem(
-        what=words.what, quantity_milli=words.quantity_milli, price_cents=words.price_cents
-    )
+    item = _billed(words)
     if not place:
         return lambda bill: replace(bill, items=(*bill.items, item))
     return lambda bill: replace(bill, items=_in_place(bill.items, int(place), item))
+
+
+def _billed(words: ItemWords) -> BillItem:
+    return BillItem(
+        what=words.what, quantity_milli=words.quantity_milli, price_cents=words.price_cents
+    )
 
 
 def _without(items: tuple[BillItem, ...], place: int) -> tuple[BillItem, ...]:

@@ -18,6 +18,7 @@ from bot.chat.invoice_papers import invoice_code, invoice_paper
 from bot.chat.keyboards import Stationery, keyboard
 from bot.chat.ledger_words import day_text
 from bot.chat.reports import report_picture
+from bot.core.bills import Standing
 from bot.core.core import Core
 from bot.core.eat import day_of
 from bot.core.invoice_talk import WORDS_CHARS_MAX
@@ -107,10 +108,18 @@ def _news(
         case "cash" if found.entry is not None:
             amount = money(found.entry.cents)
             return _lines(quill.say("news.cash", amount=amount), _left(quill)), None
+        case "cash-undone" if found.entry is not None:
+            text = quill.say("news.cash-undone", amount=money(-found.entry.cents))
+            return _lines(text, _left(quill)), _objection(quill)
+        case "given-back" if found.entry is not None:
+            text = quill.say("news.given-back", amount=money(-found.entry.cents))
+            return text, _objection(quill)
         case "overpaid":
             if not quill.view.excess_cents:
                 return "", None
-            return quill.say("news.overpaid"), keyboard(excess_buttons(quill))
+            void = quill.view.standing is Standing.VOID
+            said = quill.say("news.overpaid-void" if void else "news.overpaid")
+            return said, keyboard(excess_buttons(quill))
         case "went-back" if found.entry is not None:
             amount = money(abs(found.entry.about_cents))
             if found.entry.about_cents < 0:
@@ -170,6 +179,11 @@ def _whole(text: str) -> Markup:
     return Markup.escape(apart(clean(text, limit=WORDS_CHARS_MAX)))
 
 
+def _objection(quill: Quill) -> Keyboard | None:
+    """What a customer can do who is told that money does not count, or went back."""
+    return keyboard([quill.button("bill-question", "bill-question"), *_pay_button(quill)])
+
+
 def _pay_button(quill: Quill) -> list[Button]:
     amount = quill.view.ask_kes
     if not amount or quill.view.may_be_paid:
@@ -195,9 +209,10 @@ def _money(quill: Quill, found: InvoiceNewsView, topic: str, owed: str, *, mine:
 
 
 def _left(quill: Quill) -> str:
-    """What is paid of it and what is left, if anything is."""
+    """What is paid of it and what is left, if anything is, and what may have come besides."""
     view = quill.view
-    return quill.say("news.left") if view.left_cents and view.sums.paid_cents else ""
+    left = quill.say("news.left") if view.left_cents and view.sums.paid_cents else ""
+    return _lines(left, quill.waiting())
 
 
 def _lines(*lines: str) -> str:

@@ -16,7 +16,7 @@ from bot.core.billing import NewInvoice
 from bot.core.eat import day_of
 from bot.core.invoice_acts import Done, No
 from bot.core.invoices import InvoiceView
-from bot.texts import clean, kes, money, plain
+from bot.texts import clean, money, plain
 from storage.records import (
     Bill,
     BillItem,
@@ -133,7 +133,7 @@ async def ask(press: DeedPress) -> Toast:
         data=json.dumps({"what": what, "invoice": view.invoice.id, "place": place}),
         expires_at=turn.core.clock.now() + DRAFT_LIFE,
     )
-    text = quill.say(f"ask.{what}", most=kes(view.ask_kes))
+    text = quill.say(f"ask.{what}", most=money(view.left_cents))
     await turn.core.people.keep_draft(draft, turn.closing(turn.reply(text, _choices(quill, what))))
     return Toast()
 
@@ -162,9 +162,11 @@ def _choices(quill: Quill, what: str) -> Keyboard | None:
                 )
             ]
         case "cash":
-            amount = money(quill.view.left_cents)
-            cents = str(quill.view.left_cents)
-            buttons = [quill.button("inv-cash-all", "inv-cash", cents, amount=amount)]
+            cents = quill.view.beside_cents  # of what may be in M-Pesa they say it by typing it
+            if not cents:
+                return None
+            amount = money(cents)
+            buttons = [quill.button("inv-cash-all", "inv-cash", str(cents), amount=amount)]
         case _:
             return Keyboard(force_reply=clean(plain(quill.say(f"ask.{what}-like")), limit=64))
     return keyboard(buttons)

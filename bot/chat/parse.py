@@ -21,6 +21,7 @@ __all__ = [
     "NOTE_CHARS_MAX",
     "PayWords",
     "Unclear",
+    "amounts_in",
     "cents_at",
     "pay_words",
     "read_amount",
@@ -251,7 +252,7 @@ def _amount_at(words: Sequence[str], start: int) -> _Found | None:
     )
 
 
-def _amounts(words: Sequence[str]) -> list[_Found]:
+def amounts_in(words: Sequence[str]) -> list[_Found]:
     """All expressions that look like amounts, left to right."""
     found: list[_Found] = []
     at = 0
@@ -270,7 +271,7 @@ def _phone(words: Sequence[str]) -> tuple[str | None, list[str]] | Unclear:
         return _unspoken(words)
     if len(spans) > _PHONE_READINGS_MAX:
         return Unclear("unclear.two-phones")
-    with_amount = [span for span in spans if _amounts(_without(words, span))] or spans
+    with_amount = [span for span in spans if amounts_in(_without(words, span))] or spans
     # The longest that leaves an amount: "50 254 712 345 678" is not 254 shillings.
     longest = max(len(_digits(words, span)) for span in with_amount)
     best = [span for span in with_amount if len(_digits(words, span)) == longest]
@@ -293,7 +294,7 @@ def _unspoken(words: Sequence[str]) -> tuple[str | None, list[str]] | Unclear:
             return _typed(words, at, end), _without(words, (at, end))
         if "." not in word and word.strip("0"):
             return Unclear("unclear.short-phone", {"text": _typed(words, at, end)})
-    amounts = _amounts(words)
+    amounts = amounts_in(words)
     for amount in amounts if len(amounts) > 1 else ():
         long = len(amount.text) >= SHORT_PHONE_DIGITS_MIN and amount.text.isdigit()
         if long and int(amount.text) > AMOUNT_KES_MAX:
@@ -325,7 +326,7 @@ def _phone_spans(words: Sequence[str]) -> list[tuple[int, int]]:
 
 def _amount_and_note(words: Sequence[str]) -> tuple[int, str] | Unclear:
     """The amount, and the note that is left."""
-    amounts = _amounts(words)
+    amounts = amounts_in(words)
     if not amounts:
         return _slang(words) or Unclear("unclear.no-amount")
     first = amounts[0]

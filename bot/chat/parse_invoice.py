@@ -4,7 +4,8 @@ Parse `/invoice`: how much, whom, what for, and until when.
 The customer is an @username; or what stands in quotes; or the first word after the amount and
 up to two more that begin with a capital letter, until "for" or "kwa". A day is what follows
 "due", "by", "mwisho" or "kufikia", or the last piece after a comma if it is a day. Without an
-amount it is a draft, to which items are added.
+amount it is a draft, to which items are added. Where two numbers could be the amount, it is asked
+which: a quantity that is taken for the price would be billed at once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from bot.chat.parse import Unclear, cents_at, visible_words
+from bot.chat.parse import PHONE_DIGITS_MIN, Unclear, amounts_in, cents_at, visible_words
 from bot.chat.parse_due import read_day
 from bot.texts import clean
 
-__all__ = ["InvoiceWords", "ItemWords", "invoice_words", "item_words"]
+__all__ = ["InvoiceWords", "ItemWords", "invoice_words", "is_phone", "item_words"]
 
 AMOUNT_KES_MAX = 100_000_000
 NAME_CHARS_MAX = 64
@@ -37,6 +38,9 @@ _USERNAME = re.compile(r"@([A-Za-z][A-Za-z0-9_]{3,31})")
 _QUOTED = re.compile(r"^[\"“'‘](?P<name>[^\"”'’]+)[\"”'’]\s*(?P<rest>.*)$")
 _FOR = {"for", "kwa", "ya", "-", "–", "—", ":"}
 _TIMES = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]{1,3})?)\s*(?:x|×|\*|@)\s*(?=\S)", re.IGNORECASE)
+_GLUED = re.compile(r"(?<!\S)[x×*@](?=(?:kshs?|kes|shs?)?\.?[0-9])", re.IGNORECASE)  # "@750"
+_FACTOR_BEFORE = re.compile(r"(?:^|.*[\s0-9])[x×*]|.*[0-9].*\s@", re.IGNORECASE)
+_FACTOR_AFTER = re.compile(r"[x×*@]\s*[0-9].*", re.IGNORECASE)
 _EDGES = " -–—:;,.|/"
 
 
@@ -69,16 +73,18 @@ def invoice_words(text: str, *, today: date) -> InvoiceWords | Unclear:
     if isinstance(split, Unclear):
         return split
     line, due_on = split
-    words = line.split()
+    words = _GLUED.sub(r"\g<0> ", line).split()
     if not words:
         return Unclear("invoice.how")
-    amount = _amount(words)
+    amount = _amount(words, "unclear.which-amount")
     if isinstance(amount, Unclear):
         return amount
     total_cents, before, after = amount
     customer, username, rest = _customer(before or after)
     what = " ".join(filter(None, [rest, after])) if before else rest
-    if not customer:
+    if is_phone(customer):
+        return Unclear("unclear.phone-name")
+    if not any(char.isalpha() for char in customer):
         return Unclear("invoice.whom")
     return InvoiceWords(
         total_cents=total_cents,
@@ -93,7 +99,8 @@ def item_words(text: str) -> ItemWords | Unclear:
     """
     A line of a bill: `2 x 750 charcoal`, `750 sugar` or `sugar 750`.
 
-    A quantity has up to three decimals and stands before "x" (or "@"); the amount is of one.
+    A quantity has up to three decimals and stands before "x" (or "@"); the amount is of one. Of
+    several numbers the one with a currency is the amount.
     """
     line = " ".join(visible_words(text))
     quantity = Decimal(1)
@@ -103,12 +110,12 @@ def item_words(text: str) -> ItemWords | Unclear:
         line = line[found.end() :]
     if not 0 < quantity <= QUANTITY_MAX:
         return Unclear("unclear.quantity", {"text": text.strip()})
-    words = line.split()
-    amount = _amount(words)
+    words = _GLUED.sub(r"\g<0> ", line).split()
+    amount = _amount(words, "unclear.which-price", marked_wins=found is None)
     if isinstance(amount, Unclear):
         return amount
     price_cents, before, after = amount
-    what = clean(" ".join(filter(None, [before, after])).strip(_EDGES), limit=WHAT_CHARS_MAX)
+    what = clean(" ".join(filter(None, [before, after])).strip(_EDGES + "@"), limit=WHAT_CHARS_MAX)
     if price_cents is None or not what:
         return Unclear("unclear.item", {"text": text.strip()})
     return ItemWords(what=what, quantity_milli=int(quantity * 1000), price_cents=price_cents)
@@ -131,17 +138,55 @@ def _without_day(line: str, today: date) -> tuple[str, date | None] | Unclear:
     return line, None
 
 
-def _amount(words: Sequence[str]) -> tuple[int | None, str, str] | Unclear:
-    """The amount in cents, and the words before and after it; at the start, if there is one."""
-    for at in range(len(words)):
-        found = cents_at(words, at, most_kes=AMOUNT_KES_MAX)
-        if found is None:
-            continue
-        cents, end = found
-        if isinstance(cents, Unclear):
-            return cents
-        return cents, " ".join(words[:at]), " ".join(words[end:])
-    return None, "", " ".join(words)
+def is_phone(name: str) -> bool:
+    """Whether a name has a phone number in it: everybody who has the link reads names."""
+    return sum(char.isdigit() for char in name) >= PHONE_DIGITS_MIN
+
+
+def _amount(
+    words: Sequence[str], which: str, *, marked_wins: bool = False
+) -> tuple[int | None, str, str] | Unclear:
+    """
+    The amount in cents, and the words before and after it; *which* is asked where it may be two.
+
+    With *marked_wins* a number at the start is the amount only if it has the currency, or if
+    there is no other.
+    """
+    amounts = amounts_in(words)
+    if not amounts:
+        return None, "", " ".join(words)
+    first, *others = amounts
+    marked = [each for each in amounts if each.marked]
+    leads = first.start == 0
+    chosen, other = first, next(iter(others), None)
+    if len(marked) == 1 and (marked[0] is first or marked_wins or not leads):
+        chosen, other = marked[0], None
+    elif leads and not marked_wins and not marked:
+        other = next((each for each in others if not _less(words, each.start, first.start)), None)
+    cents = _cents(words, chosen.start)
+    if isinstance(cents, Unclear):
+        return cents
+    before, after = " ".join(words[: chosen.start]), " ".join(words[chosen.end :])
+    if other is not None:
+        return Unclear(which, {"text": chosen.text, "other": other.text})
+    for factor, beside in ((_FACTOR_BEFORE, before), (_FACTOR_AFTER, after)):
+        if factor.fullmatch(beside):
+            return Unclear(which, {"text": chosen.text, "other": beside[:NAME_CHARS_MAX]})
+    return cents, before, after
+
+
+def _cents(words: Sequence[str], at: int) -> int | Unclear:
+    found = cents_at(words, at, most_kes=AMOUNT_KES_MAX)
+    assert found is not None, "an amount begins here"
+    return found[0]
+
+
+def _less(words: Sequence[str], at: int, than: int) -> bool:
+    """Whether the number at this word is smaller than that one, or too long for an amount."""
+    cents, most = _cents(words, at), _cents(words, than)
+    if isinstance(cents, Unclear) or isinstance(most, Unclear):
+        return is_phone(words[at])
+    return cents < most
 
 
 def _customer(text: str) -> tuple[str, str | None, str]:
@@ -160,6 +205,8 @@ def _customer(text: str) -> tuple[str, str | None, str]:
     if rest and rest[0].lower() in _FOR:
         rest = rest[1:]
     name = clean(" ".join(words[:end]).strip(_EDGES), limit=NAME_CHARS_MAX)
+    if name[:1].isdigit() and not is_phone(name):
+        return "", None, " ".join(rest)  # a number is part of no name, unless in quotes
     return name, None, " ".join(rest)
 
 

@@ -17,7 +17,7 @@ from bot.core.given_back import (
     sums_of,
 )
 from bot.core.invoice_acts import Acts, Done, No, enter
-from bot.core.invoice_news import ask_anew, undone_key
+from bot.core.invoice_news import ask_anew, tell_given_back, tell_undone, undone_key
 from bot.core.invoices import InvoiceView
 from storage.records import Closing, Decided, InvoiceEntryKind
 from storage.tx import Tx
@@ -61,6 +61,7 @@ class CashBook:
             key = undone_key(entry_id)
             kind = InvoiceEntryKind.CASH_UNDONE
             if await enter(tx, view.invoice, kind, by, now, key, cents=-wrong.cents):
+                await tell_undone(tx, view.invoice, entry_id, now)
                 await ask_anew(tx, view.invoice, now)
             return None
 
@@ -103,6 +104,8 @@ class CashBook:
             written = await enter(tx, invoice, kind, by, now, key, cents=moved, about_cents=named)
             assert written, "the invoice is locked, and this is its next number"
             await note_standing(tx, invoice, key, credited, now)
+            if not keep:
+                await tell_given_back(tx, invoice, key, credited, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.given_back import count_once
-from bot.core.invoice_news import cards_of
+from bot.core.invoice_news import cards_of, undone_key
 from bot.core.invoices import InvoiceView, view_of
 from bot.core.people import close
 from bot.core.ports import Clock
@@ -37,6 +37,7 @@ class No(StrEnum):
     NO_EXCESS = "no-excess"
     OTHER_EXCESS = "other-excess"  # what is too much is not what the reader was shown
     STALE = "stale"  # the button was used, or is too old
+    TAKEN_BACK = "taken-back"  # these very words were carried out, and that was undone since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,10 @@ class Acts:
             invoice = await tx.invoices.lock(invoice_id)
             if invoice is None or invoice.merchant_id != by:
                 return No.NOT_YOURS
-            if known_key is not None and await tx.invoices.entered(known_key):
+            known = None if known_key is None else await tx.invoices.entered_as(known_key)
+            if known is not None:
+                if await tx.invoices.entered(undone_key(known.id)):
+                    return No.TAKEN_BACK
                 return Done(view=await view_of(tx, invoice), again=True)
             await count_once(tx, invoice, now)
             no = await act(tx, await view_of(tx, invoice), now)

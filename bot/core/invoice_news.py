@@ -18,6 +18,7 @@ from bot.core.given_back import count_once, sums_of
 from bot.core.ports import Clock
 from bot.core.turns import AGAIN, REVERSED, topics_of, untold
 from storage.records import (
+    NOBODY,
     Decided,
     Intent,
     Invoice,
@@ -28,7 +29,16 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["InvoiceNews", "ask_anew", "card", "cards_of", "news", "undone_key"]
+__all__ = [
+    "InvoiceNews",
+    "ask_anew",
+    "card",
+    "cards_of",
+    "news",
+    "tell_given_back",
+    "tell_undone",
+    "undone_key",
+]
 
 KEY_CHARS_MAX = 96
 DIGEST_CHARS = 32
@@ -122,6 +132,33 @@ class InvoiceNews:
 def undone_key(entry_id: int) -> str:
     """Under which an entry of cash is taken back: once."""
     return f"{InvoiceEntryKind.CASH_UNDONE}:{entry_id}"
+
+
+async def tell_undone(tx: Tx, invoice: Invoice, entry_id: int, now: datetime) -> None:
+    """Whoever was told of this cash is told that it does not count."""
+    undone = await tx.invoices.entered_as(undone_key(entry_id))
+    assert undone is not None, "it was entered a moment ago"
+    readers = await tx.invoices.readers(invoice.id)
+    heard = {each: news(invoice, f"cash:{entry_id}", chat_id=each).key for each in readers}
+    known = await tx.notices.known_of(list(heard.values()))
+    topic = f"{undone.kind}:{undone.id}"
+    owed = [news(invoice, topic, chat_id=each) for each in readers if heard[each] in known]
+    await tx.notices.owe(owed, now=now)
+
+
+async def tell_given_back(
+    tx: Tx, invoice: Invoice, key: str, credited: Sequence[Payment], now: datetime
+) -> None:
+    """Whoever paid, or has the invoice, is told that money was given back: it may be not so."""
+    entry = await tx.invoices.entered_as(key)
+    assert entry is not None, "it was entered a moment ago"
+    chats = dict.fromkeys(await tx.invoices.readers(invoice.id))
+    for payment in credited:
+        chats[(await tx.payments.intent(payment.intent_id)).chat_id] = None
+    topic = f"{entry.kind}:{entry.id}"
+    strangers = (NOBODY, invoice.merchant_id)  # who paid on the page has no chat
+    owed = [news(invoice, topic, chat_id=each) for each in chats if each not in strangers]
+    await tx.notices.owe(owed, now=now)
 
 
 async def ask_anew(tx: Tx, invoice: Invoice, now: datetime) -> None:

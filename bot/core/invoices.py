@@ -63,6 +63,8 @@ __all__ = [
 CODE_CHARS_MAX = 32
 ABOUT_ENTRIES = (
     InvoiceEntryKind.CASH,
+    InvoiceEntryKind.CASH_UNDONE,
+    InvoiceEntryKind.GIVEN_BACK,
     InvoiceEntryKind.WENT_BACK,
     InvoiceEntryKind.QUESTION,
     InvoiceEntryKind.NOT_MINE,
@@ -101,6 +103,11 @@ class InvoiceView:
         return max(0, self.invoice.total_cents - self.sums.paid_cents)
 
     @property
+    def beside_cents(self) -> int:
+        """What is left beside what is being made sure of: so much may be asked for."""
+        return max(0, self.left_cents - self.sums.waiting_cents)
+
+    @property
     def excess_cents(self) -> int:
         """What was paid too much and neither given back nor agreed to stay."""
         return excess_cents(self.invoice, self.sums)
@@ -108,7 +115,7 @@ class InvoiceView:
     @property
     def may_be_paid(self) -> bool:
         """Whether all that is left may have come: M-Pesa says so, and it is being made sure of."""
-        return 0 < self.left_cents <= self.sums.waiting_cents
+        return self.left_cents > 0 and not self.beside_cents
 
     @property
     def kept_cents(self) -> int:
@@ -122,8 +129,8 @@ class InvoiceView:
 
     @property
     def ask_kes(self) -> int:
-        """What a prompt for all of it asks for, in whole shillings; 0: it takes no payment."""
-        return ask_kes(self.left_cents)
+        """What a prompt for all of it asks for, in whole shillings; 0: it takes no payment now."""
+        return ask_kes(self.beside_cents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +170,7 @@ class PayInvoice:
     """Somebody wants to pay an invoice, or a part of it, from a phone."""
 
     code: str
-    amount_kes: int | None = None  # None: what is left, as far as one prompt may go
+    amount_kes: int | None = None  # None: all of `ask_kes`
     phone: str  # 2547…
     ask_key: str  # the same key twice is one payment
     language: str
@@ -345,9 +352,10 @@ async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> Refusa
     left = invoice.total_cents - sums.paid_cents
     if left <= 0:
         return RefusalReason.INVOICE_PAID
-    if left - sums.waiting_cents <= 0:
+    beside = left - sums.waiting_cents
+    if beside <= 0:
         return RefusalReason.INVOICE_WAITING
-    if request.amount_kes * SHILLING >= left + SHILLING:
+    if request.amount_kes * SHILLING >= beside + SHILLING:
         return RefusalReason.INVOICE_LESS_LEFT
     return None
 

@@ -268,15 +268,12 @@ def _waiting(page: Page, invoice: Invoice) -> None:
 
 
 def _ways_to_pay(page: Page, invoice: Invoice) -> None:
-    """What is left, the code to scan, and what to type where there is no camera."""
+    """What may be paid now, the code to scan, and what to type where there is no camera."""
     from bot.documents.page import GREY
 
-    words, by_hand, owed = page.words, invoice.by_hand, invoice.owed_cents
-    if (
-        owed <= invoice.waiting_cents
-        or invoice.state is InvoiceState.DRAFT
-        or not (invoice.pay_url or by_hand)
-    ):
+    words, by_hand = page.words, invoice.by_hand
+    asked_cents = invoice.owed_cents - invoice.waiting_cents
+    if asked_cents <= 0 or invoice.state is InvoiceState.DRAFT or not (invoice.pay_url or by_hand):
         return
     side = page.box_mm(36, 26)
     page.rule(above=3, below=3)
@@ -286,7 +283,7 @@ def _ways_to_pay(page: Page, invoice: Invoice) -> None:
         left += side + 4
     page.set_xy(left, top + 1)
     page.ink(12, bold=True)
-    page.put(words.say("paper.invoice.pay", amount=words.money(owed)))
+    page.put(words.say("paper.invoice.pay", amount=words.money(asked_cents)))
     if invoice.pay_url:
         page.set_x(left)
         page.ink(9, colour=GREY)

@@ -47,7 +47,7 @@ class InvoiceNoun:
         return view.view.invoice.subject
 
     def takes(self, view: InvoicePage) -> bool:
-        return view.view.ask_kes > 0 and view.view.left_cents > view.view.sums.waiting_cents
+        return view.view.ask_kes > 0
 
     def amount(self, view: InvoicePage, typed: Typed) -> int | Problem:
         """A part as typed, or all that is left, if that is still what the page had shown."""
@@ -77,7 +77,7 @@ class InvoiceNoun:
             ],
             "vat_rate": _vat_rate(bill),
             "payments": view.payments,
-            "all_of_it": view.view.ask_kes * 100 >= view.view.left_cents,
+            "all_of_it": view.view.ask_kes * 100 >= view.view.beside_cents,
         }
 
     async def ask(

@@ -115,6 +115,39 @@ async def test_a_customer_opens_pays_and_both_sides_are_told(
         peter.press(bill, "💸 Pay KES 1,500")
 
 
+async def test_an_item_is_asked_about_and_the_answer_names_what_was_understood(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    njeri.press(card, "➕ Item")
+    await office.said(njeri.chat, "What, and for how much")
+    njeri.say("2 bags beans 3500")
+    asked = await office.said(njeri.chat, "which is the price")
+    assert "“2”" in asked.text
+    assert "“3500”" in asked.text
+    njeri.say("2 x 1750 beans")
+
+    noted = await office.said(njeri.chat, "Done: 2 × beans at KES 1,750, so KES 3,500")
+
+    assert "shows the new total" in noted.text
+    await office.api.wait_for(lambda: "asks for KES 5,000" in bill.text)
+
+
+async def test_a_phone_number_is_no_customer(office: Office, njeri: Person) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "✏️ Edit")
+    njeri.press(await office.said(njeri.chat, "What shall change"), "👤 Customer")
+    await office.said(njeri.chat, "Whose is INV-0001")
+    njeri.say("0712345678")
+    await office.said(njeri.chat, "A phone number is no name")
+    njeri.say("/invoice 1500 0712345678 charcoal")
+    await office.handled()
+
+    [first] = await office.core.ledgers.search(2001, "INV-")
+    assert first.invoice.bill.customer == "Peter"
+
+
 async def test_an_old_pay_button_pays_nothing(office: Office, njeri: Person, peter: Person) -> None:
     card = await issued(office, njeri)
     first = await opened(office, peter, card)
@@ -258,6 +291,61 @@ async def test_cash_is_written_down_and_can_be_taken_back(office: Office, njeri:
     menu = await office.said(njeri.chat, "What shall change")
     njeri.press(menu, "✖ KES 1,500 is wrong")
     await office.api.wait_for(lambda: "Not paid yet" in card.text)
+    again = njeri.press(asked, "💵 All: KES 1,500")
+
+    await office.said(njeri.chat, "written down and taken back again")
+    await office.answered(again)
+    assert "Not paid yet" in card.text
+
+
+async def test_a_customer_reads_that_cash_was_taken_back_and_can_say_no(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    await opened(office, peter, card)
+    njeri.press(card, "💵 Paid in cash")
+    njeri.press(await office.said(njeri.chat, "How much cash came"), "💵 All: KES 1,500")
+    await office.api.wait_for(lambda: "Paid." in card.text)
+    await office.core.touched.run_due()
+    await office.said(peter.chat, "Njeri wrote down KES 1,500 in cash for INV-0001")
+    njeri.press(card, "✏️ Edit")
+    njeri.press(await office.said(njeri.chat, "What shall change"), "✖ KES 1,500 is wrong")
+
+    told = await office.said(peter.chat, "Njeri took the KES 1,500 in cash for INV-0001 back")
+
+    peter.press(told, "❓ Question")
+    await office.said(peter.chat, "What shall I ask Njeri about INV-0001?")
+
+
+async def test_money_for_a_void_invoice_is_not_called_two_payments(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri)
+    bill = await opened(office, peter, card)
+    await prompted(office, peter, bill, "💸 Pay KES 1,500")
+    njeri.press(card, "🗑 Take back")
+    njeri.press(await office.said(njeri.chat, "Take INV-0001 back?"), "🚫 Void")
+    await office.api.wait_for(lambda: "Void:" in card.text)
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+
+    told = await office.said(njeri.chat, "INV-0001 is void, and KES 1,500 came for it")
+
+    assert "too much" not in told.text
+    assert told.labels == ["↩️ I gave it back", "🤝 It stays, as agreed"]
+
+
+async def test_all_in_cash_that_is_pressed_twice_is_written_down_once(
+    office: Office, njeri: Person
+) -> None:
+    card = await issued(office, njeri)
+    njeri.press(card, "💵 Paid in cash")
+    asked = await office.said(njeri.chat, "How much cash came")
+    njeri.press(asked, "💵 All: KES 1,500")
+    await office.api.wait_for(lambda: "Paid." in card.text)
+
+    assert "already" in await office.answered(njeri.press(asked, "💵 All: KES 1,500"))
+    await office.handled()
 
 
 @pytest.mark.parametrize(

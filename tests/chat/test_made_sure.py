@@ -17,6 +17,7 @@ from tests.fakes import fact, unit_of
 
 __all__ = ["njeri", "peter"]
 
+TWO_COWS = "/invoice 40000 Peter two cows, due Friday"
 A_COW = "/invoice 20000 Peter a cow, due Friday"
 DAY_S = 24 * 3600
 
@@ -98,6 +99,51 @@ async def test_a_merchant_who_is_asked_about_what_is_late_reads_what_may_have_co
     assert question is not None
     assert "a payment of KES 20,000 was made; I am making sure" in question.text
     await office.api.wait_for(lambda: "Late" in card.text and "Remind" not in labels(card))
+
+
+async def test_beside_a_part_that_may_be_there_only_the_rest_is_asked_for(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri, TWO_COWS)
+    bill = await opened(office, peter, card)
+    peter.press(bill, "Pay part")
+    await office.said(peter.chat, "How much of INV-0001")
+    peter.say("30000")
+    await office.said(peter.chat, "Which M-Pesa number")
+    peter.share_contact()
+    await office.said(peter.chat, "Check the phone")
+    await heard(office)
+
+    await office.api.wait_for(lambda: "Please do not pay it again" in bill.text)
+    assert "Beside that, KES 10,000 is left" in bill.text
+    assert "asks for KES 10,000" in bill.text
+    assert "Pay KES 10,000" in labels(bill)
+    reminder = await told(office, peter, "remind:1")
+    assert reminder is not None
+    assert reminder.text.startswith("🔔 Kind reminder: KES 10,000 for INV-0001")
+    njeri.press(card, "💵 Paid in cash")
+    asked = await office.said(njeri.chat, "How much cash came")
+    assert "Up to KES 40,000" in asked.text
+    assert labels(asked) == "💵 All: KES 10,000"
+    office.clock.advance(200)
+    peter.press(bill, "💸 Pay KES 10,000")
+    await office.handled()
+    assert [push.amount_kes for push in office.daraja.pushes] == [30_000, 10_000]
+
+
+async def test_an_old_button_for_all_of_it_asks_for_nothing_that_may_be_there(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    card = await issued(office, njeri, A_COW)
+    old = await opened(office, peter, card)
+    bill = await opened(office, peter, card)
+    await prompted(office, peter, bill, "💸 Pay KES 20,000")
+    await heard(office)
+
+    for label in ("💸 Pay KES 20,000", "Pay part"):
+        press = peter.press(old, label)
+        assert "I am making sure" in str(await office.answered(press))
+    assert len(office.daraja.pushes) == 1
 
 
 async def told(office: Office, reader: Person, topic: str) -> Reply | None:

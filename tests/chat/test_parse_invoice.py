@@ -105,6 +105,11 @@ def test_the_31st_a_month_on_is_the_last_of_that_month() -> None:
         ("500 peter kamau tiles", 50_000, "peter", None, "kamau tiles", None),
         ("KES 500/= Mia tiles", 50_000, "Mia", None, "tiles", None),
         ('500 "Mia" tiles', 50_000, "Mia", None, "tiles", None),
+        ("Peter 2 bags charcoal KES 1500", 150_000, "Peter", None, "2 bags charcoal", None),
+        ("Peter rent house 12 KES 15,000", 1_500_000, "Peter", None, "rent house 12", None),
+        ("KES 1500 Peter fees 2026", 150_000, "Peter", None, "fees 2026", None),
+        ("1500 Peter 2 x 750 charcoal", 150_000, "Peter", None, "2 x 750 charcoal", None),
+        ('1500 "3D Prints" logo', 150_000, "3D Prints", None, "logo", None),
     ],
 )  # fmt: skip
 def test_an_invoice_in_one_line(
@@ -147,6 +152,49 @@ def test_what_cannot_be_read_is_asked_about(text: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Peter 2 bags charcoal 1500", "unclear.which-amount"),
+        ("2 bags charcoal 1500 Peter", "unclear.which-amount"),
+        ("2 bags charcoal KES 1500 Peter", "unclear.which-amount"),
+        ("2 bags charcoal 1.500 Peter", "unclear.which-amount"),
+        ("3 x 500 Peter sugar", "unclear.which-amount"),
+        ("3x 500 Peter sugar", "unclear.which-amount"),
+        ("Peter 3x 500", "unclear.which-amount"),
+        ("500 x 2 Peter", "unclear.which-amount"),
+        ("Peter 5 kg sugar @ 180", "unclear.which-amount"),
+        ("Peter 5 kg sugar @KES 180", "unclear.which-amount"),
+        ("1500 Peter deposit KES 500", "unclear.which-amount"),
+        ("1500 Peter fees 2026", "unclear.which-amount"),
+        ("1500 20 Peter", "invoice.whom"),
+        ("1500 254712345678 charcoal", "unclear.phone-name"),
+        ("1500 +254712345678", "unclear.phone-name"),
+        ('1500 "Peter 0712345678" charcoal', "unclear.phone-name"),
+    ],
+)
+def test_a_number_that_may_not_be_the_amount_is_asked_about(text: str, key: str) -> None:
+    answer = invoice_words(text, today=TODAY)
+
+    assert isinstance(answer, Unclear)
+    assert answer.key == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2 bags charcoal 1500", "2 sugar 180", "Day 1 lunch 500", "100 nails 5"),
+        *("charcoal 2 x 750", "charcoal 2 x KES 750", "2 charcoal @750", "1,500 x 2 sugar"),
+        *("sugar 3x 500", "2x4 timber 500", "KES 500 now KES 20 later"),
+    ],
+)
+def test_of_two_numbers_it_is_asked_which_is_the_price(text: str) -> None:
+    answer = item_words(text)
+
+    assert isinstance(answer, Unclear)
+    assert answer.key == "unclear.which-price"
+
+
+@pytest.mark.parametrize(
     ("text", "item"),
     [
         ("2 x 750 charcoal", ("charcoal", 2000, 75_000)),
@@ -154,6 +202,9 @@ def test_what_cannot_be_read_is_asked_about(text: str, key: str) -> None:
         ("2.5 @ 100.50 sugar", ("sugar", 2500, 10_050)),
         ("750 sugar", ("sugar", 1000, 75_000)),
         ("sugar 750", ("sugar", 1000, 75_000)),
+        ("2 bags charcoal KES 1500", ("2 bags charcoal", 1000, 150_000)),
+        ("2 x 750 sugar 1 kg", ("sugar 1 kg", 2000, 75_000)),
+        ("Plank 2x4 500", ("Plank 2x4", 1000, 50_000)),
     ],
 )
 def test_an_item_in_one_line(text: str, item: tuple[str, int, int]) -> None:

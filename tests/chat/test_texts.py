@@ -40,7 +40,8 @@ LINES_MAX = 10
 PEN_VALUES = {"account", "amount", "collector", "pay", "phone"}
 # What `Quill.say` fills in by itself.
 QUILL_VALUES = {
-    *("label", "customer", "merchant", "total", "paid", "left", "waiting", "excess", "due"),
+    *("label", "customer", "merchant", "total", "paid", "left", "asked"),
+    *("waiting", "excess", "due"),
 }
 KEY_TAKERS = {"say", "Failure", "Unclear"}
 

@@ -104,6 +104,55 @@ async def test_cash_that_is_taken_back_before_it_is_told_is_not_told(shop: Shop)
     assert found.entry is None
 
 
+@pytest.mark.both_engines
+async def test_whoever_heard_of_cash_hears_that_it_was_taken_back(shop: Shop) -> None:
+    view = await shop.issue()
+    await opens(shop, view, PETER)
+    wrong = await writes_cash(shop, view, 50_000, "wrong")
+    await heard(shop, PETER)
+    await opens(shop, view, MARY)
+
+    for _ in range(2):
+        await takes_back(shop, view, wrong)
+
+    [told, undone] = await heard(shop, PETER)
+    assert told == f"cash:{wrong}"
+    found = await shop.invoices.news_view(view.invoice.id, undone)
+    assert found is not None
+    assert found.entry is not None
+    assert (found.entry.kind, found.entry.cents) == (InvoiceEntryKind.CASH_UNDONE, -50_000)
+    assert await heard(shop, MARY) == []
+    assert undone not in await heard(shop, NJERI)
+
+
+@pytest.mark.both_engines
+async def test_whoever_paid_or_has_it_hears_that_too_much_was_given_back(shop: Shop) -> None:
+    view = await shop.issue()
+    await opens(shop, view, PETER)
+    asked = [
+        await shop.pay(view, phone=phone, by=by)
+        for phone, by in (("254712000001", PETER), ("254722000001", PAYER))
+    ]
+    for each in asked:
+        assert isinstance(each, Asked)
+        await shop.complete(each.payment)
+    await heard(shop, PETER)
+    await opens(shop, view, MARY)
+
+    await shop.cash_book.settle_excess(
+        view.invoice.id, keep=False, by=NJERI, button=None, closing=Closing()
+    )
+
+    for person_id in (PETER, PAYER, MARY):
+        newest = (await heard(shop, person_id))[-1]
+        assert newest.startswith("given-back:")
+        found = await shop.invoices.news_view(view.invoice.id, newest)
+        assert found is not None
+        assert found.entry is not None
+        assert found.entry.cents == -150_000
+    assert not any(each.startswith("given-back") for each in await heard(shop, NJERI))
+
+
 async def test_who_becomes_the_customer_hears_nothing_of_cash_before_they_opened_it(
     shop: Shop,
 ) -> None:

@@ -15,10 +15,11 @@ from bot.core.bills import Standing
 from bot.core.invoice_acts import Done, No
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.merchants import Appointed
-from storage.records import NOBODY, Bill, BillItem, Closing, Etims, Status
+from storage.records import NOBODY, Bill, BillItem, Closing, Etims, Kind, Status
 from tests.core.bodies import failure
 from tests.core.conftest import Desk, ScriptedDaraja
 from tests.core.shop import DUE, NJERI, OPERATOR, Shop, a_bill, shop
+from tests.fakes import fact, unit_of
 
 __all__ = ["shop"]
 
@@ -65,6 +66,40 @@ async def test_money_that_may_be_there_is_not_asked_for_again(shop: Shop) -> Non
     answer = await shop.pay(view, phone="254712000002", by=MARY)
 
     assert reason(answer) is RefusalReason.INVOICE_WAITING
+
+
+@pytest.mark.both_engines
+async def test_of_a_part_that_may_be_there_only_the_rest_is_asked_for(shop: Shop) -> None:
+    view = await shop.issue(a_bill(BillItem(what="two cows", price_cents=4_000_000)))
+    part = await shop.paid(view, 30_000)
+    assert part.status is Status.CONFIRMING
+    shop.desk.clock.advance(200)
+
+    too_much = await shop.pay(view, 10_001)
+    rest = await shop.pay(view)  # all of it
+
+    assert reason(too_much) is RefusalReason.INVOICE_LESS_LEFT
+    assert isinstance(rest, Asked)
+    assert rest.payment.amount_kes == 10_000
+    both = await shop.complete(rest.payment)
+    for each in (part, both):
+        said = fact(Kind.OPERATOR_PAID, payment_id=each.id, at=shop.desk.clock.now())
+        await shop.desk.store.submit(unit_of(said), shop.desk.hear._settle)
+    now = await shop.view(view)
+    assert (now.standing, now.excess_cents) == (Standing.PAID, 0)
+
+
+async def test_a_part_that_did_not_come_after_all_is_asked_for_again(shop: Shop) -> None:
+    view = await shop.issue(a_bill(BillItem(what="two cows", price_cents=4_000_000)))
+    part = await shop.paid(view, 30_000)
+    now = await shop.view(view)
+    assert (now.left_cents, now.beside_cents, now.ask_kes) == (4_000_000, 1_000_000, 10_000)
+    assert not now.may_be_paid
+
+    said = fact(Kind.OPERATOR_VOID, payment_id=part.id, at=shop.desk.clock.now())
+    await shop.desk.store.submit(unit_of(said), shop.desk.hear._settle)
+
+    assert (await shop.view(view)).ask_kes == 40_000
 
 
 async def test_who_did_not_ask_for_the_payment_is_told_of_it_too(shop: Shop) -> None:
@@ -298,6 +333,8 @@ async def test_cash_is_an_entry_and_a_wrong_one_is_taken_back_by_another(shop: S
     for _ in range(2):
         await shop.cash_book.undo_cash(invoice_id, entry_id=entry.id, by=NJERI, closing=Closing())
 
+    assert (await shop.view(view)).left_cents == 150_000
+    assert await cash(150_000, "k1") is No.TAKEN_BACK
     assert (await shop.view(view)).left_cents == 150_000
 
 

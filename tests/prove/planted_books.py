@@ -252,8 +252,8 @@ OF_INVOICES = (
         "money that may be there is asked for again",
         "I3",
         "bot/core/invoices.py",
-        "if left - sums.waiting_cents <= 0:",
-        "if left + sums.waiting_cents <= 0:",
+        "beside = left - sums.waiting_cents",
+        "beside = left",
     ),
     plant(
         "customers are reminded of what they may have paid",
@@ -266,8 +266,15 @@ OF_INVOICES = (
         "an instalment may be more than what is left",
         "I3",
         "bot/core/invoices.py",
+        "if request.amount_kes * SHILLING >= beside + SHILLING:",
+        "if request.amount_kes >= beside + SHILLING:",
+    ),
+    plant(
+        "a part that may be there is asked for again",
+        "I3",
+        "bot/core/invoices.py",
+        "if request.amount_kes * SHILLING >= beside + SHILLING:",
         "if request.amount_kes * SHILLING >= left + SHILLING:",
-        "if request.amount_kes >= left + SHILLING:",
     ),
     plant(
         "a void invoice can be paid",
@@ -329,8 +336,8 @@ OF_INVOICES = (
         "the same cash is written down twice",
         "I4",
         "bot/core/invoice_acts.py",
-        "if known_key is not None and await tx.invoices.entered(known_key):",
-        "if known_key == '' and await tx.invoices.entered(known_key):",
+        "None if known_key is None else await",
+        "None if known_key != '' else await",
         ("            key=key,\n", f"            key=key + {ANEW},\n"),
     ),
     plant(

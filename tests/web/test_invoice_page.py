@@ -106,6 +106,45 @@ async def test_nobody_is_told_to_pay_by_hand_where_the_account_is_gone(place: Pl
     assert "174379" not in (await place.get(f"/i/{lost.invoice.code}")).words
 
 
+async def test_beside_a_part_that_is_made_sure_of_only_the_rest_is_asked_for(place: Place) -> None:
+    view = await place.invoice(a_bill(BillItem(what="Roof", price_cents=1_000_000)))
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, how_much="part", amount="6000", all_kes="10000")
+    await place.finish()
+    await place.paid((await place.payments())[0])
+    place.clock.advance(200)
+    page = await place.get(path)
+    old_all = await place.send(path, all_kes="10000", **ALL)
+    too_much = await place.send(path, how_much="part", amount="4001", all_kes="10000")
+    rest = await place.send(path, all_kes="4000", **ALL)
+    await place.finish()
+
+    assert "a payment of KES 6,000 was made" in page.words
+    assert "Beside that, KES 4,000 is left to pay." in page.words
+    assert "All that is left: KES 4,000" in page.words
+    assert [old_all.status, too_much.status, rest.status] == [422, 409, 303]
+    assert [push.amount_kes for push in place.daraja.pushes] == [6000, 4000]
+
+
+@pytest.mark.parametrize("void", [True, False])
+async def test_what_came_for_a_closed_invoice_stays_to_be_seen(place: Place, void: bool) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}"
+    await place.send(path, how_much="part", amount="1000", all_kes="1500")
+    await place.finish()
+    close = place.core.billing.void if void else place.core.billing.write_off
+    await close(view.invoice.id, by=NJERI, why="", closing=Closing())
+    empty = await place.get(path)
+    await place.paid((await place.payments())[0])
+    page = await place.get(path)
+
+    assert "Paid so far" not in empty.words
+    assert "There is nothing to pay" in page.words
+    assert "Paid so far KES 1,000" in page.words
+    assert MASK in page.words
+    assert "Left to pay" not in page.words
+
+
 async def test_an_invoice_that_is_late_says_so(place: Place) -> None:
     view = await place.invoice(a_bill(due_on=date(2026, 11, 22)))
     page = await place.get(f"/i/{view.invoice.code}")
