@@ -181,11 +181,10 @@ async def _statements(
     rows = {each.receipt: each for each in history.safaricom.books.statement()}
     kept = set((await tx.payments._connection.execute(select(record_rows.c.receipt))).scalars())
     waits = {each.receipt for each in open_now}
-    mistaken = history.diary.mistaken
     for receipt in {each for one in dropped for each in one.receipts}:
         verdict.must(receipt in kept, "I2 loss", receipt, "of a statement is not in the record")
         row, payment = rows[receipt], ours.get(rows[receipt].account_reference)
-        if row.linked_receipt is not None or payment is None or receipt in mistaken:
+        if row.linked_receipt is not None or payment is None:
             continue
         counted = payment.status is Status.PAID and payment.receipt == receipt
         looked_at = receipt in waits or payment.pending_at is not None
@@ -212,8 +211,6 @@ def _only_ours(
     for ref, payment in ours.items():
         if payment.status is not Status.PAID or ref in theirs:
             continue
-        if payment.receipt in history.diary.mistaken:
-            continue  # a line of the portal's has that code, and an operator said whose it is
         verdict.effects["only ours, and noted"] += payment.id in noted
         covered = payment.decided_at is not None and payment.decided_at < dropped.until
         covered &= payment.paid_at is not None and since <= payment.paid_at < dropped.until
