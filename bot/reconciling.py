@@ -27,7 +27,7 @@ WORDS = {
     OpenKind.ONLY_OURS: "only ours: credited, and not in Safaricom's books",
     OpenKind.AMOUNT_DIFFERS: "where the amount differs",
     OpenKind.TWICE: "a second receipt for one payment",
-    OpenKind.REVIEW: "paid by hand with the account of a prompt that it does not fit",
+    OpenKind.REVIEW: "with the account of a prompt that it does not fit, or of another payment",
     OpenKind.REVERSAL: "gone back, of a payment that we do not know",
 }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
@@ -38,7 +38,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["ADDRESS", "Hear", "Heard", "NotKept", "Unread"]
+__all__ = ["ADDRESS", "CLOCKS_DIFFER", "Hear", "Heard", "NotKept", "Unread"]
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,9 @@ ADDRESS = "callback"
 UNTRUSTED_KEPT = 20
 CALLBACKS_KEPT = 100
 """After so many, one that says what another said is kept no better than an untrusted one."""
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""So far Safaricom's clock and ours may be apart, and its time still be one."""
 
 OUTSIDE_HELD = "outside-held"
 
@@ -157,7 +160,7 @@ class Hear:
             reason=held or (result.meaning.value if kind is Kind.CALLBACK_FAILED else None),
             receipt=heard.receipt if result.paid else None,
             amount_cents=heard.amount_cents if result.paid else None,
-            paid_at=heard.paid_at if result.paid else None,
+            paid_at=_paid_at(payment, heard, now) if result.paid else None,
             held=held is not None,
             digest=digest,
             source=source,
@@ -280,6 +283,18 @@ def _kind(payment: Payment, heard: StkCallback) -> Kind | None:
     # A callback ends the attempt, listed or not, except where the code says "not over yet".
     unlisted = result.meaning is Meaning.UNLISTED and result.code != ""
     return Kind.CALLBACK_FAILED if result.final or unlisted else None
+
+
+def _paid_at(payment: Payment, heard: StkCallback, now: datetime) -> datetime | None:
+    """
+    When it was paid, where that may be: after we began to ask for it, and not later than now.
+
+    Whoever named another day would hide what it credits from every statement of the true one.
+    """
+    at, begun_at = heard.paid_at, payment.begun_at or payment.created_at
+    if at is None or not begun_at - CLOCKS_DIFFER <= at <= now + CLOCKS_DIFFER:
+        return None
+    return at
 
 
 def _may_be_ours(payment: Payment, seen: Seen, heard: StkCallback) -> bool:

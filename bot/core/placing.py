@@ -12,12 +12,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from hashlib import sha256
 
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
 from bot.core.reversal_rows import ReversalRows
-from bot.core.settle import Settle
+from bot.core.settle import RULED, Settle
 from bot.core.told_rows import (
     Placed,
     born_key,
@@ -60,6 +61,14 @@ WISH_KES_MAX = 2**31 - 1
 """The most that a wish can be. What came is counted in cents, and may be more."""
 
 
+class _Whose(Enum):
+    """Whose a receipt is that a payment of ours has."""
+
+    HOLDERS = auto()
+    ANOTHERS = auto()
+    UNSURE = auto()  # a person must say it
+
+
 class Placing:
     """Finds the payment of a row, and tells it."""
 
@@ -96,9 +105,13 @@ class Placing:
             async with self._store.read() as tx:
                 prompted = await tx.record.push_payment(reference)
         if holder is not None:
-            if await self._is_anothers(row, holder, prompted, reference):
-                return await self._take_over(row, holder, prompted, reference)
-            return await self._same_receipt(row, holder)
+            match await self._whose(row, holder, prompted, reference):
+                case _Whose.HOLDERS:
+                    return await self._same_receipt(row, holder)
+                case _Whose.ANOTHERS:
+                    return await self._take_over(row, holder, prompted, reference)
+                case _Whose.UNSURE:
+                    return Placed(state=RowState.OPEN, payment_id=holder, open=OpenKind.REVIEW)
         return await self._by_reference(row, prompted, reference, outranks=False)
 
     async def _by_reference(
@@ -123,13 +136,11 @@ class Placing:
         return await self._again(row) if born.state is RowState.NEW else born
 
     async def _again(self, row: RecordRow) -> Placed:
-        """Another process was faster with this receipt: look who holds it now."""
+        """Somebody was faster with this receipt: look who holds it now, and whose it is."""
         async with self._store.read() as tx:
             holders = await tx.evidence.receipt_holders([row.receipt])
         holder = holders.get(row.receipt)
-        return (
-            Placed(state=RowState.NEW) if holder is None else await self._same_receipt(row, holder)
-        )
+        return Placed(state=RowState.NEW) if holder is None else await self.place(row, holder)
 
     async def _same_receipt(self, row: RecordRow, holder: str) -> Placed:
         """The payment that holds the receipt has its word from the books."""
@@ -153,23 +164,38 @@ class Placing:
 
         return await self._submit(Unit(payment_id=prompted.id, admit=admit, receipt=row.receipt))
 
-    async def _is_anothers(
+    async def _whose(
         self, row: RecordRow, holder: str, prompted: Payment | None, reference: str | None
-    ) -> bool:
-        """Whether the books name another payment than the one that only a post gave this to."""
+    ) -> _Whose:
+        """
+        Whether the books name another payment than the one that has the receipt.
+
+        They outrank a post, and a code that an operator typed, who had not seen this row. Typed for
+        one of ours, it goes to another only where that one's prompt must have brought it: else what
+        the books name may be an account that somebody used again, and the operator be right.
+        """
         if reference is None:
-            return False
+            return _Whose.HOLDERS
         async with self._store.read() as tx:
             held_by = await tx.payments.get(holder)
             told = (await tx.evidence.of([holder])).get(holder, [])
             theirs = await tx.record.by_hand_intent(reference)
         assert held_by is not None, "receipts are held by payments that we have"
-        if any(each.kind in SURE and each.receipt == row.receipt for each in told):
-            return False
+        sure = [each for each in told if each.kind in SURE and each.receipt == row.receipt]
+        if not all(map(_is_typed, sure)):
+            return _Whose.HOLDERS
         if prompted is not None:
-            return prompted.id != holder
-        # A by-hand reference of ours never stands on a prompt.
-        return theirs is not None and held_by.begun_at is not None
+            another = prompted.id != holder
+        else:
+            # A by-hand reference of ours never stands on a prompt.
+            another = theirs is not None and held_by.begun_at is not None
+        if not another or not sure:
+            return _Whose.ANOTHERS if another else _Whose.HOLDERS
+        if prompted is not None:
+            fits = prompted.receipt is None and _fits_prompt(row, prompted)
+            return _Whose.ANOTHERS if fits else _Whose.UNSURE
+        own = theirs is not None and theirs[0] == held_by.intent_id
+        return _Whose.HOLDERS if own else _Whose.UNSURE
 
     async def _take_over(
         self, row: RecordRow, holder: str, prompted: Payment | None, reference: str | None
@@ -177,6 +203,21 @@ class Placing:
         await self.disown(row.receipt, holder)
         log.warning("record.receipt_moved from=%s", holder)
         return await self._by_reference(row, prompted, reference, outranks=True)
+
+    async def take_typed(self, row: RecordRow, holder: str, *, by: int) -> bool:
+        """
+        Tell *holder* that its receipt is another's, as this person says: False if it has more.
+
+        More than a code that was typed without the books: their word, or that of who had read them.
+        """
+        async with self._store.read() as tx:
+            has = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt) == holder
+            told = (await tx.evidence.of([holder])).get(holder, [])
+        sure = [each for each in told if each.kind in SURE and each.receipt == row.receipt]
+        if not has or not sure or not all(map(_is_typed, sure)):
+            return False
+        await self.disown(row.receipt, holder, by=by)
+        return True
 
     async def disown(self, receipt: str, holder: str, *, by: int | None = None) -> None:
         """Tell *holder* that this receipt is another payment's."""
@@ -315,6 +356,11 @@ async def _names_somebody(tx: Tx, row: RecordRow) -> bool:
     # What is asked for on the first account, and waits all the same, is a draft's.
     astray = invoice is not None and bool(invoice.account)
     return astray or bool(named.pushes or named.by_hand)
+
+
+def _is_typed(each: Evidence) -> bool:
+    """Whether an operator named that receipt of a payment, and not whose a row of the books is."""
+    return each.kind is Kind.OPERATOR_PAID and each.reason not in (None, RULED)
 
 
 def _fits_prompt(row: RecordRow, payment: Payment) -> bool:

@@ -263,19 +263,28 @@ class Rulings:
                 return await self._bear(
                     row, payment, by, outranks=False, forbids=partial(_is_closed, open_one.id)
                 )
-            case _:
-                ruled = await self._tell_paid(payment.id, row, differs=differs, by=by, why=why)
+            case kind:
+                of = open_one.payment_id if kind is OpenKind.REVIEW else None
+                if of is not None and of != payment.id:
+                    of = of if await self._placing.take_typed(row, of, by=by) else None
+                ruled = await self._tell_paid(
+                    payment.id, row, differs=differs, by=by, why=why, of=of
+                )
                 if ruled is Ruling.CANNOT:
-                    return await self._beside(row, payment, by)
+                    return await self._beside(row, payment, by, of=of)
                 return None if ruled is Ruling.HELD else payment.id
 
-    async def _beside(self, row: RecordRow, payment: Payment, by: int) -> str | None:
+    async def _beside(
+        self, row: RecordRow, payment: Payment, by: int, *, of: str | None
+    ) -> str | None:
         """The payment counts another receipt: this one's money becomes a payment of its own."""
         async with self._store.read() as tx:
             holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
         if holder == payment.id:
             await self._placing.disown(row.receipt, holder, by=by)
-        return await self._bear(row, payment, by, outranks=holder == payment.id)
+        return await self._bear(
+            row, payment, by, outranks=holder is not None and holder in (payment.id, of)
+        )
 
     async def _bear(
         self,
@@ -300,12 +309,13 @@ class Rulings:
         return made.id if made is not None and made.intent_id == payment.intent_id else None
 
     async def _tell_paid(
-        self, payment_id: str, row: RecordRow, *, differs: bool, by: int, why: str
+        self, payment_id: str, row: RecordRow, *, differs: bool, by: int, why: str, of: str | None
     ) -> Ruling:
         """
         HELD: the receipt is another payment's. CANNOT: the payment counts another receipt.
 
-        *differs*: the books named another amount before, and this one counts from now on.
+        *differs*: the books named another amount before, and this one counts from now on. *of*: the
+        payment that has just been told that the receipt is another's.
         """
         now = self._clock.now()
         what = f"{RULED if differs else 'operator'}:{row.receipt}:{row.amount_cents}"
@@ -313,7 +323,7 @@ class Rulings:
         another: list[bool] = []
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
-            held[:] = [seen.receipt_holder not in (None, payment.id)]
+            held[:] = [seen.receipt_holder not in (None, payment.id, of)]
             another[:] = [not {payment.receipt, *seen.claimed} <= {None, row.receipt}]
             if held[0] or another[0]:
                 return Admitted()
@@ -330,7 +340,8 @@ class Rulings:
                 body=_reason(why),
                 by=by,
             )
-            return Admitted(evidence=(evidence,), claims_receipt=row.receipt)
+            taken = seen.receipt_holder not in (None, payment.id)
+            return Admitted(evidence=(evidence,), claims_receipt=row.receipt, outranks=taken)
 
         unit = Unit(payment_id=payment_id, admit=admit, receipt=row.receipt)
         outcome = await self._store.submit(unit, self._settle)

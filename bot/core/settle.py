@@ -343,9 +343,14 @@ def _pending_at(
 ) -> datetime | None:
     """Since when a person should look at this payment; None where nobody needs to."""
     if standing.status is Status.PAID:
-        # A yes about ids that only a callback named may be about another payment.
+        # A yes about ids that only a callback named may be about another payment; one about a
+        # receipt that is another's by now was.
+        gone = _moved_receipts(evidence)
         sure = any(
-            _confirms(payment, each, evidence) and each.reason != IDS_HELD for each in evidence
+            _confirms(payment, each, evidence)
+            and each.reason != IDS_HELD
+            and each.receipt not in gone
+            for each in evidence
         )
         denied = Word.CONTRADICTED in standing.words and not sure
         return (payment.pending_at or heard_at) if denied else None

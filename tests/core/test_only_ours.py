@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from bot.core.eat import EAT
 from bot.core.record_desk import RecordDesk
 from bot.core.rulings import Ruling
 from storage.record_tables import record_open
@@ -20,7 +21,7 @@ from storage.records import (
 from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk
-from tests.core.test_record import OTHER, RECEIPT, a_row, opens, record
+from tests.core.test_record import OTHER, RECEIPT, a_row, assert_replays, opens, record
 
 __all__ = ["record"]
 
@@ -108,3 +109,30 @@ async def test_what_was_left_open_so_is_closed_by_the_next_statement(
     assert await compared(desk, record) == 0
 
     assert await opens(record) == []
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    ("said", "believed"),
+    [
+        (b"20250101120000", False),  # a year before it was asked for
+        (b"20261123114959", False),
+        (b"20261123115000", True),  # two clocks differ
+        (b"20261123121000", True),
+        (b"20261123121001", False),
+        (b"20271123120000", False),
+    ],
+)
+async def test_no_callback_says_a_day_that_hides_it_from_the_statement(
+    desk: Desk, record: RecordDesk, said: bytes, believed: bool
+) -> None:
+    begun = await desk.ask()
+
+    payment = await desk.post(begun, success().replace(b"20261123120030", said))
+
+    assert payment.status is Status.PAID
+    assert payment.paid_at is not None
+    assert (payment.paid_at.astimezone(EAT).strftime("%Y%m%d%H%M%S") == said.decode()) is believed
+    assert believed or payment.paid_at == desk.clock.now()
+    assert await compared(desk, record) == 1
+    await assert_replays(desk)

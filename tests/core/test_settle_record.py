@@ -68,6 +68,18 @@ def test_operators_are_told_and_it_waits_for_them() -> None:
     assert Alarm.CONTRADICTED in {each.alarm for each in decision.notices}
 
 
+@pytest.mark.parametrize("also", [None, Kind.QUERY_PAID])
+def test_a_person_who_named_a_receipt_that_is_anothers_proved_nothing(also: Kind | None) -> None:
+    told = [*ASKED, at(5, Kind.OPERATOR_PAID, R1), at(60, Kind.RECEIPT_MOVED, R1)]
+    if also is not None:
+        told.append(at(300, also))
+
+    decision = Settle(operators=[900])(replace(PAYMENT, status=Status.PAID), told)
+
+    assert decision.status is Status.PAID
+    assert (decision.pending_at is None) is (also is not None)
+
+
 def test_the_receipt_that_stays_counts_and_nothing_is_contradicted() -> None:
     told = [
         *ASKED,

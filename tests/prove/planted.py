@@ -299,6 +299,13 @@ _HEARD = (
         'return mac != "" or self._store.crypt.signed(ADDRESS, payment_id, mac)',
     ),
     plant(
+        "a callback is believed about any day",
+        "I1",
+        "bot/core/hear.py",
+        "if at is None or not begun_at - CLOCKS_DIFFER <= at <= now + CLOCKS_DIFFER:",
+        "if at is None or not begun_at <= now + CLOCKS_DIFFER:",
+    ),
+    plant(
         "the amount of a success is not compared",
         "I1",
         "bot/core/hear.py",

@@ -523,6 +523,20 @@ OF_THE_RECORD = (
         "return row.at is not None",
     ),
     plant(
+        "what an operator typed outranks the books",
+        "I4",
+        "bot/core/placing.py",
+        "if not all(map(_is_typed, sure)):",
+        "if sure:",
+    ),
+    plant(
+        "who was credited with another's code waits for nobody",
+        "I4",
+        "bot/core/settle.py",
+        "            and each.receipt not in gone\n            for each in evidence",
+        "            for each in evidence",
+    ),
+    plant(
         "another amount is agreed to",
         "I10",
         "bot/core/told_rows.py",
@@ -679,7 +693,7 @@ OF_THE_RECORD = (
         "a ruling takes another's receipt",
         "I4",
         "bot/core/rulings.py",
-        "held[:] = [seen.receipt_holder not in (None, payment.id)]",
+        "held[:] = [seen.receipt_holder not in (None, payment.id, of)]",
         "held[:] = [seen.receipt_holder is payment]",
     ),
     plant(

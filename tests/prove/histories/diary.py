@@ -91,11 +91,6 @@ class Diary:
         """One thing after another: a person who is asked something answers that first."""
         return self._hands.setdefault(person.id, asyncio.Lock())
 
-    @property
-    def mistaken(self) -> set[str]:
-        """Codes that operators typed for another payment than the one that they paid."""
-        return {each.code for each in self.ruled if each.what == "credit" and not each.right}
-
     def wrong_about(self, ref: str, what: str) -> bool:
         """Whether somebody may have decided so against what Safaricom's books say."""
         return any((each.ref, each.what, each.right) == (ref, what, False) for each in self.ruled)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
+from bot.core.hear import CLOCKS_DIFFER
 from bot.playground.chats import Message
 from mpesa.simulator.books import Row
 from storage.record_tables import record_rows
@@ -181,11 +182,10 @@ async def _statements(
     rows = {each.receipt: each for each in history.safaricom.books.statement()}
     kept = set((await tx.payments._connection.execute(select(record_rows.c.receipt))).scalars())
     waits = {each.receipt for each in open_now}
-    mistaken = history.diary.mistaken
     for receipt in {each for one in dropped for each in one.receipts}:
         verdict.must(receipt in kept, "I2 loss", receipt, "of a statement is not in the record")
         row, payment = rows[receipt], ours.get(rows[receipt].account_reference)
-        if row.linked_receipt is not None or payment is None or receipt in mistaken:
+        if row.linked_receipt is not None or payment is None:
             continue
         counted = payment.status is Status.PAID and payment.receipt == receipt
         looked_at = receipt in waits or payment.pending_at is not None
@@ -208,15 +208,16 @@ def _only_ours(
     rows = history.safaricom.books.statement()
     since, theirs = rows[0].completed_at, {each.account_reference for each in rows}
     theirs |= {BORN + each.receipt for each in rows}
-    noted = {each.payment_id for each in open_now if each.kind is OpenKind.ONLY_OURS}
+    looked_at = (OpenKind.ONLY_OURS, OpenKind.REVIEW)  # or whose it is, is asked of its line
+    noted = {each.payment_id for each in open_now if each.kind in looked_at}
     for ref, payment in ours.items():
         if payment.status is not Status.PAID or ref in theirs:
             continue
-        if payment.receipt in history.diary.mistaken:
-            continue  # a line of the portal's has that code, and an operator said whose it is
         verdict.effects["only ours, and noted"] += payment.id in noted
-        covered = payment.decided_at is not None and payment.decided_at < dropped.until
-        covered &= payment.paid_at is not None and since <= payment.paid_at < dropped.until
+        # By our own clock: what credits names a day too, and may be a liar's.
+        begun_at, heard_at = payment.begun_at or payment.created_at, payment.decided_at
+        covered = heard_at is not None and since <= min(begun_at, heard_at) - CLOCKS_DIFFER
+        covered &= heard_at is not None and heard_at + CLOCKS_DIFFER < dropped.until
         verdict.must(payment.id in noted or not covered, "I1 phantom", ref, "is only ours, unseen")
 
 
