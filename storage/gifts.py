@@ -14,10 +14,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     insert,
     literal,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -134,11 +136,18 @@ class Gifts:
     async def hide(
         self, drive_id: str, *, since: datetime | None, what: Literal["anonymous", "hide_amount"]
     ) -> bool:
-        """Hide the name or the amount of every gift begun since then; whether any was shown."""
+        """
+        Hide the name or the amount of every gift begun since then; whether any was shown.
+
+        Begun anew is begun: whoever tries again is told what the drive shows by then.
+        """
         column = gifts.c[what]
         query = update(gifts).where(gifts.c.drive_id == drive_id, column.is_(False))
         if since is not None:
-            query = query.where(gifts.c.created_at >= since)
+            anew = exists().where(
+                payments.c.intent_id == gifts.c.intent_id, payments.c.created_at >= since
+            )
+            query = query.where(or_(gifts.c.created_at >= since, anew))
         return (await self._connection.execute(query.values({column: True}))).rowcount > 0
 
     async def newest_told(self, drive_id: str, *, limit: int) -> list[str]:

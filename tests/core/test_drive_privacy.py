@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.ask import Asked
 from bot.core.drive_acts import Actor, Answer
 from storage.records import NOBODY, Closing, Drive, NoticeKind, Shows
+from tests.core.bodies import failure, success
 from tests.core.drive_life import OPENER, DriveLife, drives
 
 __all__ = ["drives"]
@@ -132,3 +134,23 @@ async def test_other_drives_and_refused_changes_hide_nothing(drives: DriveLife) 
     await show(drives, drive, Shows.ALL)
 
     assert await seen(drives, other) == [SHOWN]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("told", "then"), [(Shows.TOTALS, HIDDEN), (Shows.NAMES, NAMED)])
+async def test_what_was_tried_again_is_shown_as_was_told_then(
+    drives: DriveLife, told: Shows, then: tuple[str | None, int | None]
+) -> None:
+    drive = await drives.open()
+    first = await drives.give(drive, 1)
+    await drives.desk.post(first, failure(1, 1032))
+    await show(drives, drive, told)
+    again = await drives.desk.asking.again(first.id, by=JANE, update_id=None, language="en")
+    assert isinstance(again, Asked)
+    await drives.desk.finish()
+    body = success(len(drives.desk.daraja.pushes), amount=500, receipt="UKN0000009")
+    await drives.desk.post(again.payment, body)
+
+    await show(drives, drive, Shows.ALL)
+
+    assert await seen(drives, drive) == [then]
