@@ -87,6 +87,8 @@ async def _statement(
     drive = view.drive
     statement = await core.drives.treasury.public_statement(drive.id)
     assert statement is not None, "the drive is there"
+    if statement.drive.shows is Shows.TOTALS:
+        return None  # it shows no names by now: while this waited, it has changed
     return Reply(
         chat_id=notice.chat_id,
         thread_id=drive.thread_id,

@@ -212,8 +212,9 @@ def _entries(statement: Statement, words: Words, *, keepers: bool) -> Iterator[E
     drive, rows = statement.drive, list[Entry]()
     for row in statement.rows:
         entry = _entry(row, statement, words)
-        if drive.shows is Shows.NAMES and not keepers:
-            entry = entry._replace(hide_amount=True)
+        if drive.shows is not Shows.ALL and not keepers:
+            hides_name = entry.anonymous or drive.shows is Shows.TOTALS
+            entry = entry._replace(hide_amount=True, anonymous=hides_name)
         rows.append(entry)
         for part in statement.went_back.get(row.payment_id or "", ()):
             back = entry._replace(amount_cents=-part.cents, method=Method.REVERSAL)

@@ -1,0 +1,91 @@
+"""A drive at its end: what the group and those who decide about it read, made when it is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.chat.drive_letters import make
+from bot.chat.drive_papers import closing_paper
+from bot.chat.keyboards import Stationery
+from bot.core.drive_acts import Actor, Answer
+from bot.core.ports import Collector
+from bot.texts import Texts
+from storage.records import Closing, DriveStatus, Notice, NoticeKind, Reply, Shows
+from tests.chat.drive_office import Harambee
+from tests.documents.papers import text_of
+
+MARY = Actor(id=2001, name="Mary")
+PAPER = Stationery(
+    texts=Texts.load(),
+    collector=Collector(name="Jamii", kind="paybill", number="600000", practice=False),
+    username="lipa_demo_bot",
+)
+
+
+async def jane_gave(harambee: Harambee) -> None:
+    """Mary's drive has KES 500 of Jane's."""
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    harambee.office.jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    await harambee.paid()
+    await harambee.office.said(harambee.office.jane.chat, "✅")
+
+
+async def letter(harambee: Harambee, drive_id: str, topic: str) -> Reply | None:
+    """What this news of a drive would say, were it sent now."""
+    notice = Notice(
+        id=1,
+        kind=NoticeKind.NEWS,
+        chat_id=harambee.group.id,
+        payment_id=None,
+        alarm=None,
+        reply=None,
+        message_id=None,
+        wanted=1,
+        tries=0,
+        resent=False,
+        subject=f"d:{drive_id}",
+        topic=topic,
+    )
+    return await make(harambee.office.core, PAPER, notice)
+
+
+async def text_of_paper(reply: Reply | None) -> str:
+    """What stands on the paper of a message."""
+    assert reply is not None
+    assert reply.document is not None
+    return text_of(reply.document.content)
+
+
+@pytest.mark.parametrize("shows", [Shows.NAMES, Shows.TOTALS])
+async def test_a_closing_paper_that_waited_shows_what_the_drive_shows_by_then(
+    harambee: Harambee, shows: Shows
+) -> None:
+    await jane_gave(harambee)
+    core, drive = harambee.office.core, await harambee.drive
+    closed = await core.drives.treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing())
+    assert closed is Answer.DONE
+    first = await text_of_paper(await letter(harambee, drive.id, "statement:1"))
+    assert "Jane" in first
+    assert "500.00" in first
+
+    changed = await core.drives.treasury.change(
+        drive.id, MARY, what="shows", value=shows, told=str(shows), closing=Closing()
+    )
+    assert changed is Answer.DONE
+    later = await letter(harambee, drive.id, "statement:1")
+
+    if shows is Shows.TOTALS:
+        assert later is None
+    else:
+        assert "Jane" in await text_of_paper(later)
+
+    # Nor does a paper for a group name anybody, whoever has it made.
+    statement = await core.drives.treasury.public_statement(drive.id)
+    assert statement is not None
+    paper = await closing_paper(statement, PAPER, harambee.office.clock.now())
+    assert paper is not None
+    text = text_of(paper.content)
+    assert ("Jane" in text) is (shows is Shows.NAMES)
+    assert text.count("500.00") < first.count("500.00")
