@@ -15,6 +15,7 @@ from functools import partial
 from bot.core.ask import Asked, Asking
 from bot.core.departures import Departures
 from bot.core.drive_news import DriveNews, card_key, is_late
+from bot.core.drive_privacy import shown_when_written
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.giving import GiveRequest, Giving
@@ -297,7 +298,8 @@ async def _listed(tx: Tx, drive: Drive, *, limit: int) -> list[ShownGift]:
         return []
     gifts = await tx.gifts.newest(drive.id, limit=limit)
     entries = await tx.drives.entries(drive.id, limit=limit)
-    return shown(merged(gifts, entries), drive.shows)[:limit]
+    then = await shown_when_written(tx, drive, entries)
+    return shown(merged(gifts, entries, then), drive.shows)[:limit]
 
 
 def _not_among(listed: Sequence[ShownGift], totals: Totals) -> int:
