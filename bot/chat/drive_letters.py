@@ -114,6 +114,8 @@ async def _late(
         name=gift.name or gift.phone_mask,
         title=drive.title,
     )
+    if not view.treasurers:
+        text = f"{text}\n{paper.texts.say(language, 'late.nobody')}"
     keys = tuple(
         Button(
             label=plain(paper.texts.say(language, f"late.button.{what}")),

@@ -89,3 +89,26 @@ async def test_a_closing_paper_that_waited_shows_what_the_drive_shows_by_then(
     text = text_of(paper.content)
     assert ("Jane" in text) is (shows is Shows.NAMES)
     assert text.count("500.00") < first.count("500.00")
+
+
+async def test_an_operator_decides_about_a_drive_that_nobody_looks_after(
+    harambee: Harambee,
+) -> None:
+    office = harambee.office
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    office.boss.start()
+    office.jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    drive, drives = await harambee.drive, office.core.drives
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing())
+    assert await drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    office.clock.advance(5)
+    await harambee.paid()
+    await office.said(office.jane.chat, "its treasurers decide")
+    await harambee.look()
+
+    asked = await office.said(office.boss.chat, "came to Mama Akinyi hospital bill")
+    assert "Nobody looks after it any more" in asked.text
+    office.boss.press(asked, "Keep it")
+    await office.said(office.boss.chat, "stays in the drive")

@@ -9,7 +9,7 @@ import pytest
 from bot.core.drive_acts import Actor, Answer
 from storage.records import Closing, Drive, DriveStatus, Kind, Payment, Status
 from tests.core.bodies import success
-from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
+from tests.core.drive_life import GROUP, OPENER, OPERATOR, DriveLife, drives
 from tests.fakes import fact, unit_of
 
 __all__ = ["drives"]
@@ -132,3 +132,57 @@ async def test_what_comes_after_a_drive_was_opened_again_is_thanked_for(drives: 
     await become(drives, drive, DriveStatus.CLOSED)
     assert await topics(drives) == []
     assert await decide(drives, drive, gift) is Answer.ALREADY
+
+
+@pytest.mark.both_engines
+async def test_where_nobody_looks_after_it_any_more_operators_are_asked_once(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    gift = await drives.give(drive, 1)
+    await become(drives, drive, DriveStatus.CLOSED)
+    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    await drives.touched.run_due()
+    assert await topics(drives, OPERATOR) == []
+
+    await came(drives, gift)
+
+    assert await topics(drives, OPERATOR) == ["late"]
+    await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
+    await drives.touched.run_due()
+    assert await topics(drives, OPERATOR) == []
+    assert await decide(drives, drive, gift) is Answer.NOT_YOURS
+    operator = Actor(id=OPERATOR, name="Boss", operator=True)
+    decided = await drives.treasury.decide_late(
+        drive.id, operator, payment_id=gift.id, keep=True, closing=Closing()
+    )
+    assert decided is Answer.DONE
+
+
+async def test_what_the_last_treasurer_left_undecided_goes_to_operators(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    kept, open_one = await drives.give(drive, 1), await drives.give(drive, 2)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await came(drives, kept)
+    await came(drives, open_one)
+    assert await topics(drives) == ["late", "late"]
+    assert await decide(drives, drive, kept, keep=True) is Answer.DONE
+
+    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    await drives.touched.run_due()
+
+    [asked] = await drives.owed(OPERATOR)
+    assert asked.topic == f"late:{open_one.id}"
+
+
+async def test_who_would_look_after_what_nobody_does_asks_operators(drives: DriveLife) -> None:
+    drive = await drives.open()
+    await become(drives, drive, DriveStatus.CLOSED)
+    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    ali = Actor(id=1007, name="Ali")
+
+    assert await drives.drives.treasurers.ask_to_join(drive.id, ali, Closing()) is Answer.DONE
+
+    assert await topics(drives, OPERATOR) == ["join"]
