@@ -56,9 +56,8 @@ NAMED_WORDS = (Word.LATE, Word.TWICE, Word.OTHER_AMOUNT, Word.CONTRADICTED)
 
 async def export(turn: Turn) -> None:
     """`/export`: the books of what one looks after, in private."""
-    found = await turn.core.drives.of_treasurer(turn.person.id)
-    if not turn.private:
-        found = [each for each in found if each.chat_id == turn.chat_id]
+    here = None if turn.private else turn.chat_id
+    found = await turn.core.drives.of_treasurer(turn.person.id, chat_id=here)
     if not found:
         await turn.answer(turn.say("manage.none", command=f"/newdrive@{turn.username}"))
         return

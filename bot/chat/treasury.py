@@ -76,10 +76,9 @@ def refusing(turn: Turn, answer: Answer) -> Toast:
 
 async def close_drive(turn: Turn) -> None:
     """`/closedrive`: asks whoever looks after a drive of this chat whether they are sure."""
-    found = await turn.core.drives.of_treasurer(turn.person.id)
+    here = None if turn.private else turn.chat_id
+    found = await turn.core.drives.of_treasurer(turn.person.id, chat_id=here)
     open_ones = [each for each in found if each.status is not DriveStatus.CLOSED]
-    if not turn.private:
-        open_ones = [each for each in open_ones if each.chat_id == turn.chat_id]
     if not open_ones:
         key = "treasury.not-yours" if found or not turn.private else "manage.none"
         values = {} if key == "treasury.not-yours" else {"command": f"/newdrive@{turn.username}"}

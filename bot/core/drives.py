@@ -186,9 +186,10 @@ class Drives:
         async with self._store.read() as tx:
             return await tx.drives.of_chat(chat_id)
 
-    async def of_treasurer(self, person_id: int) -> list[Drive]:
+    async def of_treasurer(self, person_id: int, *, chat_id: int | None = None) -> list[Drive]:
+        """What somebody looks after, in a chat or anywhere: at work first, then the newest."""
         async with self._store.read() as tx:
-            return await tx.drives.of_treasurer(person_id)
+            return await tx.drives.of_treasurer(person_id, chat_id=chat_id)
 
     async def known_to(self, person_id: int) -> list[Drive]:
         """The drives, not closed, that somebody looks after or has given to."""
