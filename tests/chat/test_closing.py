@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from bot.chat.drive_letters import make
@@ -12,6 +14,7 @@ from bot.core.ports import Collector
 from bot.texts import Texts
 from storage.records import Closing, DriveStatus, Notice, NoticeKind, Reply, Shows
 from tests.chat.drive_office import Harambee
+from tests.chat.test_treasury import panel
 from tests.documents.papers import text_of
 
 MARY = Actor(id=2001, name="Mary")
@@ -112,3 +115,43 @@ async def test_an_operator_decides_about_a_drive_that_nobody_looks_after(
     assert "Nobody looks after it any more" in asked.text
     office.boss.press(asked, "Keep it")
     await office.said(office.boss.chat, "stays in the drive")
+
+
+async def test_another_last_day_of_a_closed_drive_says_that_it_stays_closed(
+    harambee: Harambee,
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    await harambee.opened()
+    drive, treasury = await harambee.drive, office.core.drives.treasury
+    over = office.clock.now() + timedelta(hours=13)
+    changed = await treasury.change(
+        drive.id, MARY, what="closes_at", value=over, told="today", closing=Closing()
+    )
+    assert changed is Answer.DONE
+    office.clock.advance(14 * 3600)
+    await treasury.close_due()
+
+    keys = await panel(harambee)
+    mary.press(keys, "Last day")
+    await office.said(mary.chat, "Which is the last day")
+    mary.say("30/11")
+    said = await office.said(mary.chat, "It stays closed")
+    still = await office.core.drives.get(drive.id)
+    assert still is not None
+    assert still.status is DriveStatus.CLOSED
+
+    mary.press(said, "Open again")
+    await office.said(mary.chat, "Done")
+    opened = await office.core.drives.get(drive.id)
+    assert opened is not None
+    assert opened.status is DriveStatus.OPEN
+    assert opened.closes_at == still.closes_at
+    assert opened.closes_at is not None
+    assert opened.closes_at > office.clock.now()
+
+    # Where it goes on, nothing is said about it.
+    mary.press(keys, "Last day")
+    await office.said(mary.chat, "Which is the last day", after=said)
+    mary.say("29/11")
+    later = await office.said(mary.chat, "Changed.", after=said)
+    assert "closed" not in later.text
