@@ -63,7 +63,9 @@ async def _thanks(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
     drive = view.drive
-    rows = await core.drives.thanked(drive.id, thanks=int(details[0]))
+    found = await core.drives.thanked(drive.id, thanks=int(details[0]))
+    # What went back within the two minutes is none of what came in.
+    rows = [each for each in found if each.cents]
     if not rows:
         return None
     text = thanks_text(drive, shown(rows, drive.shows), len(rows), paper)

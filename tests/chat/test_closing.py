@@ -11,11 +11,13 @@ from bot.chat.drive_papers import closing_paper
 from bot.chat.keyboards import Stationery
 from bot.core.drive_acts import Actor, Answer
 from bot.core.ports import Collector
+from bot.core.settle import Settle
 from bot.texts import Texts
-from storage.records import Closing, DriveStatus, Notice, NoticeKind, Reply, Shows
+from storage.records import Closing, DriveStatus, Kind, Notice, NoticeKind, Reply, Shows
 from tests.chat.drive_office import Harambee
 from tests.chat.test_treasury import panel
 from tests.documents.papers import text_of
+from tests.fakes import fact, unit_of
 
 MARY = Actor(id=2001, name="Mary")
 PAPER = Stationery(
@@ -155,3 +157,21 @@ async def test_another_last_day_of_a_closed_drive_says_that_it_stays_closed(
     mary.say("29/11")
     later = await office.said(mary.chat, "Changed.", after=said)
     assert "closed" not in later.text
+
+
+async def test_what_went_back_before_the_thanks_are_due_is_not_thanked_for(
+    harambee: Harambee,
+) -> None:
+    office = harambee.office
+    await jane_gave(harambee)
+    drive = await harambee.drive
+    await office.core.touched.run_due()
+    thanks = await letter(harambee, drive.id, "thanks:1")
+    assert thanks is not None
+    assert "Jane" in thanks.text
+
+    [view] = await office.core.books.latest(person_id=office.jane.id)
+    back = fact(Kind.REVERSED, payment_id=view.payment.id, at=office.clock.now())
+    await office.store.submit(unit_of(back), Settle(operators=[]))
+
+    assert await letter(harambee, drive.id, "thanks:1") is None
