@@ -23,6 +23,7 @@ from bot.core.limits import Refusal
 from bot.core.people import close
 from bot.core.pledging import Pledging
 from bot.core.ports import Clock, Ids
+from bot.core.post import chat_now
 from bot.core.treasurers import Treasurers
 from bot.core.treasury import Treasury
 from storage.engine import Store
@@ -184,7 +185,7 @@ class Drives:
     async def in_chat(self, chat_id: int) -> list[Drive]:
         """The drives of a chat that are not closed, newest first."""
         async with self._store.read() as tx:
-            return await tx.drives.of_chat(chat_id)
+            return await tx.drives.of_chat(await chat_now(tx, chat_id))
 
     async def of_treasurer(self, person_id: int, *, chat_id: int | None = None) -> list[Drive]:
         """What somebody looks after, in a chat or anywhere: at work first, then the newest."""
