@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bot.building import Parts, build_core
+from bot.building import Parts, build_core, collectors_of
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
 from bot.chat.parse import read_amount
 from bot.clock import SystemClock
@@ -29,6 +29,7 @@ from bot.config_keys import Mpesa, MpesaAccount
 from bot.config_record import initiator_of
 from bot.core.core import Core
 from bot.core.latencies import Latencies
+from bot.core.payees import payees_of
 from bot.core.ports import Ids
 from bot.core.post import Post
 from bot.core.reach import EVERY, Reach
@@ -65,8 +66,19 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut_at: float | None = None
+        self._closed = False
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """
+        Begin *work*; once we have closed, not at all.
+
+        Nobody would wait for it then, and a push that is cut as it begins is told as unsure. One
+        that is never begun is found by the next process, or by another that is at work.
+        """
+        if self._closed:
+            log.warning("background.refused")
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -83,6 +95,7 @@ class Background:
 
     async def close(self) -> None:
         """Wait for the rest of that time, then cut: a push that is cut is written as unsure."""
+        self._closed = True
         # A start that failed has made no last call.
         cut_at = self.last_call() if self._cut_at is None else self._cut_at
         left_s = cut_at - asyncio.get_running_loop().time()
@@ -99,8 +112,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
     """
     The whole bot, at work while the block runs; yields an event that is set once it is ready.
 
-    Order: storage, Daraja, core, chat, web, jobs. Closed in reverse, so that whatever is still
-    said on the way out finds the parts below it open.
+    Order: storage, Daraja, core, chat, web, jobs. Closed in reverse: what is below is still open.
     """
     async with AsyncExitStack() as stack:
         with _naming("storage.url"):
@@ -117,6 +129,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
                 store=store,
                 daraja=daraja,
                 accounts=accounts,
+                payees=await payees_of(store, collectors_of(config)),
                 background=background.start,
                 settle=settle,
                 post=post,

@@ -68,6 +68,7 @@ class Parts:
     store: Store
     daraja: ports.Daraja
     accounts: Mapping[str, ports.Daraja] = field(default_factory=dict)  # besides the first
+    payees: Mapping[str, Collector] = field(default_factory=dict)  # of accounts that were, too
     background: Callable[[Coroutine[Any, Any, None]], None]
     settle: Settle
     post: Post
@@ -111,9 +112,10 @@ def build_core(parts: Parts) -> Core:
     drives = Drives(
         store=store, clock=clock, ids=parts.ids, asking=asking, operators=operators, wake=wake
     )
-    collectors = collectors_of(parts.config)
+    configured = collectors_of(parts.config)
+    collectors = {**parts.payees, **configured}
     merchants = Merchants(
-        store=store, clock=clock, operators=operators, collectors=collectors, wake=wake
+        store=store, clock=clock, operators=operators, collectors=configured, wake=wake
     )
     acts = Acts(store=store, clock=clock, wake=wake)
     news = InvoiceNews(clock=clock)
@@ -255,6 +257,7 @@ def _record(parts: Parts) -> RecordDesk:
         settings=WaysSettings(
             public_base=parts.public_url,
             numbers=frozenset({collector_of(config).number, mpesa.shortcode}),
+            office=mpesa.base_url,
             initiator=mpesa.asks_status,
             pull=mpesa.pull,
             pull_number=mpesa.pull_number or "",

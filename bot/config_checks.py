@@ -18,10 +18,12 @@ __all__ = [
     "SAFARICOM",
     "AccountName",
     "CallerNetwork",
+    "Count",
     "InitiatorName",
     "KenyanPhone",
     "Kes",
     "LineOfText",
+    "Months",
     "Positive",
     "ProxyNetwork",
     "PublicUrl",
@@ -30,6 +32,7 @@ __all__ = [
     "Shortcode",
     "SigningKey",
     "StorageUrl",
+    "TelegramId",
     "TelegramToken",
     "TelegramUrl",
     "host_of",
@@ -213,8 +216,13 @@ def _line(value: str) -> str:
     return value.strip()
 
 
-Positive = Annotated[float, Field(gt=0)]
-Kes = Annotated[int, Field(ge=0)]
+# What is larger is a slip of the finger, and some of it fits neither a column nor a calendar: it
+# would be refused one payment at a time, long after the start.
+Positive = Annotated[float, Field(gt=0, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Months = Annotated[int, Field(ge=1, le=1200)]
+Kes = Annotated[int, Field(ge=0, le=1_000_000_000)]
+TelegramId = Annotated[int, Field(gt=0, lt=2**52)]
 LineOfText = Annotated[str, Field(max_length=64), AfterValidator(_line)]
 Shortcode = Annotated[str, AfterValidator(_set), Field(pattern=r"^[0-9]{5,7}$")]
 InitiatorName = Annotated[str, AfterValidator(_set), AfterValidator(_initiator)]

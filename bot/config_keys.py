@@ -24,10 +24,12 @@ from bot.config_checks import (
     SAFARICOM,
     AccountName,
     CallerNetwork,
+    Count,
     InitiatorName,
     KenyanPhone,
     Kes,
     LineOfText,
+    Months,
     Positive,
     ProxyNetwork,
     PublicUrl,
@@ -36,6 +38,7 @@ from bot.config_checks import (
     Shortcode,
     SigningKey,
     StorageUrl,
+    TelegramId,
     TelegramToken,
     TelegramUrl,
     host_of,
@@ -83,7 +86,7 @@ class Telegram(Section):
     token: TelegramToken
     api_url: TelegramUrl = "https://api.telegram.org"
     mode: Literal["polling", "webhook"] = "polling"
-    operators: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    operators: tuple[TelegramId, ...] = ()
     messages_per_second: Positive = 30
     group_messages_per_minute: Positive = 20
 
@@ -211,17 +214,17 @@ class Limits(Section):
     # Safaricom itself blocks a line at five.
     incomplete_before_pause: Annotated[int, Field(ge=1, le=4)] = 4
     pause_h: Positive = 24
-    strangers_per_person_per_hour: Annotated[int, Field(ge=0)] = 30
+    strangers_per_person_per_hour: Count = 30
     pushes_per_second: Positive = 20
-    page_prompts_per_address_per_hour: Annotated[int, Field(ge=0)] = 5
-    page_prompts_per_page_per_hour: Annotated[int, Field(ge=0)] = 200
+    page_prompts_per_address_per_hour: Count = 5
+    page_prompts_per_page_per_hour: Count = 200
 
 
 class Privacy(Section):
     """How long it is kept what nobody needs for the books."""
 
-    raw_bodies_months: Annotated[int, Field(ge=1)] = 18
-    looks_months: Annotated[int, Field(ge=1)] = 84
+    raw_bodies_months: Months = 18
+    looks_months: Months = 84
 
 
 class Logs(Section):

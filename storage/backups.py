@@ -20,6 +20,7 @@ from urllib.parse import quote
 from storage.columns import instant
 from storage.crypt import Crypt
 from storage.errors import StorageError, WrongKey
+from storage.journals import put_aside, put_aside_stray, stray_journal, sync
 from storage.locks import only_process
 from storage.migrations import HEAD
 from storage.newest import NEWEST
@@ -89,6 +90,8 @@ def back_up(
     """
     if not database.exists():
         raise StorageError(f"there is no {database}")
+    if stray := stray_journal(database):
+        raise StorageError(f"{stray} is not the journal of {database}: start the bot first")
     if dest.exists() or key_file(dest).exists():
         raise StorageError(f"{dest} is there already: name a new file")
     if key is None and not key_file(database).exists():
@@ -108,9 +111,9 @@ def back_up(
         if key is None:
             key_path = key_file(dest)
             _copy(key_file(database), key_path)
-        _sync(aside)
+        sync(aside)
         aside.replace(dest)
-        _sync_folder(dest.parent)
+        sync(dest.parent)
     except sqlite3.Error as exc:
         raise StorageError(f"the copy could not be made: {exc}") from exc
     finally:
@@ -155,12 +158,12 @@ def put_back(
             _check(aside, crypt)
             if _as_of(aside, crypt) is None:
                 _mark(aside, crypt, min(now, _changed_at(copy, now), _newest(aside) or now))
-            _sync(aside)
+            sync(aside)
             before = _kept(database, now)
             if key is None:
                 _copy(beside, key_file(database))
             aside.replace(database)
-            _sync_folder(database.parent)
+            sync(database.parent)
         except sqlite3.Error as exc:
             raise StorageError(f"{copy} is no sound copy of a database: {exc}") from exc
         finally:
@@ -229,20 +232,19 @@ def _changed_at(path: Path, now: datetime) -> datetime:
 
 def _kept(database: Path, now: datetime) -> Path | None:
     """The old database under another name too, its journal moved there: nothing is thrown away."""
+    # Even to look at the old one would play a journal of another into it.
+    put_aside_stray(database, now)
+    before = database.with_name(f"{database.name}.before-{now:%Y%m%d-%H%M%S}")
+    if key_file(database).exists():
+        os.link(key_file(database), key_file(before))
     if not database.exists():
         return None
     # Its journal into it first, so that it is whole even if we go no further than that.
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as old:
         old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    before = database.with_name(f"{database.name}.before-{now:%Y%m%d-%H%M%S}")
     os.link(database, before)
-    if key_file(database).exists():
-        os.link(key_file(database), key_file(before))
-    for suffix in ("-wal", "-shm"):
-        journal = database.with_name(database.name + suffix)
-        # It belongs to the old file, and would be played into the new one.
-        if journal.exists():
-            journal.replace(before.with_name(before.name + suffix))
+    # What is left of it would be played into the new one.
+    put_aside(database, before)
     return before
 
 
@@ -256,16 +258,5 @@ def _copy(source: Path, dest: Path) -> None:
     aside = dest.with_name(dest.name + PART)
     _private(aside)
     shutil.copyfile(source, aside)
-    _sync(aside)
+    sync(aside)
     aside.replace(dest)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-_sync_folder = _sync

@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, select, update
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from storage.asked import Asking
 from storage.columns import micros
-from storage.record_tables import OPEN, record_open
-from storage.records import OpenDifference, OpenKind
+from storage.record_tables import OPEN, record_open, record_rows
+from storage.records import OpenDifference, OpenKind, RowKind
 from storage.schema import payments
 from storage.setwise import Among, Many
 
@@ -36,6 +36,20 @@ _OPEN = Many(
 _SOME_OPEN = select(record_open.c.id).where(OPEN).exists()
 _STILL_OPEN = Among(select(record_open.c.key).where(OPEN), record_open.c.key)
 _ASKED_AT_ONCE = 4096
+
+
+# They differ from themselves, not from ours: theirs is not what their row says, or it is and
+# so is ours, where they differ about what it was.
+_TWO_AMOUNTS = and_(
+    record_open.c.kind == OpenKind.AMOUNT_DIFFERS.value,
+    exists().where(
+        record_rows.c.receipt == record_open.c.receipt,
+        or_(
+            record_rows.c.amount_cents != record_open.c.theirs_cents,
+            record_open.c.ours_cents == record_open.c.theirs_cents,
+        ),
+    ),
+)
 
 
 def _still_open(connection: Connection, keys: Sequence[str]) -> list[str]:
@@ -80,6 +94,19 @@ class Differences(Asking):
             query = query.where(record_open.c.kind == kind.value)
         return await self._differences(query.order_by(record_open.c.id).limit(limit))
 
+    async def newest(self, *, but: OpenKind) -> OpenDifference | None:
+        """What was opened last of what is open, but those of one kind."""
+        query = select(record_open).where(OPEN, record_open.c.kind != but.value)
+        found = await self._differences(query.order_by(record_open.c.id.desc()).limit(1))
+        return found[0] if found else None
+
+    async def unknown(self, some: Sequence[OpenDifference]) -> list[OpenDifference]:
+        """Those that were never noted, to be told with their noting."""
+        keys = [_key(each) for each in some]
+        query = select(record_open.c.key).where(record_open.c.key.in_(keys))
+        known = set((await self._connection.execute(query)).scalars()) if keys else set()
+        return [each for key, each in zip(keys, some, strict=True) if key not in known]
+
     async def difference(self, difference_id: int) -> OpenDifference | None:
         found = await self._differences(
             select(record_open).where(record_open.c.id == difference_id).with_for_update()
@@ -108,7 +135,11 @@ class Differences(Asking):
         why: str = "",
         given_to: str | None = None,
     ) -> int:
-        """Close differences by kind and receipt (or payment, where it is only ours)."""
+        """
+        Close differences by kind and receipt (or payment, where it is only ours).
+
+        Which of two amounts counts that the books have named for one receipt only a person says.
+        """
         wanted = [f"{kind}:{about}" for kind, about in keys]
         if wanted and await self._connection.scalar(select(_SOME_OPEN)):
             wanted = await self._connection.run_sync(_still_open, wanted)
@@ -116,10 +147,13 @@ class Differences(Asking):
             wanted = []
         if not wanted:
             return 0
+        closing = update(record_open).where(record_open.c.key.in_(wanted), OPEN)
+        if by is None:
+            closing = closing.where(~_TWO_AMOUNTS)
         closed = await self._connection.execute(
-            update(record_open)
-            .where(record_open.c.key.in_(wanted), OPEN)
-            .values(closed_at=now, closed_by=by, given_to=given_to, why=self._crypt.seal_text(why))
+            closing.values(
+                closed_at=now, closed_by=by, given_to=given_to, why=self._crypt.seal_text(why)
+            )
         )
         return closed.rowcount
 
@@ -131,6 +165,20 @@ class Differences(Asking):
         await self._connection.execute(
             update(record_open)
             .where(OPEN, record_open.c.kind == OpenKind.ONLY_OURS.value, of_another)
+            .values(closed_at=now)
+        )
+
+    async def close_named(self, *, now: datetime) -> None:
+        """What was noted as only ours, and stands in the books by now, whoever told its receipt."""
+        named = exists().where(
+            payments.c.id == record_open.c.payment_id,
+            record_rows.c.receipt == payments.c.receipt,
+            record_rows.c.recorded,
+            record_rows.c.kind == RowKind.PAID.value,
+        )
+        await self._connection.execute(
+            update(record_open)
+            .where(OPEN, record_open.c.kind == OpenKind.ONLY_OURS.value, named)
             .values(closed_at=now)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from storage.crypt import Crypt, key_beside
 from storage.errors import NotKept, StorageError, StoreBusy, WrongKey
 from storage.hearing import Decide, Outcome, Unit
+from storage.journals import put_aside_stray, stray_journal
 from storage.leases import Holder
 from storage.locks import only_process
 from storage.migrations import migrate
@@ -29,6 +31,8 @@ from storage.tx import Tx
 from storage.writer import Writer, of_a_look
 
 __all__ = ["Store", "open_store"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -171,7 +175,7 @@ async def open_store(
         InUse: another process has this SQLite file open.
         WrongKey: it was written with another key, or PostgreSQL is used without one.
         TooNew: a newer Lipabot wrote it.
-        StorageError: the URL names no database we know.
+        StorageError: the URL names no database we know, or of this one only the journal is there.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -180,6 +184,7 @@ async def open_store(
             raise StorageError("storage.url must name a file, like sqlite:///lipabot.db")
         path.parent.mkdir(parents=True, exist_ok=True)
         with only_process(path):
+            _no_stray(path, now())
             crypt = Crypt(key or key_beside(path), previous_keys)
             _private(path)
             async with (
@@ -265,6 +270,24 @@ async def _check_keys(tx: Tx, key_id: str) -> None:
     mine = f"{KEY_CHECK}:{key_id}"
     if mine not in known:
         await tx.shared.put(mine, b"lipabot")
+
+
+def _no_stray(path: Path, now: datetime) -> None:
+    """
+    Nothing of another database is played into this one.
+
+    A copy that was put there by hand is opened as it is. Where there is no database, the journal
+    may be all that is left of one that was moved by mistake: a person decides, before SQLite,
+    which would delete it.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        if journal := stray_journal(path):
+            raise StorageError(
+                f"{journal} is there and its database {path} is not: put that back where it was, "
+                "or `lipabot restore` a copy, or move the journal away to begin with empty books"
+            )
+    elif kept := put_aside_stray(path, now):
+        log.error("storage.stray_journal kept=%s", kept)
 
 
 def _private(path: Path) -> None:

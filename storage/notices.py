@@ -36,10 +36,13 @@ from storage.records import (
 from storage.schema import DEAD, OWED, Instant, intents, notices
 from storage.setwise import padded
 
-__all__ = ["SET_ASIDE", "Notices"]
+__all__ = ["CLOSED_OUT", "SET_ASIDE", "Notices"]
 
 SET_ASIDE = "odd: "
 """So begins why it is dead, where Telegram's refusal is none that we know."""
+
+CLOSED_OUT = "closed: "
+"""So begins why it is dead, where a group takes no message of ours for the time being."""
 
 _ABOUT_MONEY = or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None))
 
@@ -211,14 +214,27 @@ class Notices:
         )
         return revived.rowcount
 
+    async def reopened(self, chat_id: int, *, now: datetime) -> None:
+        """A group took a message: owe again what it did not take while it was closed."""
+        await self._connection.execute(
+            update(notices)
+            .where(
+                DEAD,
+                notices.c.chat_id == chat_id,
+                _ABOUT_MONEY,
+                notices.c.why.startswith(CLOSED_OUT),
+            )
+            .values(state="due", due_at=now, owed_at=now, tries=0, why=None)
+        )
+
     async def try_set_aside(self, *, now: datetime, tried_before: datetime, since: datetime) -> int:
-        """Owe once more what payments came to *since* then and nobody knows why it was refused."""
+        """Owe once more what payments came to *since* then and was not refused for good."""
         again = await self._connection.execute(
             update(notices)
             .where(
                 DEAD,
                 _ABOUT_MONEY,
-                notices.c.why.startswith(SET_ASIDE),
+                or_(notices.c.why.startswith(SET_ASIDE), notices.c.why.startswith(CLOSED_OUT)),
                 notices.c.due_at <= tried_before,
                 notices.c.created_at >= since,
             )
@@ -339,6 +355,12 @@ class Notices:
         """How many are neither told nor dead."""
         query = select(func.count()).select_from(notices).where(OWED)
         return (await self._connection.execute(query)).scalar_one()
+
+    async def last_owed(self, keys: Sequence[str]) -> datetime | None:
+        """When the newest of these was owed first; None if none ever was."""
+        query = select(func.max(notices.c.created_at)).where(notices.c.key.in_(keys))
+        last: datetime | None = (await self._connection.execute(query)).scalar_one()
+        return last
 
     async def purge(self, *, before: datetime) -> int:
         """Forget plain messages told before *before*."""

@@ -48,6 +48,9 @@ from storage.setwise import padded
 __all__ = ["Payments"]
 
 
+ID_END_CHARS = 8
+"""How much of the end of an id people are shown, and type."""
+
 # Built once: building one costs more than the database takes to answer it.
 _ID = payments.c.id == bindparam("key")
 _GET = select(payments).where(_ID)
@@ -176,9 +179,13 @@ class Payments:
         return await self._one(select(payments).where(payments.c.receipt == receipt))
 
     async def find(self, wanted: str) -> Payment | None:
-        """By the reference of its push, or, among those that wait, by the end of its id."""
+        """
+        By the reference of its push, or, among those that wait, by the end of its id.
+
+        Of fewer characters than people are shown, it would be any of them.
+        """
         by_reference = await self._one(select(payments).where(payments.c.push_ref == wanted))
-        if by_reference is not None:
+        if by_reference is not None or len(wanted) < ID_END_CHARS:
             return by_reference
         return await self._one(
             select(payments).where(

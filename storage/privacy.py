@@ -12,13 +12,15 @@ from storage.crypt import Crypt
 from storage.payment_rows import read_payment
 from storage.privacy_keys import PrivacyInKeys
 from storage.record_tables import receipt_claims, record_unread
-from storage.records import LOOKED_AT_DRIVE, OPEN, Kind, Payment, Status
+from storage.records import LOOKED_AT_DRIVE, OPEN, Kind, NoticeKind, Payment, Status
 from storage.schema import (
+    OWED,
     drafts,
     evidence,
     intents,
     lines,
     looks,
+    notices,
     orphans,
     payments,
     people,
@@ -112,6 +114,20 @@ class PrivacyBook:
             .where(
                 intents.c.asked_by == person_id,
                 or_(payments.c.status.in_(STILL_OPEN), payments.c.pending_at.is_not(None)),
+            )
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def unread(self, person_id: int) -> int:
+        """How many words about how a payment of theirs stands are still owed to them."""
+        query = (
+            select(func.count())
+            .select_from(notices)
+            .where(
+                OWED,
+                notices.c.chat_id == person_id,
+                notices.c.kind.in_((NoticeKind.STATUS, NoticeKind.RING)),
+                notices.c.payment_id.in_(_ids_of(person_id)),
             )
         )
         return int((await self._connection.execute(query)).scalar_one())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -17,7 +17,14 @@ from storage.evidence import add_evidence, claim_receipts, take_receipts
 from storage.hearing import Decide
 from storage.moves import changed
 from storage.payment_rows import FIELDS, row_of
-from storage.record_tables import OPEN, UNPLACED, UNRECORDED, record_open, record_rows
+from storage.record_tables import (
+    OPEN,
+    SETTLED,
+    UNPLACED,
+    UNRECORDED,
+    record_open,
+    record_rows,
+)
 from storage.records import (
     Evidence,
     NewRecordRow,
@@ -31,7 +38,7 @@ from storage.records import (
 )
 from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
-from storage.unreceipted import Unreceipted
+from storage.taken_back import TakenBack
 
 __all__ = ["Kept", "Named", "ReceiptTaken", "Record"]
 
@@ -47,18 +54,24 @@ _ADD = Many(
 )
 
 
-_PLACE = Many(
-    dict.fromkeys(
-        ("sqlite", "postgresql"),
-        update(record_rows)
-        .where(record_rows.c.receipt == bindparam("key_receipt"))
-        .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id")),
-    ),
-    (),
+_PLACED = (
+    update(record_rows)
+    .where(record_rows.c.receipt == bindparam("key_receipt"))
+    .values(state=bindparam("to_state"), payment_id=bindparam("to_payment_id"))
 )
+_PLACE = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED), ())
+_SETTLED_SINCE = and_(SETTLED, record_rows.c.state != bindparam("from_state"))
+_PLACE_SEEN = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED.where(~_SETTLED_SINCE)), ())
 _PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
 # The books that come to us are those of [mpesa]: the money of other accounts stands in none.
 _IN_THE_BOOKS = payments.c.account == ""
+# Without a payment to bear it when it was placed, or not placed yet: of those in all the books few.
+_UNBORNE = union(
+    select(*_COLUMNS)
+    .join(record_open, record_open.c.receipt == record_rows.c.receipt)
+    .where(record_open.c.kind == OpenKind.REVERSAL.value),
+    select(*_COLUMNS).where(UNPLACED, record_rows.c.kind == RowKind.REVERSAL.value),
+)
 _BY_HAND = Among(select(intents.c.by_hand_ref), intents.c.by_hand_ref)
 
 
@@ -78,7 +91,7 @@ class Named:
     by_hand: frozenset[str]  # those of intents
 
 
-class Record(Unreceipted):
+class Record(TakenBack):
     """Rows of the record, inside one open transaction."""
 
     async def named(self, references: Collection[str]) -> Named:
@@ -115,17 +128,19 @@ class Record(Unreceipted):
     async def place(
         self, placed: Collection[str], state: RowState, payment_id: str | None = None
     ) -> None:
-        """Say where the rows of these receipts stand."""
-        await self.place_each([(receipt, state, payment_id) for receipt in placed])
-
-    async def place_each(self, placed: Sequence[tuple[str, RowState, str | None]]) -> None:
-        """The same, of each its own."""
-        rows = [
-            {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
-            for receipt, state, payment_id in placed
-        ]
+        """Say where the rows of these receipts stand, wherever they stood."""
+        rows = [_placing(receipt, state, payment_id) for receipt in placed]
         if rows:
             await self._connection.run_sync(_PLACE, rows)
+
+    async def place_each(self, placed: Sequence[tuple[RecordRow, RowState, str | None]]) -> None:
+        """Say where each of these rows stands, but of those settled since they were read."""
+        rows = [
+            {**_placing(row.receipt, state, payment_id), "from_state": row.state.value}
+            for row, state, payment_id in placed
+        ]
+        if rows:
+            await self._connection.run_sync(_PLACE_SEEN, rows)
 
     async def push_payment(self, push_ref: str) -> Payment | None:
         """The payment whose prompt showed that account."""
@@ -156,7 +171,10 @@ class Record(Unreceipted):
     ) -> list[Payment]:
         """Payments of the books' account credited for that time, by id, that they do not name."""
         named = select(record_rows.c.receipt).where(
-            record_rows.c.receipt == payments.c.receipt, record_rows.c.recorded
+            record_rows.c.receipt == payments.c.receipt,
+            record_rows.c.recorded,
+            # Under the code of a reversal nothing came.
+            record_rows.c.kind == RowKind.PAID.value,
         )
         found = await self._connection.execute(
             select(payments)
@@ -172,20 +190,29 @@ class Record(Unreceipted):
         )
         return [self._payment_of(row) for row in found.mappings()]
 
+    async def taking_back(self, receipt: str) -> list[RecordRow]:
+        """Reversals of that receipt that no payment bore at once, whatever became of them."""
+        found = await self._connection.execute(_UNBORNE)
+        rows = [self._read(row) for row in found.mappings()]
+        return [row for row in rows if row.linked == receipt]
+
     async def placeable(self, *, after: str = "", limit: int) -> list[RecordRow]:
         """
-        Open rows that may be placed by now, by receipt: it has a holder, or may take one's back.
+        Rows that may be placed by now, by receipt: open ones that have a holder, and reversals.
+
+        Reversals that a person has closed or given away too: whose money it was may be known since.
         """
         found = await self._connection.execute(
             select(*_COLUMNS)
             .join(record_open, record_open.c.receipt == record_rows.c.receipt)
             .outerjoin(receipts, receipts.c.receipt == record_rows.c.receipt)
             .where(
-                OPEN,
                 record_rows.c.receipt > after,
                 or_(
                     and_(
-                        record_open.c.kind == OpenKind.UNMATCHED, receipts.c.payment_id.is_not(None)
+                        OPEN,
+                        record_open.c.kind == OpenKind.UNMATCHED,
+                        receipts.c.payment_id.is_not(None),
                     ),
                     record_open.c.kind == OpenKind.REVERSAL,
                 ),
@@ -304,6 +331,10 @@ class Record(Unreceipted):
         )
 
 
+def _placing(receipt: str, state: RowState, payment_id: str | None) -> dict[str, Any]:
+    return {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
+
+
 def _named(connection: Connection, references: list[str]) -> Named:
     if not references:
         return Named({}, frozenset())
@@ -340,6 +371,11 @@ def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple
         told_more = not before.reference and bool(new.reference)
         if told_more and before.state is RowState.OPEN:
             after = replace(after, reference=new.reference, state=RowState.NEW)
+        if before.kind is RowKind.REVERSAL and before.linked is None and new.linked is not None:
+            # Whoever bore it by a person's word may not be the one; what was closed, jobs look at.
+            closed = before.state is RowState.CLOSED
+            state = RowState.CLOSED if closed else RowState.NEW
+            after = replace(after, linked=new.linked, state=state)
         if not recorded:
             return after, False
         differs = (before.amount_cents, before.kind) != (new.amount_cents, new.kind)

@@ -19,6 +19,7 @@ from storage.columns import Instant, metadata, row_id
 
 __all__ = [
     "OPEN",
+    "SETTLED",
     "UNHEARD_REVERSAL",
     "UNPLACED",
     "UNRECORDED",
@@ -33,6 +34,7 @@ __all__ = [
 # An index over some rows only is found by a query that says which in the very same words.
 UNPLACED = text("state = 'new'")
 UNRECORDED = text("NOT recorded")
+SETTLED = text("state IN ('matched', 'closed')")
 OPEN = text("closed_at IS NULL")
 UNHEARD_REVERSAL = text("heard_at IS NULL AND kind = 'reversal'")
 UNDONE = text("done_at IS NULL")

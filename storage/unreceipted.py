@@ -11,7 +11,7 @@ from storage.payment_rows import read_payment
 from storage.records import UNDECIDED, Payment, Status
 from storage.schema import payments
 
-__all__ = ["Unreceipted"]
+__all__ = ["ASKED_BEFORE", "Unreceipted", "id_at"]
 
 MAY_HAVE_COME = (*UNDECIDED, Status.PAID)
 """Where a prompt stands whose money is in the account, or may be."""
@@ -58,18 +58,19 @@ class Unreceipted(Differences):
         return (await self._connection.execute(query)).first() is not None
 
 
+def id_at(at: datetime) -> str:
+    """How the ids of payments begin that are made at that instant; they sort by it."""
+    return f"{max(0, int(at.timestamp() * 1000)):012x}"
+
+
 def _unreceipted(
     amount_kes: int, since: datetime, until: datetime
 ) -> tuple[ColumnElement[bool], ...]:
     """Of the books' own account, begun in that time, for that amount, and without a receipt."""
     # Ids begin with the instant that they were made at: this looks at minutes, not at all.
-    first_id, last_id = (
-        f"{max(0, int(at.timestamp() * 1000)):012x}"
-        for at in (since - ASKED_BEFORE, until + ASKED_BEFORE)
-    )
     return (
-        payments.c.id >= first_id,
-        payments.c.id < last_id,
+        payments.c.id >= id_at(since - ASKED_BEFORE),
+        payments.c.id < id_at(until + ASKED_BEFORE),
         payments.c.begun_at.between(since, until),
         # Books may name more than any prompt asks for, and than PostgreSQL takes for its like.
         payments.c.amount_kes == literal(amount_kes, BigInteger),

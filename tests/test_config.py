@@ -150,12 +150,27 @@ def test_a_bad_value_is_refused_by_its_name(
         ('[security]\nkey = "too short"', "security.key"),
         ('[security]\nprevious_keys = ["short"]', "security.previous_keys.0"),
         ('[logs]\nlevel = "loud"', "logs.level"),
+        ("[security]\nconfirm_above_kes = 2_147_483_648", "security.confirm_above_kes"),
+        ("[security]\nunconfirmed_total_kes = 2_147_483_648", "security.unconfirmed_total_kes"),
+        ("[security]\ntwo_people_above_kes = 2_147_483_648", "security.two_people_above_kes"),
+        ("[limits]\npause_h = 1e12", "limits.pause_h"),
+        (
+            "[limits]\nstrangers_per_person_per_hour = 9_223_372_036_854_775_808",
+            "limits.strangers_per_person_per_hour",
+        ),
+        ("[privacy]\nraw_bodies_months = 1_000_000", "privacy.raw_bodies_months"),
         ("[games]\nchess = 1", "games"),
         ("[storage]\nurl = 3", "storage.url"),
     ],
 )
 def test_a_bad_line_is_refused_by_its_name(write_config: WriteConfig, more: str, key: str) -> None:
     assert [line.partition(":")[0] for line in problems(write_config(more=more))] == [key]
+
+
+def test_the_largest_that_is_taken_fits_where_it_is_kept(write_config: WriteConfig) -> None:
+    most = load_config(write_config(more="[security]\nconfirm_above_kes = 1_000_000_000"))
+
+    assert most.security.confirm_above_kes < 2**31
 
 
 @pytest.mark.parametrize(

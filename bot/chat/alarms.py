@@ -7,7 +7,7 @@ from datetime import timedelta
 from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
 from bot.core.books import PendingItem
-from bot.texts import Texts, clean, kes
+from bot.texts import Texts, clean, kes, money
 from storage.records import Alarm, Payment, PaymentView
 
 __all__ = ["alarm_card", "payment_facts", "pending_card", "short_id"]
@@ -29,17 +29,32 @@ def alarm_card(alarm: Alarm, view: PaymentView | None, paper: Stationery, *, lan
 
 
 def payment_facts(payment: Payment, paper: Stationery, *, language: str) -> str:
-    """One payment in one line, for operators; the number masked."""
-    return paper.texts.say(
-        language,
-        "payment.facts",
-        id=short_id(payment.id),
-        amount=kes(payment.amount_kes),
-        phone=payment.phone_mask,
-        account=payment.push_ref,
-        status=payment.status,
-        when=paper.texts.when(language, payment.created_at),
-    )
+    """
+    One payment in one line, for operators; the number masked.
+
+    What came in another amount, or went back, is said below it: the amount is what was asked for.
+    """
+    texts = paper.texts
+    lines = [
+        texts.say(
+            language,
+            "payment.facts",
+            id=short_id(payment.id),
+            amount=kes(payment.amount_kes),
+            phone=payment.phone_mask,
+            account=payment.push_ref,
+            status=payment.status,
+            when=texts.when(language, payment.created_at),
+        )
+    ]
+    if payment.credited_cents is not None:
+        arrived, back = payment.arrived_cents, payment.reversed_cents
+        if arrived != payment.amount_kes * 100:
+            lines.append(texts.say(language, "payment.arrived", amount=money(arrived)))
+        if back:
+            left = money(payment.credited_cents)
+            lines.append(texts.say(language, "payment.back", amount=money(back), left=left))
+    return "\n".join(lines)
 
 
 def pending_card(item: PendingItem, paper: Stationery, *, language: str) -> Card:

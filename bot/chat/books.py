@@ -20,8 +20,8 @@ from bot.chat.alarms import payment_facts
 from bot.chat.context import Toast, Turn
 from bot.chat.invoices import may_invoice
 from bot.core.portal import BadStatement, Reconciled
-from bot.core.record import Suggestion
 from bot.core.record_desk import Known, Verified
+from bot.core.suggestions import Suggestion
 from bot.texts import clean, money, plain
 from storage.records import (
     Button,
@@ -33,6 +33,7 @@ from storage.records import (
     Payment,
     RecordRow,
     Reply,
+    RowKind,
 )
 
 __all__ = ["BooksAct", "dropped", "is_statement", "pressed", "typed", "unmatched", "verify"]
@@ -73,6 +74,8 @@ async def verify(turn: Turn) -> None:
 async def _verified(turn: Turn, receipt: str) -> Reply:
     found = await turn.core.record.verify(receipt, by=turn.person.id)
     lines = [_known(turn, found)]
+    if found.payment is None and found.row is not None and found.taken_off is None:
+        lines += await _back(turn, found.row)
     buttons: list[Button] = []
     if found.payment is None:
         if found.difference is not None:
@@ -80,17 +83,30 @@ async def _verified(turn: Turn, receipt: str) -> Reply:
         if found.asked:
             lines.append(turn.say("verify.asked"))
             buttons.append(_button(turn, BooksAct.LOOK, receipt, "button.bk-look"))
-        elif not found.can_ask and found.known is not Known.UNMATCHED:
+        elif not found.can_ask and found.known in (Known.CLAIMED, Known.UNKNOWN):
             lines.append(turn.say("verify.cannot-ask"))
     return turn.reply("\n".join(lines), _one_each(buttons))
 
 
 def _known(turn: Turn, found: Verified) -> str:
-    if found.payment is not None:
-        said = turn.say("code.ours", receipt=found.receipt)
-        return f"{said}\n{payment_facts(found.payment, turn.paper, language=turn.language)}"
-    said = turn.say(f"code.{found.known}", receipt=found.receipt)
-    return said if found.row is None else f"{said}\n{_row(turn, found.row)}"
+    lines = [turn.say(f"code.{found.known}", receipt=found.receipt)]
+    payment = found.payment
+    if found.known is Known.OURS and payment is not None:
+        lines.append(payment_facts(payment, turn.paper, language=turn.language))
+        if payment.receipt not in (None, found.receipt):
+            lines.append(turn.say("verify.not-counted", counts=payment.receipt))
+        return "\n".join(lines)
+    if found.row is not None:
+        lines.append(_row(turn, found.row))
+    if found.taken_off is not None:
+        lines.append(turn.say("verify.taken-off"))
+        lines.append(payment_facts(found.taken_off, turn.paper, language=turn.language))
+    elif found.known is Known.REVERSAL and found.difference is not None:
+        lines.append(turn.say("verify.of-which"))
+    if found.known is Known.REVERSAL and payment is not None:
+        lines.append(turn.say("verify.credited-by-it"))
+        lines.append(payment_facts(payment, turn.paper, language=turn.language))
+    return "\n".join(lines)
 
 
 def _row(turn: Turn, row: RecordRow) -> str:
@@ -101,6 +117,22 @@ def _row(turn: Turn, row: RecordRow) -> str:
         account=clean(row.reference) or "–",
         payer=clean(row.payer) or "–",
     )
+
+
+async def _back(turn: Turn, row: RecordRow) -> list[str]:
+    """What a reversal says that it takes back, or what went back of money that came in."""
+    if row.kind is RowKind.REVERSAL:
+        linked = row.linked
+        return [] if linked is None else [turn.say("books.takes-back", receipt=linked)]
+    return [
+        turn.say(
+            "books.went-back",
+            amount=money(each.amount_cents),
+            receipt=each.receipt,
+            when="–" if each.at is None else turn.paper.texts.when(turn.language, each.at),
+        )
+        for each in await turn.core.record.rows.taking_back(row.receipt)
+    ]
 
 
 async def unmatched(turn: Turn) -> None:
@@ -127,7 +159,7 @@ async def _difference(turn: Turn, one: OpenDifference) -> Reply:
     suggestions: Sequence[Suggestion] = ()
     if one.receipt is not None:
         row = await turn.core.record.rows.get(one.receipt)
-        lines += [] if row is None else [_row(turn, row)]
+        lines += [] if row is None else [_row(turn, row), *await _back(turn, row)]
         suggestions = await turn.core.record.rows.suggestions(one.receipt)
     view = None if one.payment_id is None else await turn.core.books.view(one.payment_id)
     if view is not None:
@@ -193,14 +225,17 @@ async def pressed(turn: Turn, deed: Deed) -> Toast:
 async def _ask_whether(turn: Turn, difference_id: int, payment_id: str) -> None:
     view = await turn.core.books.view(payment_id)
     assert view is not None, "buttons are shown about payments that we have"
-    await turn.answer(*_whether(turn, difference_id, view.payment))
+    await turn.answer(*await _whether(turn, difference_id, view.payment))
 
 
-def _whether(turn: Turn, difference_id: int, payment: Payment) -> tuple[str, Keyboard | None]:
-    text = turn.say("books.sure")
-    facts = payment_facts(payment, turn.paper, language=turn.language)
+async def _whether(turn: Turn, difference_id: int, payment: Payment) -> tuple[str, Keyboard | None]:
+    row = await turn.core.record.rows.row_of(difference_id)
+    goes_back = row is not None and row.kind is RowKind.REVERSAL
+    lines = [turn.say("books.sure-back" if goes_back else "books.sure")]
+    lines += [] if row is None else await _back(turn, row)
+    lines.append(payment_facts(payment, turn.paper, language=turn.language))
     yes = _button(turn, BooksAct.YES, str(difference_id), "button.rv-yes", argument=payment.id)
-    return f"{text}\n{facts}", _one_each([yes])
+    return "\n".join(lines), _one_each([yes])
 
 
 async def _assign(turn: Turn, difference_id: int, payment_id: str) -> Toast:
@@ -240,7 +275,7 @@ async def typed(turn: Turn, draft: Draft) -> None:
     if view is None:
         await turn.answer(turn.say("review.not-found", wanted=wanted))
         return
-    await _close_draft(turn, turn.reply(*_whether(turn, difference_id, view.payment)))
+    await _close_draft(turn, turn.reply(*await _whether(turn, difference_id, view.payment)))
 
 
 async def _close_draft(turn: Turn, reply: Reply) -> None:

@@ -110,6 +110,9 @@ def by_hand_card(view: PaymentView, paper: Stationery) -> Card:
     """How to pay the same without a prompt, with what must be typed ready to be copied."""
     pen = Pen(view, paper)
     collector, reference = paper.paid_to(view.payment), view.intent.by_hand_ref
+    claim = action_buttons([Action.CLAIM], view, paper)
+    if collector.gone:
+        return Card(text=pen.say("by-hand.gone"), keyboard=keyboard(claim))
     lines = [
         pen.say(f"by-hand.{collector.kind}", number=collector.number, reference=reference),
         pen.say("by-hand.practice") if collector.practice else "",
@@ -117,7 +120,6 @@ def by_hand_card(view: PaymentView, paper: Stationery) -> Card:
     copies = [copy_button(collector.number)]
     if collector.kind == "paybill":
         copies.append(copy_button(reference))
-    claim = action_buttons([Action.CLAIM], view, paper)
     return Card(
         text="\n".join(line for line in lines if line), keyboard=keyboard([*copies, *claim])
     )

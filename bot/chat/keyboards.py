@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.core.payees import payee_of
 from bot.core.ports import Collector
 from bot.texts import Texts, kes, plain
 from storage.records import Button, Deed, Keyboard, Payment, PaymentView
@@ -50,7 +51,7 @@ class Stationery:
 
     def paid_to(self, payment: Payment) -> Collector:
         """Who this payment is paid to."""
-        return self.collectors.get(payment.account, self.collector)
+        return payee_of({"": self.collector, **self.collectors}, payment.account)
 
 
 def action_buttons(

@@ -21,7 +21,7 @@ from telegram.ext import ExtBot
 
 from bot.chat.holding import HeldNoMore, while_held
 from bot.chat.lanes import retry_after_s
-from bot.chat.telling import LOST, UNREACHABLE, edit, says, send
+from bot.chat.telling import CLOSED, LOST, UNREACHABLE, edit, says, send
 from bot.chat.whispers import Whispers
 from bot.core.about import about
 from bot.core.hear import NotKept
@@ -227,7 +227,11 @@ class Notifier:
     async def _refused(self, notice: Notice, exc: BadRequest) -> None:
         if says(exc, LOST):
             await self._write(lambda: self._post.lost_message(notice))
-        elif says(exc, UNREACHABLE):
+        elif says(exc, CLOSED) and notice.chat_id < 0:
+            log.warning("notice.group_closed id=%d kind=%s", notice.id, notice.kind)
+            self._odd.pop(_version(notice), None)
+            await self._write(lambda: self._post.closed_out(notice, why=exc.message))
+        elif says(exc, (*UNREACHABLE, *CLOSED)):
             await self._unreachable(notice, exc.message)
         else:
             await self._odd_failure(notice, exc)

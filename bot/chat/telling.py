@@ -26,7 +26,7 @@ from telegram.ext import ExtBot
 from bot.texts import plain
 from storage.records import Button, Keyboard, Reply
 
-__all__ = ["LOST", "SAME", "UNREACHABLE", "edit", "inline_markup", "says", "send"]
+__all__ = ["CLOSED", "LOST", "SAME", "UNREACHABLE", "edit", "inline_markup", "says", "send"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,10 @@ UNREACHABLE = (
     "user is deactivated",
     "peer_id_invalid",
     "group chat was deactivated",
+)
+# In a group its admins say who may write, and when: at night nobody, say. Telegram tells us of
+# neither the end nor the beginning.
+CLOSED = (
     "chat_write_forbidden",
     "chat_restricted",
     "have no rights to send a message",

@@ -9,7 +9,7 @@ take for an invoice of their own is told to the operators.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -52,6 +52,7 @@ class Whose(StrEnum):
     INVOICE = "invoice"  # it is for an invoice of theirs
     PAYMENT = "payment"  # they asked for it themselves, without an invoice
     FREE = "free"  # it is in the books, and nobody's yet
+    RETURNED = "returned"  # nobody's, and it or a part of it went back to the payer
     PROMPTED = "prompted"  # nobody's by its code, but a prompt may have brought it, and counts it
     ELSEWHERE = "elsewhere"  # it is another part's of this business
     UNKNOWN = "unknown"  # nothing that may be relied on
@@ -139,11 +140,13 @@ class Counter:
             row = await tx.record.get(receipt)
             holder = (await tx.evidence.receipt_holders([receipt])).get(receipt)
             prompted = row is not None and await may_be_prompts(tx, row)
+            went_back = bool(await tx.record.taking_back(receipt))
         if invoice is None or invoice.merchant_id != merchant_id or row is None:
             return Ruling.UNKNOWN
         if holder is not None:
             return await self._whose(holder, invoice)
-        if invoice.decided is not Decided.ISSUED or invoice.account or not _is_free(row):
+        free = _is_free(row) and not went_back
+        if invoice.decided is not Decided.ISSUED or invoice.account or not free:
             return Ruling.CANNOT
         rule = self._rulings.two_people.rule
         if rule.needs(row.amount_cents) is not Needs.ONE:
@@ -174,6 +177,10 @@ class Counter:
             return Shown(receipt=receipt, whose=Whose.UNKNOWN)
         merchant = await tx.merchants.get(merchant_id)
         elsewhere = merchant is not None and merchant.account != ""
+        if not elsewhere and row.kind is RowKind.PAID:
+            back = await tx.record.taking_back(receipt)
+            if back:
+                return await self._returned(tx, row, back)
         differs = found.difference is not None and found.difference.kind is not OpenKind.UNMATCHED
         if elsewhere or differs or not _is_free(row):
             return Shown(receipt=receipt, whose=Whose.ELSEWHERE)
@@ -186,6 +193,14 @@ class Counter:
             amount_cents=row.amount_cents,
             at=row.at,
             offers=await self._offers(tx, merchant_id, row.amount_cents),
+        )
+
+    async def _returned(self, tx: Tx, row: RecordRow, back: Sequence[RecordRow]) -> Shown:
+        """How much of it went back is told where all the rest of it would be."""
+        told = _is_free(row) and not await may_be_prompts(tx, row)
+        cents = min(row.amount_cents, sum(each.amount_cents for each in back))
+        return Shown(
+            receipt=row.receipt, whose=Whose.RETURNED, gone_back_cents=cents if told else 0
         )
 
     async def _of_payment(self, tx: Tx, receipt: str, payment: Payment, merchant_id: int) -> Shown:

@@ -27,6 +27,7 @@ from bot.core.bills import (
 from bot.core.given_back import count_once
 from bot.core.invoice_news import card, undone_key
 from bot.core.limits import Refusal, RefusalReason
+from bot.core.payees import payee_of
 from bot.core.people import close
 from bot.core.ports import Clock, Collector
 from bot.core.restored import restored
@@ -318,8 +319,8 @@ class Invoices:
         return f"{self._public_url}/i/{code}"
 
     def collector(self, account: str) -> Collector:
-        """Who is paid on this account; one that the configuration lost is the first one's."""
-        return self.collectors.get(account, self.collectors[""])
+        """Who is paid on this account, also if the configuration has lost it."""
+        return payee_of(self.collectors, account)
 
 
 async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> RefusalReason | None:

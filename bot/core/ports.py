@@ -104,6 +104,7 @@ class Collector:
     kind: Literal["paybill", "till"]
     number: str  # what one types to pay by hand
     practice: bool  # a sandbox or the demo: no real money stays
+    gone: bool = False  # no longer configured: nobody is told to pay there
 
 
 class Ids:

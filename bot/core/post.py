@@ -9,7 +9,7 @@ from datetime import timedelta
 from bot.core.people import close
 from bot.core.ports import Clock, SteadyClock
 from storage.engine import Store
-from storage.notices import SET_ASIDE
+from storage.notices import CLOSED_OUT, SET_ASIDE
 from storage.records import Closing, Notice, Whisper
 from storage.tx import Tx
 
@@ -97,6 +97,8 @@ class Post:
 
         async def run(tx: Tx) -> bool:
             now = self._clock.now()
+            if notice.chat_id < 0:
+                await tx.notices.reopened(notice.chat_id, now=now)
             return await tx.notices.told(notice, whisper=whisper, message_id=message_id, now=now)
 
         goes_on = await self._store.write(run)
@@ -132,8 +134,16 @@ class Post:
         """It failed again and again, and nobody knows why: what waits behind it comes first."""
         await self.undeliverable(notice, why=f"{SET_ASIDE}{why}")
 
+    async def closed_out(self, notice: Notice, *, why: str) -> None:
+        """The group is closed for members like us, for a night say: nobody tells us of the end."""
+        await self.undeliverable(notice, why=f"{CLOSED_OUT}{why}")
+
     async def try_set_aside(self) -> None:
-        """Try once more what was set aside about money; once an hour, for a week. A job."""
+        """
+        Try once more what was set aside about money; once an hour, for a week. A job.
+
+        A group that was closed for longer is told with the first message that it takes again.
+        """
         now = self._clock.now()
 
         async def run(tx: Tx) -> int:

@@ -112,7 +112,8 @@ class Privacy:
         """
         Forget them, in one commit with the words about it.
 
-        Not while a payment of theirs is undecided: its last word could not be told. Nor while
+        Not while a payment of theirs is undecided, or they have not been told how it ended: its
+        last word would go to nobody. Nor while
         they alone look after an open drive: nobody could close it, or write cash down. Nor while
         invoices of theirs are unpaid: nobody could say that one was paid in cash, or is void. Nor
         while prompts to phones of others count in their hour, or whoever is forgotten often could
@@ -121,7 +122,7 @@ class Privacy:
 
         async def run(tx: Tx) -> Forgotten:
             now = self._clock.now()
-            if await tx.privacy.undecided(person_id):
+            if await tx.privacy.undecided(person_id) or await tx.privacy.unread(person_id):
                 await close(tx, waiting, self._clock)
                 return Forgotten.WAITING
             if await tx.privacy_in_drives.alone(person_id):

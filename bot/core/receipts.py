@@ -12,6 +12,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.core.payees import payee_of
 from bot.core.ports import Collector
 from storage.engine import Store
 from storage.records import Intent, Invoice, Merchant, Payment, Status, Word
@@ -84,7 +85,7 @@ class Receipts:
             return ReceiptView(
                 payment=payment,
                 intent=await tx.payments.intent(payment.intent_id),
-                collector=self._collectors.get(payment.account, self._collectors[""]),
+                collector=payee_of(self._collectors, payment.account),
                 invoice=invoice,
                 merchant=merchant,
             )

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from bot.core.placing import AHEAD, PROMPTED_WITHIN, Placing
+from bot.core.books_alarm import BooksAlarm, hour_of
+from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
+from bot.core.suggestions import Suggestion, suggestions
 from bot.core.told_rows import Placed, difference_of
-from mpesa.phones import may_be
 from storage.engine import Store
 from storage.records import (
     Alarm,
@@ -34,13 +35,12 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["Record", "Suggestion", "Taken"]
+__all__ = ["Record", "Taken"]
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1000
 UNPLACED_AT_ONCE = 500
-SUGGESTED = 5
 CLAIMS_MAX = 10_000
 
 SETTLED = (RowState.MATCHED, RowState.CLOSED)
@@ -63,15 +63,6 @@ class Taken:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """A payment that an unmatched row may belong to. A person decides."""
-
-    payment: Payment
-    number_fits: bool | None  # None: the number cannot be compared
-    claimed: bool  # somebody says that this receipt paid it
-
-
 class Record:
     """The record, as the rest of the bot holds it."""
 
@@ -92,6 +83,7 @@ class Record:
         self._clock = clock
         self.placing = placing
         self._batches = RowBatches(store=store, settle=settle, clock=clock, placing=placing)
+        self._alarm = BooksAlarm(store=store, settle=settle, clock=clock, wake=wake)
         self._wake = wake
         self._looked_at = ""
 
@@ -121,7 +113,7 @@ class Record:
         async def run(tx: Tx) -> bool:
             known = await tx.record.get(row.receipt)
             if known is None and await tx.record.claims_kept() >= self.claims_max:
-                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=_hour(now))
+                alarm = self._settle.alarm(Alarm.CLAIMS_FULL, None, key=hour_of(now))
                 await tx.notices.owe(alarm, now=now)
                 return False
             await tx.record.keep([row], now=now)
@@ -141,20 +133,44 @@ class Record:
             self._wake()
 
     async def look_again(self) -> None:
-        """Open rows whose payment has become known since: a callback came late. A job."""
+        """Rows whose payment has become known since: a callback came late. A job."""
         many = self.again_at_once
         async with self._store.read() as tx:
             found = await tx.record.placeable(after=self._looked_at, limit=many)
         # The next turn goes on from here: else those that stay open would be all that is looked at.
         self._looked_at = found[-1].receipt if len(found) == many else ""
-        if found:
-            await self._place(found)
+        if due := await self._due(found):
+            await self._place(due)
             self._wake()
+        await self._alarm.ring_again()
+
+    async def _due(self, found: Sequence[RecordRow]) -> list[RecordRow]:
+        """Without the reversals that a person has dealt with, unless the books now say whose."""
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders({row.linked for row in found if row.linked})
+        return [
+            row
+            for row in found
+            if row.state not in SETTLED
+            or holders.get(row.linked or "") not in (None, row.payment_id)
+        ]
 
     async def get(self, receipt: str) -> RecordRow | None:
         """The row of a receipt, if the books or a post have named it."""
         async with self._store.read() as tx:
             return await tx.record.get(receipt.strip().upper())
+
+    async def taking_back(self, receipt: str) -> list[RecordRow]:
+        """Reversals that say that they take this receipt back, and were placed nowhere at once."""
+        async with self._store.read() as tx:
+            return await tx.record.taking_back(receipt)
+
+    async def row_of(self, difference_id: int) -> RecordRow | None:
+        """The row that a difference is about, open or closed, if it is about one."""
+        async with self._store.read() as tx:
+            found = await tx.record.difference(difference_id)
+            about = None if found is None else found.receipt
+            return None if about is None else await tx.record.get(about)
 
     async def open_differences(
         self, *, limit: int = 20, after: int = 0, kind: OpenKind | None = None
@@ -173,33 +189,10 @@ class Record:
             return await tx.record.net_cents()
 
     async def suggestions(self, receipt: str) -> list[Suggestion]:
-        """Payments that an unmatched row may belong to, the likeliest first."""
+        """Payments that a row without one may belong to, the likeliest first."""
         async with self._store.read() as tx:
             row = await tx.record.get(receipt)
-            if row is None or row.at is None or row.amount_cents % 100:
-                return []
-            claimed = set(await tx.record.claims_of(receipt))
-            near = await tx.record.near(
-                amount_kes=row.amount_cents // 100,
-                since=row.at - PROMPTED_WITHIN,
-                until=row.at + AHEAD,
-                limit=SUGGESTED,
-            )
-            known = {each.id: each for each in near}
-            for payment_id in claimed - known.keys():
-                payment = await tx.payments.get(payment_id)
-                if payment is not None:
-                    known[payment_id] = payment
-            found = [
-                Suggestion(
-                    payment=each,
-                    number_fits=may_be(row.payer, await tx.lines.phone(each.line_id)),
-                    claimed=each.id in claimed,
-                )
-                for each in known.values()
-            ]
-        rank = {True: 0, None: 1, False: 2}
-        return sorted(found, key=lambda each: (rank[each.number_fits], not each.claimed))
+            return [] if row is None else await suggestions(tx, row)
 
     async def only_ours(self, *, since: datetime, until: datetime) -> int:
         """
@@ -208,7 +201,12 @@ class Record:
         For whoever has just handed in a statement that covers all of that time.
         """
         now, count, after = self._clock.now(), 0, ""
-        await self._store.write(lambda tx: tx.record.close_of_other_accounts(now=now))
+
+        async def close(tx: Tx) -> None:
+            await tx.record.close_of_other_accounts(now=now)
+            await tx.record.close_named(now=now)
+
+        await self._store.write(close)
         while True:
             async with self._store.read() as tx:
                 batch = await tx.record.only_ours(since, until, after=after, limit=CHUNK)
@@ -228,9 +226,9 @@ class Record:
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
         if wanted:
-            kept = await self._store.write(lambda tx: tx.record.keep(wanted, now=now))
+            kept = await self._store.write(partial(self._keep, new=wanted, now=now))
+            taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
-            await self._note_other_amounts(kept, wanted, taken, now)
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
             taken.fresh = len(new)
             if new:
@@ -240,14 +238,15 @@ class Record:
         taken.left = sum(state is RowState.NEW for state in states.values())
         return taken
 
-    async def _note_other_amounts(
-        self,
-        kept: Sequence[tuple[RecordRow, bool]],
-        new: Sequence[NewRecordRow],
-        taken: Taken,
-        now: datetime,
-    ) -> None:
-        """The books said another amount for this receipt before: that, nobody may overlook."""
+    async def _keep(
+        self, tx: Tx, *, new: Sequence[NewRecordRow], now: datetime
+    ) -> list[tuple[RecordRow, bool]]:
+        """
+        Keep *new*, and note where the books said another amount for a receipt before.
+
+        That, nobody may overlook: once kept, they may never say it again.
+        """
+        kept = await tx.record.keep(new, now=now)
         odd = [
             OpenDifference(
                 id=0,
@@ -262,9 +261,11 @@ class Record:
             for (row, differs), said in zip(kept, new, strict=True)
             if differs
         ]
-        taken.differs = len(odd)
-        if odd:
-            await self._note(odd)
+        fresh = await tx.record.unknown(odd)
+        if fresh:
+            await tx.record.open_up(fresh)
+            await self._alarm.ring(tx, now)
+        return kept
 
     async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
         """Place rows and write down where; payments before the reversals that take them back."""
@@ -274,16 +275,16 @@ class Record:
             if not batch:
                 continue
             # What could not be kept stays new, and the job comes back to it.
-            pairs = [(row, place) for row, place in await self._batches.place(batch) if place]
+            placed = [(row, place) for row, place in await self._batches.place(batch) if place]
+            # Nor does what a person has dealt with open again.
+            pairs = [(r, place) for r, place in placed if r.state not in SETTLED or not place.open]
             await self._store.write(partial(self._write_down, pairs=pairs))
             states |= {row.receipt: place.state for row, place in pairs}
         return states
 
     async def _write_down(self, tx: Tx, *, pairs: Sequence[tuple[RecordRow, Placed]]) -> None:
         now = self._clock.now()
-        await tx.record.place_each(
-            [(row.receipt, place.state, place.payment_id) for row, place in pairs]
-        )
+        await tx.record.place_each([(row, place.state, place.payment_id) for row, place in pairs])
         settled = [row.receipt for row, place in pairs if place.state is RowState.MATCHED]
         keys: list[tuple[OpenKind, str]] = [
             (kind, receipt) for receipt in settled for kind in BY_ROW
@@ -295,7 +296,7 @@ class Record:
         await tx.record.open_up(opened)
         # What was open before, and still is, has been told.
         if any(place.open and row.state is RowState.NEW for row, place in pairs):
-            await tx.notices.owe(self._settle.alarm(Alarm.UNMATCHED, None, key=_hour(now)), now=now)
+            await self._alarm.ring(tx, now)
 
 
 def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
@@ -303,7 +304,8 @@ def _says_nothing_new(known: RecordRow | None, new: NewRecordRow) -> bool:
     if known is None or new.source not in known.sources or known.state is RowState.NEW:
         return False
     same = (known.amount_cents, known.kind) == (new.amount_cents, new.kind)
-    return same and bool(known.reference or not new.reference)
+    told_link = new.kind is RowKind.REVERSAL and bool(new.linked and not known.linked)
+    return same and not told_link and bool(known.reference or not new.reference)
 
 
 def _only_ours(payment: Payment, now: datetime) -> OpenDifference:
@@ -317,7 +319,3 @@ def _only_ours(payment: Payment, now: datetime) -> OpenDifference:
         at=payment.paid_at,
         found_at=now,
     )
-
-
-def _hour(now: datetime) -> str:
-    return now.strftime("%Y%m%d%H")

@@ -10,13 +10,22 @@ from pathlib import Path
 from bot.core.counter import Counter
 from bot.core.portal import Progress, Reconciled, reconcile_statement
 from bot.core.ports import Clock, Collector
-from bot.core.record import Record, Suggestion
+from bot.core.record import Record
 from bot.core.reversals import Reversals
 from bot.core.rulings import Ruling, Rulings
+from bot.core.suggestions import Suggestion
 from bot.core.ways import Ways
 from mpesa.statement import open_statement
 from storage.engine import Store
-from storage.records import DecidedByOne, OpenDifference, OpenKind, Payment, RecordRow
+from storage.records import (
+    DecidedByOne,
+    OpenDifference,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowKind,
+    reversal_key,
+)
 
 __all__ = ["Known", "RecordDesk", "Verified"]
 
@@ -27,6 +36,7 @@ class Known(StrEnum):
     """What we know of a receipt."""
 
     OURS = "ours"  # a payment of ours holds it
+    REVERSAL = "reversal"  # money went back under it: it is no proof that any came
     UNMATCHED = "unmatched"  # it is in Safaricom's books, and belongs to nothing of ours yet
     CLAIMED = "claimed"  # only posted to us: the books have not named it
     UNKNOWN = "unknown"
@@ -37,6 +47,7 @@ class Verified:
     """
     What we know of a receipt at this moment.
 
+    `payment` holds it. `taken_off` is, of a reversal, the payment whose money went back.
     `asked`: Safaricom has just been asked, and will say in a few seconds: look again then.
     `can_ask` is false where no initiator is configured.
     """
@@ -44,6 +55,7 @@ class Verified:
     receipt: str
     known: Known
     payment: Payment | None
+    taken_off: Payment | None
     row: RecordRow | None
     difference: OpenDifference | None
     suggestions: tuple[Suggestion, ...]
@@ -81,9 +93,12 @@ class RecordDesk:
         For operators: it holds whose it is. Merchants are answered by `counter`. Raises NotKept.
         """
         receipt = receipt.strip().upper()
+        key = reversal_key(receipt)
         async with self._store.read() as tx:
-            holder = (await tx.evidence.receipt_holders([receipt])).get(receipt)
+            holders = await tx.evidence.receipt_holders([receipt, key])
+            holder, said_of = holders.get(receipt), holders.get(key)
             payment = None if holder is None else await tx.payments.get(holder)
+            taken_off = None if said_of is None else await tx.payments.get(said_of)
             row = await tx.record.get(receipt)
             open_now = [each for each in await tx.record.of_receipt(receipt) if not each.closed_at]
             asked_before = await tx.record.questions_of(receipt)
@@ -93,15 +108,19 @@ class RecordDesk:
         if not named and not lately and may_ask:
             asked = await self.ways.ask(receipt, by=by)
         known = Known.UNKNOWN
-        if payment is not None:
+        if taken_off is not None or (row is not None and row.kind is RowKind.REVERSAL):
+            known = Known.REVERSAL
+        elif payment is not None:
             known = Known.OURS
         elif row is not None:
             known = Known.UNMATCHED if row.recorded else Known.CLAIMED
-        suggestions = () if payment is not None else await self.rows.suggestions(receipt)
+        whose = payment or taken_off
+        suggestions = () if whose is not None else await self.rows.suggestions(receipt)
         return Verified(
             receipt=receipt,
             known=known,
             payment=payment,
+            taken_off=taken_off,
             row=row,
             difference=open_now[0] if open_now else None,
             suggestions=tuple(suggestions),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 
@@ -30,11 +31,30 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["ReversalRows"]
+__all__ = ["ReversalRows", "close_taken_back"]
 
 log = logging.getLogger(__name__)
 
 WAITS = Placed(state=RowState.OPEN, open=OpenKind.REVERSAL)
+
+
+async def close_taken_back(tx: Tx, reversal: str, *, by: int, why: str, now: datetime) -> None:
+    """
+    A person has closed that reversal: money of nobody of which nothing is left is closed with it.
+
+    What is left of it after a part went back stays open.
+    """
+    row = await tx.record.get(reversal)
+    of = None if row is None or row.linked is None else await tx.record.get(row.linked)
+    if of is None or of.state is not RowState.OPEN:
+        return
+    back = await tx.record.taking_back(of.receipt)
+    closed_cents = sum(each.amount_cents for each in back if each.state is RowState.CLOSED)
+    if closed_cents < of.amount_cents:
+        return
+    keys = [(OpenKind.UNMATCHED, of.receipt)]
+    if await tx.record.close(keys, now=now, by=by, why=why):
+        await tx.record.place([of.receipt], RowState.CLOSED)
 
 
 class ReversalRows:
@@ -79,6 +99,36 @@ class ReversalRows:
         else:
             told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
         return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else WAITS
+
+    async def may_bear(self, payment: Payment, row: RecordRow, *, waits: bool) -> bool:
+        """
+        Whether a person may say that this row is taken off *payment*.
+
+        Not if what it took back is a receipt that *payment* has, and does not count. And while it
+        *waits* for its payment, not of one that counts less: nothing could be taken off that.
+        """
+        key = reversal_key(row.receipt)
+        async with self._store.read() as tx:
+            holders = await tx.evidence.receipt_holders([key, row.linked or key])
+        another = row.linked is not None and payment.receipt not in (None, row.linked)
+        if another and holders.get(row.linked or key) == payment.id:
+            return False
+        bears = holders.get(key) == payment.id
+        return bears or not waits or _counts(payment) >= row.amount_cents
+
+    async def place_of(self, receipt: str) -> None:
+        """That receipt has a payment by now: what took it back is taken off that."""
+        async with self._store.read() as tx:
+            rows = await tx.record.taking_back(receipt)
+        for row in rows:
+            placed = await self.place(row)
+            if placed.open is None:
+                await self._store.write(partial(self._borne, row=row, holder=placed.payment_id))
+
+    async def _borne(self, tx: Tx, *, row: RecordRow, holder: str | None) -> None:
+        await tx.record.place([row.receipt], RowState.MATCHED, holder)
+        keys = [(OpenKind.REVERSAL, row.receipt)]
+        await tx.record.close(keys, now=self._clock.now(), why="matched")
 
     async def _outrank(self, holder: str, row: RecordRow, said_of: str | None) -> bool:
         """Safaricom says what went back: of another payment that a person named, nothing did."""
@@ -138,7 +188,10 @@ class ReversalRows:
         def admit(payment: Payment, seen: Seen) -> Admitted:
             counts = row.linked is None or payment.receipt in (None, row.linked)
             free = seen.receipt_holder in (None, payment.id, outranks)
-            told[:] = [counts and free]
+            bears = seen.receipt_holder == payment.id
+            # A person's word is for a payment that still counts so much; the books' is for any.
+            enough = bears or row.linked is not None or _counts(payment) >= row.amount_cents
+            told[:] = [counts and free and enough]
             if not told[0]:
                 return Admitted()
             evidence = Evidence(
@@ -158,3 +211,8 @@ class ReversalRows:
 
         await self._store.submit(Unit(payment_id=holder, admit=admit, receipt=key), self._settle)
         return told[0]
+
+
+def _counts(payment: Payment) -> int:
+    """What is credited by it, after all that went back of it."""
+    return payment.credited_cents or 0

@@ -17,6 +17,7 @@ from hashlib import sha256
 from bot.core.books import Books, PendingItem
 from bot.core.ports import Clock
 from bot.core.settle import POSITIVES, Settle
+from bot.core.told_rows import is_reversals
 from bot.core.two_people import Needs, TwoPeopleRule
 from bot.core.write_off import (
     SOURCE,
@@ -64,7 +65,9 @@ class Verdict(StrEnum):
     RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
     SETTLED = "settled"  # nothing is left to decide that way
     HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
+    WENT_BACK = "went-back"  # under that code money went back: none came under it
     GONE = "gone"  # there is nothing to agree to any more
+    OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,8 @@ class Review:
         """
         now = self._clock.now()
         answers: list[Verdict] = []
+        if await self._went_back(ruling):
+            return await self._nothing(update_id, Verdict.WENT_BACK)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             verdict = self._may(payment, seen, ruling)
@@ -200,6 +205,8 @@ class Review:
             read_up_to=proposal.read_up_to,
         )
         answers: list[Verdict] = []
+        if await self._went_back(ruling):
+            return await self._nothing(update_id, Verdict.WENT_BACK)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             # Whoever proposed it may have proposed otherwise, or another have decided, since.
@@ -215,6 +222,13 @@ class Review:
             *(payment_id, ruling.deciding, by, first, answers[-1]),
         )
         return answers[-1]
+
+    async def _went_back(self, ruling: Ruling) -> bool:
+        """What the books name as gone back only a moment later is only ours, for a person."""
+        if ruling.deciding is not Deciding.CREDIT or ruling.receipt is None:
+            return False
+        async with self._store.read() as tx:
+            return await is_reversals(tx, ruling.receipt)
 
     def _may(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
         possible = self._possible(payment, seen, ruling)
@@ -245,6 +259,9 @@ class Review:
                     return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
+                money = {each.receipt for each in seen.told if each.kind in POSITIVES}
+                if ruling.receipt in money - {None}:
+                    return Verdict.OWN_CODE
         return Verdict.DONE
 
     def _admit(
@@ -256,9 +273,8 @@ class Review:
         *,
         with_: int | None = None,
     ) -> Admitted:
-        kind = _KINDS[ruling.deciding]
         return Admitted(
-            evidence=(_evidence(ruling, payment, kind, now, with_=with_),),
+            evidence=(_evidence(ruling, payment, _KINDS[ruling.deciding], now, with_=with_),),
             claims_receipt=_claimed(ruling),
             notices=_rings_again(payment, seen) if ruling.deciding is Deciding.VOID else (),
         )

@@ -18,6 +18,7 @@ from hashlib import sha256
 from bot.core.placing import Placing, may_be_prompts
 from bot.core.ports import Clock
 from bot.core.references import ByHand
+from bot.core.reversal_rows import close_taken_back
 from bot.core.settle import RULED, Settle
 from bot.core.told_rows import Placed
 from bot.core.two_people import Needs, TwoPeopleRule
@@ -163,8 +164,10 @@ class Rulings:
         payment, row = await self._look(target, open_one.receipt)
         if payment is None or row is None:
             return Ruling.UNKNOWN
-        if row.kind is RowKind.REVERSAL and await self._counts_another(payment, row):
-            return Ruling.CANNOT
+        if row.kind is RowKind.REVERSAL:
+            waits = open_one.kind is OpenKind.REVERSAL
+            if not await self._placing.reversals.may_bear(payment, row, waits=waits):
+                return Ruling.CANNOT
         amount_cents = open_one.theirs_cents or row.amount_cents
         subject = str(difference_id)
         agreed = await self.two_people.agreed(
@@ -201,6 +204,8 @@ class Rulings:
                 return Ruling.ALREADY
             if open_one.receipt is not None and not only_ours:
                 await tx.record.place([open_one.receipt], RowState.CLOSED, open_one.payment_id)
+            if open_one.kind is OpenKind.REVERSAL:
+                await close_taken_back(tx, about, by=by, why=why[:REASON_CHARS_MAX], now=now)
             return Ruling.DONE
 
         return await self._store.write(run)
@@ -210,25 +215,29 @@ class Rulings:
         A merchant takes money that is nobody's, as if that reference had been its account.
 
         Returns the payment that has it now, theirs or of whoever was faster. CANNOT: nobody has
-        that reference; PROMPTED: it may be counted already. Operators are told. Raises NotKept.
+        that reference, or it went back; PROMPTED: it may be counted already. Operators are told.
+
+        Raises NotKept.
         """
         now = self._clock.now()
         # Who did it is written down before it is done.
         await self._store.write(
             lambda tx: tx.payments.looked(by=by, payment_ids=[row.receipt], what="took", at=now)
         )
-        born = await self._placing.bear(
-            row,
-            reference,
-            alarm=Alarm.MERCHANT_TOOK,
-            forbids=lambda tx: may_be_prompts(tx, row),
-        )
+        refused: list[Ruling] = []
+
+        async def forbids(tx: Tx) -> bool:
+            went_back = bool(await tx.record.taking_back(row.receipt))
+            refused[:] = [Ruling.CANNOT if went_back else Ruling.PROMPTED]
+            return went_back or await may_be_prompts(tx, row)
+
+        born = await self._placing.bear(row, reference, alarm=Alarm.MERCHANT_TOOK, forbids=forbids)
         if born.state is RowState.NEW:
             async with self._store.read() as tx:
                 holders = await tx.evidence.receipt_holders([row.receipt])
             return holders.get(row.receipt, Ruling.CANNOT)
         if born.payment_id is None:
-            return Ruling.PROMPTED if born.open is OpenKind.REVIEW else Ruling.CANNOT
+            return refused[0] if born.open is OpenKind.REVIEW else Ruling.CANNOT
         await self._settle_row(row.receipt, born.payment_id, by=by, why="")
         return born.payment_id
 
@@ -267,14 +276,6 @@ class Rulings:
         if holder == payment.id:
             await self._placing.disown(row.receipt, holder, by=by)
         return await self._bear(row, payment, by, outranks=holder == payment.id)
-
-    async def _counts_another(self, payment: Payment, row: RecordRow) -> bool:
-        """Whether what that row took back is a receipt that *payment* has, and does not count."""
-        if row.linked is None or payment.receipt in (None, row.linked):
-            return False
-        async with self._store.read() as tx:
-            holders = await tx.evidence.receipt_holders([row.linked])
-        return holders.get(row.linked) == payment.id
 
     async def _bear(
         self,
@@ -357,11 +358,15 @@ class Rulings:
             if await tx.record.get(receipt) is not None:
                 await tx.record.place([receipt], RowState.MATCHED, payment_id)
             keys = {(kind, receipt), (OpenKind.UNMATCHED, receipt), (OpenKind.REVIEW, receipt)}
+            payment = await tx.payments.get(payment_id)
+            if payment is not None and payment.receipt == receipt:
+                keys.add((OpenKind.ONLY_OURS, payment_id))  # the books name it
             await tx.record.close(
                 keys, now=now, by=by, why=why[:REASON_CHARS_MAX], given_to=payment_id
             )
 
         await self._store.write(run)
+        await self._placing.reversals.place_of(receipt)
         self._wake()
 
     async def _finish(self, deed: Deed, subject: str, argument: str, *, by: int) -> None:

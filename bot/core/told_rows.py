@@ -15,9 +15,12 @@ from storage.records import (
     OpenKind,
     Payment,
     RecordRow,
+    RowKind,
     RowState,
     Word,
+    reversal_key,
 )
+from storage.tx import Tx
 
 __all__ = [
     "Placed",
@@ -25,6 +28,7 @@ __all__ = [
     "born_key",
     "born_placed",
     "difference_of",
+    "is_reversals",
     "record_evidence",
     "same_receipt",
     "same_receipt_placed",
@@ -135,3 +139,11 @@ def difference_of(row: RecordRow, placed: Placed, now: datetime) -> OpenDifferen
         at=row.at,
         found_at=now,
     )
+
+
+async def is_reversals(tx: Tx, receipt: str) -> bool:
+    """Whether money is known to have gone back under that code: then none came under it."""
+    row = await tx.record.get(receipt)
+    key = reversal_key(receipt)
+    said_of = await tx.evidence.receipt_holders([key])
+    return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)

@@ -9,22 +9,22 @@ hand is kept as a claim, and asked about.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from itertools import chain, zip_longest
 from typing import Literal, Protocol
 
 from bot.core.pace import pace_of
 from bot.core.ports import BackOffice, Clock, Ids
 from bot.core.record import Record
+from bot.core.registering import Registered, Registering
 from bot.core.reversal_ends import ReversalEnds, went_back
 from bot.core.settle import Settle
 from bot.core.unread import UnreadShelf
 from mpesa.async_results import AsyncResult, TransactionState, read_status
 from mpesa.c2b import C2bPayment
-from mpesa.errors import MpesaError, NoAnswer, NotSent, OutcomeUnknown, Refused
+from mpesa.errors import NoAnswer, NotSent, OutcomeUnknown, Refused
 from mpesa.models import PulledRow, ResultUrls
 from mpesa.org_results import OrgMeaning
 from storage.asked import Rounds
@@ -89,6 +89,7 @@ class WaysSettings:
 
     public_base: str  # https://pay.example.org
     numbers: frozenset[str]  # the Paybill; or the till, and the store that it belongs to
+    office: str = ""  # mpesa.base_url: which Safaricom has these numbers
     initiator: bool = False  # whether status questions can be asked
     pull: bool = False
     pull_number: str = ""
@@ -123,6 +124,14 @@ class Ways:
             store=store, settle=settle, clock=clock, read=self.posted, wake=wake
         )
         self.reversal_ends = ReversalEnds(store=store, settle=settle, clock=clock)
+        self._registering = Registering(
+            store=store,
+            clock=clock,
+            settle=settle,
+            wake=wake,
+            account=" ".join([settings.office, *sorted(settings.numbers)]),
+            address=self.hand_url(HAND),
+        )
         self._pull_not_before = clock.now()
         self._budget = pace_of(
             store, clock, "statuses", per_second=settings.questions_per_minute / 60
@@ -286,7 +295,8 @@ class Ways:
     async def pull(self) -> None:
         """Fetch the list, from two hours before where we were, 48 hours back at most."""
         now = self._clock.now()
-        if not await self._once("pull", self._register_pull):
+        registered = await self._registering.once("pull", "pull", self._register_pull)
+        if registered is Registered.UNHEARD:
             return
         last = await self._pulled_until(now)
         since = now - PULL_REACHES if last is None else max(last - PULL_OVERLAP, now - PULL_REACHES)
@@ -297,6 +307,10 @@ class Ways:
             except NoAnswer as exc:
                 log.warning("record.not_pulled why=%s", exc)
                 return
+            if registered is Registered.MAYBE:
+                # It is fetched all the same: they know of us, by another address.
+                await self._registering.stands("pull", "pull")
+                registered = Registered.YES
             if page.unreadable:
                 log.error("record.unreadable rows=%d", page.unreadable)
             await self._record.take([_pulled(row) for row in page.rows])
@@ -318,7 +332,8 @@ class Ways:
     async def register(self) -> None:
         """Say once where payments by hand are told. A job, until it is done."""
         if self._settings.c2b is not None:
-            await self._once(f"c2b:{self._settings.c2b}", self._register_hand)
+            what = f"c2b:{self._settings.c2b}"
+            await self._registering.once("c2b", what, self._register_hand)
 
     async def _register_hand(self) -> None:
         assert self._settings.c2b is not None, "only then"
@@ -332,21 +347,6 @@ class Ways:
         await self._office.register_pull(
             nominated_number=self._settings.pull_number, callback_url=self.hand_url(HAND)
         )
-
-    async def _once(self, name: str, register: Callable[[], Awaitable[None]]) -> bool:
-        """Register with this name and address, unless that has been done. True once it is."""
-        address = sha256(f"{name} {self.hand_url(HAND)}".encode()).hexdigest()[:16]
-        key = f"registered:{name}:{address}"
-        async with self._store.read() as tx:
-            if await tx.shared.get(key) is not None:
-                return True
-        try:
-            await register()
-        except MpesaError as exc:
-            log.warning("record.not_registered what=%s why=%s", name, exc)
-            return False
-        await self._store.write(lambda tx: tx.shared.put(key, b"done"))
-        return True
 
     async def _count(self, tx: Tx, question_id: str) -> AskedLater | None:
         """The question, if it is one of ours that may still be answered."""

@@ -72,6 +72,9 @@ class Payee(Protocol):
     @property
     def practice(self) -> bool: ...
 
+    @property
+    def gone(self) -> bool: ...
+
 
 def invoice_of(
     view: Billed, payee: Payee, *, logo: bytes | None, pay_url: str, made_at: datetime
@@ -111,7 +114,9 @@ def invoice_of(
         if invoice.etims is None
         else Etims(number=invoice.etims.number, qr_text=invoice.etims.qr_text),
         pay_url=pay_url,
-        by_hand=ByHand(till=payee.kind == "till", number=payee.number, account=invoice.by_hand_ref),
+        by_hand=None
+        if payee.gone
+        else ByHand(till=payee.kind == "till", number=payee.number, account=invoice.by_hand_ref),
         made_at=made_at,
         practice=payee.practice,
     )

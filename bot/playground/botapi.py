@@ -15,7 +15,7 @@ from bot.playground.asking import ASKING
 from bot.playground.backend import Backend, Method
 from bot.playground.chats import Chat, User
 from bot.playground.editing import EDITING
-from bot.playground.errors import ApiError, Json, conflict, flood, forbidden
+from bot.playground.errors import ApiError, Json, bad_request, conflict, flood, forbidden
 from bot.playground.faults import Fault, Faults, Trouble
 from bot.playground.inline import INLINE
 from bot.playground.limits import FloodGate, FloodLimits
@@ -308,6 +308,8 @@ async def _instead(fault: Fault) -> None:
             raise flood(fault.retry_after_s)
         case Trouble.FORBIDDEN:
             raise forbidden(fault.description)
+        case Trouble.REFUSED:
+            raise bad_request(fault.description)
         case Trouble.SERVER_ERROR:
             raise ApiError(fault.code, "Internal Server Error")
         case Trouble.SLOW:

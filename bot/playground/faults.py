@@ -12,6 +12,7 @@ class Trouble(enum.Enum):
 
     FLOOD = "flood"
     FORBIDDEN = "forbidden"
+    REFUSED = "refused"
     SERVER_ERROR = "server error"
     DROPPED = "dropped"
     SLOW = "slow"
@@ -73,6 +74,17 @@ class Faults:
     ) -> Fault:
         """403 with this reason; nothing is done."""
         return self._add(Trouble.FORBIDDEN, method, chat_id, times, description=reason)
+
+    def refused(
+        self,
+        reason: str = "not enough rights to send text messages to the chat",
+        *,
+        method: str | None = None,
+        chat_id: int | None = None,
+        times: int = 1,
+    ) -> Fault:
+        """400 with this reason; nothing is done."""
+        return self._add(Trouble.REFUSED, method, chat_id, times, description=reason)
 
     def server_error(
         self,

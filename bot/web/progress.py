@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from aiohttp import web
 
 from bot.core.outcomes import Outcome, may_have_timed_out, outcome_of
+from bot.core.restored import RESTORED
 from bot.texts import money
 from bot.web.callbacks import not_found
 from bot.web.live import Scene
@@ -234,7 +235,7 @@ def _not_paid(view: PaymentView) -> list[Sentence]:
 def _reason(payment: Payment) -> str:
     reason = payment.reason or ""
     if payment.status is Status.VOID:
-        known = ("too-late", "unreachable", "bad-credentials")
+        known = ("too-late", "unreachable", "bad-credentials", RESTORED)
         return f"void.{reason}" if reason in known else "void.page.operator"
     if reason == "cancelled" and may_have_timed_out(payment):
         return "declined.cancelled-or-timed-out"

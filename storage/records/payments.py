@@ -128,6 +128,7 @@ class Alarm(StrEnum):
     NOT_GIVEN_BACK = "not-given-back"  # Safaricom said no to a reversal; nothing has moved
     BACK_UNSURE = "back-unsure"  # nobody knows whether a reversal was carried out
     BACK_MOVED = "back-moved"  # what went back of a payment, as a person said, is another's
+    UNREGISTERED = "unregistered"  # Safaricom does not accept where payments by hand are told
     MERCHANT_TOOK = "merchant-took"  # a merchant says that money of nobody is an invoice's
 
 

@@ -464,6 +464,17 @@ def test_nobody_is_led_to_send_real_money_to_a_practice_number() -> None:
     assert "<b>not</b> send real money" in card.text
 
 
+def test_nobody_is_led_to_pay_where_this_bot_is_no_longer_paid() -> None:
+    seen = view(Status.DECLINED)
+    seen = replace(seen, payment=replace(seen.payment, account="sold"))
+
+    card = by_hand_card(seen, PAPER)
+
+    assert "600000" not in card.text
+    assert "pay nothing there" in card.text
+    assert pressed(card) == ["claim"]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("alarm", Alarm)
 def test_every_alarm_says_what_to_do_and_shows_masks_only(alarm: Alarm, language: str) -> None:

@@ -14,7 +14,7 @@ from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from storage.engine import Store
 from storage.records import Bill, BillItem, Closing, Invoice
-from tests.chat.test_books import CODE, came_in
+from tests.chat.test_books import CODE, came_in, reversal_came
 from tests.chat.test_conversation import Office
 from tests.stores import TestClock
 
@@ -59,6 +59,20 @@ async def about_to_take(office: Office) -> tuple[Invoice, Message]:
     office.jane.press(free, invoice.label)
     sure = await office.said(office.jane.chat, "written down with your name", after=free)
     return invoice, sure
+
+
+async def test_what_went_back_is_not_said_to_have_arrived(office: Office) -> None:
+    await issued(office)
+    await came_in(office)
+    await reversal_came(office)
+
+    office.jane.say(f"/verify {CODE}")
+
+    shown = await office.said(office.jane.chat, "went back to the payer")
+    assert "Hand nothing over for it" in shown.text
+    assert "KES 50 of it went back" in shown.text
+    assert "has arrived" not in shown.text
+    assert not shown.buttons
 
 
 async def test_money_of_nobody_is_taken_for_an_invoice_and_operators_are_told(

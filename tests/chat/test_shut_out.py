@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Chat
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
+from tests.stores import TestClock
 
 GROUP_ID = -5001
 
@@ -44,6 +47,59 @@ async def test_a_group_that_lets_us_write_again_learns_what_was_paid_meanwhile(
     await office.handled()
 
     api.world.standing_changed(group, mary, "member", "administrator")
+    await office.said(group, "✅")
+
+
+FOR_ALL_CALLS = 1000
+CLOSED_WORDS = (
+    "not enough rights to send text messages to the chat",
+    "CHAT_WRITE_FORBIDDEN",
+    "have no rights to send a message",
+)
+
+
+@pytest.mark.parametrize("words", CLOSED_WORDS)
+async def test_a_group_that_is_closed_at_night_learns_in_the_morning_what_was_paid(
+    office: Office, api: BotApi, clock: TestClock, words: str
+) -> None:
+    group = api.group(GROUP_ID, "Chama", [office.jane])
+    await asked_in(group, office)
+    api.faults.refused(words, chat_id=GROUP_ID, times=FOR_ALL_CALLS)
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.handled()
+    for _ in range(8):
+        clock.advance(3600)
+        await office.core.post.try_set_aside()
+        await office.handled()
+    assert not any("✅" in text for text in group.texts)
+
+    api.faults.clear()
+    clock.advance(3600)
+    await office.core.post.try_set_aside()
+
+    await office.said(group, "✅")
+
+
+async def test_a_group_that_was_closed_for_long_learns_it_with_the_first_message_it_takes(
+    office: Office, api: BotApi, clock: TestClock
+) -> None:
+    group = api.group(GROUP_ID, "Chama", [office.jane])
+    await asked_in(group, office)
+    api.faults.refused(chat_id=GROUP_ID, times=FOR_ALL_CALLS)
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.handled()
+    for _ in range(8 * 4):
+        clock.advance(6 * 3600)
+        await office.core.post.try_set_aside()
+        await office.handled()
+    tried = len(api.calls)
+    await office.core.post.try_set_aside()
+    await office.handled()
+    assert len(api.calls) == tried, "after a week it is left alone"
+
+    api.faults.clear()
+    office.jane.say("/help@lipa_demo_bot", chat=group)
+
     await office.said(group, "✅")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.chat.alarms import short_id
 from bot.core.record_desk import RecordDesk
 from bot.core.reversal_rows import ReversalRows
 from bot.core.review import Deciding, Review, Verdict
@@ -149,6 +150,24 @@ async def test_one_code_is_taken_off_one_payment(desk: Desk, review: Review) -> 
     await assert_replays(desk)
 
 
+async def test_a_payment_that_waits_is_found_by_as_much_of_its_id_as_is_shown(
+    desk: Desk, record: RecordDesk
+) -> None:
+    """Of less it would be any that waits, and money be given to it."""
+    payment = await desk.ask()
+    row = a_row(desk.clock.now(), reference=payment.push_ref, kes=51)
+    await record.rows.take([row])
+    async with desk.store.read() as tx:
+        _, [waiting] = await tx.payments.pending(limit=5)
+
+    found = await desk.books.find(short_id(waiting.id).upper())
+
+    assert found is not None
+    assert found.payment.id == waiting.id
+    for chars in (1, 4, 7):
+        assert await desk.books.find(waiting.id[-chars:].upper()) is None
+
+
 @pytest.mark.both_engines
 async def test_at_once_too(desk: Desk, review: Review) -> None:
     one, two = await two_paid(desk)
@@ -191,6 +210,28 @@ async def test_the_code_of_a_reversal_takes_no_receipt_from_a_payment(
 
     assert (three.receipt, three.credited_cents) == ("UKN5ABCDEF", 80_00)
     await assert_replays(desk)
+
+
+@pytest.mark.both_engines
+async def test_the_code_of_the_payment_itself_is_none_of_its_reversal(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    one, _ = await two_paid(desk)
+
+    own = replace(went_back(one, receipt=RECEIPT), amount_cents=20_00)
+    assert await review.decide(own) is Verdict.OWN_CODE
+    # Its own code comes from the books: it is taken off once.
+    await record.rows.take([back(desk, linked=RECEIPT, kes=20)])
+
+    assert await left_of(desk, one) == [30_00]
+
+
+async def test_nor_the_second_code_of_a_payment_that_has_two(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    one, _ = await one_of_two_receipts(desk, record)
+
+    assert await review.decide(went_back(one, receipt=ANOTHER)) is Verdict.OWN_CODE
 
 
 # --- And then the books ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from bot.core.placing import Placing
+from bot.core.record import Record
 from bot.core.record_desk import RecordDesk
 from bot.core.references import ByHand
 from bot.core.review import Verdict
@@ -496,3 +497,43 @@ async def test_a_payment_by_hand_given_back_is_taken_off_that_one(
 
     assert (await desk.get(payment.id)).credited_cents == 50_00
     assert (await born(desk, OTHER)).credited_cents == 0
+
+
+# --- A person was faster than the machine that looked before ---
+
+
+class Interrupted(Record):
+    """A record whose look is followed by something else, before what it found is placed."""
+
+    between: Callable[[], Awaitable[object]]
+
+    async def _place(self, rows: Sequence[RecordRow]) -> dict[str, RowState]:
+        await self.between()
+        return await super()._place(rows)
+
+
+@pytest.mark.both_engines
+async def test_what_a_person_closes_while_it_is_being_placed_stays_closed(
+    desk: Desk, record: RecordDesk
+) -> None:
+    """Else a merchant could take what an operator has just called none of ours."""
+    rows = Interrupted(
+        store=desk.store,
+        settle=desk.hear._settle,
+        clock=desk.clock,
+        placing=record.rows.placing,
+        wake=lambda: None,
+    )
+
+    async def others_place_it_and_it_is_closed() -> None:
+        await record.rows.place_left()
+        [one] = await record.open_differences()
+        await record.dismiss(one.id, by=900, why="none of ours")
+
+    rows.between = others_place_it_and_it_is_closed
+    await rows.take([a_row(desk.clock.now())])
+
+    after = await record.rows.get(RECEIPT)
+    assert after is not None
+    assert after.state is RowState.CLOSED
+    assert await opens(record) == []

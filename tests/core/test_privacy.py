@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.core.drive_acts import Actor
 from bot.core.drives import Named
+from bot.core.post import Post
 from bot.core.privacy import Forgotten, Privacy, PrivacySettings
 from bot.core.settle import stand
 from storage import schema
@@ -52,7 +53,17 @@ async def known(desk: Desk) -> None:
     await desk.people.remember_phone(JANE, PHONE, Closing())
 
 
-async def forget(privacy: Privacy) -> Forgotten:
+async def tell_all(privacy: Privacy) -> None:
+    """Everybody reads what is due to them."""
+    post = Post(store=privacy._store, clock=privacy._clock)
+    while notices := await post.due():
+        for each in notices:
+            await post.sent(each, message_id=each.id)
+
+
+async def forget(privacy: Privacy, *, told: bool = True) -> Forgotten:
+    if told:
+        await tell_all(privacy)
     done, waiting, needed, owed, recent = (
         Closing(update_id=None, once_as=word, replies=(Reply(chat_id=JANE, text=word),))
         for word in ("done", "waiting", "needed", "owed", "recent")
@@ -177,6 +188,40 @@ async def test_nobody_is_forgotten_while_a_payment_is_undecided(
 
 
 @pytest.mark.both_engines
+@pytest.mark.parametrize("late_s", [20, 4000])  # an edit, and with a new message as well
+async def test_nobody_is_forgotten_who_has_not_read_how_a_payment_ended(
+    desk: Desk, privacy: Privacy, late_s: int
+) -> None:
+    await known(desk)
+    payment = await desk.ask(chat_id=JANE)
+    await tell_all(privacy)
+    desk.clock.advance(late_s)
+    await desk.post(payment, success())
+    post = Post(store=desk.store, clock=desk.clock)
+
+    assert await forget(privacy, told=False) is Forgotten.WAITING
+    while notices := [each for each in await post.due() if each.payment_id]:
+        assert {each.chat_id for each in notices} == {JANE}
+        assert await forget(privacy, told=False) is Forgotten.WAITING, "it is on its way"
+        for each in notices:
+            await post.sent(each, message_id=each.id)
+
+    assert await forget(privacy) is Forgotten.DONE
+
+
+async def test_who_has_shut_us_out_can_be_forgotten(desk: Desk, privacy: Privacy) -> None:
+    await known(desk)
+    payment = await desk.ask(chat_id=JANE)
+    await desk.post(payment, success())
+    post = Post(store=desk.store, clock=desk.clock)
+    for each in await post.due():
+        await post.undeliverable(each, why="bot was blocked by the user", shut_out=True)
+
+    desk.clock.advance(3600)
+    assert await forget(privacy, told=False) is Forgotten.DONE
+
+
+@pytest.mark.both_engines
 async def test_forgotten_twice_is_forgotten(desk: Desk, privacy: Privacy) -> None:
     await known(desk)
 
@@ -268,6 +313,7 @@ OTHER = Actor(id=1002, name="Otieno")
 
 
 async def forget_whom(privacy: Privacy, person_id: int) -> Forgotten:
+    await tell_all(privacy)
     nothing = Closing()
     return await privacy.forget(
         person_id,
@@ -410,7 +456,10 @@ async def test_who_used_everything_stands_in_no_number_and_in_no_word(
         assert now == replace(each, ask_key=now.ask_key)
     async with store.read() as tx:
         assert await tx.record.claims_of("UKN1ABCDEF") == [paid[0].id]
-    told = [each.topic for each in await drives.owed(MARY.id)]
+        query = select(schema.notices.c.topic).where(
+            schema.notices.c.chat_id == MARY.id, schema.notices.c.topic.is_not(None)
+        )
+        told = [str(each) for each in (await tx.notices._connection.execute(query)).scalars()]
     assert [each for each in told if each.startswith("gone:")]
     assert str(AKINYI.id) not in " ".join(told)
 

@@ -1070,7 +1070,7 @@ async def test_the_list_is_fetched_every_half_hour_with_overlap(
     assert await record.rows.net_cents() == 250_00
 
 
-@pytest.mark.parametrize("error", [Unreachable("x"), Throttled("x"), OutcomeUnknown("x")])
+@pytest.mark.parametrize("error", [Unreachable("x"), Throttled("x")])
 async def test_a_list_that_cannot_be_opened_is_left_alone_for_a_while(
     desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock, error: Exception
 ) -> None:

@@ -18,6 +18,7 @@ from storage.schema import lines, metadata
 from tests.core.bodies import failure
 from tests.core.conftest import Desk, make_desk
 from tests.core.drive_life import OPENER, DriveLife, drives
+from tests.core.test_privacy import tell_all
 from tests.storage.test_plans import overheard, plan
 from tests.stores import OpenStore, TestClock
 
@@ -84,6 +85,7 @@ async def forget(privacy: Privacy) -> tuple[Forgotten, str | None]:
         return Closing(replies=(Reply(chat_id=JANE, text="recent"),))
 
     nothing = Closing()
+    await tell_all(privacy)
     answer = await privacy.forget(
         JANE, done=nothing, waiting=nothing, needed=nothing, owed=nothing, recent=recent
     )

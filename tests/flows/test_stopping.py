@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from bot.app import Background
 from mpesa.simulator import Fault
 from storage.records import Status
 from tests.flows.processes import BotProcess
@@ -52,3 +54,22 @@ async def test_a_start_that_waits_for_telegram_can_be_stopped(tmp_path: Path) ->
         assert "Traceback" not in said
         assert "telegram.unreachable" not in said  # it did not wait for that
         world.api.faults.clear()
+
+
+async def test_what_would_begin_when_nobody_waits_any_more_is_not_begun() -> None:
+    background, done, waiting = Background(), [], asyncio.Event()
+
+    async def push(name: str) -> None:
+        await waiting.wait()
+        done.append(name)
+
+    background.start(push("in time"))
+    closing = asyncio.create_task(background.close())
+    await asyncio.sleep(0)
+    background.start(push("while it closes"))
+    waiting.set()
+    await closing
+    background.start(push("afterwards"))
+    await asyncio.sleep(0)
+
+    assert done == ["in time"]

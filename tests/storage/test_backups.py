@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -187,6 +188,94 @@ async def test_a_bare_copy_ends_with_the_newest_in_it_whenever_it_was_copied(
     put_back(bare, tmp_path / "bot.db", key=KEY, now=LATER + timedelta(days=1))
 
     assert await mark_of(tmp_path / "bot.db", KEY) == NOON
+
+
+def wal(database: Path) -> Path:
+    return database.with_name(f"{database.name}-wal")
+
+
+async def killed(database: Path, copy: Path, *, writes: int) -> bytes:
+    """Books, and a copy of them; the journal that a kill left when more had been written."""
+    async with open_store(f"sqlite:///{database}", key=KEY, now=TestClock().now) as store:
+        for number in range(60):
+            await add_payment(store, number)
+        back_up(database, copy, key=KEY, now=NOON)
+        for number in range(60, 90):
+            await add_payment(store, number)
+        with closing(sqlite3.connect(database)) as books:
+            books.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await store.write(lambda tx: tx.shared.put("probe", b"a value that comes every hour"))
+        for number in range(90, 90 + writes):
+            await add_payment(store, number)
+        return wal(database).read_bytes()
+
+
+def sound(database: Path) -> bool:
+    with closing(sqlite3.connect(database)) as books:
+        return books.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize("writes", [0, 3])
+@pytest.mark.parametrize("how", ["restore", "copy", "copy, then restore"])
+async def test_a_journal_that_a_kill_left_is_not_played_into_the_copy(
+    tmp_path: Path, how: str, writes: int
+) -> None:
+    database, copy = tmp_path / "bot.db", tmp_path / "copy.db"
+    left = await killed(database, copy, writes=writes)
+    database.unlink()
+    wal(database).write_bytes(left)
+
+    if how.startswith("copy"):
+        shutil.copyfile(copy, database)
+    if how.endswith("restore"):
+        put_back(copy, database, key=KEY, now=LATER)
+
+    assert await mark_of(database, KEY) == NOON
+    assert sound(database)
+    assert count(database) == 60
+    [kept] = [name for name in names(tmp_path, "bot.db.") if name.endswith("-wal")]
+    assert (tmp_path / kept).read_bytes() == left
+
+
+async def test_a_copy_beside_a_journal_of_another_is_not_copied(tmp_path: Path) -> None:
+    database, copy = tmp_path / "bot.db", tmp_path / "copy.db"
+    left = await killed(database, copy, writes=3)
+    shutil.copyfile(copy, database)
+    wal(database).write_bytes(left)
+
+    with pytest.raises(StorageError, match="not the journal"):
+        back_up(database, tmp_path / "again.db", key=KEY, now=LATER)
+
+    assert not (tmp_path / "again.db").exists()
+
+
+async def test_a_journal_whose_database_is_gone_is_left_for_a_person(tmp_path: Path) -> None:
+    database = tmp_path / "bot.db"
+    left = await killed(database, tmp_path / "copy.db", writes=3)
+    moved = database.rename(tmp_path / "elsewhere.db")
+    wal(database).write_bytes(left)
+
+    with pytest.raises(StorageError, match=r"bot\.db-wal is there"):
+        await mark_of(database, KEY)
+
+    moved.rename(database)
+    assert await mark_of(database, KEY) is None
+    assert count(database) == 93
+
+
+async def test_the_key_of_a_database_that_was_moved_away_is_kept(tmp_path: Path) -> None:
+    database = tmp_path / "bot.db"
+    await filled(tmp_path / "other.db", 2)
+    copied = back_up(tmp_path / "other.db", tmp_path / "copy.db", key=None, now=NOON)
+    await filled(database, 1)
+    key = key_file(database).read_text()
+    database.rename(tmp_path / "elsewhere.db")
+
+    put_back(copied.path, database, key=None, now=LATER)
+
+    assert count(database) == 2
+    [kept] = names(tmp_path, "bot.db.before-")
+    assert (tmp_path / kept).read_text() == key
 
 
 async def test_a_running_bot_is_not_pulled_the_rug_from_under(tmp_path: Path) -> None:

@@ -159,10 +159,11 @@ async def test_a_look_at_how_the_bot_is_reads_no_whole_table(full: Store) -> Non
             await tx.health.lines_paused(since=NOON, incomplete=4)
             await tx.record.near(amount_kes=50, since=NOON, until=LATER, limit=5)
             await tx.record.may_have_come(amount_kes=50, since=NOON, until=LATER)
+            await tx.record.covering(amount_cents=50_00, since=NOON, until=LATER, limit=5)
 
     # Of what is read; the process says meanwhile that it is there, which reads nothing.
     selects = [each for each in heard if each[0].startswith("SELECT") and "FROM" in each[0]]
-    assert len(selects) == 11
+    assert len(selects) == 12
     for each in selects:
         found = await plan(full, each)
         for index in PARTIAL:

@@ -8,10 +8,12 @@ import re
 import pytest
 
 from bot.core.ports import Collector
-from bot.texts import Texts
+from bot.texts import LANGUAGES, Texts
 from bot.web.assets import assets
+from bot.web.progress import sentences
 from bot.web.rendering import Press
-from storage.records import Shows
+from storage.records import Shows, Status
+from tests.chat.test_cards import view as card_view
 from tests.web.place import MASK, PHONE, Place, ticket_in
 
 AWAY = re.compile(
@@ -187,6 +189,26 @@ async def test_a_status_address_is_of_one_payment_one_page_and_two_hours(place: 
     assert over.status == 410
     assert f'href="/d/{drive.code}"' in over.text
     assert "KES 500" not in over.words
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("too-late", "void.too-late"),
+        ("unreachable", "void.unreachable"),
+        ("bad-credentials", "void.bad-credentials"),
+        ("restored", "void.restored"),
+        ("operator", "void.page.operator"),
+    ],
+)
+def test_a_page_says_why_nothing_was_sent(reason: str, said: str, language: str) -> None:
+    view = card_view(Status.VOID, reason=reason)
+
+    [head, why] = sentences(view, till=False)
+
+    assert (head.key, why.key) == ("not-paid.private", said)
+    assert Texts.load().say(language, why.key, collector="Shop", phone=MASK, amount="KES 50")
 
 
 async def test_a_receipt_is_true_returned_or_unknown(place: Place) -> None:

@@ -18,12 +18,16 @@ from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
 from bot.texts import Texts
 from mpesa.simulator.pushes import PushRecord
+from tests.prove.histories.acts import Acts
+from tests.prove.histories.desk import DeskStory
+from tests.prove.histories.diary import Diary
 from tests.prove.histories.disk import Disk, DiskMood
+from tests.prove.histories.hands import CustomerActs, MerchantActs, TreasurerActs
 from tests.prove.histories.liars import lie
 from tests.prove.histories.life import Life
 from tests.prove.histories.process import Look, Outside, Process
 from tests.prove.histories.safaricom import Network, SeededSafaricom
-from tests.prove.histories.stories import Diary, DriveStory, InvoiceStory
+from tests.prove.histories.stories import DriveStory, InvoiceStory
 from tests.prove.histories.telegram import SeededTelegram
 from tests.prove.histories.virtual import StallingLoop, WallClock, passes
 
@@ -32,7 +36,7 @@ __all__ = ["HOURS", "MOVED_TO", "Ground", "History", "HistorySettings", "payment
 HOURS = 72
 HOUR_S = 3600.0
 ADDRESS = re.compile(r"/c/[0-9a-f]{32}\.[0-9a-f]{32}")
-OPERATOR = 900
+OPERATOR, SECOND_OPERATOR = 900, 901
 MOVED_TO = -100777
 TREASURER = 1101
 GIVES = 0.3
@@ -98,6 +102,7 @@ class History:
     diary: Diary = field(default_factory=Diary)
     quiet: bool = False
     births: int = 0
+    broke: list[str] = field(default_factory=list)  # what handlers and jobs raised, and never may
 
     def __post_init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
@@ -163,7 +168,7 @@ class History:
         loop = asyncio.get_running_loop()
         keepers = [loop.create_task(self._keep_alive(n)) for n in range(self.settings.instances)]
         worlds = [loop.create_task(each) for each in (self._people(), self._weather())]
-        stories = [loop.create_task(each.run()) for each in (self.drive, self.invoice)]
+        stories = [loop.create_task(each.run()) for each in (self.drive, self.invoice, self.acts)]
         posting = loop.create_task(self._post_updates()) if self.webhook else None
         for course in worlds:
             await course
@@ -184,6 +189,7 @@ class History:
     def _settle_in(self) -> None:
         self.lives = [None] * self.settings.instances
         amina = self.telegram.person(OPERATOR, "Amina", started=True)
+        baraka = self.telegram.person(SECOND_OPERATOR, "Baraka", started=True)
         mary = self.telegram.person(TREASURER, "Mary", started=True)
         for number in range(6):
             person = self.telegram.person(
@@ -211,6 +217,21 @@ class History:
         english = [each for each in self.people if each.language_code == "en"]
         customer, friend = self.rng.sample(english, 2)
         self.invoice = InvoiceStory(*told, merchant=amina, customer=customer, friend=friend)
+        self.acts = Acts(
+            rng=self._fork(),
+            chaos_s=self.settings.chaos_h * HOUR_S,
+            desk=DeskStory(
+                *told,
+                operators=(amina, baraka),
+                safaricom=self.safaricom,
+                clock=self.true_clock,
+            ),
+            treasurer=TreasurerActs(*told, drive=self.drive),
+            merchant=MerchantActs(*told, invoice=self.invoice),
+            customers=CustomerActs(
+                *told, people=self.people, groups=lambda: self.groups, safaricom=self.safaricom
+            ),
+        )
 
     async def _keep_alive(self, place: int) -> None:
         """Start the process, and again whenever it died or was stopped."""
@@ -230,6 +251,7 @@ class History:
                     safaricom=self.safaricom,
                     network=self.network,
                     telegram=self.telegram,
+                    broke=self.broke,
                 ),
                 self._fork(),
             )

@@ -10,7 +10,7 @@ from hashlib import sha256
 from sqlalchemy import func, or_, select, text
 
 from bot.core.settle import stand
-from mpesa.simulator.books import Row
+from mpesa.simulator.books import Row, RowKind
 from mpesa.simulator.pushes import PushRecord
 from storage.engine import Store
 from storage.payment_rows import read_payment
@@ -18,9 +18,11 @@ from storage.records import FINAL, Evidence, Kind, Payment, Status, Word
 from storage.schema import evidence as evidence_table
 from storage.schema import inbox, notices, payments
 from storage.tx import Tx
+from tests.prove.histories.diary import BORN
 from tests.prove.histories.history import History, payment_at
 from tests.prove.histories.process import Process
 from tests.prove.histories.subjects import judge_subjects
+from tests.prove.histories.truth import judge_people
 
 __all__ = ["Verdict", "judge"]
 
@@ -47,7 +49,7 @@ class _Books:
 
     ours: dict[str, Payment]  # by push reference
     evidence: dict[str, list[Evidence]]  # by payment id
-    theirs: dict[str, list[Row]]  # by account reference
+    theirs: dict[str, list[Row]]  # what was paid, by account reference
     told: dict[str, int]  # status notices, by payment id
     index: Callable[[str], list[str]]  # of Safaricom's id of a push, under each key
     moves: list[tuple[str, str, str]]  # payment, from, to
@@ -62,6 +64,7 @@ async def judge(history: History, process: Process) -> Verdict:
         await _told(history, process, tx, verdict)
         await _durable(history, tx, verdict)
         await judge_subjects(history, tx, books.ours, books.theirs, verdict)
+        await judge_people(history, tx, books.ours, books.evidence, verdict)
     verdict.payments = len(books.ours)
     for payment in books.ours.values():
         _one(history, books, payment, verdict)
@@ -79,7 +82,11 @@ async def _books(history: History, store: Store, tx: Tx) -> _Books:
     found = await tx.evidence.of([payment.id for payment in ours.values()])
     theirs: dict[str, list[Row]] = {}
     for row in history.safaricom.books.statement():
-        theirs.setdefault(row.account_reference, []).append(row)
+        if row.kind is RowKind.PAID:
+            theirs.setdefault(row.account_reference, []).append(row)
+    for ref in [each for each in ours if each.startswith(BORN)]:
+        line = history.safaricom.books.row(ref.removeprefix(BORN))
+        theirs[ref] = [] if line is None else [line]
     moves = (
         await connection.execute(
             text("SELECT payment_id, was, became, at_ms FROM proof_moves ORDER BY n")
@@ -113,9 +120,11 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
     paid = payment.status is Status.PAID
     verdict.paid += paid
     if paid and rows:
-        right = payment.credited_cents == rows[0].amount_cents
+        right = payment.arrived_cents == rows[0].amount_cents
         verdict.must(right, "I10 amount", payment.push_ref, payment.credited_cents)
-        lied_to = payment.id in history.lied_to  # somebody who knew both ids named a receipt
+        # Somebody who knew both ids named a receipt, or an operator looked at a wrong line.
+        lied_to = payment.id in history.lied_to
+        lied_to |= history.diary.wrong_about(payment.push_ref, "credit")
         true = payment.receipt in (None, rows[0].receipt) or lied_to
         verdict.must(true, "I9 cross-talk", payment.push_ref, payment.receipt)
     if paid and not rows:
@@ -124,10 +133,15 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
         small = payment.amount_kes <= payment.confirm_above_kes
         word = Kind.QUERY_PAID in kinds or (small and Kind.CALLBACK_PAID in kinds)
         flagged = Word.CONTRADICTED in payment.words or not payment.confirmed
-        verdict.must(word and flagged, "I1 phantom", payment.push_ref, payment.words, kinds)
+        by_hand = history.diary.wrong_about(payment.push_ref, "credit")
+        by_hand &= Kind.OPERATOR_PAID in kinds
+        verdict.must(
+            (word and flagged) or by_hand, "I1 phantom", payment.push_ref, payment.words, kinds
+        )
         verdict.effects["credited wrongly, and flagged"] += 1
     if rows and not paid:
         in_a_queue = payment.pending_at is not None
+        in_a_queue |= history.diary.wrong_about(payment.push_ref, "void")
         verdict.must(in_a_queue, "I2 loss", payment.push_ref, payment.status)
         verdict.effects["paid, and left to a person"] += 1
     _own(history, books, payment, accepted, verdict)
@@ -173,8 +187,11 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
     """I7: nothing is owed any more, and each status message says how it ended."""
     connection = tx.payments._connection
     rows = (await connection.execute(select(notices))).mappings().all()
-    found = await connection.execute(select(payments.c.id, payments.c.status))
-    status_of: dict[str, str] = {row.id: row.status for row in found}
+    found = await connection.execute(select(payments.c.id, payments.c.status, payments.c.words))
+    shown_paid = {
+        row.id: row.status == Status.PAID and Word.REVERSED not in (row.words or "")
+        for row in found
+    }
     for row in rows:
         verdict.must(row["state"] in ("told", "dead"), "I7 told", row["key"], row["state"])
         if row["state"] == "dead":
@@ -189,7 +206,7 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
         if message is None:
             verdict.must(False, "I7 told", row["key"], "stands in no chat")
             continue
-        paid = status_of[row["payment_id"]] == Status.PAID
+        paid = shown_paid[row["payment_id"]]
         verdict.must(("✅" in message.text) == paid, "I7 told", row["key"], message.text)
     left = select(func.count()).where(or_(inbox.c.done_at.is_(None), inbox.c.quarantined))
     undone = (await connection.execute(left)).scalar_one()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import traceback
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 from sqlalchemy import Dialect, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from telegram import LinkPreviewOptions, Update
 from telegram.constants import ParseMode
@@ -66,6 +68,10 @@ LOOK_WHEN_ILL_S = 60.0
 ANSWER_WITHIN_S = 30.0
 PURGE_EVERY_S = 20 * 3600.0
 GROUP_PACE = 20  # messages a minute that Telegram takes in a group
+FAULTS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+    IntegrityError,
+)
 OFTEN = 60.0  # jobs that run more often than this are run whenever something may be due
 
 
@@ -82,6 +88,13 @@ class Outside:
     safaricom: SeededSafaricom
     network: Network
     telegram: SeededTelegram
+    broke: list[str]
+
+    def raised(self, what: str, exc: Exception) -> None:
+        """Keep what no trouble of the world explains: it is a fault of the program."""
+        if isinstance(exc, FAULTS):
+            where = traceback.extract_tb(exc.__traceback__)[-1]
+            self.broke.append(f"{what}: {exc!r} in {where.filename}:{where.lineno}")
 
 
 class SeekingQueue(InboxQueue):
@@ -372,6 +385,7 @@ class Process:
             try:
                 await carry_out(desk, update)
             except Exception as exc:
+                self.outside.raised("a handler", exc)
                 await failed(desk, queue, update, exc)
 
         while True:
@@ -433,6 +447,7 @@ class Process:
         try:
             await run()
         except Exception as exc:
+            self.outside.raised("a job", exc)
             self.life.step(f"a job failed: {type(exc).__name__}: {exc}")
 
     def rouse(self, *, someone_is_gone: bool = False) -> None:

@@ -43,7 +43,7 @@ __all__ = ["ALONE", "TOGETHER", "Told", "live", "live_two", "ready_for_two", "ru
 CONFIG = """
 [telegram]
 token = "4242:playground-token"
-operators = [900]
+operators = [900, 901]
 [mpesa]
 base_url = "http://127.0.0.1:9"
 consumer_key = "demo-key"
@@ -57,6 +57,7 @@ public_url = "http://127.0.0.1:9"
 url = "sqlite:///nowhere.db"
 [security]
 key = "a key that is only for the proofs, and long enough"
+two_people_above_kes = 4000
 """
 ALONE = "seeded histories of 72 h: one process, SQLite"
 TOGETHER = "seeded histories of 72 h: two processes, PostgreSQL"

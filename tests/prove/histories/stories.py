@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
+from bot.playground.world import Press
+from tests.prove.histories.diary import Diary, Kept
 from tests.prove.histories.telegram import SeededTelegram
 from tests.prove.histories.virtual import passes
 
-__all__ = ["TITLE", "Diary", "DriveStory", "InvoiceStory"]
+__all__ = ["HOUR_S", "IN_CASH", "TITLE", "DriveStory", "InvoiceStory", "Story"]
 
 T = TypeVar("T")
 
@@ -32,19 +34,13 @@ PART, PAY, IN_CASH = "Pay part", "💸 Pay", "💵 Paid in cash"
 SEND = "📤 Send to customer"
 NUMBER_ASKED_S = 300.0
 FRIEND_PAYS = 0.4
+CLOSES_BESIDE_A_GIFT = 0.5
 
 
 @dataclass
-class Diary:
-    """What people did, as far as they know."""
+class Story:
+    """Somebody's course of things: what they write and press, and what they wait for."""
 
-    cash_said: list[int] = field(default_factory=list)  # shillings, each amount once
-    cash_told: list[int] = field(default_factory=list)  # what we answered that we wrote down
-    bill_cash_said: list[int] = field(default_factory=list)
-
-
-@dataclass
-class _Story:
     telegram: SeededTelegram
     rng: random.Random
     diary: Diary
@@ -76,11 +72,18 @@ class _Story:
     ) -> Message | None:
         """Press, and wait for the message that should come of it."""
         last = person.chat.messages[-1]
-        try:
-            person.press(message, label)
-        except LookupError:
+        if self.press(person, message, label) is None:
             return None
         return await self.until(lambda: self.newest(person.chat, words, last))
+
+    def press(self, person: Person, message: Message, label: str) -> Press | None:
+        """Press, and remember where; None if there is no such button any more."""
+        try:
+            press = person.press(message, label)
+        except LookupError:
+            return None
+        self.diary.pressed.append(Kept(person, message, press.data))
+        return press
 
     async def answered(self, person: Person, text: str, words: str) -> Message | None:
         """Write, and wait for the answer."""
@@ -91,7 +94,7 @@ class _Story:
 
 
 @dataclass
-class DriveStory(_Story):
+class DriveStory(Story):
     """A treasurer opens a drive in a group, writes down cash, and closes it."""
 
     mary: Person
@@ -104,10 +107,17 @@ class DriveStory(_Story):
             return
         for number in range(self.rng.randint(1, 3)):
             await passes(self.rng.expovariate(1 / (2 * HOUR_S)))
-            await self._cash(100 + number)
+            async with self.diary.hands(self.mary):
+                await self._cash(100 + number)
         await passes(self.closes_at_s - asyncio.get_running_loop().time())
+        async with self.diary.hands(self.mary):
+            await self._closed()
+
+    async def _closed(self) -> None:
         for _ in range(TRIES):
             asked = await self.answered(self.mary, "/closedrive", f"Close {TITLE}?")
+            if self.rng.random() < CLOSES_BESIDE_A_GIFT:
+                await self.until(self._given, HOUR_S)
             if asked is not None and await self.pressed(self.mary, asked, "Yes, close it", "Done"):
                 return
 
@@ -115,6 +125,12 @@ class DriveStory(_Story):
     def card(self) -> Message | None:
         """The drive as its group sees it."""
         return self.newest(self.group(), "Treasurers: Mary")
+
+    def _given(self) -> Message | None:
+        """Somebody who is just now giving."""
+        newest, now_s = self.group().messages[-8:], self.telegram.world.now
+        given = (m for m in newest if m.text.startswith("/give") and now_s - m.date < LOOK_S)
+        return next(given, None)
 
     async def _opened(self) -> bool:
         await self.answered(self.mary, "/start", "Hello Mary")
@@ -125,13 +141,17 @@ class DriveStory(_Story):
                 return True
         return False
 
+    async def panel(self) -> Message | None:
+        """What its treasurer can do with the drive."""
+        which = await self.answered(self.mary, "/drive", "Which drive?")
+        if which is None:
+            return None
+        return await self.pressed(self.mary, which, TITLE, "Only treasurers can press")
+
     async def _cash(self, amount_kes: int) -> None:
         """Some cash, once for sure: where no answer came, nobody writes it down again."""
         for _ in range(TRIES):
-            which = await self.answered(self.mary, "/drive", "Which drive?")
-            panel = which and await self.pressed(
-                self.mary, which, TITLE, "Only treasurers can press"
-            )
+            panel = await self.panel()
             question = panel and await self.pressed(
                 self.mary, panel, "Record cash", "Who gave how much in cash"
             )
@@ -145,7 +165,7 @@ class DriveStory(_Story):
 
 
 @dataclass
-class InvoiceStory(_Story):
+class InvoiceStory(Story):
     """A merchant bills a customer, who pays in parts; some comes in cash, some from a friend."""
 
     merchant: Person
@@ -160,7 +180,8 @@ class InvoiceStory(_Story):
         for part in range(self.rng.randint(2, 4)):
             await passes(self.rng.choice((60, HOUR_S, 4 * HOUR_S)) * self.rng.random())
             if part == 1 and self.rng.random() < 0.7:
-                await self._cash(30 + part)
+                async with self.diary.hands(self.merchant):
+                    await self._cash(30 + part)
             if not await self._part(self.rng.choice((100, 300, 700))):
                 break
         await passes(HOUR_S)
@@ -176,7 +197,7 @@ class InvoiceStory(_Story):
     async def _billed(self) -> str | None:
         """What the merchant sends on; once all is paid there is nothing to send."""
         for _ in range(TRIES):
-            words = f"/invoice {BILLED_KES} Peter 2 bags charcoal, due tomorrow"
+            words = f"/invoice {BILLED_KES} Peter 2 bags charcoal, due today"
             if await self.answered(self.merchant, words, "INV-0001") is not None:
                 # Where the commit was done and its word lost, that was "issued already".
                 card = await self.until(lambda: self.with_button(self.merchant.chat, SEND))

@@ -28,10 +28,17 @@ from storage.records import (
 from storage.schema import notices
 from storage.tx import Tx
 from tests.prove.histories.history import MOVED_TO, History
+from tests.prove.histories.truth import judge_journal
 
 __all__ = ["judge_subjects"]
 
-SHOWN = {Standing.PAID: "Paid.", Standing.PART_PAID: " left", Standing.OVERPAID: "too much"}
+SHOWN = {
+    Standing.PAID: "Paid.",
+    Standing.PART_PAID: " left",
+    Standing.OVERPAID: "too much",
+    Standing.VOID: "Void:",
+    Standing.WRITTEN_OFF: "Written off:",
+}
 
 
 class _Verdict(Protocol):
@@ -53,10 +60,10 @@ class _Side:
 
     def must_come_to(self, cents: int, verdict: _Verdict) -> None:
         """Safaricom's statement, less what waits for a person, and what one wrong word credited."""
-        expected = sum(row.amount_cents for each in self.paid for row in self._rows(each))
+        expected = 0
         for each in self.paid:
-            if not self._rows(each):
-                expected += each.credited_cents or 0
+            arrived = sum(row.amount_cents for row in self._rows(each)) or each.arrived_cents
+            expected += arrived - each.reversed_cents
         verdict.must(cents == expected, "I10 sums", self.subject, cents, "is not", expected)
 
     def _rows(self, payment: Payment) -> list[Row]:
@@ -81,6 +88,7 @@ async def judge_subjects(
         side = _Side(drive.subject, ours, theirs)
         journal += await _drive(history, tx, drive, side, told, verdict)
     _cash(history, journal, verdict)
+    judge_journal(history, journal, verdict)
     for invoice_id in (await connection.execute(select(invoices.c.id))).scalars().all():
         invoice = await tx.invoices.get(invoice_id)
         assert invoice is not None, "it stands there"
@@ -175,6 +183,7 @@ async def _invoice(
     said = set(history.diary.bill_cash_said)
     verdict.must(max(kept.values(), default=1) == 1, "I4 once", invoice.label, "cash", kept)
     verdict.must(set(kept) <= said, "I1 phantom", invoice.label, "cash that nobody gave", kept)
+    await _past_mpesa(history, tx, view, verdict)
     for chat_id in {invoice.merchant_id, *readers}:
         row = told.get(f"i:{invoice.id}:card:{chat_id}")
         verdict.must(row is not None, "I7 told", invoice.label, "has no card in", chat_id)
@@ -194,6 +203,39 @@ async def _invoice(
         "an invoice was paid in part": view.standing is Standing.PART_PAID,
         "an invoice was overpaid": view.standing is Standing.OVERPAID,
         "cash came for an invoice": len(entries),
+    }
+    for name, many in seen.items():
+        verdict.effects[name] += many
+
+
+async def _past_mpesa(history: History, tx: Tx, view: InvoiceView, verdict: _Verdict) -> None:
+    """What a merchant wrote down, gave back and took back adds up, and each is there once."""
+    invoice = view.invoice
+    every = await tx.invoices.entries(invoice.id, *InvoiceEntryKind, limit=None)
+    added = sum(each.cents for each in every)
+    verdict.must(view.sums.entries_cents == added, "I10 sums", invoice.label, "journal", added)
+    undone = [each for each in every if each.kind is InvoiceEntryKind.CASH_UNDONE]
+    wrong = Counter(-each.cents // 100 for each in undone)
+    said = Counter(history.diary.bill_cash_wrong)
+    verdict.must(set(wrong) <= set(said), "I1 phantom", invoice.label, "cash undone", wrong)
+    verdict.must(max(wrong.values(), default=1) == 1, "I4 once", invoice.label, "undone", wrong)
+    back = [each for each in every if each.kind is InvoiceEntryKind.GIVEN_BACK]
+    # Later less may be too much: cash was wrong, or M-Pesa took something back.
+    less = undone or any(each.kind is InvoiceEntryKind.WENT_BACK for each in every)
+    less = less or any(each.reversed_cents for each in await tx.invoices.credited(invoice.id))
+    left = view.sums.paid_cents - invoice.total_cents
+    voided = any(each.kind is InvoiceEntryKind.VOIDED for each in every)
+    verdict.must(
+        not back or bool(less) or voided or left >= 0, "I10 sums", invoice.label, "gave back", left
+    )
+    seen = {
+        "a merchant took cash back": len(undone),
+        "a merchant gave back": len(back),
+        "a merchant let it stay": sum(e.kind is InvoiceEntryKind.KEPT for e in every),
+        "an invoice was closed": sum(
+            e.kind in (InvoiceEntryKind.VOIDED, InvoiceEntryKind.WRITTEN_OFF) for e in every
+        ),
+        "an invoice was opened again": sum(e.kind is InvoiceEntryKind.REOPENED for e in every),
     }
     for name, many in seen.items():
         verdict.effects[name] += many
