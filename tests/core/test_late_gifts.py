@@ -186,3 +186,20 @@ async def test_who_would_look_after_what_nobody_does_asks_operators(drives: Driv
     assert await drives.drives.treasurers.ask_to_join(drive.id, ali, Closing()) is Answer.DONE
 
     assert await topics(drives, OPERATOR) == ["join"]
+
+
+async def test_what_somebody_who_is_forgotten_left_undecided_goes_to_operators(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    gift = await drives.give(drive, 1)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await came(drives, gift)
+    assert await topics(drives) == ["late"]
+
+    await drives.desk.store.write(
+        lambda tx: tx.privacy_in_drives.forget(OPENER, pseudonym=2**60 + 1)
+    )
+    await drives.touched.run_due()
+
+    assert await topics(drives, OPERATOR) == ["late"]
