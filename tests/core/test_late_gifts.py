@@ -134,6 +134,12 @@ async def test_what_comes_after_a_drive_was_opened_again_is_thanked_for(drives: 
     assert await decide(drives, drive, gift) is Answer.ALREADY
 
 
+async def nobody_looks_after(life: DriveLife) -> None:
+    """Its only treasurer is forgotten, whom nothing holds."""
+    await life.desk.store.write(lambda tx: tx.privacy_in_drives.forget(OPENER, pseudonym=2**60 + 1))
+    await life.touched.run_due()
+
+
 @pytest.mark.both_engines
 async def test_where_nobody_looks_after_it_any_more_operators_are_asked_once(
     drives: DriveLife,
@@ -141,8 +147,7 @@ async def test_where_nobody_looks_after_it_any_more_operators_are_asked_once(
     drive = await drives.open()
     gift = await drives.give(drive, 1)
     await become(drives, drive, DriveStatus.CLOSED)
-    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
-    await drives.touched.run_due()
+    await nobody_looks_after(drives)
     assert await topics(drives, OPERATOR) == []
 
     await came(drives, gift)
@@ -170,8 +175,7 @@ async def test_what_the_last_treasurer_left_undecided_goes_to_operators(
     assert await topics(drives) == ["late", "late"]
     assert await decide(drives, drive, kept, keep=True) is Answer.DONE
 
-    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
-    await drives.touched.run_due()
+    await nobody_looks_after(drives)
 
     [asked] = await drives.owed(OPERATOR)
     assert asked.topic == f"late:{open_one.id}"
@@ -180,26 +184,9 @@ async def test_what_the_last_treasurer_left_undecided_goes_to_operators(
 async def test_who_would_look_after_what_nobody_does_asks_operators(drives: DriveLife) -> None:
     drive = await drives.open()
     await become(drives, drive, DriveStatus.CLOSED)
-    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    await nobody_looks_after(drives)
     ali = Actor(id=1007, name="Ali")
 
     assert await drives.drives.treasurers.ask_to_join(drive.id, ali, Closing()) is Answer.DONE
 
     assert await topics(drives, OPERATOR) == ["join"]
-
-
-async def test_what_somebody_who_is_forgotten_left_undecided_goes_to_operators(
-    drives: DriveLife,
-) -> None:
-    drive = await drives.open()
-    gift = await drives.give(drive, 1)
-    await become(drives, drive, DriveStatus.CLOSED)
-    await came(drives, gift)
-    assert await topics(drives) == ["late"]
-
-    await drives.desk.store.write(
-        lambda tx: tx.privacy_in_drives.forget(OPENER, pseudonym=2**60 + 1)
-    )
-    await drives.touched.run_due()
-
-    assert await topics(drives, OPERATOR) == ["late"]
