@@ -109,9 +109,7 @@ def build_core(parts: Parts) -> Core:
     books = Books(store=store, clock=clock, limits=parts.limits)
     guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
     asking = _asking(parts, sending, guards=guards)
-    drives = Drives(
-        store=store, clock=clock, ids=parts.ids, asking=asking, operators=operators, wake=wake
-    )
+    drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     configured = collectors_of(parts.config)
     collectors = {**parts.payees, **configured}
     merchants = Merchants(

@@ -44,7 +44,7 @@ def card_key(drive: Drive) -> str:
 class DriveNews:
     """Owes cards, thanks and questions; in transactions of others."""
 
-    def __init__(self, clock: Clock, operators: Collection[int] = ()) -> None:
+    def __init__(self, clock: Clock, *, operators: Collection[int] = ()) -> None:
         self._clock = clock
         self._operators = operators
 

@@ -193,18 +193,6 @@ class Office:
             person = await tx.people.get(person_id)
         return None if person is None else person.phone
 
-    def _drives(
-        self, store: Store, clock: TestClock, asking: Asking, wake: Callable[[], None]
-    ) -> Drives:
-        return Drives(
-            store=store,
-            clock=clock,
-            ids=Ids(os.urandom),
-            asking=asking,
-            operators=self.operators,
-            wake=wake,
-        )
-
     def _core(self, store: Store) -> Core:
         clock, post = self.clock, Post(store=store, clock=self.clock)
         settle, wake = Settle(operators=[OPERATOR]), post.wake.set
@@ -232,7 +220,7 @@ class Office:
             wake=wake,
             guards={IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment},
         )
-        drives = self._drives(store, clock, asking, wake)
+        drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
         looks = {"d": drives.look, "i": InvoiceNews(clock=clock).look}
         return Core(
             asking=asking,

@@ -128,7 +128,6 @@ async def drives(desk: Desk) -> DriveLife:
         clock=desk.clock,
         ids=Ids(random.Random(5).randbytes),
         asking=desk.asking,
-        operators=[OPERATOR],
         wake=wake,
     )
     touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={"d": made.look}, wake=wake)
