@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -85,6 +86,61 @@ async def test_a_promise_is_kept_once_and_reminded_of_three_times(drives: DriveL
 
     assert told == [f"pledge:{pledge.id}:{number}" for number in (1, 2, 3)]
     assert [each.topic for each in await drives.owed(GROUP)] in ([], ["card:1"])
+
+
+@pytest.mark.both_engines
+async def test_another_day_for_the_same_promise_is_no_second_one(drives: DriveLife) -> None:
+    drive = await drives.open()
+    one, other = await asyncio.gather(
+        promise(drives, drive, days=4), promise(drives, drive, days=10)
+    )
+    assert one.id == other.id
+    later = await promise(drives, drive, days=14)
+
+    [pledge] = await drives.pledging.of_drive(drive.id)
+    assert pledge == later
+    assert pledge.due_at == day_start(drives.desk.clock.now()) + 14 * DAY
+    assert await reminded(drives, days=10) == []
+    assert len(await reminded(drives, days=8)) == 3
+
+
+@pytest.mark.both_engines
+async def test_what_is_promised_again_after_it_was_taken_back_counts_from_then(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await drives.pledging.withdraw(pledge.id, by=1005, closing=Closing())
+    await drives.paid(drive, 1, amount_kes=1000)
+    drives.desk.clock.advance(60)
+    again = await promise(drives, drive)
+    await drives.touched.run_due()
+
+    assert again.id == pledge.id
+    assert await states(drives, drive) == [PledgeState.OPEN]
+    assert (await drives.pledging.of_drive(drive.id))[0] == again
+
+
+async def test_no_promise_is_changed_by_somebody_else_or_for_a_day_after_the_last(
+    drives: DriveLife,
+) -> None:
+    desk, drive = drives.desk, await drives.open()
+    ends = day_start(desk.clock.now()) + 5 * DAY
+    await desk.store.write(lambda tx: tx.drives.change(drive.id, closes_at=ends))
+    pledge = await promise(drives, drive)
+    for person_id, days in ((1006, 3), (1005, 5)):
+        made = await drives.pledging.promise(
+            drive.id,
+            person_id=person_id,
+            name="Jane",
+            amount_kes=1000,
+            due_at=day_start(desk.clock.now()) + days * DAY,
+            key="b:1",
+            closing=Closing(),
+        )
+        assert made is None
+    assert await drives.pledging.of_drive(drive.id) == [pledge]
 
 
 @pytest.mark.both_engines
