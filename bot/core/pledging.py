@@ -14,10 +14,10 @@ from bot.core.drive_news import DriveNews
 from bot.core.drive_views import takes_gifts
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
-from bot.core.promises import kept_promises
+from bot.core.promises import kept_promises, left_of
 from bot.core.restored import restored
 from storage.engine import Store
-from storage.records import Closing, Drive, Pledge, PledgeState, Reply
+from storage.records import Closing, Drive, DriveStatus, Pledge, PledgeState, Reply
 from storage.tx import Tx
 
 __all__ = ["REMINDERS_MAX", "Pledging", "day_start", "next_reminder", "polite", "takes_pledges"]
@@ -119,13 +119,19 @@ class Pledging:
         async with self._store.read() as tx:
             return await tx.pledges.get(pledge_id)
 
-    async def reminded_of(self, pledge_id: str) -> Pledge | None:
-        """The one that a reminder is about; None where nobody is to be reminded of it any more."""
+    async def reminded_of(self, pledge_id: str) -> tuple[Pledge, int] | None:
+        """
+        The one that a reminder is about, and the shillings that are still to come of it.
+
+        None where nobody is to be reminded of it any more.
+        """
         async with self._store.read() as tx:
             # A backup may still owe the reminder to somebody who has given since.
             pledge = None if await restored(tx) is not None else await tx.pledges.get(pledge_id)
-            is_open = pledge is not None and pledge.state is PledgeState.OPEN
-            return pledge if is_open else None
+            if pledge is None or pledge.state is not PledgeState.OPEN:
+                return None
+            left_kes = await left_of(tx, pledge)
+            return (pledge, left_kes) if left_kes else None
 
     async def of_drive(self, drive_id: str) -> list[Pledge]:
         async with self._store.read() as tx:
@@ -196,8 +202,15 @@ class Pledging:
             await tx.touched.touch(drive.subject)
             return
         over = pledge.state is not PledgeState.OPEN or pledge.reminded >= REMINDERS_MAX
-        if over or not takes_gifts(drive, now):
+        paused = drive.status is DriveStatus.PAUSED
+        if over or not takes_gifts(
+            replace(drive, status=DriveStatus.OPEN) if paused else drive, now
+        ):
             await tx.pledges.change(pledge.id, remind_at=None)
+            return
+        if paused:
+            tomorrow = day_start(now) + timedelta(days=1)
+            await tx.pledges.change(pledge.id, remind_at=polite(_morning(tomorrow)))
             return
         number = pledge.reminded + 1
         more = number < REMINDERS_MAX
