@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.core.given_back import count_gifts_once
@@ -43,8 +44,9 @@ def card_key(drive: Drive) -> str:
 class DriveNews:
     """Owes cards, thanks and questions; in transactions of others."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, operators: Collection[int] = ()) -> None:
         self._clock = clock
+        self._operators = operators
 
     async def look(self, tx: Tx, subject: str) -> None:
         """The card, promises kept, thanks, what came too late, and what went back twice."""
@@ -133,8 +135,12 @@ class DriveNews:
     async def _ask_treasurers(
         self, tx: Tx, drive: Drive, late: list[Payment], now: datetime
     ) -> None:
+        """Where there is no treasurer, the operators: money that nobody knows of is nobody's."""
+        found = await tx.drives.treasurers(drive.id) if late else []
+        theirs = [each.person_id for each in found if each.state is TreasurerState.ACCEPTED]
         for payment in late:
-            await self.to_treasurers(tx, drive, f"late:{payment.id}", now)
+            for person_id in theirs or self._operators:
+                await self.to_person(tx, drive, f"late:{payment.id}", person_id, now)
 
     async def to_person(
         self, tx: Tx, drive: Drive, topic: str, person_id: int, now: datetime

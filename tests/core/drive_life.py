@@ -21,11 +21,12 @@ from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 
-__all__ = ["GROUP", "OPENER", "DriveLife", "drives"]
+__all__ = ["GROUP", "OPENER", "OPERATOR", "DriveLife", "drives"]
 
 GROUP = -700
 OPENER = 1001
 MARY = 1002
+OPERATOR = 1900
 
 
 @dataclass
@@ -128,6 +129,7 @@ async def drives(desk: Desk) -> DriveLife:
         ids=Ids(random.Random(5).randbytes),
         asking=desk.asking,
         wake=wake,
+        operators=[OPERATOR],
     )
     touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={"d": made.look}, wake=wake)
     return DriveLife(desk=desk, drives=made, touched=touched)
