@@ -108,14 +108,7 @@ def build_core(parts: Parts) -> Core:
     books = Books(store=store, clock=clock, limits=parts.limits)
     guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
     asking = _asking(parts, sending, guards=guards)
-    drives = Drives(
-        store=store,
-        clock=clock,
-        ids=parts.ids,
-        asking=asking,
-        wake=wake,
-        operators=operators,
-    )
+    drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     collectors = collectors_of(parts.config)
     merchants = Merchants(
         store=store, clock=clock, operators=operators, collectors=collectors, wake=wake

@@ -7,7 +7,7 @@ in a field. A gift is an ordinary payment whose subject is the drive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -90,13 +90,12 @@ class Drives:
         ids: Ids,
         asking: Asking,
         wake: Callable[[], None],
-        operators: Collection[int] = (),
     ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._wake = wake
-        self._news = news = DriveNews(clock, operators=operators)
+        self._news = news = DriveNews(clock, operators=asking.operators)
         self.look = news.look
         self.giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
         self.treasury = Treasury(store=store, clock=clock, news=news, wake=wake)

@@ -220,14 +220,7 @@ class Office:
             wake=wake,
             guards={IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment},
         )
-        drives = Drives(
-            store=store,
-            clock=clock,
-            ids=Ids(os.urandom),
-            asking=asking,
-            wake=wake,
-            operators=[OPERATOR],
-        )
+        drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
         looks = {"d": drives.look, "i": InvoiceNews(clock=clock).look}
         return Core(
             asking=asking,

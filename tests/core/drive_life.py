@@ -26,7 +26,7 @@ __all__ = ["GROUP", "OPENER", "OPERATOR", "DriveLife", "drives"]
 GROUP = -700
 OPENER = 1001
 MARY = 1002
-OPERATOR = 1900
+OPERATOR = 900
 
 
 @dataclass
@@ -129,7 +129,6 @@ async def drives(desk: Desk) -> DriveLife:
         ids=Ids(random.Random(5).randbytes),
         asking=desk.asking,
         wake=wake,
-        operators=[OPERATOR],
     )
     touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={"d": made.look}, wake=wake)
     return DriveLife(desk=desk, drives=made, touched=touched)
