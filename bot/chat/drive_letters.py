@@ -269,9 +269,10 @@ async def _off(
 async def _pledge(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
-    pledge, now = await core.drives.pledging.reminded_of(details[0]), core.clock.now()
-    if pledge is None or not takes_gifts(view.drive, now):
+    found, now = await core.drives.pledging.reminded_of(details[0]), core.clock.now()
+    if found is None or not takes_gifts(view.drive, now):
         return None
+    pledge, left_kes = found
     if int(details[1]) < pledge.reminded:
         return None  # who let us in again after a while hears the last one, not all at once
     language, drive = await _language(core, notice.chat_id), view.drive
@@ -293,7 +294,9 @@ async def _pledge(
         does = Deed(action=f"p.{what}", subject=pledge.id, owner=pledge.person_id)
         return Button(label=label, does=does)
 
-    [pay, *_] = offered(drive, paper, language, pledge.amount_kes)
+    if left_kes < pledge.amount_kes:
+        text += "\n" + paper.texts.say(language, "pledge.left", amount=kes(left_kes))
+    [pay, *_] = offered(drive, paper, language, left_kes)
     rows = (pay, (key("tomorrow"), key("stop")), (key("withdraw"),))
     return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=rows))
 

@@ -15,7 +15,7 @@ from bot.chat.drive_cards import link_of
 from bot.chat.keyboards import Stationery
 from bot.chat.treasury import actor, refusing
 from bot.core.drive_acts import Answer
-from bot.core.promises import gave_at, given_to
+from bot.core.promises import gave_by, given_to
 from bot.core.treasury import Statement
 from bot.documents.drive import DrivePapers, drive_csv, drive_pdf, drive_xlsx, pledges_csv
 from bot.documents.entries import Audience, Entry, Pledge, Unmatched
@@ -265,13 +265,9 @@ def _pledges(statement: Statement) -> Iterator[Pledge]:
     promised: dict[int, list[Promise]] = {}
     for each in statement.pledges:
         promised.setdefault(each.person_id, []).append(each)
-    gave: dict[int, list[tuple[datetime, int]]] = {giver: [] for giver in promised}
-    for row in statement.rows:
-        if row.giver_id in gave:
-            gave[row.giver_id].append((gave_at(row.asked_at, row.at), row.cents))
-    paid: dict[str, int] = {}
+    gave, paid = gave_by(statement.rows), dict[str, int]()
     for giver, theirs in promised.items():
-        paid |= given_to(theirs, gave[giver])
+        paid |= given_to(theirs, gave.get(giver, ()))
     for pledge in statement.pledges:
         if pledge.state is PledgeState.WITHDRAWN:
             continue

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bot.core.given_back import count_gifts_once
 from bot.core.ports import Clock
-from bot.core.promises import kept_promises
+from bot.core.promises import broken_promises, kept_promises
 from storage.records import (
     Drive,
     DriveStatus,
@@ -59,6 +59,7 @@ class DriveNews:
         await self.card(tx, drive, now)
         since = _looked_back(drive, now)
         await tx.pledges.keep(await kept_promises(tx, drive.id))
+        await tx.pledges.reopen(await broken_promises(tx, drive.id))
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
         came = await tx.gifts.marked(drive.id, thanks=AWAITED)
         if drive.status is DriveStatus.CLOSED:

@@ -24,6 +24,7 @@ from bot.core.people import close
 from bot.core.pledging import Pledging
 from bot.core.ports import Clock, Ids
 from bot.core.post import chat_now
+from bot.core.promises import still_promised
 from bot.core.treasurers import Treasurers
 from bot.core.treasury import Treasury
 from storage.engine import Store
@@ -219,7 +220,7 @@ class Drives:
                 newest=tuple(newest),
                 more=_not_among(newest, totals),
                 treasurers=tuple(each for each in found if each.state is TreasurerState.ACCEPTED),
-                promised=await tx.pledges.promised(drive.id),
+                promised=await still_promised(tx, drive.id),
             )
 
     async def page_view(self, code: str, *, limit: int = PAGE_NAMES) -> PageView | None:

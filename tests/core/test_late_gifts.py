@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.drive_acts import Actor, Answer
 from storage.records import Closing, Drive, DriveStatus, Kind, Payment, Status
-from tests.core.bodies import success
+from tests.core.bodies import failure, success
 from tests.core.drive_life import GROUP, OPENER, OPERATOR, DriveLife, drives
 from tests.fakes import fact, unit_of
 
@@ -190,3 +190,47 @@ async def test_who_would_look_after_what_nobody_does_asks_operators(drives: Driv
     assert await drives.drives.treasurers.ask_to_join(drive.id, ali, Closing()) is Answer.DONE
 
     assert await topics(drives, OPERATOR) == ["join"]
+
+
+@pytest.mark.both_engines
+async def test_the_last_treasurer_stays_while_a_late_gift_may_have_to_be_decided(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    gift = await doubted(drives, drive)
+    await become(drives, drive, DriveStatus.CLOSED)
+    leave = drives.drives.treasurers.leave
+
+    async def alone() -> int:
+        async with drives.desk.store.read() as tx:
+            return await tx.privacy_in_drives.alone(OPENER)
+
+    # It may still come; then it has come, and waits for a word.
+    assert await leave(drive.id, MARY, Closing()) is Answer.AWAITED
+    assert await alone() == 1
+    await came(drives, gift)
+    assert await leave(drive.id, MARY, Closing()) is Answer.AWAITED
+    assert await alone() == 1
+    assert await decide(drives, drive, gift) is Answer.DONE
+    assert await alone() == 0
+    assert await leave(drive.id, MARY, Closing()) is Answer.DONE
+
+
+@pytest.mark.both_engines
+async def test_what_comes_when_no_treasurer_is_left_is_for_an_operator_to_decide(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    asked = await drives.give(drive, 1, amount_kes=1000)
+    await drives.desk.post(asked, failure(1032, 1))
+    await become(drives, drive, DriveStatus.CLOSED)
+    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    # Safaricom said no, and then yes.
+    await came(drives, asked)
+
+    assert (await topics(drives, OPERATOR)).count("late") == 1
+    boss = Actor(id=OPERATOR, name="Boss", operator=True)
+    done = await drives.treasury.decide_late(
+        drive.id, boss, payment_id=asked.id, keep=True, closing=Closing()
+    )
+    assert done is Answer.DONE
