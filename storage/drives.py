@@ -78,8 +78,10 @@ class Drives:
         """All drives there ever were, the newest first."""
         return await self._many(select(drives).order_by(drives.c.opened_at.desc()).limit(limit))
 
-    async def of_treasurer(self, person_id: int, *, limit: int = 20) -> list[Drive]:
-        """What somebody looks after, newest first."""
+    async def of_treasurer(
+        self, person_id: int, *, chat_id: int | None = None, limit: int = 20
+    ) -> list[Drive]:
+        """What somebody looks after, in a chat or anywhere: at work first, then the newest."""
         query = (
             select(drives)
             .join(treasurers, treasurers.c.drive_id == drives.c.id)
@@ -88,7 +90,10 @@ class Drives:
                 treasurers.c.state == TreasurerState.ACCEPTED.value,
             )
         )
-        return await self._many(query.order_by(drives.c.opened_at.desc()).limit(limit))
+        if chat_id is not None:
+            query = query.where(drives.c.chat_id == chat_id)
+        closed = drives.c.status == DriveStatus.CLOSED.value
+        return await self._many(query.order_by(closed, drives.c.opened_at.desc()).limit(limit))
 
     async def of_giver(self, person_id: int, *, limit: int = 10) -> list[Drive]:
         """The drives, not closed, that somebody has given to or began to, newest first."""

@@ -14,10 +14,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     insert,
     literal,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -31,7 +33,7 @@ from storage.payment_rows import read_payment
 from storage.records import NOBODY, UNDECIDED, EntryKind, Gift, GiftRow, Payment, Totals, Word
 from storage.schema import intents, payments
 
-__all__ = ["Gifts"]
+__all__ = ["Gifts", "awaits_a_word"]
 
 OTHERS_TURN_AFTER = 500
 """To open what is sealed takes a while: whoever waits for the loop gets it in between."""
@@ -88,6 +90,23 @@ _LIST = (
 )
 
 
+def awaits_a_word(drive_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a closed drive's treasurers have, or may get, a late gift to decide about."""
+    about = exists().where(drive_entries.c.payment_id == payments.c.id)
+    asked = exists().where(
+        drive_thanked.c.drive_id == drive_id,
+        drive_thanked.c.thanks < 0,
+        payments.c.id == drive_thanked.c.payment_id,
+        _PAID,
+        payments.c.credited_cents > 0,
+        ~about,
+    )
+    unsure = exists().where(
+        payments.c.subject == literal("d:") + drive_id, payments.c.status.in_(UNDECIDED)
+    )
+    return or_(asked, unsure)
+
+
 class Gifts:
     """Gifts, inside one open transaction."""
 
@@ -134,11 +153,18 @@ class Gifts:
     async def hide(
         self, drive_id: str, *, since: datetime | None, what: Literal["anonymous", "hide_amount"]
     ) -> bool:
-        """Hide the name or the amount of every gift begun since then; whether any was shown."""
+        """
+        Hide the name or the amount of every gift begun since then; whether any was shown.
+
+        Begun anew is begun: whoever tries again is told what the drive shows by then.
+        """
         column = gifts.c[what]
         query = update(gifts).where(gifts.c.drive_id == drive_id, column.is_(False))
         if since is not None:
-            query = query.where(gifts.c.created_at >= since)
+            anew = exists().where(
+                payments.c.intent_id == gifts.c.intent_id, payments.c.created_at >= since
+            )
+            query = query.where(or_(gifts.c.created_at >= since, anew))
         return (await self._connection.execute(query.values({column: True}))).rowcount > 0
 
     async def newest_told(self, drive_id: str, *, limit: int) -> list[str]:
@@ -216,6 +242,11 @@ class Gifts:
         )
         rows = (await self._connection.execute(query.order_by(payments.c.created_at))).mappings()
         return [read_payment(row) for row in rows]
+
+    async def awaits_a_word(self, drive_id: str) -> bool:
+        """See `awaits_a_word`."""
+        query = select(awaits_a_word(literal(drive_id)))
+        return bool((await self._connection.execute(query)).scalar_one())
 
     async def thank(self, drive_id: str, payment_ids: Sequence[str], *, thanks: int) -> None:
         """These are named in that grouped thanks, whatever was noted of them before."""

@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.columns import Instant
 from storage.crypt import Crypt
-from storage.drive_tables import gifts, pledges
+from storage.drive_tables import drive_entries, gifts, pledges
 from storage.records import Pledge, PledgeState
 from storage.schema import payments
 
 __all__ = ["Pledges"]
 
-_CREDITED = and_(payments.c.status == literal_column("'paid'"), payments.c.credited_cents > 0)
+_PAID = payments.c.status == literal_column("'paid'")
+_CREDITED = and_(_PAID, payments.c.credited_cents > 0)
 
 
 def _givers(drive_id: str, person_id: int | None) -> Select[Any]:
@@ -39,6 +40,23 @@ def _givers(drive_id: str, person_id: int | None) -> Select[Any]:
         pledges.c.drive_id == drive_id, pledges.c.state == PledgeState.OPEN.value, gave
     )
     return query if person_id is None else query.where(pledges.c.person_id == person_id)
+
+
+def _refunded(drive_id: str) -> Select[Any]:
+    """Who has kept a promise with what went back, through M-Pesa or by a treasurer's hand."""
+    returned = select(drive_entries.c.payment_id).where(
+        drive_entries.c.drive_id == drive_id, drive_entries.c.payment_id.is_not(None)
+    )
+    went_back = exists().where(
+        gifts.c.giver_id == pledges.c.person_id,
+        gifts.c.drive_id == pledges.c.drive_id,
+        payments.c.intent_id == gifts.c.intent_id,
+        _PAID,
+        or_(payments.c.reversed_cents > 0, payments.c.id.in_(returned)),
+    )
+    return select(pledges.c.person_id).where(
+        pledges.c.drive_id == drive_id, pledges.c.state == PledgeState.KEPT.value, went_back
+    )
 
 
 class Pledges:
@@ -79,37 +97,51 @@ class Pledges:
         query = select(pledges).where(pledges.c.drive_id == drive_id)
         return await self._many(query.order_by(pledges.c.created_at, pledges.c.id))
 
-    async def of_givers(self, drive_id: str, *, person_id: int | None = None) -> list[Pledge]:
-        """All promises of those who gave since an open one: of everybody, or of one person."""
+    async def of_givers(
+        self, drive_id: str, *, person_id: int | None = None, refunded: bool = False
+    ) -> list[Pledge]:
+        """
+        All promises of those who gave since an open one: of everybody, or of one person.
+
+        If *refunded*, of those to whom something went back.
+        """
+        givers = _refunded(drive_id) if refunded else _givers(drive_id, person_id)
         query = select(pledges).where(
-            pledges.c.drive_id == drive_id,
-            pledges.c.person_id.in_(_givers(drive_id, person_id)),
+            pledges.c.drive_id == drive_id, pledges.c.person_id.in_(givers)
         )
         return await self._many(query.order_by(pledges.c.created_at, pledges.c.id))
 
     async def given(
-        self, drive_id: str, *, person_id: int | None = None
+        self, drive_id: str, *, person_id: int | None = None, refunded: bool = False
     ) -> list[tuple[int, datetime, datetime, int]]:
-        """What those people gave: who, when it was asked for, when it was paid, and the cents."""
+        """
+        What those people gave: who, when it was asked for, when it was paid, and the cents.
+
+        Net of what treasurers handed back, as `credited_cents` is of what M-Pesa took back.
+        """
+        givers = _refunded(drive_id) if refunded else _givers(drive_id, person_id)
         paid_at = func.coalesce(
             payments.c.paid_at, payments.c.decided_at, gifts.c.created_at, type_=Instant
+        )
+        journal = (
+            select(drive_entries.c.payment_id, func.sum(drive_entries.c.cents).label("cents"))
+            .where(drive_entries.c.drive_id == drive_id, drive_entries.c.payment_id.is_not(None))
+            .group_by(drive_entries.c.payment_id)
+            .subquery()
         )
         query = (
             select(
                 gifts.c.giver_id,
                 gifts.c.created_at,
                 paid_at.label("paid_at"),
-                payments.c.credited_cents,
+                (payments.c.credited_cents + func.coalesce(journal.c.cents, 0)).label("cents"),
             )
             .join(payments, payments.c.intent_id == gifts.c.intent_id)
-            .where(
-                gifts.c.drive_id == drive_id,
-                gifts.c.giver_id.in_(_givers(drive_id, person_id)),
-                _CREDITED,
-            )
+            .outerjoin(journal, journal.c.payment_id == payments.c.id)
+            .where(gifts.c.drive_id == drive_id, gifts.c.giver_id.in_(givers), _CREDITED)
         )
         rows = await self._connection.execute(query)
-        return [(row.giver_id, row.created_at, row.paid_at, row.credited_cents) for row in rows]
+        return [(row.giver_id, row.created_at, row.paid_at, int(row.cents)) for row in rows]
 
     async def keep(self, pledge_ids: Sequence[str]) -> bool:
         """These are kept, but for those that were taken back meanwhile; whether any is."""
@@ -121,6 +153,15 @@ class Pledges:
             .values(state=PledgeState.KEPT.value, remind_at=None)
         )
         return kept.rowcount > 0
+
+    async def reopen(self, pledge_ids: Sequence[str]) -> None:
+        """These are kept no more; whom money went back to is not reminded of them."""
+        if pledge_ids:
+            await self._connection.execute(
+                update(pledges)
+                .where(pledges.c.id.in_(pledge_ids), pledges.c.state == PledgeState.KEPT.value)
+                .values(state=PledgeState.OPEN.value, remind_at=None)
+            )
 
     async def promised(self, drive_id: str) -> tuple[int, int]:
         """How many promises are open, and how many shillings they come to."""

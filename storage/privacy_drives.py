@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, case, exists, func, select, union, update
+from sqlalchemy import Table, and_, case, exists, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from storage.crypt import Crypt
 from storage.drive_tables import drive_edits, drive_entries, drives, gifts, pledges, treasurers
+from storage.gifts import awaits_a_word
 from storage.privacy_keys import PrivacyInKeys
 from storage.records import DriveStatus, PledgeState, TreasurerState
 from storage.schema import payments
@@ -123,7 +124,11 @@ class PrivacyInDrives:
         ]
 
     async def alone(self, person_id: int) -> int:
-        """How many drives, not closed, have nobody but this person to look after them."""
+        """
+        How many drives have nobody but this person to look after them.
+
+        Not those that are closed, unless a late gift may have to be decided about.
+        """
         other = aliased(treasurers)
         accepted = TreasurerState.ACCEPTED.value
         others = exists().where(
@@ -138,7 +143,7 @@ class PrivacyInDrives:
             .where(
                 treasurers.c.person_id == person_id,
                 treasurers.c.state == accepted,
-                drives.c.status != DriveStatus.CLOSED.value,
+                or_(drives.c.status != DriveStatus.CLOSED.value, awaits_a_word(drives.c.id)),
                 ~others,
             )
         )

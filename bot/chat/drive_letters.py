@@ -63,7 +63,9 @@ async def _thanks(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
     drive = view.drive
-    rows = await core.drives.thanked(drive.id, thanks=int(details[0]))
+    found = await core.drives.thanked(drive.id, thanks=int(details[0]))
+    # What went back within the two minutes is none of what came in.
+    rows = [each for each in found if each.cents]
     if not rows:
         return None
     text = thanks_text(drive, shown(rows, drive.shows), len(rows), paper)
@@ -87,6 +89,8 @@ async def _statement(
     drive = view.drive
     statement = await core.drives.treasury.public_statement(drive.id)
     assert statement is not None, "the drive is there"
+    if statement.drive.shows is Shows.TOTALS:
+        return None  # it shows no names by now: while this waited, it has changed
     return Reply(
         chat_id=notice.chat_id,
         thread_id=drive.thread_id,
@@ -112,6 +116,8 @@ async def _late(
         name=gift.name or gift.phone_mask,
         title=drive.title,
     )
+    if not view.treasurers:
+        text = f"{text}\n{paper.texts.say(language, 'late.nobody')}"
     keys = tuple(
         Button(
             label=plain(paper.texts.say(language, f"late.button.{what}")),
@@ -263,9 +269,10 @@ async def _off(
 async def _pledge(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
-    pledge, now = await core.drives.pledging.reminded_of(details[0]), core.clock.now()
-    if pledge is None or not takes_gifts(view.drive, now):
+    found, now = await core.drives.pledging.reminded_of(details[0]), core.clock.now()
+    if found is None or not takes_gifts(view.drive, now):
         return None
+    pledge, left_kes = found
     if int(details[1]) < pledge.reminded:
         return None  # who let us in again after a while hears the last one, not all at once
     language, drive = await _language(core, notice.chat_id), view.drive
@@ -287,7 +294,9 @@ async def _pledge(
         does = Deed(action=f"p.{what}", subject=pledge.id, owner=pledge.person_id)
         return Button(label=label, does=does)
 
-    [pay, *_] = offered(drive, paper, language, pledge.amount_kes)
+    if left_kes < pledge.amount_kes:
+        text += "\n" + paper.texts.say(language, "pledge.left", amount=kes(left_kes))
+    [pay, *_] = offered(drive, paper, language, left_kes)
     rows = (pay, (key("tomorrow"), key("stop")), (key("withdraw"),))
     return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=rows))
 

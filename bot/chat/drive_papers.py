@@ -15,7 +15,7 @@ from bot.chat.drive_cards import link_of
 from bot.chat.keyboards import Stationery
 from bot.chat.treasury import actor, refusing
 from bot.core.drive_acts import Answer
-from bot.core.promises import gave_at, given_to
+from bot.core.promises import gave_by, given_to
 from bot.core.treasury import Statement
 from bot.documents.drive import DrivePapers, drive_csv, drive_pdf, drive_xlsx, pledges_csv
 from bot.documents.entries import Audience, Entry, Pledge, Unmatched
@@ -56,9 +56,8 @@ NAMED_WORDS = (Word.LATE, Word.TWICE, Word.OTHER_AMOUNT, Word.CONTRADICTED)
 
 async def export(turn: Turn) -> None:
     """`/export`: the books of what one looks after, in private."""
-    found = await turn.core.drives.of_treasurer(turn.person.id)
-    if not turn.private:
-        found = [each for each in found if each.chat_id == turn.chat_id]
+    here = None if turn.private else turn.chat_id
+    found = await turn.core.drives.of_treasurer(turn.person.id, chat_id=here)
     if not found:
         await turn.answer(turn.say("manage.none", command=f"/newdrive@{turn.username}"))
         return
@@ -212,8 +211,9 @@ def _entries(statement: Statement, words: Words, *, keepers: bool) -> Iterator[E
     drive, rows = statement.drive, list[Entry]()
     for row in statement.rows:
         entry = _entry(row, statement, words)
-        if drive.shows is Shows.NAMES and not keepers:
-            entry = entry._replace(hide_amount=True)
+        if drive.shows is not Shows.ALL and not keepers:
+            hides_name = entry.anonymous or drive.shows is Shows.TOTALS
+            entry = entry._replace(hide_amount=True, anonymous=hides_name)
         rows.append(entry)
         for part in statement.went_back.get(row.payment_id or "", ()):
             back = entry._replace(amount_cents=-part.cents, method=Method.REVERSAL)
@@ -265,13 +265,9 @@ def _pledges(statement: Statement) -> Iterator[Pledge]:
     promised: dict[int, list[Promise]] = {}
     for each in statement.pledges:
         promised.setdefault(each.person_id, []).append(each)
-    gave: dict[int, list[tuple[datetime, int]]] = {giver: [] for giver in promised}
-    for row in statement.rows:
-        if row.giver_id in gave:
-            gave[row.giver_id].append((gave_at(row.asked_at, row.at), row.cents))
-    paid: dict[str, int] = {}
+    gave, paid = gave_by(statement.rows), dict[str, int]()
     for giver, theirs in promised.items():
-        paid |= given_to(theirs, gave[giver])
+        paid |= given_to(theirs, gave.get(giver, ()))
     for pledge in statement.pledges:
         if pledge.state is PledgeState.WITHDRAWN:
             continue

@@ -236,6 +236,8 @@ async def open_drive(turn: Turn, new: NewDrive) -> Drive:
 
 
 async def _post(turn: Turn, plan: Plan) -> Toast:
+    if (chat_id := await turn.core.post.chat_now(plan.chat_id)) != plan.chat_id:
+        plan = replace(plan, chat_id=chat_id, thread_id=None)  # a supergroup has no such topic
     allowed = plan.chat_id == turn.chat_id or await turn.desk.admins.is_admin(
         turn.desk.bot,
         chat_id=plan.chat_id,
@@ -244,6 +246,10 @@ async def _post(turn: Turn, plan: Plan) -> Toast:
     )
     if not allowed:
         return turn.toast("newdrive.admins-only", alert=True)
+    if plan.until is not None and plan.until <= turn.core.clock.now():
+        # Described before midnight: it would be over before anybody could give.
+        await _ask(turn, replace(plan, step="closes", closes_at=None))
+        return turn.toast("wizard.day-over", alert=True)
     new = NewDrive(
         title=plan.title,
         target_kes=plan.target_kes,

@@ -22,7 +22,7 @@ from bot.chat.asides import (
 )
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import offered, sheet
-from bot.chat.give_words import NAME_CHARS_MAX, Wish, give_words
+from bot.chat.give_words import NAME_CHARS_MAX, Wish, behalf_words, give_words
 from bot.chat.keyboards import share_number
 from bot.chat.parse import Unclear, read_amount
 from bot.core.ask import Asked, Refusal
@@ -196,8 +196,7 @@ async def chosen(press: DeedPress) -> Toast:
 
 async def show_pressed(press: DeedPress) -> Toast:
     """Below the status of a gift: how the group sees it from now on."""
-    turn, what = press.turn, press.deed.action.removeprefix("g.")
-    intent_id = press.deed.subject
+    turn, intent_id, what = press.turn, press.deed.subject, press.deed.action.removeprefix("g.")
     if what == "behalf":
         draft = Draft(
             chat_id=turn.chat_id,
@@ -224,9 +223,12 @@ async def show_pressed(press: DeedPress) -> Toast:
 
 async def behalf_written(turn: Turn, intent_id: str) -> None:
     """The answer to "from whom is it?"."""
-    name = clean(turn.words, limit=NAME_CHARS_MAX)
+    if (shown := behalf_words(turn.words)) is None:
+        await turn.answer(turn.say("gift.behalf-number"), Keyboard(force_reply="Shosh"))
+        return
+    name, unnamed = shown
     changed = await turn.core.drives.giving.show_gift(
-        intent_id, by=turn.person.id, closing=Closing(), on_behalf=name
+        intent_id, by=turn.person.id, closing=Closing(), on_behalf=name, anonymous=unnamed
     )
     text = turn.say("gift.not-yours" if changed is None else "gift.changed")
     closing = turn.closing(turn.reply(text))
@@ -241,9 +243,8 @@ async def _go_on(turn: Turn, wish: Wish, *, resumed: bool, query_id: str | None 
     if len(drives) == 1:
         wish = replace(wish, drive_id=drives[0].id)
     elif not drives:
-        newdrive = turn.command("newdrive")
         key = "give.none-known" if turn.private else "give.no-drive"
-        values = {} if turn.private else {"command": newdrive}
+        values = {} if turn.private else {"command": turn.command("newdrive")}
         await _privately(turn, turn.say(key, **values), payload=RESUME)
         return
     if wish.phone is None:

@@ -24,6 +24,7 @@ __all__ = [
     "amounts_in",
     "cents_at",
     "pay_words",
+    "phone_apart",
     "read_amount",
     "visible_words",
 ]
@@ -111,7 +112,7 @@ def pay_words(text: str) -> PayWords | Unclear:
     words = visible_words(text)
     if not words:
         return Unclear("unclear.empty")
-    reading = _phone(words)
+    reading = phone_apart(words)
     if isinstance(reading, Unclear):
         return reading
     phone_text, left = reading
@@ -264,7 +265,7 @@ def amounts_in(words: Sequence[str]) -> list[_Found]:
     return found
 
 
-def _phone(words: Sequence[str]) -> tuple[str | None, list[str]] | Unclear:
+def phone_apart(words: Sequence[str]) -> tuple[str | None, list[str]] | Unclear:
     """The phone as typed and the words without it."""
     spans = _phone_spans(words)
     if not spans:

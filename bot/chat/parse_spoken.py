@@ -15,6 +15,8 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
+from bot.chat.parse_numerals import numeral_run
+
 __all__ = ["Spoken", "more_than", "spoken"]
 
 _COUNT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,2})?")
@@ -33,7 +35,10 @@ class Spoken:
 
 
 def spoken(words: Sequence[str]) -> Spoken | None:
-    """The first such word, with the number beside it if there is one."""
+    """The first such word, with the number beside it if there is one; or all the words of one."""
+    run = numeral_run(words, _worth)
+    if run is not None:
+        return Spoken(" ".join(words[run[0] : run[1]]).strip(_EDGES), run[2])
     for at, word in enumerate(words):
         worth = _worth(word)
         if worth is None:
@@ -55,6 +60,9 @@ def more_than(
     A currency between the number and its neighbour parts them: "KES 500/= 100 bags". An "m" that
     stands apart may be a million where no more than *millions_to_kes* are meant, or a name's.
     """
+    run = numeral_run(words, _worth)
+    if run is not None and run[0] <= start < run[1]:
+        return Spoken(" ".join(words[run[0] : run[1]]).strip(_EDGES), run[2])
     number = number.rstrip(".,")
     before = start > 0 and len(words[start - 1]) > 1 and words[start][0].isdigit()
     after = end < len(words) and words[end - 1].rstrip(".,")[-1:].isdigit()

@@ -10,9 +10,19 @@ from bot.chat.drive_words import last_day
 from bot.chat.give_words import NAME_CHARS_MAX
 from bot.chat.parse import Unclear, read_amount
 from bot.core.drive_views import takes_gifts
-from bot.core.pledging import day_start
-from bot.texts import clean, kes, plain
-from storage.records import Button, Deed, Draft, DraftKind, Drive, Keyboard, Reply
+from bot.core.pledging import day_start, takes_pledges
+from bot.texts import EAT, clean, kes, plain
+from storage.records import (
+    Button,
+    Deed,
+    Draft,
+    DraftKind,
+    Drive,
+    Keyboard,
+    Pledge,
+    PledgeState,
+    Reply,
+)
 
 __all__ = ["amount_written", "day_pressed", "day_written", "pledge", "pressed", "reminded"]
 
@@ -84,35 +94,56 @@ async def amount_written(turn: Turn, drive_id: str) -> None:
     if isinstance(amount, Unclear) or drive is None:
         await turn.answer(turn.say("pledge.usage", command=turn.command("pledge")))
         return
-    await turn.core.post.say(turn.answered(_which_day(turn, drive, amount)))
+    question = _which_day(turn, drive, amount, _mark(turn))
+    await turn.core.post.say(turn.answered(question))
 
 
 async def day_pressed(press: DeedPress) -> Toast:
-    """One of the days that were offered, or another one."""
-    turn = press.turn
-    amount, _, days = press.deed.argument.partition(":")
-    if days == "other":
-        draft = _draft(turn, f"day {press.deed.subject} {amount}")
+    """One of the days that were offered, or another one; a later one changes the promise."""
+    turn, drive = press.turn, await press.turn.core.drives.get(press.deed.subject)
+    amount, day, *marks = press.deed.argument.split(":")
+    if day == "other":
+        data = " ".join((f"day {press.deed.subject} {amount}", *marks))
         reply = turn.reply(turn.say("pledge.write-day"), Keyboard(force_reply="27/11"))
-        await turn.core.people.keep_draft(draft, turn.closing(reply))
+        await turn.core.people.keep_draft(_draft(turn, data), turn.closing(reply))
         return Toast()
-    due_at = day_start(turn.core.clock.now()) + int(days) * DAY
-    # A second press of the same button is the same promise.
-    key = f"b:{press.button}"
-    done = await _promise(turn, press.deed.subject, int(amount), due_at, key)
-    return Toast() if done else turn.toast("pledge.closed", alert=True)
+    now = turn.core.clock.now()
+    if day.isdecimal():
+        # A button of an older version counts from today, and knows nothing of its question.
+        due_at, key = day_start(now) + int(day) * DAY, f"b:{press.button}"
+    else:
+        due_at, key = datetime.fromisoformat(day).replace(tzinfo=EAT), f"q:{marks[0]}"
+    if drive is None or not takes_gifts(drive, now):
+        return turn.toast("pledge.closed", alert=True)
+    if due_at < day_start(now) or not takes_pledges(drive, due_at, now):
+        mark = marks[0] if marks else _mark(turn)
+        await turn.core.post.say(turn.closing(_which_day(turn, drive, int(amount), mark)))
+        return Toast()
+    problem = await _promise(turn, drive, int(amount), due_at, key)
+    return Toast() if problem is None else turn.toast(problem, alert=True)
 
 
 async def day_written(turn: Turn, words: str) -> None:
-    """The answer to "by which day?"; *words* are the drive and the amount."""
-    drive_id, _, amount = words.partition(" ")
-    over = last_day(turn.words, now=turn.core.clock.now())
+    """The answer to "by which day?"; *words* are the drive, the amount, and which question."""
+    drive_id, amount, *marks = words.split(" ")
+    drive, now = await turn.core.drives.get(drive_id), turn.core.clock.now()
+    over = last_day(turn.words, now=now)
     if over is None:
         await turn.answer(turn.say("day.unclear"))
         return
-    key = f"m:{turn.chat_id}:{turn.message_id}"
-    if not await _promise(turn, drive_id, int(amount), over - DAY, key):
+    due_at = over - DAY
+    if drive is None or not takes_gifts(drive, now):
         await turn.core.post.say(turn.answered(turn.reply(turn.say("pledge.closed"))))
+        return
+    if drive.closes_at is not None and not takes_pledges(drive, due_at, now):
+        last = turn.paper.texts.day(turn.language, drive.closes_at - DAY / 2)
+        text = turn.say("pledge.after-closing", title=drive.title, day=last)
+        await turn.answer(text, Keyboard(force_reply="27/11"))
+        return
+    key = f"q:{marks[0]}" if marks else f"m:{turn.chat_id}:{turn.message_id}"
+    problem = await _promise(turn, drive, int(amount), due_at, key)
+    if problem is not None:
+        await turn.core.post.say(turn.answered(turn.reply(turn.say(problem))))
 
 
 async def reminded(press: DeedPress) -> Toast:
@@ -132,56 +163,71 @@ async def reminded(press: DeedPress) -> Toast:
     return turn.toast("pledge.over" if theirs else "pledge.not-yours", alert=True)
 
 
-async def _promise(turn: Turn, drive_id: str, amount_kes: int, due_at: datetime, key: str) -> bool:
-    drive = await turn.core.drives.get(drive_id)
-    if drive is None:
-        return False
-    day = turn.paper.texts.day(turn.language, due_at)
-    text = turn.say("pledge.kept-it", amount=kes(amount_kes), title=drive.title, day=day)
-    person = turn.person
-    closing = turn.answered(turn.reply(text))
+async def _promise(
+    turn: Turn, drive: Drive, amount_kes: int, due_at: datetime, key: str
+) -> str | None:
+    """Promise it, and say what the books hold; else the text of why not."""
     made = await turn.core.drives.pledging.promise(
-        drive_id,
-        person_id=person.id,
-        name=clean(person.first_name, limit=NAME_CHARS_MAX),
+        drive.id,
+        person_id=turn.person.id,
+        name=clean(turn.person.first_name, limit=NAME_CHARS_MAX),
         amount_kes=amount_kes,
         due_at=due_at,
         key=key,
-        closing=closing,
+        closing=turn.answered(),
+        reply=lambda pledge: _promised(turn, drive, pledge),
     )
-    if made is None:
-        turn.closed = False
-    return made is not None
+    if made is not None and made.state is PledgeState.OPEN:
+        return None
+    turn.closed = False
+    return "pledge.closed" if made is None else "pledge.over"
+
+
+def _promised(turn: Turn, drive: Drive, pledge: Pledge) -> Reply:
+    """What was promised, with the key that takes it back."""
+    ends, remind_at = drive.closes_at, pledge.remind_at
+    reminds = remind_at is not None and (ends is None or remind_at < ends)
+    text = turn.say(
+        "pledge.kept-it" if reminds else "pledge.kept-it-unreminded",
+        amount=kes(pledge.amount_kes),
+        title=drive.title,
+        day=turn.paper.texts.day(turn.language, pledge.due_at),
+    )
+    back = Button(
+        label=plain(turn.say("pledge.button.withdraw")),
+        does=Deed(action="p.withdraw", subject=pledge.id, owner=pledge.person_id),
+    )
+    return turn.reply(text, Keyboard(rows=((back,),)))
 
 
 async def _ask_day(turn: Turn, drive: Drive, amount_kes: int) -> None:
-    await turn.core.post.say(turn.closing(_which_day(turn, drive, amount_kes)))
+    question = _which_day(turn, drive, amount_kes, _mark(turn))
+    await turn.core.post.say(turn.closing(question))
 
 
-def _which_day(turn: Turn, drive: Drive, amount_kes: int) -> Reply:
+def _mark(turn: Turn) -> str:
+    """Tells one question from another: whatever is answered to it is one promise."""
+    return str(turn.update_id)
+
+
+def _which_day(turn: Turn, drive: Drive, amount_kes: int, mark: str) -> Reply:
     today = day_start(turn.core.clock.now())
 
+    def does(day: str) -> Deed:
+        argument = f"{amount_kes}:{day}:{mark}"
+        return Deed(action="p.day", subject=drive.id, argument=argument, owner=turn.person.id)
+
     def key(days: int) -> Button:
-        label = turn.paper.texts.day(turn.language, today + days * DAY)
-        return Button(label=label, does=_day(turn, drive, amount_kes, str(days)))
+        day = today + days * DAY
+        label = turn.paper.texts.day(turn.language, day)
+        return Button(label=label, does=does(day.astimezone(EAT).date().isoformat()))
 
     ends = drive.closes_at
     days = [each for each in DAYS_OFFERED if ends is None or today + each * DAY < ends] or [0]
-    other = Button(
-        label=plain(turn.say("pledge.other-day")), does=_day(turn, drive, amount_kes, "other")
-    )
+    other = Button(label=plain(turn.say("pledge.other-day")), does=does("other"))
     rows = (tuple(key(each) for each in days[:2]), (*(key(each) for each in days[2:]), other))
     text = turn.say("pledge.by-when", amount=kes(amount_kes), title=drive.title)
     return aside_reply(turn, text, Keyboard(rows=rows))
-
-
-def _day(turn: Turn, drive: Drive, amount_kes: int, days: str) -> Deed:
-    return Deed(
-        action="p.day",
-        subject=drive.id,
-        argument=f"{amount_kes}:{days}",
-        owner=turn.person.id,
-    )
 
 
 def _draft(turn: Turn, data: str) -> Draft:

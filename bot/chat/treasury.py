@@ -28,20 +28,20 @@ from storage.records import (
     Drive,
     DriveKind,
     DriveStatus,
-    EntryKind,
     Keyboard,
     Shows,
 )
 
 __all__ = [
+    "NAME_CHARS_MAX",
     "TO_STATUS",
     "WORDS",
     "actor",
     "ask_words",
     "close_drive",
-    "decided",
     "edit",
     "manage",
+    "outcome",
     "people",
     "refusing",
     "set_field",
@@ -76,10 +76,9 @@ def refusing(turn: Turn, answer: Answer) -> Toast:
 
 async def close_drive(turn: Turn) -> None:
     """`/closedrive`: asks whoever looks after a drive of this chat whether they are sure."""
-    found = await turn.core.drives.of_treasurer(turn.person.id)
+    here = None if turn.private else turn.chat_id
+    found = await turn.core.drives.of_treasurer(turn.person.id, chat_id=here)
     open_ones = [each for each in found if each.status is not DriveStatus.CLOSED]
-    if not turn.private:
-        open_ones = [each for each in open_ones if each.chat_id == turn.chat_id]
     if not open_ones:
         key = "treasury.not-yours" if found or not turn.private else "manage.none"
         values = {} if key == "treasury.not-yours" else {"command": f"/newdrive@{turn.username}"}
@@ -152,7 +151,7 @@ async def set_status(press: DeedPress) -> Toast:
     answer = await turn.core.drives.treasury.set_status(
         press.deed.subject, actor(turn), status, closing, was=was
     )
-    return _outcome(turn, answer)
+    return outcome(turn, answer)
 
 
 async def sure(press: DeedPress) -> Toast:
@@ -195,7 +194,7 @@ async def set_field(press: DeedPress) -> Toast:
     answer = await turn.core.drives.treasury.change(
         press.deed.subject, actor(turn), what=field, value=value, told=word, closing=closing
     )
-    return _outcome(turn, answer)
+    return outcome(turn, answer)
 
 
 async def people(press: DeedPress) -> Toast:
@@ -210,38 +209,6 @@ async def people(press: DeedPress) -> Toast:
     reply = aside_reply(turn, text.replace("\u2060", ""), keys)
     await turn.core.post.say(turn.closing(reply))
     return Toast()
-
-
-async def decided(press: DeedPress) -> Toast:
-    """A gift that came after closing: it stays, or was handed back."""
-    turn, keep = press.turn, press.deed.action == "d.keep"
-    words = turn.say("late.kept" if keep else "late.returned")
-    answer = await turn.core.drives.treasury.decide_late(
-        press.deed.subject,
-        actor(turn),
-        payment_id=press.deed.argument,
-        keep=keep,
-        closing=turn.closing(turn.reply(words)),
-    )
-    if answer is not Answer.ALREADY:
-        return _outcome(turn, answer)
-    turn.closed = False
-    return await _decided_before(press, keep=keep)
-
-
-async def _decided_before(press: DeedPress, *, keep: bool) -> Toast:
-    """What stands about a late gift, where this press changed nothing."""
-    turn = press.turn
-    entry = await turn.core.drives.treasury.decided_late(
-        press.deed.subject, actor(turn), payment_id=press.deed.argument
-    )
-    if entry is None:
-        return turn.toast("late.moot", alert=True)
-    kept = entry.kind is EntryKind.KEPT
-    if kept is keep:
-        return refusing(turn, Answer.ALREADY)
-    key = "late.was-kept" if kept else "late.was-returned"
-    return turn.toast(key, alert=True, by=clean(entry.by_name or "–", limit=NAME_CHARS_MAX))
 
 
 async def _cash(turn: Turn, drive_id: str) -> None:
@@ -315,7 +282,12 @@ async def _change(turn: Turn, drive_id: str, what: str, value: object, told: str
     answer = await turn.core.drives.treasury.change(
         drive_id, actor(turn), what=what, value=value, told=told, closing=Closing()
     )
-    await _end(turn, answer, turn.say("manage.changed"))
+    drive = await turn.core.drives.get(drive_id)
+    # Another last day opens nothing: a treasurer may have closed it for a reason.
+    closed = what == "closes_at" and drive is not None and drive.status is DriveStatus.CLOSED
+    said = turn.say("manage.still-closed" if closed else "manage.changed")
+    opens = (_key(turn, drive, "reopen"),) if drive is not None and closed else ()
+    await _end(turn, answer, said, opens)
 
 
 WORDS: Mapping[str, Callable[[Turn, str], Awaitable[None]]] = MappingProxyType(
@@ -350,13 +322,14 @@ async def _unclear(turn: Turn, found: Unclear | None, example: str) -> None:
         await turn.answer(with_sign if "sign" in found.values else text)
 
 
-async def _end(turn: Turn, answer: Answer, done: str) -> None:
+async def _end(turn: Turn, answer: Answer, done: str, above: tuple[Button, ...] = ()) -> None:
     """Say what became of it. What was written has its key: a crash before this writes no twin."""
     text = done if answer is Answer.DONE else turn.say(f"treasury.{answer}")
     drive_id = await _drafted(turn)
     keys = None
     if answer is Answer.DONE and drive_id is not None:
-        keys = manage_key(drive_id, turn.paper, turn.language)
+        below = manage_key(drive_id, turn.paper, turn.language).rows
+        keys = Keyboard(rows=(above, *below) if above else below)
     closing = turn.closing(turn.reply(text, keys))
     await turn.core.people.drop_draft(
         chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
@@ -372,7 +345,8 @@ async def _drafted(turn: Turn) -> str | None:
     return None if draft is None else draft.data.partition(" ")[2]
 
 
-def _outcome(turn: Turn, answer: Answer) -> Toast:
+def outcome(turn: Turn, answer: Answer) -> Toast:
+    """What became of a press whose words are said where it changed something."""
     if answer is Answer.DONE:
         return turn.toast("treasury.done")
     turn.closed = False

@@ -140,6 +140,11 @@ class Asking:
         self._wake = wake
         self._guards = guards or {}
 
+    @property
+    def operators(self) -> Collection[int]:
+        """Who runs the bot."""
+        return self._settings.operators
+
     async def open(self, request: AskRequest) -> Asked | Refusal:
         """
         Limits, intent, payment and status message in one commit; then send in the background.

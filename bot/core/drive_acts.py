@@ -25,6 +25,7 @@ class Answer(StrEnum):
     ALREADY = "already"  # it is so, or another was faster
     CLOSED = "closed"
     LAST = "last"  # the only treasurer cannot leave
+    AWAITED = "awaited"  # nor while a late gift may have to be decided about
     FULL = "full"  # there are as many treasurers as may be
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.core.given_back import count_gifts_once
 from bot.core.ports import Clock
-from bot.core.promises import kept_promises
+from bot.core.promises import broken_promises, kept_promises
 from storage.records import (
     Drive,
     DriveStatus,
@@ -43,8 +44,9 @@ def card_key(drive: Drive) -> str:
 class DriveNews:
     """Owes cards, thanks and questions; in transactions of others."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, operators: Collection[int] = ()) -> None:
         self._clock = clock
+        self._operators = operators
 
     async def look(self, tx: Tx, subject: str) -> None:
         """The card, promises kept, thanks, what came too late, and what went back twice."""
@@ -57,10 +59,12 @@ class DriveNews:
         await self.card(tx, drive, now)
         since = _looked_back(drive, now)
         await tx.pledges.keep(await kept_promises(tx, drive.id))
+        await tx.pledges.reopen(await broken_promises(tx, drive.id))
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
         came = await tx.gifts.marked(drive.id, thanks=AWAITED)
         if drive.status is DriveStatus.CLOSED:
             late = [*came, *(each for each in fresh if came_after_closing(drive, each))]
+            late += await self._left_open(tx, drive)
             await self._ask_treasurers(tx, drive, late, now)
             await tx.gifts.thank(drive.id, [each.id for each in fresh], thanks=UNNAMED)
             await tx.gifts.thank(drive.id, [each.id for each in late], thanks=ASKED_ABOUT)
@@ -103,14 +107,15 @@ class DriveNews:
     async def to_treasurers(
         self, tx: Tx, drive: Drive, topic: str, now: datetime, *, but: int | None = None
     ) -> None:
-        """One new message to each treasurer, in private."""
+        """
+        One new message to each treasurer, in private.
+
+        The last may step down from a closed drive: what is asked then, operators are asked.
+        """
+        at_work = await _at_work(tx, drive)
+        asked = at_work if at_work or but is not None else sorted(self._operators)
         await tx.notices.owe(
-            [
-                self._news(drive, topic, each.person_id)
-                for each in await tx.drives.treasurers(drive.id)
-                if each.state is TreasurerState.ACCEPTED and each.person_id != but
-            ],
-            now=now,
+            [self._news(drive, topic, each) for each in asked if each != but], now=now
         )
 
     async def to_group(self, tx: Tx, drive: Drive, topic: str, now: datetime) -> None:
@@ -134,6 +139,13 @@ class DriveNews:
     ) -> None:
         for payment in late:
             await self.to_treasurers(tx, drive, f"late:{payment.id}", now)
+
+    async def _left_open(self, tx: Tx, drive: Drive) -> list[Payment]:
+        """What treasurers were asked and had not decided when the last of them went."""
+        if await _at_work(tx, drive):
+            return []
+        asked = await tx.gifts.marked(drive.id, thanks=ASKED_ABOUT)
+        return [each for each in asked if await tx.drives.about_payment(each.id) is None]
 
     async def to_person(
         self, tx: Tx, drive: Drive, topic: str, person_id: int, now: datetime
@@ -159,6 +171,12 @@ class DriveNews:
             topic=topic,
             not_before=not_before,
         )
+
+
+async def _at_work(tx: Tx, drive: Drive) -> list[int]:
+    """Who looks after it now."""
+    found = await tx.drives.treasurers(drive.id)
+    return [each.person_id for each in found if each.state is TreasurerState.ACCEPTED]
 
 
 def _looked_back(drive: Drive, now: datetime) -> datetime:

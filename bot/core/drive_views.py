@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -83,23 +83,31 @@ def takes_gifts(drive: Drive, now: datetime) -> bool:
     return drive.status is DriveStatus.OPEN and not over
 
 
-def merged(gifts: Iterable[GiftRow], entries: Iterable[Entry]) -> list[GiftRow]:
-    """Gifts and the journal as one list, newest first."""
+def merged(
+    gifts: Iterable[GiftRow], entries: Iterable[Entry], then: Mapping[int, Shows]
+) -> list[GiftRow]:
+    """Gifts and the journal as one list, newest first; *then*: what was seen of cash, by its id."""
     rows = list(gifts)
     given = {row.payment_id: row for row in rows}
     rows += [
-        _of_journal(entry, given.get(entry.payment_id))
+        _of_journal(entry, given.get(entry.payment_id), then.get(entry.id, Shows.ALL))
         for entry in entries
         if entry.kind is not EntryKind.KEPT
     ]
     return sorted(rows, key=lambda row: row.at, reverse=True)
 
 
-def _of_journal(entry: Entry, gift: GiftRow | None) -> GiftRow:
-    """What was handed back is as private as the gift was; where that is not at hand, wholly."""
+def _of_journal(entry: Entry, gift: GiftRow | None, then: Shows) -> GiftRow:
+    """
+    What was handed back is as private as the gift was; where that is not at hand, wholly.
+
+    Cash is as private as the list was when it was written down, however much is shown since.
+    """
     row = GiftRow(at=entry.at, cents=entry.cents, name=entry.name, entry=entry)
     if entry.kind not in (EntryKind.RETURNED, EntryKind.WENT_BACK):
-        return row
+        return replace(
+            row, anonymous=then is Shows.TOTALS, hide_amount=then in (Shows.NAMES, Shows.TOTALS)
+        )
     if gift is None:
         return replace(row, anonymous=True, hide_amount=True)
     return replace(

@@ -15,6 +15,7 @@ from functools import partial
 from bot.core.ask import Asked, Asking
 from bot.core.departures import Departures
 from bot.core.drive_news import DriveNews, card_key, is_late
+from bot.core.drive_privacy import shown_when_written
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
 from bot.core.giving import GiveRequest, Giving
@@ -22,6 +23,8 @@ from bot.core.limits import Refusal
 from bot.core.people import close
 from bot.core.pledging import Pledging
 from bot.core.ports import Clock, Ids
+from bot.core.post import chat_now
+from bot.core.promises import still_promised
 from bot.core.treasurers import Treasurers
 from bot.core.treasury import Treasury
 from storage.engine import Store
@@ -94,7 +97,7 @@ class Drives:
         self._clock = clock
         self._ids = ids
         self._wake = wake
-        self._news = news = DriveNews(clock)
+        self._news = news = DriveNews(clock, operators=asking.operators)
         self.look = news.look
         self.giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
         self.treasury = Treasury(store=store, clock=clock, news=news, wake=wake)
@@ -182,11 +185,12 @@ class Drives:
     async def in_chat(self, chat_id: int) -> list[Drive]:
         """The drives of a chat that are not closed, newest first."""
         async with self._store.read() as tx:
-            return await tx.drives.of_chat(chat_id)
+            return await tx.drives.of_chat(await chat_now(tx, chat_id))
 
-    async def of_treasurer(self, person_id: int) -> list[Drive]:
+    async def of_treasurer(self, person_id: int, *, chat_id: int | None = None) -> list[Drive]:
+        """What somebody looks after, in a chat or anywhere: at work first, then the newest."""
         async with self._store.read() as tx:
-            return await tx.drives.of_treasurer(person_id)
+            return await tx.drives.of_treasurer(person_id, chat_id=chat_id)
 
     async def known_to(self, person_id: int) -> list[Drive]:
         """The drives, not closed, that somebody looks after or has given to."""
@@ -216,7 +220,7 @@ class Drives:
                 newest=tuple(newest),
                 more=_not_among(newest, totals),
                 treasurers=tuple(each for each in found if each.state is TreasurerState.ACCEPTED),
-                promised=await tx.pledges.promised(drive.id),
+                promised=await still_promised(tx, drive.id),
             )
 
     async def page_view(self, code: str, *, limit: int = PAGE_NAMES) -> PageView | None:
@@ -297,7 +301,8 @@ async def _listed(tx: Tx, drive: Drive, *, limit: int) -> list[ShownGift]:
         return []
     gifts = await tx.gifts.newest(drive.id, limit=limit)
     entries = await tx.drives.entries(drive.id, limit=limit)
-    return shown(merged(gifts, entries), drive.shows)[:limit]
+    then = await shown_when_written(tx, drive, entries)
+    return shown(merged(gifts, entries, then), drive.shows)[:limit]
 
 
 def _not_among(listed: Sequence[ShownGift], totals: Totals) -> int:

@@ -20,10 +20,12 @@ from storage.engine import Store
 from storage.records import (
     NOBODY,
     Closing,
+    Drive,
     DriveStatus,
     Gift,
     Intent,
     IntentKind,
+    Shows,
     TreasurerState,
     Whisper,
 )
@@ -48,6 +50,7 @@ class GiveRequest:
     on_behalf: str = ""  # "Shosh"
     anonymous: bool | None = None  # None: as the last time
     hide_amount: bool | None = None
+    told: Shows | None = None  # what a page said that everybody may see; None: nothing
     page: PageAsk | None = None  # asked for on a public page
     whisper: Whisper | None = None  # where in the group they may be told how it goes
 
@@ -65,7 +68,7 @@ class Giving:
 
     async def give(self, request: GiveRequest) -> Asked | Refusal:
         """
-        A prompt for a gift. A Refusal, and an Asked with `again`, wrote nothing.
+        A prompt for a gift. A Refusal, and an Asked with `again`, prompted nobody.
 
         Raises:
             LookupError: there is no such drive.
@@ -84,21 +87,21 @@ class Giving:
             last = await _last(tx, drive.id, request.giver_id)
             anonymous = last.anonymous if last and request.anonymous is None else request.anonymous
             hidden = last.hide_amount if last and request.hide_amount is None else None
-            await tx.gifts.add(
-                Gift(
-                    intent_id=intent.id,
-                    drive_id=drive.id,
-                    giver_id=request.giver_id,
-                    who=_who(request.giver_id, request.on_behalf, intent.id),
-                    name=request.name,
-                    on_behalf=request.on_behalf,
-                    anonymous=bool(anonymous),
-                    hide_amount=bool(request.hide_amount if hidden is None else hidden),
-                    created_at=intent.created_at,
-                )
+            gift = Gift(
+                intent_id=intent.id,
+                drive_id=drive.id,
+                giver_id=request.giver_id,
+                who=_who(request.giver_id, request.on_behalf, intent.id),
+                name=request.name,
+                on_behalf=request.on_behalf,
+                anonymous=bool(anonymous),
+                hide_amount=bool(request.hide_amount if hidden is None else hidden),
+                created_at=intent.created_at,
             )
+            # Locked by the guard: what it shows is what it shows until this is written.
+            await tx.gifts.add(_as_told(gift, request.told, await tx.drives.get(drive.id)))
 
-        return await self._asking.open(
+        answer = await self._asking.open(
             AskRequest(
                 asked_by=request.giver_id,
                 chat_id=request.chat_id,
@@ -120,6 +123,35 @@ class Giving:
                 also=also,
             )
         )
+        if isinstance(answer, Asked) and answer.again and request.page is not None:
+            await self._hide_too(answer.payment.intent_id, request)
+        return answer
+
+    async def _hide_too(self, intent_id: str, request: GiveRequest) -> None:
+        """
+        The form of a page once more, with less to be seen: it is shown so from now on.
+
+        More is shown to nobody: whoever was told that they are hidden stays it.
+        """
+
+        async def run(tx: Tx) -> None:
+            # Locked: of two forms at one instant, neither takes back what the other hides.
+            await tx.drives.lock(request.drive_id)
+            known = await tx.gifts.get(intent_id)
+            if known is None or known.giver_id != NOBODY:
+                return
+            less = replace(
+                known,
+                anonymous=known.anonymous or bool(request.anonymous),
+                hide_amount=known.hide_amount or bool(request.hide_amount),
+            )
+            if less != known:
+                await tx.gifts.change(less)
+                await tx.touched.touch(f"d:{known.drive_id}")
+
+        if request.anonymous or request.hide_amount:
+            await self._store.write(run)
+            self._wake()
 
     async def gift(self, intent_id: str) -> Gift | None:
         """How a gift is shown."""
@@ -177,6 +209,17 @@ async def is_treasurer(tx: Tx, drive_id: str, person_id: int) -> bool:
     return any(
         each.person_id == person_id and each.state is TreasurerState.ACCEPTED
         for each in await tx.drives.treasurers(drive_id)
+    )
+
+
+def _as_told(gift: Gift, told: Shows | None, drive: Drive | None) -> Gift:
+    """As whoever looked at a page was told, also where the drive shows more by now."""
+    if told is None or drive is None or drive.shows is told:
+        return gift
+    return replace(
+        gift,
+        anonymous=gift.anonymous or told is Shows.TOTALS,
+        hide_amount=gift.hide_amount or told is not Shows.ALL,
     )
 
 

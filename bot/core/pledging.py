@@ -7,19 +7,20 @@ Nobody is ever named to the group for not having given.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, time, timedelta, timezone
 
 from bot.core.drive_news import DriveNews
 from bot.core.drive_views import takes_gifts
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
-from bot.core.promises import kept_promises
+from bot.core.promises import kept_promises, left_of
 from bot.core.restored import restored
 from storage.engine import Store
-from storage.records import Closing, Pledge, PledgeState
+from storage.records import Closing, Drive, DriveStatus, Pledge, PledgeState, Reply
 from storage.tx import Tx
 
-__all__ = ["REMINDERS_MAX", "Pledging", "day_start", "next_reminder", "polite"]
+__all__ = ["REMINDERS_MAX", "Pledging", "day_start", "next_reminder", "polite", "takes_pledges"]
 
 NAIROBI = timezone(timedelta(hours=3))
 REMINDERS_MAX = 3
@@ -59,31 +60,55 @@ class Pledging:
         due_at: datetime,
         key: str,
         closing: Closing,
+        reply: Callable[[Pledge], Reply] | None = None,
     ) -> Pledge | None:
-        """A promise; the same key twice is one. None where the drive takes no more gifts."""
+        """
+        A promise; the same key twice is one, for whichever day and however often it is made.
+
+        None where the drive takes no promise for that day. What was kept stays as it is, and is
+        not closed with *closing*; *reply* says what stands in the books by then.
+        """
 
         async def run(tx: Tx) -> Pledge | None:
-            known = await tx.pledges.by_key(key)
+            # Locked before it is looked for: two first answers at one instant are one promise.
             drive = await tx.drives.lock(drive_id)
+            known = await tx.pledges.by_key(key)
             now = self._clock.now()
-            if known is None and (drive is None or not takes_gifts(drive, now)):
+            if known is not None and (known.person_id, known.drive_id) != (person_id, drive_id):
                 return None
-            made = known or Pledge(
-                id=self._ids.new(now),
-                drive_id=drive_id,
-                person_id=person_id,
-                name=name,
-                amount_kes=amount_kes,
-                due_at=due_at,
-                state=PledgeState.OPEN,
-                created_at=now,
-                remind_at=next_reminder(due_at, now=now),
-                key=key,
+            if known is not None and known.state is PledgeState.KEPT:
+                return known
+            if drive is None or not takes_pledges(drive, due_at, now):
+                return None
+            made = (
+                _again(known, due_at, now)
+                if known is not None
+                else Pledge(
+                    id=self._ids.new(now),
+                    drive_id=drive_id,
+                    person_id=person_id,
+                    name=name,
+                    amount_kes=amount_kes,
+                    due_at=due_at,
+                    state=PledgeState.OPEN,
+                    created_at=now,
+                    remind_at=next_reminder(due_at, now=now),
+                    key=key,
+                )
             )
             if known is None:
                 await tx.pledges.add(made)
-                await tx.touched.touch(f"d:{drive_id}")
-            await close(tx, closing, self._clock)
+            elif made != known:
+                await tx.pledges.change(
+                    made.id,
+                    state=made.state,
+                    created_at=made.created_at,
+                    due_at=made.due_at,
+                    remind_at=made.remind_at,
+                )
+            await tx.touched.touch(f"d:{drive_id}")
+            said = closing if reply is None else replace(closing, replies=(reply(made),))
+            await close(tx, said, self._clock)
             return made
 
         made = await self._store.write(run)
@@ -94,13 +119,19 @@ class Pledging:
         async with self._store.read() as tx:
             return await tx.pledges.get(pledge_id)
 
-    async def reminded_of(self, pledge_id: str) -> Pledge | None:
-        """The one that a reminder is about; None where nobody is to be reminded of it any more."""
+    async def reminded_of(self, pledge_id: str) -> tuple[Pledge, int] | None:
+        """
+        The one that a reminder is about, and the shillings that are still to come of it.
+
+        None where nobody is to be reminded of it any more.
+        """
         async with self._store.read() as tx:
             # A backup may still owe the reminder to somebody who has given since.
             pledge = None if await restored(tx) is not None else await tx.pledges.get(pledge_id)
-            is_open = pledge is not None and pledge.state is PledgeState.OPEN
-            return pledge if is_open else None
+            if pledge is None or pledge.state is not PledgeState.OPEN:
+                return None
+            left_kes = await left_of(tx, pledge)
+            return (pledge, left_kes) if left_kes else None
 
     async def of_drive(self, drive_id: str) -> list[Pledge]:
         async with self._store.read() as tx:
@@ -171,8 +202,15 @@ class Pledging:
             await tx.touched.touch(drive.subject)
             return
         over = pledge.state is not PledgeState.OPEN or pledge.reminded >= REMINDERS_MAX
-        if over or not takes_gifts(drive, now):
+        paused = drive.status is DriveStatus.PAUSED
+        if over or not takes_gifts(
+            replace(drive, status=DriveStatus.OPEN) if paused else drive, now
+        ):
             await tx.pledges.change(pledge.id, remind_at=None)
+            return
+        if paused:
+            tomorrow = day_start(now) + timedelta(days=1)
+            await tx.pledges.change(pledge.id, remind_at=polite(_morning(tomorrow)))
             return
         number = pledge.reminded + 1
         more = number < REMINDERS_MAX
@@ -183,6 +221,25 @@ class Pledging:
         )
         topic = f"pledge:{pledge.id}:{number}"
         await self._news.to_person(tx, drive, topic, pledge.person_id, now)
+
+
+def takes_pledges(drive: Drive, due_at: datetime, now: datetime) -> bool:
+    """Whether somebody may promise to give by that day: nobody can give after the last one."""
+    return takes_gifts(drive, now) and (drive.closes_at is None or due_at < drive.closes_at)
+
+
+def _again(known: Pledge, due_at: datetime, now: datetime) -> Pledge:
+    """The same promise for that day; what was taken back is made anew, from now on."""
+    if known.state is PledgeState.OPEN and known.due_at == due_at:
+        return known
+    more = known.reminded < REMINDERS_MAX
+    return replace(
+        known,
+        state=PledgeState.OPEN,
+        created_at=known.created_at if known.state is PledgeState.OPEN else now,
+        due_at=due_at,
+        remind_at=next_reminder(due_at, now=now) if more else None,
+    )
 
 
 def day_start(at: datetime) -> datetime:

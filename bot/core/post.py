@@ -13,7 +13,9 @@ from storage.notices import CLOSED_OUT, SET_ASIDE
 from storage.records import Closing, Notice, Whisper
 from storage.tx import Tx
 
-__all__ = ["Post"]
+__all__ = ["Post", "chat_now"]
+
+MOVED = "moved:"
 
 LEASE = timedelta(seconds=120)
 """Longer than any one call to Telegram may take."""
@@ -176,12 +178,25 @@ class Post:
         async def run(tx: Tx) -> None:
             await tx.notices.migrate(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
             await tx.buttons.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id)
+            # What somebody is describing in private just now names the group as it was.
+            await tx.shared.put(f"{MOVED}{old_chat_id}", str(new_chat_id).encode())
             for drive_id in await tx.drives.move(old_chat_id=old_chat_id, new_chat_id=new_chat_id):
                 await tx.touched.touch(f"d:{drive_id}")
 
         await self._store.write(run)
         self.wake.set()
 
+    async def chat_now(self, chat_id: int) -> int:
+        """The chat that a group is by now, where it became a supergroup."""
+        async with self._store.read() as tx:
+            return await chat_now(tx, chat_id)
+
     async def owed(self) -> int:
         async with self._store.read() as tx:
             return await tx.notices.owed()
+
+
+async def chat_now(tx: Tx, chat_id: int) -> int:
+    """See `Post.chat_now`."""
+    moved = await tx.shared.get(f"{MOVED}{chat_id}")
+    return chat_id if moved is None else int(moved)

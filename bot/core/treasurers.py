@@ -157,6 +157,8 @@ class Treasurers(DriveActs):
                 return Answer.NOT_YOURS
             if len(at_work) == 1 and drive.status is not DriveStatus.CLOSED:
                 return Answer.LAST
+            if len(at_work) == 1 and await tx.gifts.awaits_a_word(drive.id):
+                return Answer.AWAITED
             now = self._clock.now()
             await self._stand(tx, drive, own, TreasurerState.LEFT, by)
             await self._note(tx, drive, by, "treasurers", "", f"− {own.name}")

@@ -8,12 +8,13 @@ who, when and why. Every change to the drive itself leaves a trail that anybody 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from bot.core.drive_acts import Actor, Answer, DriveActs
 from bot.core.drive_news import AWAITED, is_late
+from bot.core.drive_privacy import CLOCKS_APART, PRIVACY_EDITS_READ, shown_when_written
 from bot.core.drive_views import merged
 from bot.core.giving import is_treasurer
 from bot.core.restored import restored
@@ -38,10 +39,6 @@ from storage.tx import Tx
 __all__ = ["Statement", "Treasury"]
 
 EDITS_SHOWN = 20
-PRIVACY_EDITS_READ = 100
-"""Where none of so many is found, everything is taken to have been given in private."""
-CLOCKS_APART = timedelta(minutes=1)
-"""So far may the clocks of two processes be apart: whoever gave in between is hidden."""
 TOLD_AGAIN_MAX = 200
 BY_NOBODY = 0
 """Who closes a drive whose time is over."""
@@ -317,7 +314,8 @@ class Treasury(DriveActs):
 
 async def _statement(tx: Tx, drive: Drive) -> Statement:
     gifts = await tx.gifts.newest(drive.id, limit=None, oldest=True)
-    rows = merged(gifts, await tx.drives.entries(drive.id))[::-1]
+    entries = await tx.drives.entries(drive.id)
+    rows = merged(gifts, entries, await shown_when_written(tx, drive, entries))[::-1]
     totals = await tx.gifts.totals(drive.id)
     less = {row.payment_id: row for row in gifts if row.payment_id and row.reversed_cents}
     told = await tx.evidence.of(sorted(less))

@@ -76,6 +76,7 @@ class DriveNoun:
                 ask_key=ask_key,
                 anonymous=wish.anonymous,
                 hide_amount=wish.hide_amount,
+                told=Shows(wish.shows) if wish.shows in list(Shows) else None,
                 page=page,
             )
         )

@@ -55,6 +55,7 @@ class Wish:
     name: str = ""
     anonymous: bool = False
     hide_amount: bool = False
+    shows: str = ""  # what the page had said that everybody may see
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Typed:
     hide_amount: bool = False
     part: bool = False  # not all of an invoice
     all_kes: str = ""  # what the page had said that all of it is
+    shows: str = ""  # what the page had said that everybody may see
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Typed:
@@ -82,6 +84,7 @@ class Typed:
             hide_amount="hide_amount" in fields,
             part=fields.get("how_much") == "part",
             all_kes=short("all_kes"),
+            shows=short("shows"),
         )
 
 
@@ -103,6 +106,7 @@ def wish_of(typed: Typed, amount_kes: int | Problem) -> Wish | dict[str, Problem
         name=clean(typed.name, limit=NAME_CHARS_MAX),
         anonymous=typed.anonymous,
         hide_amount=typed.hide_amount,
+        shows=typed.shows,
     )
 
 

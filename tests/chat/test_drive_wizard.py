@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
+from bot.texts import EAT
 from storage.engine import Store
 from storage.records import TreasurerState
 from tests.chat.drive_office import Harambee
@@ -157,3 +159,81 @@ async def test_the_step_goes_on_after_a_restart(api: BotApi, kept: Store, clock:
 
     assert (await states(harambee))["Jane"] is TreasurerState.NAMED
     await asyncio.gather(*office.tasks)
+
+
+async def to_the_preview(harambee: Harambee, last_day: str) -> Message:
+    """All is answered, and nothing posted; Mary alone looks after it."""
+    office, mary = harambee.office, harambee.mary
+    mary.start()
+    await office.said(mary.chat, "Hello Mary")
+    mary.say("/newdrive@lipa_demo_bot", chat=harambee.group)
+    await office.said(mary.chat, "What is it for?")
+    mary.say(TITLE)
+    mary.press(await office.said(mary.chat, "How much is needed?"), "Skip")
+    await office.said(mary.chat, "Which is the last day?")
+    mary.say(last_day)
+    return await on_to_the_preview(harambee)
+
+
+async def on_to_the_preview(harambee: Harambee, after: Message | None = None) -> Message:
+    office, mary = harambee.office, harambee.mary
+    mary.press(await office.said(mary.chat, "What may everybody", after=after), "Names only")
+    mary.press(await office.said(mary.chat, "What sort of drive", after=after), "Harambee")
+    asked = await office.said(mary.chat, "Who else looks after", after=after)
+    mary.press(asked, "Only me")
+    return await office.said(mary.chat, "Shall I post it?", after=after)
+
+
+async def test_a_last_day_that_is_over_when_it_is_posted_is_asked_again(
+    harambee: Harambee,
+) -> None:
+    office, mary, clock = harambee.office, harambee.mary, harambee.office.clock
+    now = clock.now().astimezone(EAT)
+    clock.advance((now.replace(hour=23, minute=50) - now).total_seconds())
+    preview = await to_the_preview(harambee, f"{now:%d/%m}")
+    clock.advance(15 * 60)
+
+    told = await office.answered(mary.press(preview, "Post it"))
+    assert "is over by now" in told
+    await office.said(mary.chat, "Which is the last day?", after=preview)
+    assert await office.core.drives.in_chat(harambee.group.id) == []
+    mary.say(f"{now + timedelta(days=1):%d/%m}")
+    mary.press(await on_to_the_preview(harambee, preview), "Post it")
+
+    await office.said(harambee.group, "Treasurers: Mary")
+    drive = await harambee.drive
+    assert drive.closes_at is not None
+    assert drive.closes_at > clock.now()
+
+
+async def test_a_group_that_moves_while_its_drive_is_described_gets_it(
+    harambee: Harambee,
+) -> None:
+    office, mary = harambee.office, harambee.mary
+    preview = await to_the_preview(harambee, "none")
+    moved = office.api.upgrade(harambee.group, -1005001)
+    await office.handled()
+
+    mary.press(preview, "Post it")
+
+    await office.said(moved, "Treasurers: Mary")
+    [drive] = await office.core.drives.in_chat(harambee.group.id)
+    assert drive.chat_id == moved.id
+
+
+async def test_a_gift_that_waits_finds_the_drives_of_a_group_that_moved(
+    harambee: Harambee,
+) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.opened()
+    harambee.mary.say("/newdrive@lipa_demo_bot 9000 Borehole", chat=harambee.group)
+    await office.said(harambee.group, "Borehole")
+    jane.say("/give@lipa_demo_bot 500", chat=harambee.group)
+    await office.handled()
+    office.api.upgrade(harambee.group, -1005001)
+    await office.handled()
+
+    jane.start("give")
+
+    asked = await office.said(jane.chat, "Which")
+    assert asked.labels[:2] == ["Borehole", TITLE]

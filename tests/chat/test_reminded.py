@@ -104,3 +104,22 @@ async def test_a_pledge_that_was_taken_back_says_so_when_it_is_put_off(harambee:
     assert "open no more" in answer
     await remind(harambee, days=8)
     assert len(reminders(harambee)) == 1
+
+
+async def test_who_gave_a_part_is_reminded_of_the_rest_alone(harambee: Harambee) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    await harambee.opened()
+    await pledged(harambee)
+    office.clock.advance(60)
+    jane.say("/give@lipa_demo_bot 900", chat=harambee.group)
+    await harambee.pushed(1)
+    await harambee.paid()
+    await office.said(jane.chat, "✅")
+    await remind(harambee, days=2)
+
+    asked = await office.said(jane.chat, PLEDGED)
+    assert "KES 100 of it is still to come" in asked.text
+    jane.press(asked, "KES 100")
+    await harambee.pushed(2)
+    assert [each.amount_kes for each in office.daraja.pushes] == [900, 100]

@@ -21,11 +21,12 @@ from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 
-__all__ = ["GROUP", "OPENER", "DriveLife", "drives"]
+__all__ = ["GROUP", "OPENER", "OPERATOR", "DriveLife", "drives"]
 
 GROUP = -700
 OPENER = 1001
 MARY = 1002
+OPERATOR = 900
 
 
 @dataclass

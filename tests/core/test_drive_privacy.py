@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from bot.core.ask import Asked
 from bot.core.drive_acts import Actor, Answer
-from storage.records import NOBODY, Closing, Drive, NoticeKind, Shows
+from bot.core.drive_privacy import CLOCKS_APART, PRIVACY_EDITS_READ, shown_then
+from storage.records import (
+    NOBODY,
+    Closing,
+    Drive,
+    DriveEdit,
+    DriveKind,
+    DriveStatus,
+    NoticeKind,
+    Shows,
+)
+from tests.core.bodies import failure, success
 from tests.core.drive_life import OPENER, DriveLife, drives
 
 __all__ = ["drives"]
 
 MARY = Actor(id=OPENER, name="Mary")
 JANE = 1005
+HOUR = timedelta(hours=1)
 SHOWN, NAMED, HIDDEN = ("Jane", 50_000), ("Jane", None), (None, None)
 
 Seen = list[tuple[str | None, int | None]]
@@ -35,7 +50,7 @@ async def seen(life: DriveLife, drive: Drive) -> Seen:
     return [(each.name, each.cents) for each in reversed(page.gifts)]
 
 
-@pytest.mark.parametrize(
+TOLD_AND_SHOWN_LATER = pytest.mark.parametrize(
     ("told", "steps", "then"),
     [
         (Shows.TOTALS, [Shows.ALL], HIDDEN),
@@ -48,6 +63,9 @@ async def seen(life: DriveLife, drive: Drive) -> Seen:
         (Shows.ALL, [Shows.TOTALS, Shows.NAMES, Shows.ALL], SHOWN),
     ],
 )
+
+
+@TOLD_AND_SHOWN_LATER
 async def test_nobody_is_shown_more_than_they_were_told_when_they_gave(
     drives: DriveLife, told: Shows, steps: list[Shows], then: tuple[str | None, int | None]
 ) -> None:
@@ -132,3 +150,91 @@ async def test_other_drives_and_refused_changes_hide_nothing(drives: DriveLife) 
     await show(drives, drive, Shows.ALL)
 
     assert await seen(drives, other) == [SHOWN]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("told", "then"), [(Shows.TOTALS, HIDDEN), (Shows.NAMES, NAMED)])
+async def test_what_was_tried_again_is_shown_as_was_told_then(
+    drives: DriveLife, told: Shows, then: tuple[str | None, int | None]
+) -> None:
+    drive = await drives.open()
+    first = await drives.give(drive, 1)
+    await drives.desk.post(first, failure(1, 1032))
+    await show(drives, drive, told)
+    again = await drives.desk.asking.again(first.id, by=JANE, update_id=None, language="en")
+    assert isinstance(again, Asked)
+    await drives.desk.finish()
+    body = success(len(drives.desk.daraja.pushes), amount=500, receipt="UKN0000009")
+    await drives.desk.post(again.payment, body)
+
+    await show(drives, drive, Shows.ALL)
+
+    assert await seen(drives, drive) == [then]
+
+
+@TOLD_AND_SHOWN_LATER
+async def test_cash_is_shown_as_much_as_was_to_be_seen_when_it_was_written_down(
+    drives: DriveLife, told: Shows, steps: list[Shows], then: tuple[str | None, int | None]
+) -> None:
+    drive = await drives.open(shows=told)
+    written = await drives.treasury.cash(
+        drive.id, MARY, amount_kes=500, name="Jane", key="w:1", closing=Closing()
+    )
+    assert written is Answer.DONE
+
+    await show(drives, drive, *steps)
+
+    if steps[-1] is not Shows.TOTALS:
+        assert await seen(drives, drive) == [then]
+    # Treasurers see all that they wrote, and a paper for the group no more than its card.
+    statement = await drives.treasury.public_statement(drive.id)
+    assert statement is not None
+    [row] = statement.rows
+    assert (row.name, row.cents, row.anonymous) == ("Jane", 50_000, then[0] is None)
+    assert row.hide_amount is (then[1] is None)
+
+
+async def test_cash_that_was_written_down_after_the_change_is_shown(drives: DriveLife) -> None:
+    drive = await drives.open(shows=Shows.TOTALS)
+    await show(drives, drive, Shows.ALL)
+    await drives.treasury.cash(
+        drive.id, MARY, amount_kes=500, name="Jane", key="w:1", closing=Closing()
+    )
+
+    assert await seen(drives, drive) == [SHOWN]
+
+
+def test_where_it_is_not_known_what_was_shown_it_was_nothing() -> None:
+    at = datetime(2026, 11, 26, tzinfo=UTC)
+    drive = Drive(
+        id="d",
+        code="c",
+        reference="r",
+        label="L",
+        chat_id=-700,
+        thread_id=None,
+        language="en",
+        kind=DriveKind.HARAMBEE,
+        title="t",
+        target_kes=None,
+        closes_at=None,
+        shows=Shows.ALL,
+        status=DriveStatus.OPEN,
+        opened_by=OPENER,
+        opened_at=at,
+        open_key="k",
+    )
+    changes = [
+        DriveEdit(
+            drive_id="d", what="shows", before=each, after="", by=1, by_name="", at=at + n * HOUR
+        )
+        for n, each in enumerate([Shows.ALL, Shows.NAMES] * (PRIVACY_EDITS_READ // 2))
+    ]
+
+    assert shown_then(drive, changes, at - HOUR) is Shows.TOTALS
+    assert shown_then(drive, changes[1:], at - HOUR) is Shows.NAMES
+    # A clock that was behind may have written it after the group was shown less.
+    assert shown_then(drive, changes, at + HOUR / 2) is Shows.NAMES
+    assert shown_then(drive, changes, at + 1.5 * HOUR) is Shows.ALL
+    assert shown_then(drive, changes, at + 2 * HOUR - CLOCKS_APART / 2) is Shows.NAMES
+    assert shown_then(drive, changes, at + 1000 * HOUR) is Shows.ALL

@@ -8,8 +8,8 @@ import pytest
 
 from bot.core.drive_acts import Actor, Answer
 from storage.records import Closing, Drive, DriveStatus, Kind, Payment, Status
-from tests.core.bodies import success
-from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
+from tests.core.bodies import failure, success
+from tests.core.drive_life import GROUP, OPENER, OPERATOR, DriveLife, drives
 from tests.fakes import fact, unit_of
 
 __all__ = ["drives"]
@@ -132,3 +132,105 @@ async def test_what_comes_after_a_drive_was_opened_again_is_thanked_for(drives: 
     await become(drives, drive, DriveStatus.CLOSED)
     assert await topics(drives) == []
     assert await decide(drives, drive, gift) is Answer.ALREADY
+
+
+async def nobody_looks_after(life: DriveLife) -> None:
+    """Its only treasurer is forgotten, whom nothing holds."""
+    await life.desk.store.write(lambda tx: tx.privacy_in_drives.forget(OPENER, pseudonym=2**60 + 1))
+    await life.touched.run_due()
+
+
+@pytest.mark.both_engines
+async def test_where_nobody_looks_after_it_any_more_operators_are_asked_once(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    gift = await drives.give(drive, 1)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await nobody_looks_after(drives)
+    assert await topics(drives, OPERATOR) == []
+
+    await came(drives, gift)
+
+    assert await topics(drives, OPERATOR) == ["late"]
+    await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
+    await drives.touched.run_due()
+    assert await topics(drives, OPERATOR) == []
+    assert await decide(drives, drive, gift) is Answer.NOT_YOURS
+    operator = Actor(id=OPERATOR, name="Boss", operator=True)
+    decided = await drives.treasury.decide_late(
+        drive.id, operator, payment_id=gift.id, keep=True, closing=Closing()
+    )
+    assert decided is Answer.DONE
+
+
+async def test_what_the_last_treasurer_left_undecided_goes_to_operators(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    kept, open_one = await drives.give(drive, 1), await drives.give(drive, 2)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await came(drives, kept)
+    await came(drives, open_one)
+    assert await topics(drives) == ["late", "late"]
+    assert await decide(drives, drive, kept, keep=True) is Answer.DONE
+
+    await nobody_looks_after(drives)
+
+    [asked] = await drives.owed(OPERATOR)
+    assert asked.topic == f"late:{open_one.id}"
+
+
+async def test_who_would_look_after_what_nobody_does_asks_operators(drives: DriveLife) -> None:
+    drive = await drives.open()
+    await become(drives, drive, DriveStatus.CLOSED)
+    await nobody_looks_after(drives)
+    ali = Actor(id=1007, name="Ali")
+
+    assert await drives.drives.treasurers.ask_to_join(drive.id, ali, Closing()) is Answer.DONE
+
+    assert await topics(drives, OPERATOR) == ["join"]
+
+
+@pytest.mark.both_engines
+async def test_the_last_treasurer_stays_while_a_late_gift_may_have_to_be_decided(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    gift = await doubted(drives, drive)
+    await become(drives, drive, DriveStatus.CLOSED)
+    leave = drives.drives.treasurers.leave
+
+    async def alone() -> int:
+        async with drives.desk.store.read() as tx:
+            return await tx.privacy_in_drives.alone(OPENER)
+
+    # It may still come; then it has come, and waits for a word.
+    assert await leave(drive.id, MARY, Closing()) is Answer.AWAITED
+    assert await alone() == 1
+    await came(drives, gift)
+    assert await leave(drive.id, MARY, Closing()) is Answer.AWAITED
+    assert await alone() == 1
+    assert await decide(drives, drive, gift) is Answer.DONE
+    assert await alone() == 0
+    assert await leave(drive.id, MARY, Closing()) is Answer.DONE
+
+
+@pytest.mark.both_engines
+async def test_what_comes_when_no_treasurer_is_left_is_for_an_operator_to_decide(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    asked = await drives.give(drive, 1, amount_kes=1000)
+    await drives.desk.post(asked, failure(1032, 1))
+    await become(drives, drive, DriveStatus.CLOSED)
+    assert await drives.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    # Safaricom said no, and then yes.
+    await came(drives, asked)
+
+    assert (await topics(drives, OPERATOR)).count("late") == 1
+    boss = Actor(id=OPERATOR, name="Boss", operator=True)
+    done = await drives.treasury.decide_late(
+        drive.id, boss, payment_id=asked.id, keep=True, closing=Closing()
+    )
+    assert done is Answer.DONE

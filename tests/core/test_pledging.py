@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,10 +10,10 @@ import pytest
 
 from bot.core.drive_acts import Actor
 from bot.core.pledging import day_start, next_reminder, polite
-from bot.core.promises import gave_at, given_to
+from bot.core.promises import gave_by, given_to
 from bot.core.restored import lift, mark
 from storage.records import Closing, Drive, DriveStatus, Kind, Pledge, PledgeState, Word
-from tests.core.bodies import failure
+from tests.core.bodies import failure, success
 from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
 from tests.fakes import fact, unit_of
 
@@ -88,6 +89,61 @@ async def test_a_promise_is_kept_once_and_reminded_of_three_times(drives: DriveL
 
 
 @pytest.mark.both_engines
+async def test_another_day_for_the_same_promise_is_no_second_one(drives: DriveLife) -> None:
+    drive = await drives.open()
+    one, other = await asyncio.gather(
+        promise(drives, drive, days=4), promise(drives, drive, days=10)
+    )
+    assert one.id == other.id
+    later = await promise(drives, drive, days=14)
+
+    [pledge] = await drives.pledging.of_drive(drive.id)
+    assert pledge == later
+    assert pledge.due_at == day_start(drives.desk.clock.now()) + 14 * DAY
+    assert await reminded(drives, days=10) == []
+    assert len(await reminded(drives, days=8)) == 3
+
+
+@pytest.mark.both_engines
+async def test_what_is_promised_again_after_it_was_taken_back_counts_from_then(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await drives.pledging.withdraw(pledge.id, by=1005, closing=Closing())
+    await drives.paid(drive, 1, amount_kes=1000)
+    drives.desk.clock.advance(60)
+    again = await promise(drives, drive)
+    await drives.touched.run_due()
+
+    assert again.id == pledge.id
+    assert await states(drives, drive) == [PledgeState.OPEN]
+    assert (await drives.pledging.of_drive(drive.id))[0] == again
+
+
+async def test_no_promise_is_changed_by_somebody_else_or_for_a_day_after_the_last(
+    drives: DriveLife,
+) -> None:
+    desk, drive = drives.desk, await drives.open()
+    ends = day_start(desk.clock.now()) + 5 * DAY
+    await desk.store.write(lambda tx: tx.drives.change(drive.id, closes_at=ends))
+    pledge = await promise(drives, drive)
+    for person_id, days in ((1006, 3), (1005, 5)):
+        made = await drives.pledging.promise(
+            drive.id,
+            person_id=person_id,
+            name="Jane",
+            amount_kes=1000,
+            due_at=day_start(desk.clock.now()) + days * DAY,
+            key="b:1",
+            closing=Closing(),
+        )
+        assert made is None
+    assert await drives.pledging.of_drive(drive.id) == [pledge]
+
+
+@pytest.mark.both_engines
 async def test_who_has_given_is_reminded_of_nothing(drives: DriveLife) -> None:
     drive = await drives.open()
     pledge = await promise(drives, drive)
@@ -101,8 +157,7 @@ async def test_who_has_given_is_reminded_of_nothing(drives: DriveLife) -> None:
     after = await drives.pledging.get(pledge.id)
     assert after is not None
     assert after.state is PledgeState.KEPT
-    async with drives.desk.store.read() as tx:
-        assert await tx.pledges.promised(drive.id) == (0, 0)
+    assert await promised(drives, drive) == (0, 0)
 
 
 async def test_who_says_stop_is_reminded_no_more(drives: DriveLife) -> None:
@@ -312,12 +367,98 @@ async def test_what_was_paid_before_keeps_no_promise_unless_it_was_asked_for_aft
     assert await exported(drives, drive) == {pledge.id: 100_000 if kept else 0}
 
 
+@pytest.mark.both_engines
+async def test_what_was_given_of_a_promise_is_promised_no_more(drives: DriveLife) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    await drives.paid(drive, 1, amount_kes=900)
+    await drives.touched.run_due()
+
+    assert await promised(drives, drive) == (1, 100)
+    assert await drives.pledging.reminded_of(pledge.id) == (pledge, 100)
+    await drives.paid(drive, 1, amount_kes=100, ask_key="u:rest")
+    # The look that keeps it has not come yet.
+    assert await promised(drives, drive) == (0, 0)
+    assert await drives.pledging.reminded_of(pledge.id) is None
+
+
+async def test_of_two_promises_what_is_left_of_each_is_promised(drives: DriveLife) -> None:
+    drive = await drives.open()
+    await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    second = await promise(drives, drive, key="b:2")
+    drives.desk.clock.advance(60)
+    await drives.paid(drive, 1, amount_kes=1300)
+    await drives.touched.run_due()
+
+    assert await promised(drives, drive) == (1, 700)
+    assert await drives.pledging.reminded_of(second.id) == (second, 700)
+
+
+async def promised(life: DriveLife, drive: Drive) -> tuple[int, int]:
+    """What the card says is promised."""
+    view = await life.drives.card_view(drive.id)
+    assert view is not None
+    return view.promised
+
+
+MARY = Actor(id=OPENER, name="Mary")
+
+
+@pytest.mark.parametrize("days", [2, 9])
+async def test_a_pause_over_a_reminder_ends_no_reminders(drives: DriveLife, days: int) -> None:
+    """The first is put off, however many would have come: three there are at most."""
+    drive = await drives.open()
+    pledge = await promise(drives, drive, days=10)
+    assert await reminded(drives, days=6) == []
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.PAUSED, Closing())
+    told = await reminded(drives, days=days)
+    assert [each for each in told if each.startswith("pledge")] == []
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.OPEN, Closing())
+
+    after = [each for each in await reminded(drives, days=12) if each.startswith("pledge")]
+    numbers = (1, 2, 3) if days == 2 else (1,)
+    assert after == [f"pledge:{pledge.id}:{number}" for number in numbers]
+
+
+@pytest.mark.both_engines
+async def test_what_was_handed_back_keeps_no_promise(drives: DriveLife) -> None:
+    desk, drive = drives.desk, await drives.open()
+    pledge = await promise(drives, drive)
+    desk.clock.advance(60)
+    late = await drives.give(drive, 1, amount_kes=1000)
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing())
+    desk.clock.advance(5)
+    await desk.post(late, success(1, amount=1000, receipt="UKN0000001"))
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.KEPT]
+    desk.clock.advance(60)
+    await drives.treasury.decide_late(
+        drive.id, MARY, payment_id=late.id, keep=False, closing=Closing()
+    )
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.OPEN]
+    assert await promised(drives, drive) == (1, 1000)
+    statement = await drives.treasury.statement(drive.id, MARY)
+    assert statement is not None
+    assert gave_by(statement.rows).get(1005, []) == []
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.OPEN]
+
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.OPEN, Closing())
+    desk.clock.advance(60)
+    await drives.paid(drive, 1, amount_kes=1000, ask_key="u:again")
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.KEPT]
+    assert await exported(drives, drive) == {pledge.id: 100_000}
+
+
 async def exported(life: DriveLife, drive: Drive) -> dict[str, int]:
     """What a treasurer's export says is paid of each of Jane's promises."""
     statement = await life.treasury.statement(drive.id, Actor(id=OPENER, name="Mary"))
     assert statement is not None
-    gave = [(gave_at(row.asked_at, row.at), row.cents) for row in statement.rows]
-    return given_to(statement.pledges, gave)
+    return given_to(statement.pledges, gave_by(statement.rows).get(1005, ()))
 
 
 async def test_nobody_keeps_the_promise_of_another(drives: DriveLife) -> None:

@@ -497,3 +497,20 @@ async def test_whatever_becomes_of_late_gifts_each_counts_for_what_is_left_of_it
     handed_back = [each for each, keep in decided.items() if not keep]
     assert handed_back, "the story tells too little"
     assert "went-back" in [each.kind for each in await drives.treasury.entries(drive.id)]
+
+
+@pytest.mark.both_engines
+async def test_what_is_at_work_is_found_before_many_that_are_closed(drives: DriveLife) -> None:
+    old = await drives.open()
+    for number in range(20):
+        drives.desk.clock.advance(60)
+        other = await drives.open(open_key=f"m:-701:{number}", title="Weekly", chat_id=GROUP - 1)
+        if number < 19:
+            await close(drives, other, MARY)
+
+    first = await drives.drives.of_treasurer(OPENER)
+    assert [each.id for each in first][:2] == [other.id, old.id]
+    assert len(first) == 20
+    assert {each.id for each in await drives.drives.known_to(OPENER)} == {other.id, old.id}
+    [here] = await drives.drives.of_treasurer(OPENER, chat_id=GROUP)
+    assert here.id == old.id

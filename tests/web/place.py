@@ -40,7 +40,7 @@ from tests.desk import ScriptedOffice
 from tests.fakes import fact, unit_of
 from tests.stores import TestClock
 
-__all__ = ["GROUP", "PHONE", "PROXY", "Answer", "Place", "opened_place", "ticket_in"]
+__all__ = ["GROUP", "OPENER", "PHONE", "PROXY", "Answer", "Place", "opened_place", "ticket_in"]
 
 PHONE = "0712000001"
 MASK = "0712***001"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 
 import pytest
 
 from bot.core.ask import Asked
+from bot.core.drive_acts import Actor, Answer
 from bot.core.drive_views import PageView
 from bot.core.giving import GiveRequest
 from bot.core.limits import Refusal
@@ -15,9 +17,9 @@ from bot.web.drives import Drives
 from bot.web.forms import GOOD_FOR
 from storage.engine import Store
 from storage.errors import StoreBusy
-from storage.records import NOBODY, DriveStatus
+from storage.records import NOBODY, Closing, DriveStatus, Shows
 from tests.stores import OpenStore, TestClock
-from tests.web.place import MASK, PHONE, Place, opened_place, ticket_in
+from tests.web.place import MASK, OPENER, PHONE, Place, opened_place, ticket_in
 
 TYPED = {"phone": PHONE, "amount": "500", "name": "Otieno"}
 
@@ -43,6 +45,82 @@ async def test_a_form_that_is_sent_twice_is_one_payment(place: Place) -> None:
     assert await prompts(place) == 1
     assert (await place.post(path, form)).status == 303
     assert await prompts(place) == 1
+
+
+@pytest.mark.both_engines
+async def test_a_form_that_is_sent_again_with_less_to_be_seen_hides_it(place: Place) -> None:
+    path, form = await opened(place)
+    await place.post(path, form)
+    await prompts(place)
+    [payment] = await place.payments()
+    await place.paid(payment)
+    assert "Otieno" in (await place.get(path)).words
+
+    # Back in the browser: the form is as it was.
+    assert (await place.post(path, {**form, "hide_amount": "1"})).status == 303
+    page = (await place.get(path)).words
+    listed = page[page.index("Who has given") :]
+    assert ("Otieno" in listed, "500" in listed) == (True, False)
+    assert (await place.post(path, {**form, "anonymous": "1"})).status == 303
+    # Nor does it come back, should the first of them arrive once more.
+    assert (await place.post(path, form)).status == 303
+
+    assert "Otieno" not in (await place.get(path)).words
+    gift = await place.core.drives.giving.gift(payment.intent_id)
+    assert gift is not None
+    assert (gift.anonymous, gift.hide_amount) == (True, True)
+    assert await prompts(place) == 1
+
+
+async def test_the_form_of_another_browser_hides_nothing(place: Place) -> None:
+    path, form = await opened(place)
+    await place.post(path, form)
+    await prompts(place)
+    [payment] = await place.payments()
+    await place.paid(payment)
+    mine = place.cookie()
+    place.client.cookie_jar.clear()
+    liar = {**form, "anonymous": "1"}
+
+    assert (await place.post(path, liar, cookies={mine[0]: "0" * 32})).status == 409
+    assert "Otieno" in (await place.get(path)).words
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "seen"),
+    [
+        (Shows.TOTALS, Shows.ALL, (False, False)),
+        (Shows.TOTALS, Shows.NAMES, (False, False)),
+        (Shows.NAMES, Shows.ALL, (True, False)),
+        (Shows.ALL, Shows.ALL, (True, True)),
+    ],
+)
+async def test_who_gives_on_a_page_is_shown_as_it_said_when_it_was_opened(
+    place: Place, told: Shows, now: Shows, seen: tuple[bool, bool]
+) -> None:
+    drive = await place.drive(shows=told)
+    path = f"/d/{drive.code}"
+    shown = re.search(r'name="shows" value="(\w+)"', (page := await place.get(path)).text)
+    assert shown is not None
+    if now is not told:
+        changed = await place.core.drives.treasury.change(
+            drive.id,
+            Actor(id=OPENER, name="Mary"),
+            what="shows",
+            value=now,
+            told=str(now),
+            closing=Closing(),
+        )
+        assert changed is Answer.DONE
+    form = {**TYPED, "ticket": ticket_in(page.text), "shows": shown[1]}
+    assert (await place.post(path, form)).status == 303
+    await prompts(place)
+    [payment] = await place.payments()
+    await place.paid(payment)
+
+    words = (await place.get(path)).words
+    listed = words[words.index("Who has given") :]
+    assert ("Otieno" in listed, "500" in listed) == seen
 
 
 async def test_the_same_form_with_another_amount_is_another_wish(place: Place) -> None:
