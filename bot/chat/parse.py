@@ -30,11 +30,8 @@ __all__ = [
 ]
 
 NOTE_CHARS_MAX = 64
-PHONE_DIGITS_MIN = 9
-"""As many digits can be no amount that M-Pesa takes."""
-
-SHORT_PHONE_DIGITS_MIN = 6
-"""Without a leading zero; fewer are an amount, if perhaps too large a one."""
+PHONE_DIGITS_MIN = 9  # as many can be no amount that M-Pesa takes
+SHORT_PHONE_DIGITS_MIN = 6  # without a zero before; fewer are an amount, if one too large
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class Play:
         await self.harambee.paid("UKN4ABCDE8")
         await self.harambee.look()
         await self.said(mary, "after it was closed")
+        await self.press(mary, "I have asked Otieno", "Manage")
         await office.handled()
 
     async def departures(self) -> None:

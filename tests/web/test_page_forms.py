@@ -227,7 +227,7 @@ async def test_the_only_cookie_says_nothing_and_stays_with_us(place: Place) -> N
         ("phone", "+255 712 345 678", "not Kenyan"),
         ("phone", "O712000001", "cannot read that"),
         ("amount", "", "How much?"),
-        ("amount", "kumi", "cannot read “kumi”"),
+        ("amount", "nyingi", "cannot read “nyingi”"),
         ("amount", "-5", "less than nothing"),
         ("amount", "12.50", "12 or 13?"),
         ("amount", "1,000,000", "too much"),
