@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses to keep is refused by the tests' SQLite files too."""
+"""What PostgreSQL refuses to keep is refused by an SQLite file of the tests too."""
 
 from __future__ import annotations
 

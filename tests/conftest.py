@@ -16,6 +16,7 @@ from tests.memory import in_memory
 from tests.sparing import spare_clients
 from tests.stores import (
     ENGINES,
+    bounded_file,
     clock,
     databases,
     migrated_copy,
@@ -28,6 +29,7 @@ from tests.stores import (
 )
 
 __all__ = [
+    "bounded_file",
     "clock",
     "databases",
     "migrated_copy",

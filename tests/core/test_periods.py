@@ -203,7 +203,7 @@ async def test_periods_that_follow_each_other_come_to_the_whole_on_every_paper(
     ):
         whole = await listed(desk, between(0, DAYS, whose, about))
         assert [each.at for each in whole] == sorted(each.at for each in whole)
-        for width in (1, 5):
+        for width in (5,) if form == "pdf" else (1, 5):  # a PDF takes long to make
             opening_cents, seen = 0, list[Entry]()
             for since in range(0, DAYS, width):
                 scope = between(since, min(since + width, DAYS), whose, about)

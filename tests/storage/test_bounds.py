@@ -1,4 +1,4 @@
-"""No column takes more on one engine than on the other: what would jam one fails in all tests."""
+"""No column takes more on one engine than on the other, where words of strangers are kept."""
 
 from __future__ import annotations
 
