@@ -35,8 +35,7 @@ class ClockSteps:
 
     async def start(self) -> None:
         """The clock may have been set right while nobody was at work."""
-        async with self._store.read() as tx:
-            self._hurried_us = _read(await tx.shared.get(HURRIED))
+        self._hurried_us = await self._by_all()
         now = self._clock.now()
         await self._store.write(lambda tx: tx.payments.set_back(None, now=now))
 
@@ -44,13 +43,16 @@ class ClockSteps:
         """What time it is; once it is put right what a step back has put off, if there was one."""
         # Read before the clock is: else of a step between the two it might look as if what others
         # did about it were older than our last look.
-        async with self._store.read() as tx:
-            hurried_us = _read(await tx.shared.get(HURRIED))
+        hurried_us = self._hurried_us if self._store.exclusive else await self._by_all()
         now = self._clock.now()
         if now < self._latest - FAR_AHEAD:
             hurried_us = await self._set_back(self._latest - now, now)
         self._latest, self._hurried_us = now, hurried_us
         return now
+
+    async def _by_all(self) -> int:
+        async with self._store.read() as tx:
+            return _read(await tx.shared.get(HURRIED))
 
     async def _set_back(self, by: timedelta, now: datetime) -> int:
         """Nobody waits until the clock shows again what it has shown before."""
