@@ -90,16 +90,20 @@ _LIST = (
 )
 
 
+_UNANSWERED = and_(  # money of which nobody has said whether it stays
+    _PAID,
+    payments.c.credited_cents > 0,
+    ~exists().where(drive_entries.c.payment_id == payments.c.id),
+)
+
+
 def awaits_a_word(drive_id: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a closed drive's treasurers have, or may get, a late gift to decide about."""
-    about = exists().where(drive_entries.c.payment_id == payments.c.id)
     asked = exists().where(
         drive_thanked.c.drive_id == drive_id,
         drive_thanked.c.thanks < 0,
         payments.c.id == drive_thanked.c.payment_id,
-        _PAID,
-        payments.c.credited_cents > 0,
-        ~about,
+        _UNANSWERED,
     )
     unsure = exists().where(
         payments.c.subject == literal("d:") + drive_id, payments.c.status.in_(UNDECIDED)
@@ -276,14 +280,19 @@ class Gifts:
 
     async def marked(self, drive_id: str, *, thanks: int) -> list[Payment]:
         """Those of the drive that have that number and are money, as they were decided."""
+        return await self._marked(drive_id, thanks, _PAID)
+
+    async def unanswered(self, drive_id: str, *, thanks: int) -> list[Payment]:
+        """Those of them about which nobody has decided."""
+        return await self._marked(drive_id, thanks, _UNANSWERED)
+
+    async def _marked(
+        self, drive_id: str, thanks: int, where: ColumnElement[bool]
+    ) -> list[Payment]:
         query = (
             select(payments)
             .join(drive_thanked, drive_thanked.c.payment_id == payments.c.id)
-            .where(
-                drive_thanked.c.drive_id == drive_id,
-                drive_thanked.c.thanks == thanks,
-                _PAID,
-            )
+            .where(drive_thanked.c.drive_id == drive_id, drive_thanked.c.thanks == thanks, where)
             .order_by(payments.c.decided_at, payments.c.id)
         )
         rows = (await self._connection.execute(query)).mappings()
