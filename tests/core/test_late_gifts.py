@@ -315,3 +315,31 @@ async def test_what_comes_when_no_treasurer_is_left_is_for_an_operator_to_decide
         drive.id, boss, payment_id=asked.id, keep=True, closing=Closing()
     )
     assert done is Answer.DONE
+
+
+@pytest.mark.both_engines
+async def test_what_may_never_come_holds_nobody_and_goes_to_operators_if_it_does(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    doubted_one, given_up = await doubted(drives, drive), await drives.give(drive, 2)
+    await become(drives, drive, DriveStatus.CLOSED)
+    leave = drives.drives.treasurers.leave
+
+    async def said(gift: Payment, kind: Kind, status: Status) -> None:
+        told = fact(kind, payment_id=gift.id, at=drives.desk.clock.now())
+        await drives.desk.store.submit(unit_of(told), drives.desk.hear._settle)
+        assert (await drives.desk.get(gift.id)).status is status
+
+    # Both said yes and no: an operator is to find out.
+    await said(doubted_one, Kind.QUERY_FAILED, Status.REVIEW)
+    assert await leave(drive.id, MARY, Closing()) is Answer.AWAITED
+    await said(given_up, Kind.LAPSED, Status.LAPSED)
+    async with drives.desk.store.read() as tx:
+        assert await tx.privacy_in_drives.alone(OPENER) == 0
+    assert await leave(drive.id, MARY, Closing()) is Answer.DONE
+
+    await came(drives, given_up)
+
+    asked = [each.topic for each in await drives.owed(OPERATOR) if each.topic.startswith("late")]
+    assert asked == [f"late:{given_up.id}"]
