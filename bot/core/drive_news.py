@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.core.given_back import count_gifts_once
+from bot.core.people import FIRST_PSEUDONYM
 from bot.core.ports import Clock
 from bot.core.promises import broken_promises, kept_promises
 from storage.records import (
@@ -59,7 +60,8 @@ class DriveNews:
         await self.card(tx, drive, now)
         since = _looked_back(drive, now)
         await tx.pledges.keep(await kept_promises(tx, drive.id))
-        await tx.pledges.reopen(await broken_promises(tx, drive.id))
+        broken = await broken_promises(tx, drive.id)
+        await tx.pledges.reopen(broken, nobody_from=FIRST_PSEUDONYM)
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
         came = await tx.gifts.marked(drive.id, thanks=AWAITED)
         if drive.status is DriveStatus.CLOSED:
