@@ -30,7 +30,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.crypt import Crypt
 from storage.drive_tables import drive_entries, drive_thanked, gifts
 from storage.payment_rows import read_payment
-from storage.records import NOBODY, UNDECIDED, EntryKind, Gift, GiftRow, Payment, Totals, Word
+from storage.records import (
+    NOBODY,
+    OPEN,
+    UNDECIDED,
+    EntryKind,
+    Gift,
+    GiftRow,
+    Payment,
+    Status,
+    Totals,
+    Word,
+)
 from storage.schema import intents, payments
 
 __all__ = ["Gifts", "awaits_a_word"]
@@ -90,21 +101,31 @@ _LIST = (
 )
 
 
+_ON_ITS_WAY = (*OPEN, Status.CONFIRMING)
+_UNANSWERED = and_(  # money of which nobody has said whether it stays
+    _PAID,
+    payments.c.credited_cents > 0,
+    ~exists().where(drive_entries.c.payment_id == payments.c.id),
+)
+
+
 def awaits_a_word(drive_id: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether a closed drive's treasurers have, or may get, a late gift to decide about."""
-    about = exists().where(drive_entries.c.payment_id == payments.c.id)
+    """
+    Whether a closed drive's treasurers have, or may soon get, a late gift to decide about.
+
+    What we stopped asking about, and what an operator is to decide first, may take for ever: if
+    it comes when nobody looks after the drive any more, operators are asked.
+    """
     asked = exists().where(
         drive_thanked.c.drive_id == drive_id,
         drive_thanked.c.thanks < 0,
         payments.c.id == drive_thanked.c.payment_id,
-        _PAID,
-        payments.c.credited_cents > 0,
-        ~about,
+        _UNANSWERED,
     )
-    unsure = exists().where(
-        payments.c.subject == literal("d:") + drive_id, payments.c.status.in_(UNDECIDED)
+    on_its_way = exists().where(
+        payments.c.subject == literal("d:") + drive_id, payments.c.status.in_(_ON_ITS_WAY)
     )
-    return or_(asked, unsure)
+    return or_(asked, on_its_way)
 
 
 class Gifts:
@@ -276,14 +297,19 @@ class Gifts:
 
     async def marked(self, drive_id: str, *, thanks: int) -> list[Payment]:
         """Those of the drive that have that number and are money, as they were decided."""
+        return await self._marked(drive_id, thanks, _PAID)
+
+    async def unanswered(self, drive_id: str, *, thanks: int) -> list[Payment]:
+        """Those of them about which nobody has decided."""
+        return await self._marked(drive_id, thanks, _UNANSWERED)
+
+    async def _marked(
+        self, drive_id: str, thanks: int, where: ColumnElement[bool]
+    ) -> list[Payment]:
         query = (
             select(payments)
             .join(drive_thanked, drive_thanked.c.payment_id == payments.c.id)
-            .where(
-                drive_thanked.c.drive_id == drive_id,
-                drive_thanked.c.thanks == thanks,
-                _PAID,
-            )
+            .where(drive_thanked.c.drive_id == drive_id, drive_thanked.c.thanks == thanks, where)
             .order_by(payments.c.decided_at, payments.c.id)
         )
         rows = (await self._connection.execute(query)).mappings()

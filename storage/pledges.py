@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, literal_column, or_, select, update
+from sqlalchemy import Select, and_, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -154,13 +154,22 @@ class Pledges:
         )
         return kept.rowcount > 0
 
-    async def reopen(self, pledge_ids: Sequence[str]) -> None:
-        """These are kept no more; whom money went back to is not reminded of them."""
+    async def reopen(self, pledge_ids: Sequence[str], *, nobody_from: int) -> None:
+        """
+        These are kept no more; whom money went back to is not reminded of them.
+
+        From the number *nobody_from* on they are of somebody who was forgotten: nobody could take
+        such a one back, and it is waited for no more.
+        """
         if pledge_ids:
+            gone, waits = PledgeState.WITHDRAWN.value, PledgeState.OPEN.value
             await self._connection.execute(
                 update(pledges)
                 .where(pledges.c.id.in_(pledge_ids), pledges.c.state == PledgeState.KEPT.value)
-                .values(state=PledgeState.OPEN.value, remind_at=None)
+                .values(
+                    state=case((pledges.c.person_id >= nobody_from, gone), else_=waits),
+                    remind_at=None,
+                )
             )
 
     async def promised(self, drive_id: str) -> tuple[int, int]:

@@ -127,7 +127,7 @@ class PrivacyInDrives:
         """
         How many drives have nobody but this person to look after them.
 
-        Not those that are closed, unless a late gift may have to be decided about.
+        Not those that are closed, unless they are awaited: see `awaits_a_word`.
         """
         other = aliased(treasurers)
         accepted = TreasurerState.ACCEPTED.value

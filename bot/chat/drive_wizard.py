@@ -236,21 +236,38 @@ async def open_drive(turn: Turn, new: NewDrive) -> Drive:
 
 
 async def _post(turn: Turn, plan: Plan) -> Toast:
-    if (chat_id := await turn.core.post.chat_now(plan.chat_id)) != plan.chat_id:
-        plan = replace(plan, chat_id=chat_id, thread_id=None)  # a supergroup has no such topic
-    allowed = plan.chat_id == turn.chat_id or await turn.desk.admins.is_admin(
+    # A crash after it was opened replays the press: what could be refused then is past.
+    drive = await turn.core.drives.by_open_key(plan.key)
+    if drive is None:
+        if (chat_id := await turn.core.post.chat_now(plan.chat_id)) != plan.chat_id:
+            # A supergroup has no such topic.
+            plan = replace(plan, chat_id=chat_id, thread_id=None)
+        if not await _may_open(turn, plan):
+            return turn.toast("newdrive.admins-only", alert=True)
+        if plan.until is not None and plan.until <= turn.core.clock.now():
+            # Described before midnight: it would be over before anybody could give.
+            await _ask(turn, replace(plan, step="closes", closes_at=None))
+            return turn.toast("wizard.day-over", alert=True)
+        drive = await turn.core.drives.open(_new(turn, plan), Closing())
+    keys = manage_key(drive.id, turn.paper, turn.language)
+    closing = turn.closing(turn.reply(_posted(turn, plan, drive), keys))
+    await turn.core.people.drop_draft(
+        chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
+    )
+    return turn.toast("treasury.done")
+
+
+async def _may_open(turn: Turn, plan: Plan) -> bool:
+    return plan.chat_id == turn.chat_id or await turn.desk.admins.is_admin(
         turn.desk.bot,
         chat_id=plan.chat_id,
         person_id=turn.person.id,
         now=turn.core.clock.now(),
     )
-    if not allowed:
-        return turn.toast("newdrive.admins-only", alert=True)
-    if plan.until is not None and plan.until <= turn.core.clock.now():
-        # Described before midnight: it would be over before anybody could give.
-        await _ask(turn, replace(plan, step="closes", closes_at=None))
-        return turn.toast("wizard.day-over", alert=True)
-    new = NewDrive(
+
+
+def _new(turn: Turn, plan: Plan) -> NewDrive:
+    return NewDrive(
         title=plan.title,
         target_kes=plan.target_kes,
         closes_at=plan.until,
@@ -264,13 +281,6 @@ async def _post(turn: Turn, plan: Plan) -> Toast:
         open_key=plan.key,
         named=tuple(Named(id=each, name=name) for each, name in plan.named),
     )
-    drive = await turn.core.drives.open(new, Closing())
-    keys = manage_key(drive.id, turn.paper, turn.language)
-    closing = turn.closing(turn.reply(_posted(turn, plan, drive), keys))
-    await turn.core.people.drop_draft(
-        chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
-    )
-    return turn.toast("treasury.done")
 
 
 def _posted(turn: Turn, plan: Plan, drive: Drive) -> str:

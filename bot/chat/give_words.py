@@ -18,7 +18,7 @@ FROM = re.compile(
 )
 UNNAMED = re.compile(
     r"(?<!\w)\(?(?:an?\s+)?(?:anonymous(?:ly)?|anon|unnamed|well[\s-]?wisher|bila jina|kwa siri"
-    r"|msamaria mwema)(?!\w)\)?",
+    r"|msamaria mwema)(?!\w|['’‘ʼ]\w)\)?",  # "Anon's" is a name
     re.IGNORECASE,
 )
 SHORT_DIGITS = 6

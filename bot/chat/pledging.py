@@ -206,8 +206,12 @@ async def _ask_day(turn: Turn, drive: Drive, amount_kes: int) -> None:
 
 
 def _mark(turn: Turn) -> str:
-    """Tells one question from another: whatever is answered to it is one promise."""
-    return str(turn.update_id)
+    """
+    Tells one question from another: whatever is answered to it is one promise.
+
+    After a week without updates Telegram numbers them anew, from anywhere.
+    """
+    return f"{turn.update_id}-{int(turn.core.clock.now().timestamp())}"
 
 
 def _which_day(turn: Turn, drive: Drive, amount_kes: int, mark: str) -> Reply:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.core.given_back import count_gifts_once
+from bot.core.people import FIRST_PSEUDONYM
 from bot.core.ports import Clock
 from bot.core.promises import broken_promises, kept_promises
 from storage.records import (
@@ -59,12 +60,14 @@ class DriveNews:
         await self.card(tx, drive, now)
         since = _looked_back(drive, now)
         await tx.pledges.keep(await kept_promises(tx, drive.id))
-        await tx.pledges.reopen(await broken_promises(tx, drive.id))
+        broken = await broken_promises(tx, drive.id)
+        await tx.pledges.reopen(broken, nobody_from=FIRST_PSEUDONYM)
         fresh = await tx.gifts.unthanked(drive.id, since=since, limit=AT_ONCE)
         came = await tx.gifts.marked(drive.id, thanks=AWAITED)
         if drive.status is DriveStatus.CLOSED:
             late = [*came, *(each for each in fresh if came_after_closing(drive, each))]
-            late += await self._left_open(tx, drive)
+            # Who came to look after it later is asked too: each person once, by the notice's key.
+            late += await tx.gifts.unanswered(drive.id, thanks=ASKED_ABOUT)
             await self._ask_treasurers(tx, drive, late, now)
             await tx.gifts.thank(drive.id, [each.id for each in fresh], thanks=UNNAMED)
             await tx.gifts.thank(drive.id, [each.id for each in late], thanks=ASKED_ABOUT)
@@ -139,13 +142,6 @@ class DriveNews:
     ) -> None:
         for payment in late:
             await self.to_treasurers(tx, drive, f"late:{payment.id}", now)
-
-    async def _left_open(self, tx: Tx, drive: Drive) -> list[Payment]:
-        """What treasurers were asked and had not decided when the last of them went."""
-        if await _at_work(tx, drive):
-            return []
-        asked = await tx.gifts.marked(drive.id, thanks=ASKED_ABOUT)
-        return [each for each in asked if await tx.drives.about_payment(each.id) is None]
 
     async def to_person(
         self, tx: Tx, drive: Drive, topic: str, person_id: int, now: datetime

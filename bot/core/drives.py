@@ -172,6 +172,11 @@ class Drives:
         async with self._store.read() as tx:
             return await is_late(tx, drive, payment)
 
+    async def by_open_key(self, key: str) -> Drive | None:
+        """What was opened with that key before."""
+        async with self._store.read() as tx:
+            return await tx.drives.by_open_key(key)
+
     async def by_code(self, code: str) -> Drive | None:
         """The drive of a link."""
         async with self._store.read() as tx:

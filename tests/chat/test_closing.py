@@ -175,3 +175,24 @@ async def test_what_went_back_before_the_thanks_are_due_is_not_thanked_for(
     await office.store.submit(unit_of(back), Settle(operators=[]))
 
     assert await letter(harambee, drive.id, "thanks:1") is None
+
+
+async def test_who_is_kept_by_a_late_gift_reads_why(harambee: Harambee) -> None:
+    office, mary = harambee.office, harambee.mary
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    office.jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    drive = await harambee.drive
+    closed = await office.core.drives.treasury.set_status(
+        drive.id, MARY, DriveStatus.CLOSED, Closing()
+    )
+    assert closed is Answer.DONE
+
+    mary.say("/privacy")
+    asked = await office.said(mary.chat, "What I keep")
+    mary.press(asked, "Delete me")
+    mary.press(await office.said(mary.chat, "Shall I forget you?"), "Yes, forget me")
+
+    refused = await office.said(mary.chat, "Not yet")
+    assert "late gift" in refused.text

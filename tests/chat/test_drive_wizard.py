@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from bot.chat.drive_wizard import Plan
+from bot.core.drives import NewDrive
 from bot.playground.botapi import BotApi
 from bot.playground.chats import Message
 from bot.texts import EAT
 from storage.engine import Store
-from storage.records import TreasurerState
+from storage.records import Closing, TreasurerState
 from tests.chat.drive_office import Harambee
 from tests.chat.test_conversation import Office
 from tests.stores import TestClock
@@ -204,6 +206,37 @@ async def test_a_last_day_that_is_over_when_it_is_posted_is_asked_again(
     drive = await harambee.drive
     assert drive.closes_at is not None
     assert drive.closes_at > clock.now()
+
+
+async def test_what_was_opened_before_a_crash_is_posted_though_its_last_day_is_over(
+    harambee: Harambee,
+) -> None:
+    office, mary, clock = harambee.office, harambee.mary, harambee.office.clock
+    now = clock.now().astimezone(EAT)
+    clock.advance((now.replace(hour=23, minute=50) - now).total_seconds())
+    preview = await to_the_preview(harambee, f"{now:%d/%m}")
+    draft = await office.core.people.draft(chat_id=mary.chat.id, person_id=mary.id)
+    assert draft is not None
+    plan = Plan.unpacked(draft.data)
+    new = NewDrive(
+        title=plan.title,
+        closes_at=plan.until,
+        chat_id=plan.chat_id,
+        thread_id=plan.thread_id,
+        language=plan.language,
+        opened_by=mary.id,
+        opener_name="Mary",
+        open_key=plan.key,
+    )
+    opened = await office.core.drives.open(new, Closing())
+    clock.advance(15 * 60)
+
+    told = await office.answered(mary.press(preview, "Post it"))
+
+    assert "is over by now" not in told
+    assert await office.core.people.draft(chat_id=mary.chat.id, person_id=mary.id) is None
+    async with office.store.read() as tx:
+        assert await tx.drives.of_chat(harambee.group.id) == [opened]
 
 
 async def test_a_group_that_moves_while_its_drive_is_described_gets_it(

@@ -28,6 +28,8 @@ from tests.chat.drive_office import Harambee
         ("500 From: Shosh", None, "Shosh"),
         ("500 from Class 7", None, "Class 7"),
         ("500 from Class of (2019)", None, "Class of (2019)"),
+        ("500 from Anon's shop", None, "Anon's shop"),
+        ("500 from Well-wisher’s Sacco", None, "Well-wisher’s Sacco"),
         ("500", None, ""),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from bot.core.drive_acts import Actor, Answer
 from bot.core.pledging import day_start
 from bot.playground.chats import Message
+from bot.playground.updates import Update
 from storage.records import Closing, Pledge, PledgeState
 from tests.chat.drive_office import Harambee
 
@@ -164,3 +165,26 @@ async def test_a_kept_promise_is_not_changed(harambee: Harambee) -> None:
     assert "open no more" in toast
     [pledge] = await pledges(harambee)
     assert pledge.state is PledgeState.KEPT
+
+
+async def test_a_question_whose_update_has_the_number_of_an_old_one_is_another(
+    harambee: Harambee,
+) -> None:
+    office, jane = harambee.office, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    await harambee.opened()
+    days = await asked(harambee)
+    [old] = [each for each in harambee.api.updates.sent if "/pledge" in str(each.body)]
+    jane.press(days, days.labels[0])
+    first = await office.said(jane.chat, MADE)
+    await office.handled()
+    office.clock.advance(8 * DAY_S)
+    await office.core.inbox.purge()
+
+    again = {**old.body["message"], "message_id": 100_000}
+    harambee.api.updates.redeliver(Update(old.id, {"update_id": old.id, "message": again}))
+    days = await office.said(jane.chat, "by which day", after=first)
+    jane.press(days, days.labels[0])
+    await office.said(jane.chat, MADE, after=first)
+
+    assert len(await pledges(harambee)) == 2

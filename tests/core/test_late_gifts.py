@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.core.drive_acts import Actor, Answer
-from storage.records import Closing, Drive, DriveStatus, Kind, Payment, Status
+from storage.records import (
+    Closing,
+    Drive,
+    DriveStatus,
+    Kind,
+    Payment,
+    Status,
+    TreasurerState,
+)
+from storage.tx import Tx
 from tests.core.bodies import failure, success
 from tests.core.drive_life import GROUP, OPENER, OPERATOR, DriveLife, drives
 from tests.fakes import fact, unit_of
@@ -15,6 +26,7 @@ from tests.fakes import fact, unit_of
 __all__ = ["drives"]
 
 MARY = Actor(id=OPENER, name="Mary")
+ALI = Actor(id=1007, name="Ali")
 
 
 async def become(life: DriveLife, drive: Drive, status: DriveStatus) -> None:
@@ -181,13 +193,82 @@ async def test_what_the_last_treasurer_left_undecided_goes_to_operators(
     assert asked.topic == f"late:{open_one.id}"
 
 
+async def lets_in(life: DriveLife, drive: Drive, who: Actor, by: Actor = MARY) -> None:
+    treasurers = life.drives.treasurers
+    assert await treasurers.ask_to_join(drive.id, who, Closing()) is Answer.DONE
+    agreed = await treasurers.agree(drive.id, by, person_id=who.id, yes=True, closing=Closing())
+    assert agreed is Answer.DONE
+    await life.touched.run_due()
+
+
+async def steps_down(life: DriveLife, drive: Drive) -> None:
+    assert await life.drives.treasurers.leave(drive.id, MARY, Closing()) is Answer.DONE
+    await life.touched.run_due()
+
+
+async def is_forgotten(life: DriveLife, drive: Drive) -> None:
+    await nobody_looks_after(life)
+
+
+async def is_taken_off(life: DriveLife, drive: Drive) -> None:
+    async def run(tx: Tx) -> None:
+        [mary] = [e for e in await tx.drives.treasurers(drive.id) if e.person_id == OPENER]
+        await tx.drives.invite(replace(mary, state=TreasurerState.LEFT, by=ALI.id))
+        await tx.touched.touch(drive.subject)
+
+    await life.desk.store.write(run)
+    await life.touched.run_due()
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("goes", [steps_down, is_forgotten, is_taken_off])
+async def test_who_came_later_is_asked_what_whoever_went_had_not_decided(
+    drives: DriveLife, goes: Callable[[DriveLife, Drive], Awaitable[None]]
+) -> None:
+    drive = await drives.open()
+    decided, waits, back = [await drives.give(drive, each) for each in (1, 2, 3)]
+    await become(drives, drive, DriveStatus.CLOSED)
+    for each in (decided, waits, back):
+        await came(drives, each)
+    assert await decide(drives, drive, decided) is Answer.DONE
+    reversed_ = fact(Kind.REVERSED, payment_id=back.id, at=drives.desk.clock.now())
+    await drives.desk.store.submit(unit_of(reversed_), drives.desk.hear._settle)
+    await lets_in(drives, drive, ALI)
+    await goes(drives, drive)
+    for _ in range(2):
+        await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
+        await drives.touched.run_due()
+
+    asked = [each.topic for each in await drives.owed(ALI.id) if each.topic.startswith("late")]
+    assert asked == [f"late:{waits.id}"]
+    leave = drives.drives.treasurers.leave
+    assert await leave(drive.id, ALI, Closing()) is Answer.AWAITED
+    kept = await drives.treasury.decide_late(
+        drive.id, ALI, payment_id=waits.id, keep=True, closing=Closing()
+    )
+    assert kept is Answer.DONE
+    assert await leave(drive.id, ALI, Closing()) is Answer.DONE
+
+
+@pytest.mark.both_engines
+async def test_who_comes_after_operators_were_asked_is_asked_too(drives: DriveLife) -> None:
+    drive = await drives.open()
+    gift = await drives.give(drive, 1)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await nobody_looks_after(drives)
+    await came(drives, gift)
+
+    await lets_in(drives, drive, ALI, by=Actor(id=OPERATOR, name="Boss", operator=True))
+
+    assert "late" in await topics(drives, ALI.id)
+
+
 async def test_who_would_look_after_what_nobody_does_asks_operators(drives: DriveLife) -> None:
     drive = await drives.open()
     await become(drives, drive, DriveStatus.CLOSED)
     await nobody_looks_after(drives)
-    ali = Actor(id=1007, name="Ali")
 
-    assert await drives.drives.treasurers.ask_to_join(drive.id, ali, Closing()) is Answer.DONE
+    assert await drives.drives.treasurers.ask_to_join(drive.id, ALI, Closing()) is Answer.DONE
 
     assert await topics(drives, OPERATOR) == ["join"]
 
@@ -234,3 +315,31 @@ async def test_what_comes_when_no_treasurer_is_left_is_for_an_operator_to_decide
         drive.id, boss, payment_id=asked.id, keep=True, closing=Closing()
     )
     assert done is Answer.DONE
+
+
+@pytest.mark.both_engines
+async def test_what_may_never_come_holds_nobody_and_goes_to_operators_if_it_does(
+    drives: DriveLife,
+) -> None:
+    drive = await drives.open()
+    doubted_one, given_up = await doubted(drives, drive), await drives.give(drive, 2)
+    await become(drives, drive, DriveStatus.CLOSED)
+    leave = drives.drives.treasurers.leave
+
+    async def said(gift: Payment, kind: Kind, status: Status) -> None:
+        told = fact(kind, payment_id=gift.id, at=drives.desk.clock.now())
+        await drives.desk.store.submit(unit_of(told), drives.desk.hear._settle)
+        assert (await drives.desk.get(gift.id)).status is status
+
+    # Both said yes and no: an operator is to find out.
+    await said(doubted_one, Kind.QUERY_FAILED, Status.REVIEW)
+    assert await leave(drive.id, MARY, Closing()) is Answer.AWAITED
+    await said(given_up, Kind.LAPSED, Status.LAPSED)
+    async with drives.desk.store.read() as tx:
+        assert await tx.privacy_in_drives.alone(OPENER) == 0
+    assert await leave(drive.id, MARY, Closing()) is Answer.DONE
+
+    await came(drives, given_up)
+
+    asked = [each.topic for each in await drives.owed(OPERATOR) if each.topic.startswith("late")]
+    assert asked == [f"late:{given_up.id}"]

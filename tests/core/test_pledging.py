@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.core.drive_acts import Actor
+from bot.core.people import FIRST_PSEUDONYM
 from bot.core.pledging import day_start, next_reminder, polite
 from bot.core.promises import gave_by, given_to
 from bot.core.restored import lift, mark
@@ -452,6 +453,41 @@ async def test_what_was_handed_back_keeps_no_promise(drives: DriveLife) -> None:
     await drives.touched.run_due()
     assert await states(drives, drive) == [PledgeState.KEPT]
     assert await exported(drives, drive) == {pledge.id: 100_000}
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("seen_between", [True, False])
+async def test_what_went_back_to_somebody_who_was_forgotten_is_not_waited_for(
+    drives: DriveLife, *, seen_between: bool
+) -> None:
+    desk, drive = drives.desk, await drives.open()
+    await promise(drives, drive)
+    desk.clock.advance(60)
+    gift = await drives.paid(drive, 1, amount_kes=1000)
+    await drives.touched.run_due()
+    assert await states(drives, drive) == [PledgeState.KEPT]
+
+    async def went_back() -> None:
+        back = fact(Kind.REVERSED, payment_id=gift.id, at=desk.clock.now())
+        await desk.store.submit(unit_of(back), desk.hear._settle)
+
+    async def forgotten() -> None:
+        await desk.store.write(
+            lambda tx: tx.privacy_in_drives.forget(1005, pseudonym=FIRST_PSEUDONYM + 5)
+        )
+
+    if seen_between:
+        await forgotten()
+        await drives.touched.run_due()
+        assert await states(drives, drive) == [PledgeState.KEPT]
+        await went_back()
+    else:
+        await went_back()
+        await forgotten()
+    await drives.touched.run_due()
+
+    assert await states(drives, drive) == [PledgeState.WITHDRAWN]
+    assert await promised(drives, drive) == (0, 0)
 
 
 async def exported(life: DriveLife, drive: Drive) -> dict[str, int]:
