@@ -140,9 +140,9 @@ async def tell_undone(tx: Tx, invoice: Invoice, entry_id: int, now: datetime) ->
     assert undone is not None, "it was entered a moment ago"
     readers = await tx.invoices.readers(invoice.id)
     heard = {each: news(invoice, f"cash:{entry_id}", chat_id=each).key for each in readers}
-    known = await tx.notices.known_of(list(heard.values()))
+    read = await tx.notices.perhaps_read(list(heard.values()))
     topic = f"{undone.kind}:{undone.id}"
-    owed = [news(invoice, topic, chat_id=each) for each in readers if heard[each] in known]
+    owed = [news(invoice, topic, chat_id=each) for each in readers if heard[each] in read]
     await tx.notices.owe(owed, now=now)
 
 
