@@ -7,6 +7,7 @@ from sqlalchemy import insert, select
 
 from bot.core.ask import Asked
 from bot.core.invoices import InvoiceView
+from bot.core.people import FIRST_PSEUDONYM
 from bot.core.post import Post
 from storage.records import Closing, InvoiceEntryKind, Notice
 from storage.schema import payments
@@ -197,6 +198,30 @@ async def test_whoever_paid_or_has_it_hears_that_too_much_was_given_back(shop: S
         assert found.entry is not None
         assert found.entry.cents == -150_000
     assert not any(each.startswith("given-back") for each in await heard(shop, NJERI))
+
+
+@pytest.mark.both_engines
+async def test_a_payer_who_was_forgotten_is_owed_no_word_of_what_was_given_back(
+    shop: Shop,
+) -> None:
+    view = await shop.issue()
+    asked = [
+        await shop.pay(view, phone=phone, by=by)
+        for phone, by in (("254712000001", PETER), ("254722000001", PAYER))
+    ]
+    for each in asked:
+        assert isinstance(each, Asked)
+        await shop.complete(each.payment)
+    await all_told(shop)
+    nobody = FIRST_PSEUDONYM + 5
+    await shop.desk.store.write(lambda tx: tx.privacy.forget(PAYER, pseudonym=nobody))
+
+    await shop.cash_book.settle_excess(
+        view.invoice.id, keep=False, by=NJERI, button=None, closing=Closing()
+    )
+
+    assert (await heard(shop, PETER))[-1].startswith("given-back:")
+    assert not any(each.startswith("given-back") for each in await heard(shop, nobody))
 
 
 async def test_who_becomes_the_customer_hears_nothing_of_cash_before_they_opened_it(
