@@ -45,8 +45,10 @@ class Reminders:
         return gone.rowcount
 
     async def unplan(self, reminder_id: int) -> None:
-        """This one is not sent, and does not count as if it were."""
-        await self._connection.execute(delete(reminders).where(reminders.c.id == reminder_id))
+        """This one is not sent, and does not count as if it were; but what was sent stays."""
+        await self._connection.execute(
+            delete(reminders).where(reminders.c.id == reminder_id, TO_REMIND)
+        )
 
     async def unplan_due(self, invoice_id: str, *, now: datetime) -> None:
         """None of those whose time has come is sent, but for what another process has in hand."""

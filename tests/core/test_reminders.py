@@ -647,3 +647,20 @@ async def test_who_is_appointed_again_is_told_of_no_day_in_between(
 )
 def test_polite_is_from_eight_to_twenty_in_nairobi(at: datetime, told_at: datetime) -> None:
     assert polite(at) == told_at
+
+
+@pytest.mark.both_engines
+async def test_a_reminder_that_another_process_has_just_sent_is_not_unplanned(
+    shop: Shop, reminders: Reminders
+) -> None:
+    """It was still planned when the due day was moved; three are three all the same."""
+    invoice_id, store = await an_opened_invoice(shop), shop.desk.store
+    await wish(reminders, invoice_id, Remind.PLAN)
+    async with store.read() as tx:
+        [first, *_] = await tx.reminders.planned(invoice_id)
+    await store.write(lambda tx: tx.reminders.sent(first.id, at=shop.desk.clock.now()))
+
+    await store.write(lambda tx: tx.reminders.unplan(first.id))
+
+    async with store.read() as tx:
+        assert await tx.reminders.last_sent(invoice_id) == first.number
