@@ -198,27 +198,17 @@ class Notices:
         )
         return done.rowcount == 1
 
-    async def revive(self, chat_id: int, *, now: datetime) -> int:
+    async def revive(self, chat_id: int, *, now: datetime, why: str = "") -> int:
         """Somebody who had blocked us is back: owe again what payments came to meanwhile."""
-        revived = await self._connection.execute(
-            update(notices)
-            .where(DEAD, notices.c.chat_id == chat_id, _ABOUT_MONEY)
-            .values(state="due", due_at=now, owed_at=now, tries=0, why=None)
-        )
-        return revived.rowcount
+        these = update(notices).where(DEAD, notices.c.chat_id == chat_id, _ABOUT_MONEY)
+        if why:
+            these = these.where(notices.c.why.startswith(why))
+        again = these.values(state="due", due_at=now, owed_at=now, tries=0, why=None)
+        return (await self._connection.execute(again)).rowcount
 
     async def reopened(self, chat_id: int, *, now: datetime) -> None:
         """A group took a message: owe again what it did not take while it was closed."""
-        await self._connection.execute(
-            update(notices)
-            .where(
-                DEAD,
-                notices.c.chat_id == chat_id,
-                _ABOUT_MONEY,
-                notices.c.why.startswith(CLOSED_OUT),
-            )
-            .values(state="due", due_at=now, owed_at=now, tries=0, why=None)
-        )
+        await self.revive(chat_id, now=now, why=CLOSED_OUT)
 
     async def try_set_aside(self, *, now: datetime, tried_before: datetime, since: datetime) -> int:
         """Owe once more what payments came to *since* then and was not refused for good."""
@@ -333,6 +323,17 @@ class Notices:
             query = select(notices.c.key).where(notices.c.key.in_(wanted))
             found |= set((await self._connection.execute(query)).scalars())
         return found
+
+    async def perhaps_read(self, keys: Sequence[str]) -> set[str]:
+        """Those of these keys that are told, or may be; locked, so that none is begun meanwhile."""
+        columns = (notices.c.key, notices.c.state, notices.c.tries)
+        query = select(*columns).where(notices.c.key.in_(keys)).order_by(notices.c.id)
+        found = await self._connection.execute(query.with_for_update())
+        # In hand, or tried and not answered: it may have arrived. A dead one's last try did not.
+        sure = ("told", "sending")
+        return {
+            each.key for each in found if each.state in sure or each.tries > (each.state == "dead")
+        }
 
     async def owes(self, key: str) -> bool:
         """Whether a notice of this key is neither told nor dead."""

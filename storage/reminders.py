@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.invoice_tables import TO_REMIND, invoices, reminders
-from storage.records import Decided, Reminder
+from storage.records import Decided, NoticeKind, Reminder
+from storage.schema import notices
 
 __all__ = ["Reminders"]
 
@@ -44,8 +45,10 @@ class Reminders:
         return gone.rowcount
 
     async def unplan(self, reminder_id: int) -> None:
-        """This one is not sent, and does not count as if it were."""
-        await self._connection.execute(delete(reminders).where(reminders.c.id == reminder_id))
+        """This one is not sent, and does not count as if it were; but what was sent stays."""
+        await self._connection.execute(
+            delete(reminders).where(reminders.c.id == reminder_id, TO_REMIND)
+        )
 
     async def unplan_due(self, invoice_id: str, *, now: datetime) -> None:
         """None of those whose time has come is sent, but for what another process has in hand."""
@@ -115,3 +118,38 @@ class Reminders:
         await self._connection.execute(
             update(reminders).where(reminders.c.id == reminder_id).values(due_at=due_at)
         )
+
+    async def owe_unsaid(self, *, since: datetime, now: datetime) -> int:
+        """
+        Owe again what counts as told since then and went out by no message: reminders, and the
+        newest question about what is late, where the merchant is not to be asked anyway.
+
+        Reads every notice: there is no index for what happens after a restore alone.
+        """
+        of_it = and_(
+            notices.c.subject == literal("i:").concat(invoices.c.id),
+            invoices.c.decided == Decided.ISSUED.value,
+        )
+        reminded = select(invoices.c.id).where(
+            of_it,
+            invoices.c.customer_id == notices.c.chat_id,
+            invoices.c.disowned_by.is_(None),
+        )
+        late = select(invoices.c.id).where(of_it, invoices.c.ask_at.is_(None))
+        asks = notices.c.topic.startswith("late:")
+        newest = select(func.max(notices.c.id)).where(asks).group_by(notices.c.subject)
+        again = await self._connection.execute(
+            update(notices)
+            .where(
+                notices.c.kind == NoticeKind.NEWS.value,
+                notices.c.state == "told",
+                notices.c.message_id.is_(None),
+                notices.c.due_at >= since,  # when it was told
+                or_(
+                    and_(notices.c.topic.startswith("remind:"), reminded.exists()),
+                    and_(notices.c.id.in_(newest), late.exists()),
+                ),
+            )
+            .values(state="due", due_at=now, owed_at=now)
+        )
+        return again.rowcount

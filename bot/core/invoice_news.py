@@ -15,6 +15,7 @@ from hashlib import sha256
 from bot.core.bills import SHILLING, excess_cents
 from bot.core.eat import day_of, morning_after
 from bot.core.given_back import count_once, sums_of
+from bot.core.people import is_forgotten
 from bot.core.ports import Clock
 from bot.core.turns import AGAIN, REVERSED, topics_of, untold
 from storage.records import (
@@ -140,9 +141,9 @@ async def tell_undone(tx: Tx, invoice: Invoice, entry_id: int, now: datetime) ->
     assert undone is not None, "it was entered a moment ago"
     readers = await tx.invoices.readers(invoice.id)
     heard = {each: news(invoice, f"cash:{entry_id}", chat_id=each).key for each in readers}
-    known = await tx.notices.known_of(list(heard.values()))
+    read = await tx.notices.perhaps_read(list(heard.values()))
     topic = f"{undone.kind}:{undone.id}"
-    owed = [news(invoice, topic, chat_id=each) for each in readers if heard[each] in known]
+    owed = [news(invoice, topic, chat_id=each) for each in readers if heard[each] in read]
     await tx.notices.owe(owed, now=now)
 
 
@@ -157,8 +158,8 @@ async def tell_given_back(
         chats[(await tx.payments.intent(payment.intent_id)).chat_id] = None
     topic = f"{entry.kind}:{entry.id}"
     strangers = (NOBODY, invoice.merchant_id)  # who paid on the page has no chat
-    owed = [news(invoice, topic, chat_id=each) for each in chats if each not in strangers]
-    await tx.notices.owe(owed, now=now)
+    others = [each for each in chats if each not in strangers and not is_forgotten(each)]
+    await tx.notices.owe([news(invoice, topic, chat_id=each) for each in others], now=now)
 
 
 async def ask_anew(tx: Tx, invoice: Invoice, now: datetime) -> None:

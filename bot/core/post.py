@@ -97,7 +97,8 @@ class Post:
 
         async def run(tx: Tx) -> bool:
             now = self._clock.now()
-            if notice.chat_id < 0:
+            # Nothing said, or one edited that stands there, does not show that it takes a new one.
+            if notice.chat_id < 0 and message_id not in (None, notice.message_id):
                 await tx.notices.reopened(notice.chat_id, now=now)
             return await tx.notices.told(notice, whisper=whisper, message_id=message_id, now=now)
 

@@ -4,7 +4,7 @@ Reminders: a polite word to a customer when the merchant wants it, and to a merc
 What is due stands in the database, so a process that stops in between forgets nothing and says
 nothing twice. At most three reminders for an invoice, between 08:00 and 20:00 in Nairobi. Books
 that came from a backup do not know who has paid since: until a person has reconciled that, nobody
-is reminded and no merchant is asked about what is late.
+is reminded and no merchant is asked about what is late. What was let go until then is asked after.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from bot.core.invoice_news import news
 from bot.core.invoices import view_of
 from bot.core.people import close
 from bot.core.ports import Clock
-from bot.core.restored import restored
+from bot.core.restored import UNASKED, restored
+from storage.backups import read_mark
 from storage.engine import Store
 from storage.records import (
     Closing,
@@ -115,13 +116,16 @@ class Reminders:
         """Owe the reminders whose time has come, what merchants are to be asked, and the day."""
         now = self._clock.now()
         async with self._store.read() as tx:
-            to_ask = await restored(tx) is None and await tx.reminders.any_due(now=now)
+            to_ask = await restored(tx) is None and (
+                await tx.reminders.any_due(now=now) or await _to_ask_again(tx, now)
+            )
             waiting = to_ask or await tx.merchants.any_due(now=now)
         if not waiting:
             return
 
         async def run(tx: Tx) -> None:
             if await restored(tx) is None:
+                await _ask_again(tx, now)
                 await self._remind(tx, now)
                 await self._ask(tx, now)
             await self._summarise(tx, now)
@@ -188,6 +192,25 @@ class Reminders:
                     await tx.notices.owe([_summary(merchant.id, day)], now=now)
                 day += timedelta(days=1)
             await tx.merchants.change(merchant.id, summary_at=evening)
+
+
+async def _to_ask_again(tx: Tx, now: datetime) -> bool:
+    """Whether something was let go for a mark that is off since; at night that waits."""
+    return polite(now) == now and bool(await tx.shared.get(UNASKED))
+
+
+async def _ask_again(tx: Tx, now: datetime) -> None:
+    """
+    What was let go for the mark is owed once more: it counts as asked, and nobody has read it.
+
+    Whether there is still something to ask is seen when it is told.
+    """
+    if not await _to_ask_again(tx, now):
+        return
+    since = read_mark(await tx.shared.lock(UNASKED))
+    if since is not None:
+        await tx.reminders.owe_unsaid(since=since, now=now)
+        await tx.shared.put(UNASKED, b"")
 
 
 def _summary(merchant_id: int, day: date) -> NewNotice:

@@ -15,12 +15,15 @@ from storage.backups import RESTORED_MARK, read_mark, written_mark
 from storage.engine import Store
 from storage.tx import Tx
 
-__all__ = ["RESTORED", "end_of_books", "lift", "lift_in", "mark", "restored"]
+__all__ = ["RESTORED", "UNASKED", "end_of_books", "lift", "lift_in", "mark", "restored"]
 
 log = logging.getLogger(__name__)
 
 RESTORED = "restored"
 """Why a payment that was waiting in a backup is closed unsent."""
+
+UNASKED = "restored:unasked"
+"""Since when questions and reminders were let go for the mark: they are taken up once it is off."""
 
 CLOCKS_APART = timedelta(minutes=5)
 """So far may the clocks of those who wrote be apart, and a commit come after what it writes."""
@@ -66,6 +69,8 @@ async def lift_in(tx: Tx, *, expected: datetime | None = None) -> datetime | Non
         return None
     if as_of is not None:
         await tx.shared.put(RESTORED_MARK, b"")
+        before = read_mark(await tx.shared.lock(UNASKED))
+        await tx.shared.put(UNASKED, written_mark(min(as_of, before or as_of)))
     return as_of
 
 

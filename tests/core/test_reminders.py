@@ -10,6 +10,7 @@ import pytest
 from bot.core.eat import day_of, polite
 from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
+from bot.core.post import Post
 from bot.core.reminders import Remind, Reminded, Reminders
 from bot.core.restored import lift, mark
 from storage.records import (
@@ -288,6 +289,79 @@ async def test_what_a_backup_still_owed_asks_nobody(shop: Shop, topic: str) -> N
 
     assert await shop.invoices.news_view(invoice_id, topic) is None
     assert await shop.invoices.news_view(invoice_id, "customer") is not None
+
+
+async def asked_now(shop: Shop) -> list[str]:
+    """Tell everything that is owed: which questions and reminders were told, and not let go."""
+    post, said = Post(store=shop.desk.store, clock=shop.desk.clock), list[str]()
+    while notices := await post.due():
+        for each in notices:
+            asks = each.topic.startswith(("late", "remind"))
+            invoice_id = (each.subject or "").partition(":")[2]
+            found = await shop.invoices.news_view(invoice_id, each.topic) if asks else None
+            await post.sent(each, message_id=each.id if found is not None or not asks else None)
+            said += [each.topic.partition(":")[0]] if found is not None else []
+    return sorted(said)
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("hours", [1, 9, 72])
+async def test_what_a_backup_still_owed_is_asked_once_the_gap_is_reconciled(
+    shop: Shop, reminders: Reminders, hours: int
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    shop.desk.clock.advance(5 * DAY_S)
+    assert await wish(reminders, invoice_id, Remind.NOW) is Reminded.SENT
+    await mark(shop.desk.store, as_of=shop.desk.clock.now())
+    assert await asked_now(shop) == []
+
+    shop.desk.clock.advance(hours * 3600)
+    await lift(shop.desk.store)
+    await reminders.run_due()
+    told = await asked_now(shop)
+    if polite(shop.desk.clock.now()) != shop.desk.clock.now():
+        assert told == []
+        shop.desk.clock.advance(11 * 3600)
+        await reminders.run_due()
+        told = await asked_now(shop)
+
+    assert told == ["late", "remind"]
+    shop.desk.clock.advance(DAY_S)
+    await reminders.run_due()
+    assert await asked_now(shop) == []
+
+
+@pytest.mark.parametrize("why", ["told before", "not theirs", "marked again", "asked anew"])
+async def test_what_need_not_be_asked_after_a_gap_is_not(
+    shop: Shop, reminders: Reminders, why: str
+) -> None:
+    view = await shop.issue()
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    shop.desk.clock.advance(5 * DAY_S)
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.SENT
+    if why == "told before":
+        assert await asked_now(shop) == ["late", "remind"]
+        shop.desk.clock.advance(60)
+    await mark(shop.desk.store, as_of=shop.desk.clock.now())
+    assert await asked_now(shop) == []
+    if why == "not theirs":
+        await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+    elif why == "asked anew":
+        await wish(reminders, view.invoice.id, Remind.SNOOZE)
+
+    await lift(shop.desk.store)
+    if why == "marked again":
+        await mark(shop.desk.store, as_of=shop.desk.clock.now())
+    await reminders.run_due()
+
+    told = await asked_now(shop)
+    expected = {"asked anew": ["remind"], "not theirs": ["late"]}
+    assert told == expected.get(why, [])
+    if why == "marked again":
+        shop.desk.clock.advance(3600)
+        await lift(shop.desk.store)
+        await reminders.run_due()
+        assert await asked_now(shop) == ["late", "remind"]
 
 
 async def a_cow(shop: Shop) -> tuple[InvoiceView, Payment]:
@@ -573,3 +647,20 @@ async def test_who_is_appointed_again_is_told_of_no_day_in_between(
 )
 def test_polite_is_from_eight_to_twenty_in_nairobi(at: datetime, told_at: datetime) -> None:
     assert polite(at) == told_at
+
+
+@pytest.mark.both_engines
+async def test_a_reminder_that_another_process_has_just_sent_is_not_unplanned(
+    shop: Shop, reminders: Reminders
+) -> None:
+    """It was still planned when the due day was moved; three are three all the same."""
+    invoice_id, store = await an_opened_invoice(shop), shop.desk.store
+    await wish(reminders, invoice_id, Remind.PLAN)
+    async with store.read() as tx:
+        [first, *_] = await tx.reminders.planned(invoice_id)
+    await store.write(lambda tx: tx.reminders.sent(first.id, at=shop.desk.clock.now()))
+
+    await store.write(lambda tx: tx.reminders.unplan(first.id))
+
+    async with store.read() as tx:
+        assert await tx.reminders.last_sent(invoice_id) == first.number
