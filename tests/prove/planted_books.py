@@ -635,8 +635,8 @@ OF_THE_RECORD = (
         "a second receipt that went back uncredits the first",
         "I2",
         "bot/core/reversal_rows.py",
-        "        elif payment.receipt in (None, row.linked):\n            told =",
-        "        elif payment.receipt != row.receipt:\n            told =",
+        "        elif payment.receipt in (None, row.linked):\n            borne =",
+        "        elif payment.receipt != row.receipt:\n            borne =",
         (
             "counts = row.linked is None or payment.receipt in (None, row.linked)",
             "counts = True",
