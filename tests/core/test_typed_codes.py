@@ -167,6 +167,26 @@ async def test_the_operator_was_right_and_says_so(desk: Desk, record: RecordDesk
     await assert_replays(desk)
 
 
+@pytest.mark.parametrize("kes", [30, 80])
+async def test_the_operator_was_right_but_for_the_amount_and_the_books_count(
+    desk: Desk, record: RecordDesk, kes: int
+) -> None:
+    mine, other = await typed(desk)
+    await told(desk, record, mine.push_ref, kes)
+    [found] = await record.open_differences()
+    assert (found.kind, found.theirs_cents) == (OpenKind.REVIEW, kes * 100)
+
+    assert await record.assign(found.id, by=AMINA, why="") is Ruling.DONE
+
+    await told(desk, record, mine.push_ref, kes)
+    await record.rows.look_again()
+    after = await desk.get(other.id)
+    assert (after.receipt, after.credited_cents) == (RECEIPT, kes * 100)
+    assert after.words == {Word.OTHER_AMOUNT}
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
 async def test_what_a_person_closed_about_it_stays_closed(desk: Desk, record: RecordDesk) -> None:
     mine, other = await typed(desk, minutes_between=15)
     await told(desk, record, mine.push_ref)

@@ -565,6 +565,13 @@ OF_THE_RECORD = (
         "            for each in evidence",
     ),
     plant(
+        "whose a typed code is outranks how much came under it",
+        "I10",
+        "bot/core/told_rows.py",
+        "return kind is OpenKind.AMOUNT_DIFFERS or (kind is OpenKind.REVIEW and differs)",
+        "return kind is OpenKind.AMOUNT_DIFFERS or (kind is row and differs)",
+    ),
+    plant(
         "another amount is agreed to",
         "I10",
         "bot/core/told_rows.py",
