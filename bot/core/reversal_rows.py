@@ -97,7 +97,7 @@ class ReversalRows:
             taken_back is None or taken_back.state not in (RowState.MATCHED, RowState.CLOSED)
         )
         if holder is None:
-            borne = await self.tell(payment.id, row)
+            borne = await self._is_given(row, payment.id) or await self.tell(payment.id, row)
         elif payment.receipt in (None, row.linked):
             borne = not unclear and await self._outrank(payment.id, row, said_of)
         else:
@@ -128,6 +128,16 @@ class ReversalRows:
             placed = await self.place(row)
             if placed.open is None:
                 await self._store.write(partial(self._borne, row=row, holder=placed.payment_id))
+
+    async def _is_given(self, row: RecordRow, to: str) -> bool:
+        """
+        Whether a person has found for that row, which waited, that it is taken off this payment.
+
+        There it stays, whatever it names, until the payment is known that it took back.
+        """
+        async with self._store.read() as tx:
+            about = await tx.record.of_receipt(row.receipt)
+        return any(each.kind is OpenKind.REVERSAL and each.given_to == to for each in about)
 
     async def may_follow(self, receipt: str, told: Sequence[Evidence]) -> bool:
         """
