@@ -11,6 +11,7 @@ from bot.core.record_desk import RecordDesk
 from bot.core.review import Deciding, Verdict
 from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
+from bot.core.told_rows import is_reversals
 from storage.engine import Store
 from storage.records import (
     Alarm,
@@ -372,4 +373,31 @@ async def test_what_went_back_goes_along_to_whom_a_person_gives_it(
     assert (right.credited_cents, right.reversed_cents) == (0, 50_00)
     assert (wrong.credited_cents, wrong.reversed_cents) == (50_00, 0)
     assert await opens(record) == []
+    await assert_replays(desk)
+
+
+async def test_who_was_credited_by_mistake_is_finished_with_the_code_that_was_anothers(
+    desk: Desk, record: RecordDesk
+) -> None:
+    mine, other = await typed(desk)
+    await told(desk, record, mine.push_ref)
+    review = review_of(desk)
+    nothing = Decision(
+        payment_id=other.id, deciding=Deciding.REVERSE, by=AMINA, key="no", receipt=RECEIPT
+    )
+
+    assert await review.decide(nothing) is Verdict.DONE
+
+    after = await desk.get(other.id)
+    assert (after.credited_cents, after.pending_at) == (0, None)
+    assert (await review.waiting(by=AMINA, limit=9))[0] == 0
+
+    async with desk.store.read() as tx:
+        assert not await is_reversals(tx, RECEIPT), "nothing went back under it"
+    await record.rows.take([took_back(desk)])
+    assert (await desk.get(mine.id)).credited_cents == 0, "Safaricom's way back is free still"
+
+    await review.decide(credit(other, key="right", receipt=THEIRS))
+    after = await desk.get(other.id)
+    assert (after.receipt, after.credited_cents) == (THEIRS, 50_00), "what came is not taken off"
     await assert_replays(desk)

@@ -628,8 +628,8 @@ OF_THE_RECORD = (
         "what was typed as the code of its way back is the money's own",
         "I10",
         "bot/core/review.py",
-        "if ruling.receipt in money - {None}:",
-        "if ruling.receipt in money - {None, ruling.receipt}:",
+        "if ruling.receipt in money - {None} and not money <= moved:",
+        "if ruling.receipt in money - {None, ruling.receipt} and moved:",
     ),
     plant(
         "of two forms of a statement the first says for ever what went back",
