@@ -192,8 +192,13 @@ class Placing:
         if not another or not sure:
             return _Whose.ANOTHERS if another else _Whose.HOLDERS
         if prompted is not None:
+            # Who is asked twice for the same pays once, under whichever prompt: unless both count.
+            counts_too = prompted.credited_cents is not None and prompted.receipt is None
+            if prompted.intent_id == held_by.intent_id and not counts_too:
+                return _Whose.HOLDERS
             fits = prompted.receipt is None and _fits_prompt(row, prompted)
-            return _Whose.ANOTHERS if fits else _Whose.UNSURE
+            moves = fits and await self.reversals.may_follow(row.receipt, told)
+            return _Whose.ANOTHERS if moves else _Whose.UNSURE
         own = theirs is not None and theirs[0] == held_by.intent_id
         return _Whose.HOLDERS if own else _Whose.UNSURE
 
@@ -201,8 +206,11 @@ class Placing:
         self, row: RecordRow, holder: str, prompted: Payment | None, reference: str | None
     ) -> Placed:
         await self.disown(row.receipt, holder)
+        await self.reversals.let_go(row.receipt, holder)
         log.warning("record.receipt_moved from=%s", holder)
-        return await self._by_reference(row, prompted, reference, outranks=True)
+        placed = await self._by_reference(row, prompted, reference, outranks=True)
+        await self.reversals.place_of(row.receipt)
+        return placed
 
     async def take_typed(self, row: RecordRow, holder: str, *, by: int) -> bool:
         """
@@ -217,6 +225,7 @@ class Placing:
         if not has or not sure or not all(map(_is_typed, sure)):
             return False
         await self.disown(row.receipt, holder, by=by)
+        await self.reversals.let_go(row.receipt, holder)
         return True
 
     async def disown(self, receipt: str, holder: str, *, by: int | None = None) -> None:

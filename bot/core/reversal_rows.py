@@ -9,7 +9,7 @@ nothing off a second time. Every step may be done again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -86,19 +86,23 @@ class ReversalRows:
             told_to = holder or said_of
             payment = None if told_to is None else await tx.payments.get(told_to)
             taken_back = None if row.linked is None else await tx.record.get(row.linked)
-        if payment is None:
+            told = [] if holder is None else (await tx.evidence.of([holder])).get(holder, [])
+        leaves = any(
+            each.kind is Kind.RECEIPT_MOVED and each.receipt == row.linked for each in told
+        )
+        if payment is None or leaves:
             return WAITS
         # Of two receipts the books may yet make the other one count: they speak first.
         unclear = Word.TWICE in payment.words and (
             taken_back is None or taken_back.state not in (RowState.MATCHED, RowState.CLOSED)
         )
         if holder is None:
-            told = await self.tell(payment.id, row)
+            borne = await self._is_given(row, payment.id) or await self.tell(payment.id, row)
         elif payment.receipt in (None, row.linked):
-            told = not unclear and await self._outrank(payment.id, row, said_of)
+            borne = not unclear and await self._outrank(payment.id, row, said_of)
         else:
-            told = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
-        return Placed(state=RowState.MATCHED, payment_id=payment.id) if told else WAITS
+            borne = await self._store.write(partial(self._uncounted, row=row, holder=payment.id))
+        return Placed(state=RowState.MATCHED, payment_id=payment.id) if borne else WAITS
 
     async def may_bear(self, payment: Payment, row: RecordRow, *, waits: bool) -> bool:
         """
@@ -124,6 +128,49 @@ class ReversalRows:
             placed = await self.place(row)
             if placed.open is None:
                 await self._store.write(partial(self._borne, row=row, holder=placed.payment_id))
+
+    async def _is_given(self, row: RecordRow, to: str) -> bool:
+        """
+        Whether a person has found for that row, which waited, that it is taken off this payment.
+
+        There it stays, whatever it names, until the payment is known that it took back.
+        """
+        async with self._store.read() as tx:
+            about = await tx.record.of_receipt(row.receipt)
+        return any(each.kind is OpenKind.REVERSAL and each.given_to == to for each in about)
+
+    async def may_follow(self, receipt: str, told: Sequence[Evidence]) -> bool:
+        """
+        Whether all that went back, as *told*, may go along with that receipt to another payment.
+
+        What a person said of the payment alone may be of that receipt, or not: a person says it.
+        """
+        codes = {each.receipt or "" for each in told if each.kind is Kind.REVERSED}
+        async with self._store.read() as tx:
+            rows = await tx.record.known(codes)
+        return all(code in rows and rows[code].linked == receipt for code in codes)
+
+    async def let_go(self, receipt: str, holder: str) -> None:
+        """
+        What took that receipt back of *holder* has to be placed anew: another is about to have it.
+
+        It is noted before that one has it: whatever becomes of us then, a job comes back to it. Who
+        is to lose the receipt is told before: until then the job would leave it where it is.
+        """
+
+        async def run(tx: Tx) -> None:
+            told = (await tx.evidence.of([holder])).get(holder, [])
+            rows = await tx.record.known(
+                {each.receipt or "" for each in told if each.kind is Kind.REVERSED}
+            )
+            back = [
+                row.receipt
+                for row in rows.values()
+                if row.linked == receipt and row.state is RowState.MATCHED
+            ]
+            await tx.record.place(back, RowState.NEW, holder)
+
+        await self._store.write(run)
 
     async def _borne(self, tx: Tx, *, row: RecordRow, holder: str | None) -> None:
         await tx.record.place([row.receipt], RowState.MATCHED, holder)

@@ -260,7 +260,9 @@ class Review:
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
                 money = {each.receipt for each in seen.told if each.kind in POSITIVES}
-                if ruling.receipt in money - {None}:
+                moved = {each.receipt for each in seen.told if each.kind is Kind.RECEIPT_MOVED}
+                # All of it was another's: by that code the credit is taken off, as nothing came.
+                if ruling.receipt in money - {None} and not money <= moved:
                     return Verdict.OWN_CODE
         return Verdict.DONE
 
@@ -273,9 +275,11 @@ class Review:
         *,
         with_: int | None = None,
     ) -> Admitted:
+        moneys = {each.receipt for each in seen.told if each.kind in POSITIVES}
+        takes_off = ruling.deciding is Deciding.REVERSE and ruling.receipt in moneys
         return Admitted(
             evidence=(_evidence(ruling, payment, _KINDS[ruling.deciding], now, with_=with_),),
-            claims_receipt=_claimed(ruling),
+            claims_receipt=None if takes_off else _claimed(ruling),  # nothing went back under it
             notices=_rings_again(payment, seen) if ruling.deciding is Deciding.VOID else (),
         )
 

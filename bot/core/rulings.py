@@ -20,7 +20,7 @@ from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.reversal_rows import close_taken_back
 from bot.core.settle import RULED, Settle
-from bot.core.told_rows import Placed
+from bot.core.told_rows import Placed, rules_amount
 from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
@@ -245,7 +245,7 @@ class Rulings:
         self, open_one: OpenDifference, row: RecordRow, payment: Payment, by: int, why: str
     ) -> str | None:
         """The payment that the money went to; None if another holds the receipt."""
-        differs = open_one.kind is OpenKind.AMOUNT_DIFFERS
+        differs = rules_amount(open_one.kind, row, payment)
         if row.kind is RowKind.REVERSAL:
             told = await self._placing.reversals.tell(
                 payment.id, replace(row, linked=None), ruled_by=by if differs else None

@@ -353,7 +353,8 @@ def _pending_at(
             for each in evidence
         )
         denied = Word.CONTRADICTED in standing.words and not sure
-        return (payment.pending_at or heard_at) if denied else None
+        # Of a credit that was taken off again nothing is left to decide.
+        return (payment.pending_at or heard_at) if denied and standing.credited_cents else None
     before, claimed = payment.pending_at, not_covered(evidence, Kind.CLAIM)
     if before is not None and before >= (last_at(evidence) or before):
         return None if standing.status in FINAL and not claimed else before

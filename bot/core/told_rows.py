@@ -30,6 +30,7 @@ __all__ = [
     "difference_of",
     "is_reversals",
     "record_evidence",
+    "rules_amount",
     "same_receipt",
     "same_receipt_placed",
 ]
@@ -123,6 +124,16 @@ def same_receipt_placed(row: RecordRow, payment: Payment) -> Placed:
 def agrees(row: RecordRow, payment: Payment) -> bool:
     """Whether the books name what was asked for, or what has arrived."""
     return row.amount_cents in (payment.amount_kes * 100, payment.arrived_cents)
+
+
+def rules_amount(kind: OpenKind, row: RecordRow, payment: Payment) -> bool:
+    """
+    Whether who gives the row to *payment* says of two amounts that the books' one counts.
+
+    Also where it was open whose a typed code is: nobody is asked for its amount after that.
+    """
+    differs = payment.receipt == row.receipt and not agrees(row, payment)
+    return kind is OpenKind.AMOUNT_DIFFERS or (kind is OpenKind.REVIEW and differs)
 
 
 def difference_of(row: RecordRow, placed: Placed, now: datetime) -> OpenDifference | None:

@@ -17,6 +17,8 @@ __all__ = ["RULED", "Part", "parts_of"]
 
 RULED = "ruled"  # the books named two amounts, and a person said which of them counts
 
+CREDITS = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -35,9 +37,12 @@ def parts_of(evidence: Sequence[Evidence], arrived_cents: int) -> tuple[Part, ..
     to be of another payment counts there.
     """
     moved = {each.receipt for each in evidence if each.kind is Kind.RECEIPT_MOVED}
+    # By the code of money that was another's, a person takes off that credit, and no better one.
+    better = any(each.kind in CREDITS and each.receipt not in moved for each in evidence)
     told: dict[str, list[Evidence]] = {}
     for each in evidence:
-        if each.kind is Kind.REVERSED and reversal_key(each.receipt or "") not in moved:
+        void = reversal_key(each.receipt or "") in moved or (better and each.receipt in moved)
+        if each.kind is Kind.REVERSED and not void:
             told.setdefault(each.receipt or each.digest, []).append(each)
     parts, left_cents = [], arrived_cents
     for at, _, cents, told_at in sorted(

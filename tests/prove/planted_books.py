@@ -565,6 +565,13 @@ OF_THE_RECORD = (
         "            for each in evidence",
     ),
     plant(
+        "whose a typed code is outranks how much came under it",
+        "I10",
+        "bot/core/told_rows.py",
+        "return kind is OpenKind.AMOUNT_DIFFERS or (kind is OpenKind.REVIEW and differs)",
+        "return kind is OpenKind.AMOUNT_DIFFERS or (kind is row and differs)",
+    ),
+    plant(
         "another amount is agreed to",
         "I10",
         "bot/core/told_rows.py",
@@ -621,8 +628,8 @@ OF_THE_RECORD = (
         "what was typed as the code of its way back is the money's own",
         "I10",
         "bot/core/review.py",
-        "if ruling.receipt in money - {None}:",
-        "if ruling.receipt in money - {None, ruling.receipt}:",
+        "if ruling.receipt in money - {None} and not money <= moved:",
+        "if ruling.receipt in money - {None, ruling.receipt} and moved:",
     ),
     plant(
         "of two forms of a statement the first says for ever what went back",
@@ -635,8 +642,8 @@ OF_THE_RECORD = (
         "a second receipt that went back uncredits the first",
         "I2",
         "bot/core/reversal_rows.py",
-        "        elif payment.receipt in (None, row.linked):\n            told =",
-        "        elif payment.receipt != row.receipt:\n            told =",
+        "        elif payment.receipt in (None, row.linked):\n            borne =",
+        "        elif payment.receipt != row.receipt:\n            borne =",
         (
             "counts = row.linked is None or payment.receipt in (None, row.linked)",
             "counts = True",
