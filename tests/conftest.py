@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -49,6 +50,8 @@ ROOM_BYTES = 2 * 2**30
 INLINE = ("tests/chat/", "tests/core/", "tests/web/")
 # What the core and the pages ask is asked of PostgreSQL once, by those that are marked so.
 SPARING = ("tests/core/", "tests/web/")
+# As many new objects, and rounds, before garbage is looked for: cycles are few, and memory is not.
+SELDOM = (20_000, 20, 50)
 LONG = ("tests/flows/", "tests/playground/", "tests/web/test_fuzz.py")
 
 
@@ -115,6 +118,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items += [*own, *short[:room]]
         del short[:room]
     items += short
+
+
+def pytest_collection_finish() -> None:
+    """
+    What was collected is garbage to nobody: to look through it again and again takes a tenth of
+    the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
