@@ -220,7 +220,7 @@ class InvoiceStory(Story):
         if self.customer.blocked:
             self.customer.unblock()
         question = await self.pressed(self.customer, bill, PART, "How much of INV-0001")
-        if question is not None:
+        if question is not None and not self.customer.blocked:
             await self._asked(self.customer, self.customer.say(str(amount_kes)))
         return True
 
