@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, time, timedelta, timezone
+from datetime import datetime, time, timedelta
 
 from bot.core.drive_news import DriveNews
 from bot.core.drive_views import takes_gifts
+from bot.core.eat import EAT
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
 from bot.core.promises import kept_promises, left_of
@@ -22,7 +23,6 @@ from storage.tx import Tx
 
 __all__ = ["REMINDERS_MAX", "Pledging", "day_start", "next_reminder", "polite", "takes_pledges"]
 
-NAIROBI = timezone(timedelta(hours=3))
 REMINDERS_MAX = 3
 BEFORE_AND_AFTER = timedelta(days=3)
 IN_THE_MORNING = time(9)
@@ -244,8 +244,8 @@ def _again(known: Pledge, due_at: datetime, now: datetime) -> Pledge:
 
 def day_start(at: datetime) -> datetime:
     """The first instant of that day in Nairobi."""
-    local = at.astimezone(NAIROBI)
-    return datetime.combine(local.date(), time(), NAIROBI).astimezone(at.tzinfo)
+    local = at.astimezone(EAT)
+    return datetime.combine(local.date(), time(), EAT).astimezone(at.tzinfo)
 
 
 def next_reminder(due_at: datetime, *, now: datetime) -> datetime | None:
@@ -259,16 +259,16 @@ def next_reminder(due_at: datetime, *, now: datetime) -> datetime | None:
 
 def polite(at: datetime) -> datetime:
     """The first instant from then on at which one may write: by day, and not on Sunday morning."""
-    local = at.astimezone(NAIROBI)
+    local = at.astimezone(EAT)
     if local.timetz().replace(tzinfo=None) >= UNTIL:
-        local = datetime.combine(local.date() + timedelta(days=1), IN_THE_MORNING, NAIROBI)
+        local = datetime.combine(local.date() + timedelta(days=1), IN_THE_MORNING, EAT)
     elif local.timetz().replace(tzinfo=None) < FROM:
-        local = datetime.combine(local.date(), IN_THE_MORNING, NAIROBI)
+        local = datetime.combine(local.date(), IN_THE_MORNING, EAT)
     if local.weekday() == SUNDAY and local.time() < AFTER_CHURCH:
-        local = datetime.combine(local.date(), AFTER_CHURCH, NAIROBI)
+        local = datetime.combine(local.date(), AFTER_CHURCH, EAT)
     return local.astimezone(at.tzinfo)
 
 
 def _morning(day: datetime) -> datetime:
-    local = day.astimezone(NAIROBI)
-    return datetime.combine(local.date(), IN_THE_MORNING, NAIROBI).astimezone(day.tzinfo)
+    local = day.astimezone(EAT)
+    return datetime.combine(local.date(), IN_THE_MORNING, EAT).astimezone(day.tzinfo)

@@ -113,12 +113,11 @@ class Privacy:
         Forget them, in one commit with the words about it.
 
         Not while a payment of theirs is undecided, or they have not been told how it ended: its
-        last word would go to nobody. Nor while
-        they alone look after an open drive: nobody could close it, or write cash down; or after a
-        closed one to which a late gift is on its way, or waits for their word. Nor while
-        invoices of theirs are unpaid: nobody could say that one was paid in cash, or is void. Nor
-        while prompts to phones of others count in their hour, or whoever is forgotten often could
-        prompt any number; *recent* is told when that is over.
+        last word would go to nobody. Nor while they alone look after an open drive: nobody could
+        close it, or write cash down; or after a closed one to which a late gift is on its way, or
+        waits for their word. Nor while invoices of theirs are unpaid: nobody could say that one was
+        paid in cash, or is void. Nor while prompts to phones of others count in their hour, or
+        whoever is forgotten often could prompt any number; *recent* is told when that is over.
         """
 
         async def run(tx: Tx) -> Forgotten:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core.settle import POSITIVES, RECEIPT_HELD, Standing, stand
+from bot.core.went_back import moved_receipts
 from storage.reading import Kept
 from storage.records import Kind
 
@@ -58,8 +59,8 @@ def differences(kept: Kept) -> Iterator[Difference]:
         if was != should_be:
             yield Difference(stored.id, field, _shown(was), _shown(should_be))
     yes = [each for each in kept.evidence if each.kind in POSITIVES]
-    moved = {each.receipt for each in kept.evidence if each.kind is Kind.RECEIPT_MOVED}
-    named = {each.receipt for each in yes if each.receipt is not None} - moved
+    named = {each.receipt for each in yes if each.receipt is not None}
+    named -= moved_receipts(kept.evidence)
     own = {each.receipt for each in yes if each.receipt in named and each.reason != RECEIPT_HELD}
     for receipt in sorted(own - kept.holds):
         holder = kept.holders.get(receipt)

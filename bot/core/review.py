@@ -19,6 +19,7 @@ from bot.core.ports import Clock
 from bot.core.settle import POSITIVES, Settle
 from bot.core.told_rows import is_reversals
 from bot.core.two_people import Needs, TwoPeopleRule
+from bot.core.went_back import moved_receipts
 from bot.core.write_off import (
     SOURCE,
     heard_since,
@@ -259,8 +260,7 @@ class Review:
                     return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
-                money = {each.receipt for each in seen.told if each.kind in POSITIVES}
-                moved = {each.receipt for each in seen.told if each.kind is Kind.RECEIPT_MOVED}
+                money, moved = _money(seen), moved_receipts(seen.told)
                 # All of it was another's: by that code the credit is taken off, as nothing came.
                 if ruling.receipt in money - {None} and not money <= moved:
                     return Verdict.OWN_CODE
@@ -275,8 +275,7 @@ class Review:
         *,
         with_: int | None = None,
     ) -> Admitted:
-        moneys = {each.receipt for each in seen.told if each.kind in POSITIVES}
-        takes_off = ruling.deciding is Deciding.REVERSE and ruling.receipt in moneys
+        takes_off = ruling.deciding is Deciding.REVERSE and ruling.receipt in _money(seen)
         return Admitted(
             evidence=(_evidence(ruling, payment, _KINDS[ruling.deciding], now, with_=with_),),
             claims_receipt=None if takes_off else _claimed(ruling),  # nothing went back under it
@@ -320,6 +319,10 @@ _KINDS = {
     Deciding.VOID: Kind.OPERATOR_VOID,
     Deciding.REVERSE: Kind.REVERSED,
 }
+
+
+def _money(seen: Seen) -> set[str | None]:
+    return {each.receipt for each in seen.told if each.kind in POSITIVES}
 
 
 def _claimed(ruling: Ruling) -> str | None:

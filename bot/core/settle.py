@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.went_back import RULED, parts_of
+from bot.core.went_back import CREDIT_RANK, RULED, moved_receipts, parts_of
 from bot.core.write_off import last_at, not_covered, once_more
 from mpesa.results import Meaning
 from storage.hearing import Decision
@@ -61,9 +61,6 @@ POSITIVES = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.QUERY_PAID, *SUCCESSES)
 FAILURES = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)
 NEGATIVES = (*FAILURES, Kind.REFUSED, Kind.NOT_SENT)
 GIVEN_UP = (*NEGATIVES, Kind.LAPSED, Kind.OPERATOR_VOID)
-
-# Whose word on amount, receipt and time is taken first, unless a person ruled between two.
-CREDIT_RANK = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +123,7 @@ def _confirms(payment: Payment, credit: Evidence, evidence: Sequence[Evidence]) 
 
 
 def _paid(payment: Payment, evidence: Sequence[Evidence], credits: Sequence[Evidence]) -> Standing:
-    gone = _moved_receipts(evidence)
+    gone = moved_receipts(evidence)
     best = min(
         [each for each in credits if each.reason == RULED and each.receipt not in gone] or credits,
         key=lambda each: (each.receipt in gone, CREDIT_RANK.index(each.kind), *_age(each)),
@@ -207,17 +204,12 @@ def _receipts(evidence: Sequence[Evidence]) -> set[str]:
 
 def _own_successes(evidence: Sequence[Evidence]) -> list[Evidence]:
     """Without those whose receipt, and so whose time, belongs to another payment."""
-    gone = _moved_receipts(evidence)
+    gone = moved_receipts(evidence)
     return [
         each
         for each in evidence
         if each.kind in POSITIVES and each.reason != RECEIPT_HELD and each.receipt not in gone
     ]
-
-
-def _moved_receipts(evidence: Sequence[Evidence]) -> set[str | None]:
-    """Receipts that Safaricom's books, or a person, gave to another payment."""
-    return {each.receipt for each in evidence if each.kind is Kind.RECEIPT_MOVED}
 
 
 def _has(evidence: Sequence[Evidence], *kinds: Kind) -> bool:
@@ -345,7 +337,7 @@ def _pending_at(
     if standing.status is Status.PAID:
         # A yes about ids that only a callback named may be about another payment; one about a
         # receipt that is another's by now was.
-        gone = _moved_receipts(evidence)
+        gone = moved_receipts(evidence)
         sure = any(
             _confirms(payment, each, evidence)
             and each.reason != IDS_HELD

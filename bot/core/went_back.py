@@ -13,11 +13,12 @@ from datetime import datetime
 
 from storage.records import Evidence, Kind, reversal_key
 
-__all__ = ["RULED", "Part", "parts_of"]
+__all__ = ["CREDIT_RANK", "RULED", "Part", "moved_receipts", "parts_of"]
 
 RULED = "ruled"  # the books named two amounts, and a person said which of them counts
 
-CREDITS = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
+# Whose word on amount, receipt and time is taken first, unless a person ruled between two.
+CREDIT_RANK = (Kind.RECORD_PAID, Kind.OPERATOR_PAID, Kind.CALLBACK_PAID, Kind.QUERY_PAID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +37,9 @@ def parts_of(evidence: Sequence[Evidence], arrived_cents: int) -> tuple[Part, ..
     One that names no amount took all. Of one told twice the best word counts. One that is known
     to be of another payment counts there.
     """
-    moved = {each.receipt for each in evidence if each.kind is Kind.RECEIPT_MOVED}
+    moved = moved_receipts(evidence)
     # By the code of money that was another's, a person takes off that credit, and no better one.
-    better = any(each.kind in CREDITS and each.receipt not in moved for each in evidence)
+    better = any(each.kind in CREDIT_RANK and each.receipt not in moved for each in evidence)
     told: dict[str, list[Evidence]] = {}
     for each in evidence:
         void = reversal_key(each.receipt or "") in moved or (better and each.receipt in moved)
@@ -53,6 +54,11 @@ def parts_of(evidence: Sequence[Evidence], arrived_cents: int) -> tuple[Part, ..
         left_cents -= taken
         parts.append(Part(at=at, cents=taken, told_at=told_at))
     return tuple(parts)
+
+
+def moved_receipts(evidence: Sequence[Evidence]) -> set[str | None]:
+    """Receipts that Safaricom's books, or a person, gave to another payment."""
+    return {each.receipt for each in evidence if each.kind is Kind.RECEIPT_MOVED}
 
 
 def _at(words: Sequence[Evidence]) -> datetime:

@@ -18,6 +18,12 @@ DAY_S = 86_400
 MADE = "🙏 Thank you"
 
 
+async def opened(harambee: Harambee) -> Message:
+    """Jane's number is known, and Mary has opened a drive: its card."""
+    await harambee.jane_gave_her_number()
+    return await harambee.opened()
+
+
 async def asked(harambee: Harambee) -> Message:
     """Jane wrote what she pledges; by which day?"""
     harambee.office.jane.say("/pledge@lipa_demo_bot 1000", chat=harambee.group)
@@ -42,8 +48,7 @@ async def closes(harambee: Harambee, *, days: int) -> None:
 
 async def test_another_day_changes_the_promise_and_makes_no_second_one(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    card = await harambee.opened()
+    card = await opened(harambee)
     days = await asked(harambee)
     first_day, second_day = days.labels[:2]
     jane.press(days, first_day)
@@ -69,8 +74,7 @@ async def test_a_promise_is_taken_back_at_once_and_made_again_as_it_is_said(
     harambee: Harambee,
 ) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    await harambee.opened()
+    await opened(harambee)
     days = await asked(harambee)
     label = days.labels[0]
     jane.press(days, label)
@@ -91,8 +95,7 @@ async def test_a_button_is_the_day_that_it_shows_however_late_it_is_pressed(
     harambee: Harambee,
 ) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    await harambee.opened()
+    await opened(harambee)
     days = await asked(harambee)
     tomorrow, in_a_week = days.labels[:2]
     office.clock.advance(DAY_S)
@@ -112,8 +115,7 @@ async def test_a_button_is_the_day_that_it_shows_however_late_it_is_pressed(
 
 async def test_no_day_is_taken_after_the_last_one_of_the_drive(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    await harambee.opened()
+    await opened(harambee)
     days = await asked(harambee)
     in_a_month = days.labels[3]
     await closes(harambee, days=10)
@@ -137,8 +139,7 @@ async def test_reminders_are_spoken_of_only_where_there_will_be_any(
     harambee: Harambee, days: int
 ) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    await harambee.opened()
+    await opened(harambee)
     await closes(harambee, days=days)
     question = await asked(harambee)
     jane.press(question, question.labels[0])
@@ -149,8 +150,7 @@ async def test_reminders_are_spoken_of_only_where_there_will_be_any(
 
 async def test_a_kept_promise_is_not_changed(harambee: Harambee) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    await harambee.opened()
+    await opened(harambee)
     days = await asked(harambee)
     jane.press(days, days.labels[0])
     await office.said(jane.chat, MADE)
@@ -171,8 +171,7 @@ async def test_a_question_whose_update_has_the_number_of_an_old_one_is_another(
     harambee: Harambee,
 ) -> None:
     office, jane = harambee.office, harambee.office.jane
-    await harambee.jane_gave_her_number()
-    await harambee.opened()
+    await opened(harambee)
     days = await asked(harambee)
     [old] = [each for each in harambee.api.updates.sent if "/pledge" in str(each.body)]
     jane.press(days, days.labels[0])

@@ -71,6 +71,22 @@ async def propose_to_count(office: Office, card: Message) -> None:
     office.clock.advance(60)
 
 
+async def went_back(office: Office) -> Message:
+    """Jane paid, and an operator records under which code it went back; her message says both."""
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt=CODE)
+    await office.said(office.jane.chat, "✅")
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "What was heard")
+    office.boss.press(card, "It went back")
+    await office.said(office.boss.chat, "code of the reversal")
+    office.boss.say("UKN8REVERS")
+    sure = await office.said(office.boss.chat, "Record that")
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.jane.chat, "Returned: KES 50")
+    return status
+
+
 def reference_of(office: Office) -> str:
     return office.daraja.pushes[-1].reference
 
@@ -144,35 +160,15 @@ async def test_much_money_waits_for_a_second_operator(office: Office, api: BotAp
 
 
 async def test_what_went_back_is_recorded_under_its_code(office: Office) -> None:
-    await office.pay(office.jane, "/pay 50 0712345678")
-    await office.result(0, receipt=CODE)
-    await office.said(office.jane.chat, "✅")
-    office.boss.say(f"/review {CODE}")
-    card = await office.said(office.boss.chat, "What was heard")
+    status = await went_back(office)
 
-    office.boss.press(card, "It went back")
-    await office.said(office.boss.chat, "code of the reversal")
-    office.boss.say("UKN8REVERS")
-    sure = await office.said(office.boss.chat, "Record that")
-    office.boss.press(sure, "Yes, that is so")
-
-    await office.said(office.jane.chat, "Returned: KES 50")
+    assert "Returned: KES 50" in status.text
 
 
 async def test_what_turns_out_to_have_gone_back_of_another_payment_reads_so(
     office: Office,
 ) -> None:
-    status = await office.pay(office.jane, "/pay 50 0712345678")
-    await office.result(0, receipt=CODE)
-    await office.said(office.jane.chat, "✅")
-    office.boss.say(f"/review {CODE}")
-    card = await office.said(office.boss.chat, "What was heard")
-    office.boss.press(card, "It went back")
-    await office.said(office.boss.chat, "code of the reversal")
-    office.boss.say("UKN8REVERS")
-    sure = await office.said(office.boss.chat, "Record that")
-    office.boss.press(sure, "Yes, that is so")
-    await office.said(office.jane.chat, "Returned: KES 50")
+    status = await went_back(office)
     await office.pay(office.jane, "/pay 70 0712345679")
     await office.result(0, receipt="UKN7ABCDEF")
     await office.handled()
