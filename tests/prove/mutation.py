@@ -1,8 +1,7 @@
-"""The mutation score of settle: how many small wrongs in it the tests of settle notice."""
+"""The mutation score of what decides: how many small wrongs in it the tests of settle notice."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import random
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -23,18 +22,27 @@ from storage.records import Alarm, Kind, NoticeKind, Status, Word
 from tests.prove.mutate import Mutant, mutants_of
 from tests.prove.table import Row
 
-__all__ = ["EQUIVALENT", "SETTLE", "every_mutant", "run", "score"]
+__all__ = ["DECIDING", "EQUIVALENT", "every_mutant", "run", "score"]
 
 ROOT = Path(__file__).parents[2]
-SETTLE = ROOT / "bot/core/settle.py"
-MODULE = "bot.core.settle"
+DECIDING = ("settle", "went_back", "write_off")
+"""What decides about money: settle, and the two modules of its own that it asks."""
+
 SCORE_MIN = 0.95
 ONE_MUTANT_S = 300
 TOLD_EVERY = 50
 SURVIVED, KILLED = 0, 1
 
 TESTS = tuple(
-    f"tests/core/test_settle{each}.py" for each in ("", "_next", "_record", "_exhaustive")
+    f"tests/core/test_{each}.py"
+    for each in (
+        "settle",
+        "settle_next",
+        "settle_record",
+        "settle_exhaustive",
+        "went_back",
+        "write_offs",
+    )
 )
 
 MEMBERS = {
@@ -42,31 +50,62 @@ MEMBERS = {
     for enum in (Alarm, Kind, NoticeKind, Status, Word)
 }
 
+_LAID_OUT = "how a record is laid out, and that its fields are named, decides nothing"
+
 EQUIVALENT: dict[str, str] = {
-    "Settle.__call__: max(default=payment.created_at) → None": (
+    "settle.py Settle.__call__: max(default=payment.created_at) → None": (
         "of what nobody has told anything about, nothing is timed: the default is for the types"
     ),
+    "went_back.py Part: dataclass(slots=True) → None": _LAID_OUT,
+    "went_back.py Part: dataclass(kw_only=True) → None": _LAID_OUT,
+    "went_back.py Part: True → False (2)": _LAID_OUT,
+    "went_back.py Part: True → False (3)": _LAID_OUT,
 }
 """Mutants that no test can tell from the original, and why."""
 
 
-def every_mutant() -> list[Mutant]:
-    return list(mutants_of(SETTLE.read_text(encoding="utf-8"), MEMBERS))
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A mutant, and the module that it is in."""
+
+    module: str
+    mutant: Mutant
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}.py {self.mutant.name}"
+
+    def install(self) -> None:
+        """Put the mutant where everybody who is imported from now on will find it."""
+        path = _path(self.module)
+        module = ModuleType(_dotted(self.module))
+        module.__file__ = str(path)
+        sys.modules[module.__name__] = module
+        tree = self.mutant.of(path.read_text(encoding="utf-8"), MEMBERS)
+        exec(compile(tree, str(path), "exec"), module.__dict__)
 
 
-def _install(tree: ast.Module) -> None:
-    """Put the mutant where everybody who is imported from now on will find it."""
-    module = ModuleType(MODULE)
-    module.__file__ = str(SETTLE)
-    sys.modules[MODULE] = module
-    exec(compile(tree, str(SETTLE), "exec"), module.__dict__)
+def _path(module: str) -> Path:
+    return ROOT / f"bot/core/{module}.py"
+
+
+def _dotted(module: str) -> str:
+    return f"bot.core.{module}"
+
+
+def every_mutant() -> list[Wrong]:
+    return [
+        Wrong(module, mutant)
+        for module in DECIDING
+        for mutant in mutants_of(_path(module).read_text(encoding="utf-8"), MEMBERS)
+    ]
 
 
 def _sets() -> bool:
     from tests.core.settle_rules import of_extension, of_set
     from tests.core.settle_space import LARGE, QUICK, SMALL, walk
 
-    settle = sys.modules[MODULE]
+    settle = import_module(_dotted("settle"))
     return not any(
         walk(space, payment, settle.stand, of_set, of_extension).breaches
         for space in QUICK
@@ -78,7 +117,7 @@ def _lives() -> bool:
     from tests.core.settle_life import LIFE, OPERATORS, live
     from tests.core.settle_space import LARGE, SMALL
 
-    settle = sys.modules[MODULE]
+    settle = import_module(_dotted("settle"))
     return not any(
         live(LIFE, payment, settle.Settle(operators=OPERATORS)).breaches
         for payment in (SMALL, LARGE)
@@ -106,14 +145,14 @@ def _tests() -> bool:
 PROOFS: tuple[Callable[[], bool], ...] = (_lives, _sets, _tests)
 
 
-def _judge(mutant: Mutant) -> int:
+def _judge(mutant: Wrong) -> int:
     """In a child process: which proof, counted from 1, notices the mutant; 0 when none does."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
     signal.alarm(ONE_MUTANT_S)
     try:
-        _install(mutant.of(SETTLE.read_text(encoding="utf-8"), MEMBERS))
+        mutant.install()
         for number, proof in enumerate(PROOFS, 1):
             try:
                 if not proof():
@@ -125,9 +164,9 @@ def _judge(mutant: Mutant) -> int:
     return SURVIVED
 
 
-def _fates(mutants: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
+def _fates(mutants: Sequence[Wrong], jobs: int) -> Iterator[tuple[Wrong, bool]]:
     """Each mutant and whether it was killed, by forked children that share our imports."""
-    children: dict[int, Mutant] = {}
+    children: dict[int, Wrong] = {}
     waiting = list(reversed(mutants))
     while waiting or children:
         while waiting and len(children) < jobs:
@@ -143,23 +182,26 @@ def _fates(mutants: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]
 
 
 def _warm_up() -> None:
-    """Import what is heavy once, but nothing that imports settle."""
+    """Import what is heavy once, but nothing that imports what is mutated."""
     for name in ("hypothesis.strategies", "tests.conftest", "tests.fakes", "tests.stores"):
         import_module(name)
 
-    assert MODULE not in sys.modules, "a child could not put its mutant in place"
+    imported = sys.modules.keys() & set(map(_dotted, DECIDING))
+    assert not imported, "a child could not put its mutant in place"
 
 
 def run(*, jobs: int = 2, share: float = 1.0, seed: int = 1) -> list[Row]:
-    """As `score`, in a process of its own: in this one other proofs have imported settle."""
+    """As `score`, in a process of its own: other proofs have imported settle in this one."""
     words = ("-m", __name__, "--jobs", jobs, "--share", share, "--seed", seed, "--json")
     done = subprocess.run(
         [sys.executable, *map(str, words)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
-    *told, row = done.stdout.splitlines()
+    *told, rows = done.stdout.splitlines()
     print(*told, sep="\n", flush=True)
-    found = json.loads(row)
-    return [Row(**{**found, "seeds": found["seeds"] and tuple(found["seeds"])})]
+    return [
+        Row(**{**found, "seeds": found["seeds"] and tuple(found["seeds"])})
+        for found in json.loads(rows)
+    ]
 
 
 def score(
@@ -170,49 +212,68 @@ def score(
     say: Callable[[str], None] = print,
 ) -> list[Row]:
     """
-    Mutants of settle against its tests. Undeclared survivors are told by name.
+    Mutants of what decides, against its tests. Undeclared survivors are told by name.
 
     Less than the whole *share*: as many, drawn with *seed*.
     """
-    began_s = time.perf_counter()
     _warm_up()
-    every = [mutant for mutant in every_mutant() if mutant.name not in EQUIVALENT]
-    mutants = every
+    every = every_mutant()
+    gone = EQUIVALENT.keys() - {mutant.name for mutant in every}
+    assert not gone, f"declared equivalent, and no longer there: {gone}"
+    every = [mutant for mutant in every if mutant.name not in EQUIVALENT]
+    drawn = every
     if share < 1:
-        mutants = random.Random(seed).sample(every, max(1, round(share * len(every))))
+        drawn = random.Random(seed).sample(every, max(1, round(share * len(every))))
+    rows = []
+    for module in DECIDING:
+        mutants = [each for each in drawn if each.module == module]
+        if not mutants:
+            continue
+        began_s = time.perf_counter()
+        undeclared = _survivors(mutants, jobs, say)
+        score = 1 - len(undeclared) / len(mutants)
+        there_are = sum(each.module == module for each in every)
+        declared = sum(name.startswith(f"{module}.py ") for name in EQUIVALENT)
+        rows.append(
+            Row(
+                what=f"{module}.py, mutation score",
+                many=len(mutants),
+                unit="mutants",
+                violations=len(undeclared) if score < SCORE_MIN else 0,
+                seconds=time.perf_counter() - began_s,
+                note=f"{score:.1%} of these killed, of {there_are} that there are; "
+                f"{declared} more declared equivalent",
+                seeds=None if share >= 1 else (seed, seed),
+            )
+        )
+    return rows
+
+
+def _survivors(mutants: Sequence[Wrong], jobs: int, say: Callable[[str], None]) -> list[str]:
     undeclared: list[str] = []
     for done, (mutant, killed) in enumerate(_fates(mutants, jobs), 1):
         if done % TOLD_EVERY == 0:
             click.echo(f"  {done} of {len(mutants)} mutants, {len(undeclared)} survive", err=True)
         if not killed:
             undeclared.append(mutant.name)
-            say(f"settle.py survives: {mutant.name}")
-    score = 1 - len(undeclared) / len(mutants)
-    return [
-        Row(
-            what="settle.py, mutation score",
-            many=len(mutants),
-            unit="mutants",
-            violations=len(undeclared) if score < SCORE_MIN else 0,
-            seconds=time.perf_counter() - began_s,
-            note=f"{score:.1%} of these killed, of {len(every)} that there are; "
-            f"{len(EQUIVALENT)} more declared equivalent",
-            seeds=None if share >= 1 else (seed, seed),
-        )
-    ]
+            say(f"survives: {mutant.name}")
+    return undeclared
 
 
 @click.command()
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The last line is the row, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The last line is the rows, as JSON.")
 def main(jobs: int, share: float, seed: int, as_json: bool) -> None:
-    """Mutate, judge, and print the score."""
-    [row] = score(jobs=jobs, share=share, seed=seed, say=click.echo)
-    told = f"{row.many} {row.unit}, {row.note}, {row.seconds:.0f} s"
-    click.echo(json.dumps(asdict(row)) if as_json else told)
-    sys.exit(row.violations > 0)
+    """Mutate, judge, and print the scores."""
+    rows = score(jobs=jobs, share=share, seed=seed, say=click.echo)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows]))
+    else:
+        for row in rows:
+            click.echo(f"{row.what}: {row.many} {row.unit}, {row.note}, {row.seconds:.0f} s")
+    sys.exit(any(row.violations for row in rows))
 
 
 if __name__ == "__main__":
