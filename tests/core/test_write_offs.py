@@ -12,7 +12,7 @@ import pytest
 
 from bot.core.review import Review, Verdict
 from bot.core.settle import POSITIVES, Settle, stand
-from bot.core.write_off import not_covered, read_up_to, source
+from bot.core.write_off import newest, not_covered, read_up_to, source
 from mpesa.models import QueryAnswer
 from storage.records import Kind, Payment, Status
 from tests.core.bodies import success
@@ -143,3 +143,7 @@ def test_one_that_keeps_nothing_of_what_was_read_covers_what_was_told_before_it(
 
     assert read_up_to(write_off) is None
     assert not_covered([write_off, before, after], Kind.QUERY_PAID, Kind.CLAIM) == [after]
+
+
+def test_what_was_read_is_kept_by_the_name_that_was_stored() -> None:
+    assert source(newest([])) == "operator:0"
