@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["TestRuns"]
+__all__ = ["LIBRARIES", "TestRuns"]
 
 LIBRARIES = (
     "aiohttp.web",
@@ -40,7 +40,6 @@ LIBRARIES = (
     "sqlalchemy.dialects.postgresql.asyncpg",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "sqlalchemy.ext.asyncio",
-    "stamina",
     "structlog",
     "telegram.ext",
 )
@@ -87,8 +86,10 @@ class TestRuns:
     def close(self) -> None:
         """End the process."""
         assert self._server.stdin is not None, "it is a pipe"
+        assert self._server.stdout is not None, "it is a pipe"
         self._server.stdin.close()
         self._server.wait()
+        self._server.stdout.close()
 
 
 def _run(words: Sequence[str], within_s: float) -> str | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.prove.bug import Planted
-from tests.prove.mutants import planted
+from tests.prove.mutants import QUIETLY, SOUND, planted
 from tests.prove.planted import MONEY_FILES, PLANTED, PROMISES
+from tests.prove.runs import TestRuns
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +37,18 @@ def test_there_are_enough_of_each() -> None:
 
 def test_each_has_a_name_of_its_own() -> None:
     assert [name for name, many in Counter(bug.name for bug in PLANTED).items() if many > 1] == []
+
+
+def test_a_house_finds_all_that_its_tests_import_and_says_which_of_them_fails(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_it.py").write_text("def test_well(): pass\n\ndef test_ill(): assert False\n")
+    every = sorted({name for names in SOUND.values() for name in names})
+    runs = TestRuns(ROOT, every)
+    try:
+        found = runs.first_failure([*QUIETLY, str(tmp_path / "test_it.py")], within_s=60)
+    finally:
+        runs.close()
+
+    assert found is not None
+    assert found.endswith("test_it.py::test_ill")
