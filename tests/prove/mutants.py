@@ -85,7 +85,11 @@ NEAREST = {
         "core/test_placed_once.py",
         "core/test_gone_back.py",
     ),
-    "bot/core/told_rows.py": ("core/test_record.py", "core/test_placed_once.py"),
+    "bot/core/told_rows.py": (
+        "core/test_record.py",
+        "core/test_placed_once.py",
+        "core/test_typed_codes.py",
+    ),
     "bot/core/ways.py": ("core/test_record.py", "web/test_record_posts.py"),
     "bot/core/replay.py": ("core/test_replay.py", "test_cli_replay.py"),
     "bot/web/callbacks.py": ("web/test_doors.py", "web/test_full_store.py"),
