@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LIBRARIES", "TestRuns"]
+__all__ = ["TestRuns"]
 
 LIBRARIES = (
     "aiohttp.web",
