@@ -126,7 +126,7 @@ def _went_back(
     verdict: _Verdict,
 ) -> None:
     """No more than Safaricom's books say; all of it, once those were compared."""
-    every = [each for each in history.safaricom.books.statement() if each.linked_receipt]
+    every = _reversals(history)
     rows = [
         each
         for each in every
@@ -159,10 +159,14 @@ def _went_back(
     verdict.effects["a payment went back"] += payment.reversed_cents > 0
 
 
+def _reversals(history: History) -> list[Row]:
+    lines = history.safaricom.books.statement()
+    return [each for each in lines if each.linked_receipt is not None]
+
+
 def _once_back(history: History, ours: dict[str, Payment], verdict: _Verdict) -> None:
     """Nothing is taken off twice, off the payment that a person named and another one."""
-    lines = history.safaricom.books.statement()
-    true_cents = sum(each.amount_cents for each in lines if each.linked_receipt is not None)
+    true_cents = sum(each.amount_cents for each in _reversals(history))
     taken_cents = sum(each.reversed_cents for each in ours.values())
     right = all(each.right for each in history.diary.ruled if each.what == "reverse")
     verdict.must(
