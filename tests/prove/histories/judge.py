@@ -106,6 +106,19 @@ async def _books(history: History, store: Store, tx: Tx) -> _Books:
     )
 
 
+def _said_too_early(accepted: Sequence[PushRecord], evidence: Sequence[Evidence]) -> bool:
+    """
+    Whether Safaricom called a prompt paid that was still open; SECURITY.md says what that means.
+
+    A liar who knows both ids can then be told from Safaricom by nothing but its statement.
+    """
+    decided = [each.decided_at for each in accepted if each.decided_at is not None]
+    return any(
+        each.kind is Kind.QUERY_PAID and each.at < min(decided, default=each.at)
+        for each in evidence
+    )
+
+
 def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) -> None:
     rows = books.theirs.get(payment.push_ref, [])
     evidence = books.evidence.get(payment.id, [])
@@ -135,10 +148,12 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
         flagged = Word.CONTRADICTED in payment.words or not payment.confirmed
         by_hand = history.diary.wrong_about(payment.push_ref, "credit")
         by_hand &= Kind.OPERATOR_PAID in kinds
-        verdict.must(
-            (word and flagged) or by_hand, "I1 phantom", payment.push_ref, payment.words, kinds
-        )
-        verdict.effects["credited wrongly, and flagged"] += 1
+        if (word and flagged) or by_hand:
+            verdict.effects["credited wrongly, and flagged"] += 1
+        else:
+            two_lies = payment.id in history.lied_to and _said_too_early(accepted, evidence)
+            verdict.must(two_lies, "I1 phantom", payment.push_ref, payment.words, kinds)
+            verdict.effects["credited by a lie and an early yes"] += 1
     if rows and not paid:
         in_a_queue = payment.pending_at is not None
         in_a_queue |= history.diary.wrong_about(payment.push_ref, "void")
