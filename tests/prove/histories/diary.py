@@ -44,7 +44,7 @@ class Claimed:
 
     by: int
     code: str
-    told: bool = False
+    answer: int | None = None  # the message that thanked for it; one may thank for a later one
 
 
 @dataclass(eq=False)

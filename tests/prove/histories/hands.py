@@ -230,7 +230,8 @@ class CustomerActs(Story):
         claimed = Claimed(person.id, code)
         self.diary.claimed.append(claimed)
         words = f"{code} Confirmed. Ksh50.00 sent to MAMA NJERI SHOP."
-        claimed.told = await self.answered(person, words, "A person will look") is not None
+        thanked = await self.answered(person, words, "A person will look")
+        claimed.answer = None if thanked is None else thanked.id
         return True
 
     async def edit(self) -> bool:

@@ -186,7 +186,8 @@ def _claims(history: History, evidence: dict[str, list[Evidence]], verdict: _Ver
     )
     for by in {each.by for each in history.diary.claimed}:
         theirs = [each for each in history.diary.claimed if each.by == by]
-        told = len({each.code for each in theirs if each.told})
+        heard = [each for each in theirs if each.answer is not None]
+        told = min(len({each.code for each in heard}), len({each.answer for each in heard}))
         verdict.must(claims[by] >= told, "I2 loss", by, "claimed", told, "kept", claims[by])
         verdict.must(claims[by] <= len(theirs), "I1 phantom", by, "claims", claims[by])
     verdict.effects["somebody claimed to have paid"] += sum(claims.values())
