@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.pay import DRAFT_LIFE
+from bot.core.receipt_words import receipts_in
 from bot.texts import kes, plain
 from storage.records import Draft, DraftKind, Keyboard, Payment, Status
 
 __all__ = ["claim", "pasted"]
 
 PASTED_CHARS_MAX = 1000
-RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
 
 
 async def claim(press: Press) -> Toast:
@@ -39,7 +37,7 @@ async def claim(press: Press) -> Toast:
 
 async def pasted(turn: Turn, draft: Draft) -> None:
     """The answer to "paste the M-PESA message": a claim, for a person to look at."""
-    if RECEIPT.search(turn.words.upper()) is None:
+    if not receipts_in(turn.words):
         await turn.answer(turn.say("claim.no-code"))
         return
     assert draft.payment_id is not None, "a claim is about a payment"

@@ -13,6 +13,7 @@ from bot.chat.answers import check_answer
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import keyboard
 from bot.chat.parse import Unclear, read_amount
+from bot.core.receipt_words import receipt_typed
 from bot.core.review import Deciding, Proposal, ReviewItem, Ruling, Verdict
 from bot.core.rulings import Ruling as Ruled
 from bot.texts import money, plain
@@ -63,7 +64,6 @@ class Act(StrEnum):
 
 _DRAFT_LIFE = timedelta(minutes=30)
 HEARD_SHOWN = 8
-RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z][A-Z0-9]{9}\b")
 SHILLINGS_DIGITS_MAX = 12
 """As many as Safaricom's own books may write; no column holds much more in cents."""
 AMOUNT_IN_MESSAGE = re.compile(r"\bKSH\.?\s*([\d,]+(?:\.\d{2})?)", re.IGNORECASE)
@@ -364,20 +364,20 @@ class _Code:
 
 def _read_code(words: str, deciding: Deciding) -> _Code | None:
     """`UKN4ABCDE7`, `UKN4ABCDE7 450`, or a whole M-PESA message."""
-    found = RECEIPT.search(words.upper())
-    if found is None:
+    typed = receipt_typed(words)
+    if typed is None:
         return None
+    receipt, rest = typed
     in_message = AMOUNT_IN_MESSAGE.search(words)
     if in_message is not None:
         shillings, _, cents = in_message[1].replace(",", "").partition(".")
         if len(shillings) > SHILLINGS_DIGITS_MAX:
             return None
-        return _Code(deciding, found[0], int(shillings or 0) * 100 + int(cents or 0))
-    rest = words[found.end() :].strip()
+        return _Code(deciding, receipt, int(shillings or 0) * 100 + int(cents or 0))
     if not rest:
-        return _Code(deciding, found[0])
+        return _Code(deciding, receipt)
     amount = read_amount(rest)
-    return None if isinstance(amount, Unclear) else _Code(deciding, found[0], amount * 100)
+    return None if isinstance(amount, Unclear) else _Code(deciding, receipt, amount * 100)
 
 
 def _sure(turn: Turn, payment_id: str, code: _Code) -> Keyboard | None:

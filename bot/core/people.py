@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
 from bot.core.ports import Clock
+from bot.core.receipt_words import receipts_in
 from bot.core.settle import Settle, status_notice
 from bot.core.write_off import once_more
 from storage.engine import Store
@@ -24,14 +24,10 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["FIRST_PSEUDONYM", "People", "close", "is_forgotten", "receipts_in"]
+__all__ = ["FIRST_PSEUDONYM", "People", "close", "is_forgotten"]
 
 FIRST_PSEUDONYM = 2**60
 """Telegram's own ids have 52 bits: nobody has such a number, person or group."""
-
-# Ten letters and digits, some of each: a word alone is none, nor is a phone.
-RECEIPT = re.compile(r"\b(?=[A-Z0-9]*[0-9])(?=[A-Z0-9]*[A-Z])[A-Z0-9]{10}\b", re.ASCII)
-RECEIPTS_MAX = 2
 
 
 async def close(tx: Tx, closing: Closing, clock: Clock) -> list[str]:
@@ -60,11 +56,6 @@ async def close(tx: Tx, closing: Closing, clock: Clock) -> list[str]:
 def is_forgotten(person_id: int) -> bool:
     """Whether this is the number of somebody who was forgotten: there is nobody to write to."""
     return person_id >= FIRST_PSEUDONYM
-
-
-def receipts_in(text: str) -> list[str]:
-    """What in a pasted message may be a receipt, in its order; few, for anybody may paste."""
-    return list(dict.fromkeys(RECEIPT.findall(text.upper())))[:RECEIPTS_MAX]
 
 
 class People:

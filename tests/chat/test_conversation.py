@@ -634,6 +634,21 @@ async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> N
     assert not any("✅" in message.text for message in office.jane.chat.from_bot)
 
 
+async def test_a_message_whose_code_has_no_digit_is_a_claim(office: Office) -> None:
+    status = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(1)
+    await office.said(office.jane.chat, "Not paid")
+    office.jane.press(status, "Pay by Paybill")
+    card = await office.said(office.jane.chat, "by hand")
+    office.jane.press(card, "I have paid")
+    await office.said(office.jane.chat, "paste the whole M-PESA message")
+
+    office.jane.say("UKNVUCVIIN Confirmed. Ksh50.00 sent to MAMA NJERI for account LIPA-7K2QX")
+
+    await office.said(office.jane.chat, "A person will look")
+    await office.said(office.boss.chat, "Somebody says they paid")
+
+
 async def test_language_is_telegrams_until_it_is_chosen(office: Office) -> None:
     office.otieno.say("/start")
     await office.said(office.otieno.chat, "Habari Otieno")

@@ -112,6 +112,18 @@ async def test_an_operator_reads_what_was_heard_and_credits_with_the_code(office
     assert "KES 5 is missing" in paid.text
 
 
+async def test_a_code_without_a_digit_is_a_code(office: Office) -> None:
+    _, card = await undecided(office)
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+
+    office.boss.say("UKNVUCVIIN 45")
+
+    sure = await office.said(office.boss.chat, "Count")
+    assert "UKNVUCVIIN" in sure.text
+    assert "KES 45" in sure.text
+
+
 async def test_a_pasted_message_tells_code_and_amount(office: Office) -> None:
     _, card = await undecided(office)
     office.boss.press(card, "It came")
