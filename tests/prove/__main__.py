@@ -119,6 +119,7 @@ def with_reach(rows: Sequence[Row]) -> list[Row]:
 @click.option("--jobs", type=int, default=os.cpu_count() or 1, show_default=True)
 @click.option("--results", type=FILE, help="Add what is found to this file, a line for each row.")
 @click.option("--table", type=FILE, help="Run nothing: add up such a file, and print its table.")
+@click.option("--code", help="Of the code with this fingerprint; else of the code as it is.")
 def main(
     parts: tuple[str, ...],
     share: float,
@@ -127,10 +128,11 @@ def main(
     jobs: int,
     results: Path | None,
     table: Path | None,
+    code: str | None,
 ) -> None:
     """Prove, and print one table."""
     if table is not None:
-        found, others = read(table, code_fingerprint())
+        found, others = read(table, code or code_fingerprint())
         rows = with_reach(added_up(found))
         if others:
             click.echo(f"{others} rows are of other code, and left out", err=True)
