@@ -614,7 +614,8 @@ async def test_check_now_asks_once_in_a_while(office: Office) -> None:
     assert second.startswith("I asked a moment ago")
 
 
-async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> None:
+async def paid_by_hand(office: Office) -> None:
+    """Jane is asked for the message of what she paid by Paybill."""
     status = await office.pay(office.jane, "/pay 50 0712345678")
     await office.result(1)
     await office.said(office.jane.chat, "Not paid")
@@ -622,6 +623,10 @@ async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> N
     card = await office.said(office.jane.chat, "by hand")
     office.jane.press(card, "I have paid")
     await office.said(office.jane.chat, "paste the whole M-PESA message")
+
+
+async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> None:
+    await paid_by_hand(office)
 
     office.jane.say("thanks")
     await office.said(office.jane.chat, "I see no M-Pesa code")
@@ -635,13 +640,7 @@ async def test_paid_by_hand_is_claimed_and_a_person_is_told(office: Office) -> N
 
 
 async def test_a_message_whose_code_has_no_digit_is_a_claim(office: Office) -> None:
-    status = await office.pay(office.jane, "/pay 50 0712345678")
-    await office.result(1)
-    await office.said(office.jane.chat, "Not paid")
-    office.jane.press(status, "Pay by Paybill")
-    card = await office.said(office.jane.chat, "by hand")
-    office.jane.press(card, "I have paid")
-    await office.said(office.jane.chat, "paste the whole M-PESA message")
+    await paid_by_hand(office)
 
     office.jane.say("UKNVUCVIIN Confirmed. Ksh50.00 sent to MAMA NJERI for account LIPA-7K2QX")
 
