@@ -12,8 +12,8 @@ _IN_WORDS = re.compile(
     r"\b(?:(?=[a-z]*[0-9])[a-z][a-z0-9]{9}|[a-z]{10}(?=[\s.,]*(?:confirmed|imethibitishwa)))\b",
     re.ASCII | re.IGNORECASE,
 )
-_CAPITALS_FIRST = re.compile(r"\s*([A-Z]{10})\b", re.ASCII)
-_TYPED_FIRST = re.compile(r"\s*([a-z]{10})\b", re.ASCII | re.IGNORECASE)
+_CAPITALS_FIRST = re.compile(r"[A-Z]{10}\b", re.ASCII)
+_TYPED_FIRST = re.compile(r"[a-z]{10}\b", re.ASCII | re.IGNORECASE)
 
 
 def receipts_in(text: str) -> list[str]:
@@ -22,16 +22,13 @@ def receipts_in(text: str) -> list[str]:
 
     A word of ten letters is one if it is written as codes are: in capitals, and first.
     """
-    first = _CAPITALS_FIRST.match(text)
-    found = ([first[1]] if first else []) + _IN_WORDS.findall(text)
+    first = _CAPITALS_FIRST.match(text.strip())
+    found = ([first[0]] if first else []) + _IN_WORDS.findall(text)
     return list(dict.fromkeys(each.upper() for each in found))[:RECEIPTS_MAX]
 
 
 def receipt_typed(text: str) -> tuple[str, str] | None:
     """The code that was asked for, and what stands behind it; first, small letters will do."""
-    found = _IN_WORDS.search(text)
-    if found is None:
-        found = _TYPED_FIRST.match(text)
-    if found is None:
-        return None
-    return found[0].strip().upper(), text[found.end() :].strip()
+    text = text.strip()
+    found = _IN_WORDS.search(text) or _TYPED_FIRST.match(text)
+    return None if found is None else (found[0].upper(), text[found.end() :].strip())

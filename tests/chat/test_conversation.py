@@ -646,6 +646,7 @@ async def test_a_message_whose_code_has_no_digit_is_a_claim(office: Office) -> N
 
     await office.said(office.jane.chat, "A person will look")
     await office.said(office.boss.chat, "Somebody says they paid")
+    assert not any("✅" in message.text for message in office.jane.chat.from_bot)
 
 
 async def test_language_is_telegrams_until_it_is_chosen(office: Office) -> None:

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from sqlalchemy import func, or_, select, text
 
-from bot.core.settle import stand
+from bot.core.settle import SUCCESSES, stand
 from mpesa.simulator.books import Row, RowKind
 from mpesa.simulator.pushes import PushRecord
 from storage.engine import Store
@@ -106,17 +106,17 @@ async def _books(history: History, store: Store, tx: Tx) -> _Books:
     )
 
 
-def _said_too_early(accepted: Sequence[PushRecord], evidence: Sequence[Evidence]) -> bool:
+def _agreed(accepted: Sequence[PushRecord], evidence: Sequence[Evidence]) -> bool:
     """
-    Whether Safaricom called a prompt paid that was still open; SECURITY.md says what that means.
+    Whether Safaricom called a prompt paid that was still open, and a callback said so as well.
 
-    A liar who knows both ids can then be told from Safaricom by nothing but its statement.
+    A liar who knows both ids can then be told from Safaricom by its statement alone: SECURITY.md.
     """
     decided = [each.decided_at for each in accepted if each.decided_at is not None]
-    return any(
-        each.kind is Kind.QUERY_PAID and each.at < min(decided, default=each.at)
-        for each in evidence
+    early = any(
+        each.kind is Kind.QUERY_PAID and each.at < at for each in evidence for at in decided
     )
+    return early and any(each.kind in SUCCESSES for each in evidence)
 
 
 def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) -> None:
@@ -151,8 +151,8 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
         if (word and flagged) or by_hand:
             verdict.effects["credited wrongly, and flagged"] += 1
         else:
-            two_lies = payment.id in history.lied_to and _said_too_early(accepted, evidence)
-            verdict.must(two_lies, "I1 phantom", payment.push_ref, payment.words, kinds)
+            both = payment.id in history.lied_to and _agreed(accepted, evidence)
+            verdict.must(both, "I1 phantom", payment.push_ref, payment.words, kinds)
             verdict.effects["credited by a lie and an early yes"] += 1
     if rows and not paid:
         in_a_queue = payment.pending_at is not None
