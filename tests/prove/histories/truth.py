@@ -139,16 +139,16 @@ def _went_back(
     if not history.diary.wrong_about(payment.push_ref, "reverse"):
         # But an operator goes by the prompt, and is right: that line may not be known, or waits.
         # And what was credited by another payment's code goes back when that one does.
-        named = {
-            each.code
+        ruled = {
+            (each.what, each.code)
             for each in history.diary.ruled
-            if each.ref == payment.push_ref
-            and (each.what == "reverse" or (each.what == "credit" and "done" in each.said))
+            if each.ref == payment.push_ref and (each.what == "reverse" or "done" in each.said)
         }
         most = true_cents + sum(
             each.amount_cents
             for each in every
-            if each not in rows and {each.receipt, each.linked_receipt} & named
+            if each not in rows
+            and {("reverse", each.receipt), ("credit", each.linked_receipt)} & ruled
         )
         verdict.must(payment.reversed_cents <= most, "I1 phantom", "went back", *about)
     known = [each for each in rows if _compared(history, each)]
