@@ -61,7 +61,7 @@ MARKS_MAX = 3
 _TAG = re.compile(r"<[^>]*>")
 
 # Where an address or an @name begins to be one. Ours (`/pay@bot`, amounts) are not touched.
-_LINK = re.compile(r"\.(?=[^\W\d_])|:(?=//)|(?<![\w@/])@(?=\w)")
+_LINK = re.compile(r"\.(?=[^\W\d_])|:(?=//)|(?<!\w)@(?=\w)")
 WORD_JOINER = "\u2060"
 
 # A joiner between two emoji or in a name is harmless, but it can also make two names look

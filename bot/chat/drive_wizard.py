@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from markupsafe import Markup
 from telegram import UsersShared
 
 from bot.chat.answers import unclear_text
@@ -287,9 +288,8 @@ def _posted(turn: Turn, plan: Plan, drive: Drive) -> str:
     if not plan.named:
         return turn.say("wizard.posted")
     # Telegram lets us write to nobody who has not written to us.
-    link = turn.link(f"t_{drive.code}")
-    text = turn.say("wizard.who.posted", names=plan.names, link=link)
-    return text.replace("\u2060", "")
+    link = Markup(turn.link(f"t_{drive.code}"))  # noqa: S704 -- our own, and meant to be one
+    return turn.say("wizard.who.posted", names=plan.names, link=link)
 
 
 async def _plan(turn: Turn) -> Plan | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from html import escape
 
+from markupsafe import Markup
 from telegram import Message
 
 from bot.chat import drive_wizard
@@ -165,8 +166,8 @@ async def shared(press: DeedPress) -> Toast:
         return turn.toast("toast.old")
     if not leads_in_private(turn):
         return door(turn, f"d_{view.drive.code}")
-    link = link_of(view.drive, turn.paper)
-    head = turn.say("drive.share", title=view.drive.title, link=link).replace("\u2060", "")
+    link = Markup(link_of(view.drive, turn.paper))  # noqa: S704 -- our own, and meant to be one
+    head = turn.say("drive.share", title=view.drive.title, link=link)
     gifts = await drives.full_list(view.drive.id)
     body = plain_list(view, gifts, turn.paper, view.drive.language)
     keys: list[tuple[Button, ...]] = []

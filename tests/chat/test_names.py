@@ -144,6 +144,7 @@ def test_a_tower_of_marks_is_pulled_down_and_no_language_is_hurt() -> None:
         ("evil.example", "evil.\u2060example"),
         ("https://evil", "https:\u2060//evil"),
         ("@jane", "@\u2060jane"),
+        ("@@jane /@jane (@jane)", "@@\u2060jane /@\u2060jane (@\u2060jane)"),
         ("KES 1,500.50", "KES 1,500.50"),
         ("/pay@lipa_demo_bot", "/pay@lipa_demo_bot"),
         ("St. Mary's 2.0 @ 21:05", "St. Mary's 2.0 @ 21:05"),

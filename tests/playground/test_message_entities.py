@@ -117,6 +117,15 @@ def test_commands_and_links_are_found_outside_code() -> None:
     ]
 
 
+def test_a_call_may_stand_behind_any_mark_but_in_no_word() -> None:
+    body = with_automatic(FormattedText("@@jane /@jane jane@jane"))
+
+    assert [(e.type, e.offset, e.length) for e in body.entities] == [
+        ("mention", 1, 5),
+        ("mention", 8, 5),
+    ]
+
+
 def test_a_path_is_not_taken_for_a_command() -> None:
     assert with_automatic(FormattedText("1/2 and a/b")).entities == ()
 
