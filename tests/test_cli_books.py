@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from bot.commands.common import OwnersFile
 from storage.engine import Store, open_store
 from storage.migrations import HEAD
 from storage.schema import looks
@@ -188,6 +191,7 @@ async def test_whole_numbers_are_written_down_before_they_leave(
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+    assert mode_of(tmp_path / "out.csv") == 0o600
     [row] = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text()))
     assert row["phone"] == "+254712345678"
     async with opened(store_url) as store, store.read() as tx:
@@ -195,6 +199,70 @@ async def test_whole_numbers_are_written_down_before_they_leave(
             select(looks.c.by, looks.c.what, looks.c.payment_id)
         )
         assert found.all() == [(0, "export", "2026-11-01..2026-11-30")]
+
+
+@pytest.fixture
+def _open_to_all() -> Iterator[None]:
+    """A shell that keeps no file from anybody."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("_open_to_all")
+@pytest.mark.parametrize("before", [None, 0o644], ids=["new", "everybody's"])
+def test_what_is_exported_is_its_owners_from_the_first_byte_on(
+    tmp_path: Path, before: int | None
+) -> None:
+    out = tmp_path / "out.csv"
+    if before is not None:
+        out.write_text("of last month, and longer")
+        out.chmod(before)
+
+    with OwnersFile().convert(str(out), None, None) as file:
+        assert (mode_of(out), out.read_text()) == (0o600, "")
+        file.write("+254712345678")
+
+    assert (mode_of(out), out.read_text()) == (0o600, "+254712345678")
+
+
+def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o622)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    with OwnersFile().convert(str(pipe), None, None) as file:
+        file.write("+254712345678")
+
+    assert (os.read(reader, 100), mode_of(pipe)) == (b"+254712345678", 0o622)
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "said"),
+    [("-", 0, ""), (".", 2, "Is a directory"), ("/dev/full", 1, "No space left on device")],
+)
+async def test_an_export_says_where_it_cannot_be_written(
+    tmp_path: Path, output: str, status: int, said: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    config = str(runnable(tmp_path, storage=url))
+    async with opened(url):
+        pass
+
+    done = lipabot(
+        *("export", "--config", config, "--month", "2026-11", "--output", output), folder=tmp_path
+    )
+
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("asked_at,") is (output == "-")
 
 
 async def test_whole_numbers_are_not_taken_past_a_running_bot(tmp_path: Path) -> None:

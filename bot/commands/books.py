@@ -15,6 +15,7 @@ import click
 
 from bot.commands.common import (
     FAILED,
+    OwnersFile,
     config_option,
     configured,
     sqlite_file,
@@ -138,12 +139,12 @@ def _pg_dump(config: Config, dest: Path) -> None:
     done = subprocess.run(  # noqa: S603 -- the program that PATH names, and no shell
         [program, "--format=custom", f"--file={dest}", "--no-password"],
         env={**os.environ, **_pg_environment(config)},
+        umask=0o077,
         check=False,
     )
     if done.returncode != 0:
         dest.unlink(missing_ok=True)
         stop("pg_dump failed: its own words stand above", FAILED)
-    dest.chmod(0o600)
     click.echo(f"{dest}: {dest.stat().st_size:,} bytes")
     click.echo("Its key is security.key of the configuration: keep that too")
 
@@ -266,9 +267,7 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--month", metavar="YYYY-MM", help="All of this month.")
 @click.option("--from", "first", type=DAY, help="The first day, instead of a month.")
 @click.option("--to", "last", type=DAY, help="The last day.")
-@click.option(
-    "--output", type=click.File("w", encoding="utf-8", lazy=False), default="-", help="Or a file."
-)
+@click.option("--output", type=OwnersFile(), default="-", help="Or a file, for you alone to read.")
 @click.option(
     "--whole-numbers",
     is_flag=True,

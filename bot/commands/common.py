@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BAD_CONFIG",
     "FAILED",
+    "OwnersFile",
     "config_option",
     "configured",
     "sqlite_file",
@@ -34,6 +38,45 @@ config_option = click.option(
     show_default=True,
     help="The configuration; config.example.toml explains every key.",
 )
+
+
+class OwnersFile(click.File):
+    """A file to be written that only its owner may read, from its first byte on; "-" is stdout."""
+
+    def __init__(self) -> None:
+        super().__init__("w", encoding="utf-8", lazy=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str] | IO[Any],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> IO[Any]:
+        if not isinstance(value, str) or value == "-":
+            return super().convert(value, param, ctx)
+        try:
+            file = open(value, "w", encoding="utf-8", opener=_for_its_owner)  # noqa: SIM115 -- the command closes it
+        except OSError as exc:
+            self.fail(f"'{click.format_filename(value)}': {exc.strerror}", param, ctx)
+        if ctx is not None:
+            ctx.call_on_close(partial(_close, file))
+        return file
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """What was there may have been everybody's: by now it is empty, and then nobody else's."""
+    handle = os.open(path, flags, 0o600)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        os.fchmod(handle, 0o600)
+    return handle
+
+
+def _close(file: IO[Any]) -> None:
+    """The last of it is written only now: where there is no room for it, that is said."""
+    try:
+        file.close()
+    except OSError as exc:
+        stop(exc.strerror or str(exc), FAILED)
 
 
 def configured(path: Path) -> Config:
