@@ -34,6 +34,7 @@ from bot.core.ports import Ids
 from bot.core.post import Post
 from bot.core.reach import EVERY, Reach
 from bot.core.settle import Settle
+from bot.core.skew import Skew
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.jobs import Job, Timetable
@@ -119,8 +120,8 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             store = await stack.enter_async_context(_open_store(config))
         post = Post(store=store, clock=SystemClock())
         settle = Settle(operators=sorted(config.telegram.operators))
-        latencies = Latencies()
-        opening = partial(_open_daraja, config, store, settle, post, latencies)
+        latencies, skew = Latencies(), Skew(SystemClock())
+        opening = partial(_open_daraja, config, store, settle, post, latencies, skew)
         daraja, accounts = await _open_darajas(stack, config, opening)
         background = Background()
         core = build_core(
@@ -137,6 +138,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
                 ids=Ids(os.urandom),
                 office=daraja.back_office,
                 latencies=latencies,
+                skew=skew,
             )
         )
         stack.push_async_callback(background.close)
@@ -146,9 +148,6 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
         await core.post.start()
         chat = ChatSide(core=core, texts=Texts.load(), settings=_chat_settings(config, store))
         ready = asyncio.Event()
-        door = None
-        if config.telegram.mode == "webhook":
-            door = TelegramDoor(_webhook_secret(store), chat.take_raw)
         metrics = Metrics(look=core.health.look, clock=core.clock, version=VERSION)
         store.on_move(metrics.moved)
         web = build_web(
@@ -156,7 +155,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             ways=core.record.ways,
             ready=lambda: ready.is_set() and store.healthy,
             trusted_proxies=config.webhook.trusted_proxies,
-            telegram=door,
+            telegram=_telegram_door(config, store, chat),
             counting=metrics,
             pages=pages_of(config, store, core, chat.username),
             probe=ProbeDoor(store.crypt),
@@ -239,6 +238,7 @@ def _open_daraja(
     settle: Settle,
     post: Post,
     latencies: Latencies,
+    skew: Skew,
     account: Mpesa | MpesaAccount,
 ) -> AbstractAsyncContextManager[client.Daraja]:
     base_url, clock = config.mpesa.base_url, SystemClock()
@@ -262,6 +262,7 @@ def _open_daraja(
         ),
         initiator=initiator_of(config),
         took=latencies.took,
+        dated=skew.dated,
     )
 
 
@@ -299,6 +300,12 @@ def _chat_settings(config: Config, store: Store) -> ChatSettings:
         webhook_url=f"{base}/telegram" if webhook else None,
         webhook_secret=_webhook_secret(store) if webhook else None,
     )
+
+
+def _telegram_door(config: Config, store: Store, chat: ChatSide) -> TelegramDoor | None:
+    if config.telegram.mode != "webhook":
+        return None
+    return TelegramDoor(_webhook_secret(store), chat.take_raw)
 
 
 def _webhook_secret(store: Store) -> str:

@@ -29,6 +29,7 @@ from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
 from bot.core.merchants import Merchants
+from bot.core.outage import Outage
 from bot.core.people import People
 from bot.core.placing import Placing
 from bot.core.ports import Collector, Ids
@@ -44,11 +45,12 @@ from bot.core.review import Review
 from bot.core.rulings import Rulings, TwoPeople
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.skew import Skew
 from bot.core.statement_desk import StatementDesk
 from bot.core.statements import Statements
 from bot.core.touched import Look, TouchedSubjects
 from bot.core.ways import Ways, WaysSettings
-from bot.machine import health_of, privacy_of
+from bot.machine import Machine, health_of, privacy_of
 from storage.engine import Store
 from storage.records import IntentKind
 
@@ -76,6 +78,7 @@ class Parts:
     ids: Ids
     office: ports.BackOffice
     latencies: Latencies = field(default_factory=Latencies)
+    skew: Skew | None = None  # None: nobody hears the dates of Safaricom's replies
 
     @property
     def wake(self) -> Callable[[], None]:
@@ -105,10 +108,11 @@ class Parts:
 def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake, operators = parts.store, parts.clock, parts.wake, parts.operators
-    sending = _sending(parts)
+    outage = Outage(clock)
+    sending = _sending(parts, outage)
     books = Books(store=store, clock=clock, limits=parts.limits)
     guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
-    asking = _asking(parts, sending, guards=guards)
+    asking = _asking(parts, sending, outage, guards=guards)
     drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     configured = collectors_of(parts.config)
     collectors = {**parts.payees, **configured}
@@ -136,6 +140,7 @@ def build_core(parts: Parts) -> Core:
             clock=clock,
             wake=wake,
             latencies=parts.latencies,
+            skew=parts.skew,
         ),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         record=_record(parts),
@@ -172,7 +177,7 @@ def build_core(parts: Parts) -> Core:
     )
 
 
-def _sending(parts: Parts) -> Sending:
+def _sending(parts: Parts, outage: Outage) -> Sending:
     config = parts.config
     return Sending(
         store=parts.store,
@@ -187,10 +192,13 @@ def _sending(parts: Parts) -> Sending:
         ),
         background=parts.background,
         wake=parts.wake,
+        outage=outage,
     )
 
 
-def _asking(parts: Parts, sending: Sending, *, guards: Mapping[IntentKind, Guard]) -> Asking:
+def _asking(
+    parts: Parts, sending: Sending, outage: Outage, *, guards: Mapping[IntentKind, Guard]
+) -> Asking:
     return Asking(
         store=parts.store,
         clock=parts.clock,
@@ -203,6 +211,8 @@ def _asking(parts: Parts, sending: Sending, *, guards: Mapping[IntentKind, Guard
         start=sending.start,
         wake=parts.wake,
         guards=guards,
+        outage=outage,
+        free_bytes=Machine(parts.config).free_bytes,
     )
 
 

@@ -19,6 +19,7 @@ from bot.core.latencies import Latencies
 from bot.core.limits import LimitSettings
 from bot.core.ports import Clock
 from bot.core.privacy import Privacy, PrivacySettings
+from bot.core.skew import Skew
 from bot.texts import Texts
 from storage.backups import last_backup_file
 from storage.engine import Store
@@ -70,6 +71,7 @@ def health_of(
     clock: Clock,
     wake: Callable[[], None],
     latencies: Latencies,
+    skew: Skew | None = None,
 ) -> Health:
     """The health of the bot of this configuration, told in the catalogues' words."""
     return Health(
@@ -82,6 +84,7 @@ def health_of(
         timer_s=time.perf_counter,
         wake=wake,
         latencies=latencies.seen,
+        skew=skew,
     )
 
 

@@ -14,7 +14,7 @@ from mpesa.back_office import BackOffice
 from mpesa.errors import BadCredentials, NoAnswer, NotSent, OutcomeUnknown, TooLate, Unreachable
 from mpesa.models import Accepted, Account, Initiator, Push, QueryAnswer, Token
 from mpesa.tokens import TokenKeeper, TokenShelf
-from mpesa.transport import Deadline, Lost, Took, Transport, open_transport
+from mpesa.transport import Dated, Deadline, Lost, Took, Transport, open_transport
 from mpesa.wire import TokenRefused
 
 # Built once, and written in one go: a third of what an encoder of the json module takes.
@@ -144,6 +144,7 @@ async def open_daraja(
     shelf: TokenShelf | None = None,
     initiator: Initiator | None = None,
     took: Took | None = None,
+    dated: Dated | None = None,
 ) -> AsyncIterator[Daraja]:
     """
     A `Daraja` at `base_url` (https://api.safaricom.co.ke, or the sandbox's), until the block ends.
@@ -151,10 +152,11 @@ async def open_daraja(
     `now` gives aware time. `timeout_s` bounds each request whole. Nothing is sent at opening.
     With a `shelf`, processes that use the same keys share one token. An `initiator` is needed to
     ask for the status of transactions, and for reversals. `took` is told of every request that
-    began to leave: "push", "query", "token" or "books", and the seconds until it ended.
+    began to leave: "push", "query", "token" or "books", and the seconds until it ended. `dated`
+    is told the date of every reply, by Safaricom's clock.
     """
     timed = None if took is None else partial(_timed, took)
-    async with open_transport(base_url, timeout_s=timeout_s, took=timed) as transport:
+    async with open_transport(base_url, timeout_s=timeout_s, took=timed, dated=dated) as transport:
 
         async def fetch() -> Token:
             asked_at = now()

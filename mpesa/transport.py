@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import ceil
 from typing import Final
@@ -36,6 +37,9 @@ _CONNECT_MIN_S: Final = 0.001
 
 Took = Callable[[str, float], None]
 """Told of each request that began to leave: its path, and how many seconds it took in all."""
+
+Dated = Callable[[datetime], None]
+"""Told of each reply's own date (aware, UTC), by the server's clock."""
 
 
 class Lost(Exception):
@@ -102,11 +106,13 @@ class Transport:
         *,
         timeout_s: float,
         took: Took | None = None,
+        dated: Dated | None = None,
     ) -> None:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
         self._took = took
+        self._dated = dated
         self._whole = aiohttp.ClientTimeout(total=timeout_s)
 
     async def get(self, path: str, *, authorization: str) -> Reply:
@@ -168,6 +174,8 @@ class Transport:
                 allow_redirects=False,
                 timeout=self._timeouts(deadline),
             ) as response:
+                if self._dated is not None:
+                    _tell_date(self._dated, response.headers.get("Date", ""))
                 return await _read(response, bytes_max)
         except (Lost, TooLate):
             raise
@@ -210,7 +218,7 @@ def _connecting(timeout_s: float, left_s: float) -> aiohttp.ClientTimeout:
 
 @asynccontextmanager
 async def open_transport(
-    base_url: str, *, timeout_s: float, took: Took | None = None
+    base_url: str, *, timeout_s: float, took: Took | None = None, dated: Dated | None = None
 ) -> AsyncIterator[Transport]:
     """A transport with its connections, which are closed at the end."""
     async with aiohttp.ClientSession(
@@ -220,7 +228,17 @@ async def open_transport(
         request_class=_GatedRequest,
         trust_env=False,
     ) as session:
-        yield Transport(session, base_url, timeout_s=timeout_s, took=took)
+        yield Transport(session, base_url, timeout_s=timeout_s, took=took, dated=dated)
+
+
+def _tell_date(dated: Dated, written: str) -> None:
+    """RFC 9110 §5.6.7. Whatever else stands there is no reason to lose a reply."""
+    try:
+        at = parsedate_to_datetime(written)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return
+    if at.tzinfo is not None:
+        dated(at)
 
 
 async def _read(response: ClientResponse, bytes_max: int) -> Reply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.core.health import Change, Snapshot, Told, Trouble
@@ -82,6 +82,7 @@ def _trouble(texts: Texts, language: str, trouble: Trouble, snapshot: Snapshot) 
         free=_megabytes(snapshot.free_bytes),
         when=texts.when(language, as_of),
         why=_reached(texts, language, snapshot),
+        skew=round(abs((snapshot.skew or timedelta()).total_seconds())),
     )
 
 

@@ -25,6 +25,7 @@ from bot.core.limits import (
     check_page,
 )
 from bot.core.merchants import is_appointed
+from bot.core.outage import Outage
 from bot.core.ports import Clock, Ids
 from bot.core.restored import restored
 from bot.core.settle import status_notice
@@ -55,6 +56,9 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 REFERENCE_TRIES = 8
+ROOM_BYTES = 64 * 2**20
+"""Kept free of new payments on the disk of the database: for callbacks and last words."""
+
 IN_HAND_FOR = timedelta(seconds=20)
 """How long others leave a new payment to the process that made it; `sweep` makes it longer."""
 
@@ -131,6 +135,8 @@ class Asking:
         start: Callable[[str], None],
         wake: Callable[[], None],
         guards: Mapping[IntentKind, Guard] | None = None,
+        outage: Outage | None = None,
+        free_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -139,6 +145,8 @@ class Asking:
         self._start = start
         self._wake = wake
         self._guards = guards or {}
+        self._outage = outage or Outage(clock)
+        self._free_bytes = free_bytes
 
     @property
     def operators(self) -> Collection[int]:
@@ -237,8 +245,11 @@ class Asking:
             return _no(request, reason)
         if await restored(tx) is not None:
             return _no(request, RefusalReason.RESTORED)
+        if (free_bytes := self._free_bytes()) is not None and free_bytes < ROOM_BYTES:
+            return _no(request, RefusalReason.NO_ROOM)
         line = await tx.lines.lock(request.phone)
-        if (refusal := await self._limited(tx, request, line.id, now)) is not None:
+        refusal = await self._limited(tx, request, line.id, now) or self._away(request)
+        if refusal is not None:
             # Or whoever is refused again and again fills the disk with numbers of others.
             await tx.lines.drop_new(line)
             return refusal
@@ -312,6 +323,11 @@ class Asking:
             now=now,
         )
 
+    def _away(self, request: AskRequest) -> Refusal | None:
+        """Looked at last: it may be this very payment that finds out whether it is over."""
+        until = self._outage.shut_until()
+        return None if until is None else _no(request, RefusalReason.OUTAGE, until)
+
     async def _strangers_hourly(self, tx: Tx, request: AskRequest) -> int | None:
         """How many phones of others whoever asks may ask in an hour; None: any number."""
         # All who ask on pages are one NOBODY: the limit of a person is not theirs.
@@ -371,5 +387,10 @@ def _refusal(previous: Payment, reason: RefusalReason, until: datetime | None = 
     )
 
 
-def _no(request: AskRequest, reason: RefusalReason) -> Refusal:
-    return Refusal(reason=reason, phone_mask=mask(request.phone), amount_kes=request.amount_kes)
+def _no(request: AskRequest, reason: RefusalReason, until: datetime | None = None) -> Refusal:
+    return Refusal(
+        reason=reason,
+        phone_mask=mask(request.phone),
+        amount_kes=request.amount_kes,
+        until=until,
+    )

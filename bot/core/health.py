@@ -18,11 +18,13 @@ from typing import Protocol
 
 from bot.core.latencies import Latency
 from bot.core.limits import LimitSettings
+from bot.core.outage import LOST_IN_A_ROW, UNHEARD
 from bot.core.people import close
 from bot.core.ports import Clock
 from bot.core.reach import Sight, sight
 from bot.core.restored import lift_in, restored
 from bot.core.settle import BAD_CREDENTIALS
+from bot.core.skew import SKEW_BAD_S, SKEW_GOOD_S, Skew, skew_written
 from storage.engine import Store
 from storage.health import CALLBACKS, Recent, Waiting
 from storage.records import Closing, Kind, NewNotice, NoticeKind, Reply
@@ -62,6 +64,8 @@ class Trouble(StrEnum):
     LINES_PAUSED = "lines-paused"
     DISK_LOW = "disk-low"
     RESTORED = "restored"  # nothing is asked of anybody
+    NO_ANSWERS = "no-answers"  # pushes get no reply: hardly anybody is asked
+    CLOCK_OFF = "clock-off"  # Safaricom refuses what is dated wrongly
 
 
 class Machine(Protocol):
@@ -93,6 +97,8 @@ class Snapshot:
     lately: Told
     within_the_hour: Told
     token_refused: bool | None  # None: nobody has asked for one lately
+    no_answers: bool | None = None  # None: too few pushes to say
+    skew: timedelta | None = None  # of Safaricom's clock from ours, or from another process's
     lines_paused: int
     instances: int
     free_bytes: int | None
@@ -136,6 +142,7 @@ class Health:
         timer_s: Callable[[], float],
         wake: Callable[[], None],
         latencies: Callable[[], Mapping[str, Latency]] = dict,
+        skew: Skew | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -146,6 +153,7 @@ class Health:
         self._timer_s = timer_s
         self._latencies = latencies
         self._wake = wake
+        self._skew = skew or Skew(clock)
 
     async def look(self) -> Snapshot:
         """How things are now. Raises NotKept where the database cannot say."""
@@ -164,6 +172,8 @@ class Health:
                 lately=_told(recent, called, since=now - LATELY),
                 within_the_hour=_told(recent, called, since=now - RATIO_WITHIN),
                 token_refused=_token_refused(recent, since=now - LATELY),
+                no_answers=_no_answers(recent, since=now - LATELY),
+                skew=await self._worst_skew(tx, now),
                 lines_paused=await tx.health.lines_paused(
                     since=now - self._limits.pause,
                     incomplete=self._limits.incomplete_before_pause,
@@ -177,8 +187,14 @@ class Health:
                 wrong=_read(await tx.shared.get(STATE)),
             )
 
+    async def _worst_skew(self, tx: Tx, now: datetime) -> timedelta | None:
+        ours = self._skew.seen()
+        others = await skew_written(tx, true_now=now + (ours or timedelta()))
+        return max((each for each in (ours, others) if each is not None), key=abs, default=None)
+
     async def watch(self) -> None:
         """Tell operators what changed since they were last told. A job."""
+        await self._skew.write_down(self._store)
         snapshot = await self.look()
         if not _changes(snapshot, snapshot.wrong):
             return
@@ -277,6 +293,13 @@ def judge(trouble: Trouble, snapshot: Snapshot) -> bool | None:
             )
         case Trouble.RESTORED:
             return snapshot.restored_as_of is not None
+        case Trouble.NO_ANSWERS:
+            return snapshot.no_answers
+        case Trouble.CLOCK_OFF:
+            if snapshot.skew is None:
+                return None
+            off_s = abs(snapshot.skew.total_seconds())
+            return _between(off_s, bad=SKEW_BAD_S, good=SKEW_GOOD_S)
 
 
 def _between(value: float, *, bad: float, good: float) -> bool | None:
@@ -316,6 +339,20 @@ def _token_refused(recent: Sequence[Recent], *, since: datetime) -> bool | None:
         if each.kind is Kind.NOT_SENT and each.reason == BAD_CREDENTIALS:
             return True if each.at >= since else None
     return None
+
+
+def _no_answers(recent: Sequence[Recent], *, since: datetime) -> bool | None:
+    """Whether as many pushes in a row got no reply as make asking stop."""
+    lost, answered = [], False
+    for each in recent:
+        if each.kind in (Kind.ACCEPTED, Kind.REFUSED):
+            answered = True
+            break
+        if each.kind is Kind.REPLY_LOST and each.reason == UNHEARD:
+            lost.append(each.at)
+    if len(lost) >= LOST_IN_A_ROW and lost[0] >= since:
+        return True
+    return False if answered and not lost else None
 
 
 def _read(raw: bytes | None) -> dict[Trouble, datetime]:

@@ -62,6 +62,7 @@ class RefusalReason(StrEnum):
     SAME_AMOUNT = "same-amount"
     STRANGERS_LIMIT = "strangers-limit"
     RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
+    NO_ROOM = "no-room"  # what is left of the disk is for what people have paid already
     PAGE_ADDRESS = "page-address"  # too many prompts from one address, on all pages together
     PAGE_FULL = "page-full"  # too many prompts on one page, from anywhere
     PAGE_UNKNOWN = "page-unknown"  # a number nobody knows has left a page's prompt unanswered
@@ -72,6 +73,7 @@ class RefusalReason(StrEnum):
     INVOICE_PAID = "invoice-paid"
     INVOICE_WAITING = "invoice-waiting"  # a payment of all that is left is being made sure of
     INVOICE_LESS_LEFT = "invoice-less-left"  # less is left than is offered
+    OUTAGE = "outage"  # Safaricom answers nobody's push
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

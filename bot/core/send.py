@@ -18,16 +18,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from zlib import crc32
 
 from bot.core.about import about
 from bot.core.accounts import Accounts
 from bot.core.ask import IN_HAND_FOR
 from bot.core.hear import ADDRESS
+from bot.core.outage import UNHEARD, Outage
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.restored import RESTORED, restored
 from bot.core.settle import BAD_CREDENTIALS, Settle
-from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
+from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused, Throttled
 from mpesa.models import Accepted, Push
 from storage.engine import Store
 from storage.errors import NotKept
@@ -51,6 +53,7 @@ LEAVE_WITHIN_S = 20.0
 SEND_WITHIN = timedelta(seconds=60)
 LEASE = timedelta(seconds=90)
 RETRY_AFTER_S = 1.0
+THROTTLED_WAITS_S = (2.0, 4.0)  # and up to twice as long; all of it within LEAVE_WITHIN_S
 KEEP_TRIES = 6
 KEEP_ACCEPTED_TRIES = 120
 LONGEST_WAIT_S = 30.0
@@ -81,6 +84,7 @@ class Sending:
         settings: SendSettings,
         background: Callable[[Coroutine[Any, Any, None]], None],
         wake: Callable[[], None],
+        outage: Outage | None = None,
     ) -> None:
         self._store = store
         self._accounts = Accounts(daraja, accounts)
@@ -89,6 +93,7 @@ class Sending:
         self._settings = settings
         self._background = background
         self._wake = wake
+        self._outage = outage or Outage(clock)
         self._first_check = timedelta(seconds=settings.first_check_after_s)
         self._pace = pace_of(store, clock, "pushes", per_second=settings.pushes_per_second)
         self._in_hand: set[str] = set()
@@ -204,16 +209,21 @@ class Sending:
             description=DESCRIPTION,
             callback_url=self.callback_url(payment.id),
         )
+        began_at = self._clock.now()
         try:
             accepted = await self._push_once(push, payment)
         except NotSent as exc:
             await self._record(payment.id, Kind.NOT_SENT, reason=_why_not_sent(exc))
         except Refused as exc:
             log.warning("push.refused id=%s code=%s", payment.id, exc.code)
+            self._outage.answered()
             await self._record(payment.id, Kind.REFUSED, reason=exc.meaning.value)
         except OutcomeUnknown as exc:
             log.warning("push.unknown id=%s why=%s", payment.id, exc)
-            await self._record(payment.id, Kind.REPLY_LOST, reason="unheard")
+            # A process that was stopped meanwhile has learnt nothing about Safaricom.
+            if abs(self._clock.now() - began_at) < SEND_WITHIN:
+                self._outage.lost()
+            await self._record(payment.id, Kind.REPLY_LOST, reason=UNHEARD)
         except asyncio.CancelledError:
             # We are being stopped with the bytes under way. The next start would find out by
             # the lease; saying it now saves the payer the wait.
@@ -221,12 +231,13 @@ class Sending:
             raise
         except Exception:
             log.exception("push.failed id=%s", payment.id)
-            await self._record(payment.id, Kind.REPLY_LOST, reason="unheard")
+            await self._record(payment.id, Kind.REPLY_LOST, reason=UNHEARD)
         else:
+            self._outage.answered()
             await self._accepted(payment.id, accepted)
 
     async def _push_once(self, push: Push, payment: Payment) -> Accepted:
-        """Send; where certainly nothing left, once more while it may still leave."""
+        """Send; where certainly no prompt came of it, again while it may still leave."""
         daraja, begun_at = self._accounts.of(payment.account), payment.begun_at
         assert begun_at is not None, "begun a moment ago"
 
@@ -234,15 +245,25 @@ class Sending:
             since_s = (self._clock.now() - begun_at).total_seconds()
             return LEAVE_WITHIN_S - max(0.0, since_s)  # a clock that was set back gives no time
 
-        try:
-            return await daraja.push(push, leave_within_s=left_s())
-        except BadCredentials:
-            raise
-        except NotSent:
-            if left_s() <= RETRY_AFTER_S:
+        waits_s = iter(_waits_s(payment.id))
+        again = False
+        while True:
+            try:
+                return await daraja.push(push, leave_within_s=left_s())
+            except BadCredentials:
                 raise
-            await self._clock.sleep(RETRY_AFTER_S)
-            return await daraja.push(push, leave_within_s=left_s())
+            except NotSent:
+                if again or left_s() <= RETRY_AFTER_S:
+                    raise
+                again = True
+                await self._clock.sleep(RETRY_AFTER_S)
+            except Throttled as exc:
+                # Turned away at the gate, before any prompt: welcome again a little later.
+                wait_s = max(next(waits_s, LEAVE_WITHIN_S), exc.retry_after_s or 0.0)
+                if left_s() <= wait_s:
+                    raise
+                log.info("push.throttled id=%s wait_s=%.1f", payment.id, wait_s)
+                await self._clock.sleep(wait_s)
 
     async def _accepted(self, payment_id: str, accepted: Accepted) -> None:
         now = self._clock.now()
@@ -351,6 +372,12 @@ class Sending:
 def _evidence(payment_id: str, kind: Kind, now: datetime, *, reason: str | None = None) -> Evidence:
     digest = sha256(f"{kind}:{reason}".encode()).hexdigest()
     return Evidence(payment_id=payment_id, kind=kind, at=now, reason=reason, digest=digest)
+
+
+def _waits_s(payment_id: str) -> tuple[float, ...]:
+    """How long a throttled push waits before each further try: apart from others of its burst."""
+    spread = crc32(payment_id.encode()) / 2**32
+    return tuple(wait_s * (1 + spread) for wait_s in THROTTLED_WAITS_S)
 
 
 def _why_not_sent(exc: Exception) -> str:

@@ -14,6 +14,7 @@ from bot.core.ask import Asked, Asking, AskRequest, AskSettings
 from bot.core.books import Books
 from bot.core.hear import Hear
 from bot.core.limits import LimitSettings, Refusal
+from bot.core.outage import Outage
 from bot.core.people import People
 from bot.core.ports import Ids
 from bot.core.reconcile import Reconcile, ReconcileSettings
@@ -76,6 +77,16 @@ class ScriptedDaraja:
 
 
 @dataclass
+class Disk:
+    """What is free on the disk of the database; None: it is another machine's."""
+
+    free: int | None = None
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+
+@dataclass
 class Desk:
     """One process at work: the services, and what a test does with them."""
 
@@ -88,6 +99,7 @@ class Desk:
     reconcile: Reconcile
     people: People
     books: Books
+    disk: Disk
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     request = AskRequest(
@@ -162,6 +174,7 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
     tasks: list[asyncio.Task[None]] = []
     settle = Settle(operators=[900])
     limits = LimitSettings()
+    outage, disk = Outage(clock), Disk()
 
     def background(work: Coroutine[Any, Any, None]) -> None:
         tasks.append(asyncio.create_task(work))
@@ -179,6 +192,7 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
         ),
         background=background,
         wake=wake,
+        outage=outage,
     )
     return Desk(
         store=store,
@@ -192,6 +206,8 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
             settings=AskSettings(confirm_above_kes=5000, limits=limits, operators=[900]),
             start=sending.start,
             wake=wake,
+            outage=outage,
+            free_bytes=disk.free_bytes,
         ),
         hear=Hear(
             store=store, settle=settle, clock=clock, unconfirmed_total_kes=100_000, wake=wake
@@ -206,6 +222,7 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
         ),
         people=People(store=store, settle=settle, clock=clock, wake=wake),
         books=Books(store=store, clock=clock, limits=limits),
+        disk=disk,
         tasks=tasks,
     )
 

@@ -12,6 +12,7 @@ import pytest
 from bot.core.health import Change, Health, Snapshot, Told, Trouble, judge
 from bot.core.limits import LimitSettings
 from bot.core.restored import mark
+from bot.core.skew import Skew
 from mpesa.errors import BadCredentials
 from storage.engine import Store, open_store
 from storage.health import Waiting
@@ -44,7 +45,9 @@ def said(change: Change, language: str | None) -> str:
     return f"{change.trouble} {'over' if change.over else 'on'} {language or '-'}"
 
 
-def health_at(store: Store, clock: TestClock, machine: Machine | None = None) -> Health:
+def health_at(
+    store: Store, clock: TestClock, machine: Machine | None = None, *, skew: Skew | None = None
+) -> Health:
     return Health(
         store=store,
         clock=clock,
@@ -54,6 +57,7 @@ def health_at(store: Store, clock: TestClock, machine: Machine | None = None) ->
         say=said,
         timer_s=iter(number / 500 for number in range(10_000)).__next__,
         wake=lambda: None,
+        skew=skew,
     )
 
 
@@ -154,6 +158,12 @@ NO, POLL = Trouble.NO_CALLBACKS, Trouble.PAID_BY_POLL
         (Trouble.DISK_LOW, {"free_bytes": None}, None),
         (Trouble.RESTORED, {"restored_as_of": NOON}, True),
         (Trouble.RESTORED, {}, False),
+        (Trouble.NO_ANSWERS, {"no_answers": True}, True),
+        (Trouble.NO_ANSWERS, {}, None),
+        (Trouble.CLOCK_OFF, {}, None),  # nobody has heard Safaricom's clock lately
+        (Trouble.CLOCK_OFF, {"skew": timedelta(seconds=-61)}, True),
+        (Trouble.CLOCK_OFF, {"skew": timedelta(seconds=60)}, None),
+        (Trouble.CLOCK_OFF, {"skew": timedelta(seconds=29)}, False),
     ],
 )
 def test_what_is_wrong_and_what_cannot_be_said(

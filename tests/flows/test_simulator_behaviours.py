@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.playground.people import Person
 from mpesa.simulator import Behaviour, CallbackFault, Fault, PendingAnswer, ReplyFault
 from tests.flows.words import found, fragment, latest
 from tests.flows.world import QUICK, World
@@ -43,13 +44,16 @@ PAID_ALL_THE_SAME = {
     "callback twice": Fault(callback=CallbackFault.TWICE),
 }
 
-NEVER_SENT = {
-    "429": Fault(reply=ReplyFault.THROTTLED),
-    "system busy": Fault(reply=ReplyFault.BUSY),
-    "spike arrest": Fault(reply=ReplyFault.SPIKE_ARREST),
-    "quota": Fault(reply=ReplyFault.QUOTA),
-    "HTML 503": Fault(reply=ReplyFault.HTML_503),
-}
+TURNED_AWAY = [
+    Fault(reply=reply)
+    for reply in (
+        ReplyFault.THROTTLED,
+        ReplyFault.BUSY,
+        ReplyFault.SPIKE_ARREST,
+        ReplyFault.QUOTA,
+        ReplyFault.HTML_503,
+    )
+]
 
 
 async def test_a_phone_that_pays(world: World, numbers: Callable[[], int]) -> None:
@@ -101,18 +105,27 @@ async def test_trouble_on_the_way_to_a_payment(
     assert len(person.chat.from_bot) == 1
 
 
-@pytest.mark.parametrize("name", NEVER_SENT)
-async def test_trouble_that_turns_a_push_away(
-    world: World, numbers: Callable[[], int], name: str
+async def test_trouble_that_turns_a_push_away_is_waited_out(
+    world: World, numbers: Callable[[], int]
 ) -> None:
-    number = numbers()
-    world.simulator.faults.for_phone(world.phone(number), NEVER_SENT[name])
-    person = world.person(number)
-    person.say(f"/pay 60 {world.typed(number)}")
+    asked = [numbers() for _ in TURNED_AWAY]
+    people = [world.person(number) for number in asked]
+    for fault in TURNED_AWAY:
+        world.simulator.faults.next_push(fault)
+    for number, person in zip(asked, people, strict=True):
+        person.say(f"/pay 60 {world.typed(number)}")
 
-    await world.api.wait_for(lambda: found(person.chat, "declined.busy"), timeout_s=PATIENCE_S)
+    for person in people:
+        await paid(world, person)
 
-    assert len(world.simulator.pushes_to(world.phone(number))) == 1
+    pushes = [world.simulator.pushes_to(world.phone(number)) for number in asked]
+    assert sum(map(len, pushes)) == 2 * len(TURNED_AWAY)
+    assert all([each.accepted for each in theirs].count(True) == 1 for theirs in pushes)
+    assert [len(person.chat.from_bot) for person in people] == [1] * len(people)
+
+
+async def paid(world: World, person: Person) -> None:
+    await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
 
 
 async def test_a_push_that_vanished_is_called_unknown_and_never_repeated(

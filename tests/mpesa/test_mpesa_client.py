@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from mpesa.client import Daraja, open_daraja
@@ -27,7 +29,7 @@ from mpesa.errors import (
 )
 from mpesa.models import Accepted, Account, Push
 from mpesa.results import Meaning
-from mpesa.transport import Deadline, Lost, Took, open_transport
+from mpesa.transport import Dated, Deadline, Lost, Took, _tell_date, open_transport
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PUSH = Push(
@@ -118,7 +120,11 @@ async def safaricom() -> AsyncIterator[Safaricom]:
 
 @asynccontextmanager
 async def opened(
-    base_url: str, *, timeout_s: float = 5, took: Took | None = None
+    base_url: str,
+    *,
+    timeout_s: float = 5,
+    took: Took | None = None,
+    dated: Dated | None = None,
 ) -> AsyncIterator[Daraja]:
     async with open_daraja(
         base_url=base_url,
@@ -128,6 +134,7 @@ async def opened(
         now=lambda: NOON,
         timeout_s=timeout_s,
         took=took,
+        dated=dated,
     ) as daraja:
         yield daraja
 
@@ -477,6 +484,51 @@ def test_a_deadline_does_not_stretch_when_the_wall_clock_falls_back() -> None:
     deadline = Deadline(20, lambda: next(times), lambda: next(seconds))
 
     assert deadline.left_s() == 7.5
+
+
+async def test_the_date_of_every_reply_is_told(safaricom: Safaricom) -> None:
+    seen: list[datetime] = []
+    written = {"Date": "Mon, 23 Nov 2026 12:00:07 +0300"}
+    safaricom.answer = answering(b"", 429, written)
+
+    async with opened(safaricom.base_url, dated=seen.append) as daraja:
+        with pytest.raises(Throttled):
+            await daraja.push(PUSH, leave_within_s=20)
+
+    of_the_token, of_the_push = seen
+    assert of_the_token.tzinfo is not None
+    assert of_the_push == datetime(2026, 11, 23, 9, 0, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "soon", "Mon, 23 Nov 2026 12:00:07", "Mon, 99 Nov 2026 12:00:07 GMT"),
+        *(
+            "Fri, 01 Jan 99999999999999999999 00:00:00 GMT",
+            "1 1 1 1 1 1",
+            "-",
+            "(",
+            "23 Nov :: GMT",
+        ),
+        "Mon, 23 Nov 2026 12:00:07 +99999999999",
+    ],
+)
+async def test_a_date_that_is_none_loses_no_reply(safaricom: Safaricom, written: str) -> None:
+    seen: list[datetime] = []
+    body = {"MerchantRequestID": "m", "CheckoutRequestID": "ws_CO_1", "ResponseCode": "0"}
+    safaricom.answer = answering(json.dumps(body).encode(), 200, {"Date": written})
+
+    async with opened(safaricom.base_url, dated=seen.append) as daraja:
+        accepted = await daraja.push(PUSH, leave_within_s=20)
+
+    assert accepted.checkout_request_id == "ws_CO_1"
+    assert len(seen) == 1  # the token's
+
+
+@given(st.text())
+def test_no_date_whatever_it_is_raises(written: str) -> None:
+    _tell_date(lambda at: None, written)
 
 
 async def test_every_request_that_left_is_timed_by_its_kind_and_no_other(
