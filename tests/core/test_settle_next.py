@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
 
 from bot.core.settle import (
     BAD_CREDENTIALS,
+    IDS_HELD,
     LIMIT_HELD,
     RECEIPT_HELD,
     Settle,
+    Standing,
     stand,
     status_notice,
 )
@@ -59,9 +61,9 @@ def test_the_status_message_has_one_key_and_goes_where_it_was_asked_for() -> Non
 
 
 def test_words_that_stand_in_stored_evidence_keep_their_spelling() -> None:
-    stored = [RECEIPT_HELD, LIMIT_HELD, BAD_CREDENTIALS]
+    stored = [RECEIPT_HELD, LIMIT_HELD, IDS_HELD, BAD_CREDENTIALS]
 
-    assert stored == ["receipt-held", "limit-held", "bad-credentials"]
+    assert stored == ["receipt-held", "limit-held", "ids-held", "bad-credentials"]
 
 
 def test_a_payment_about_which_nothing_is_known_is_created_and_says_nothing() -> None:
@@ -69,6 +71,90 @@ def test_a_payment_about_which_nothing_is_known_is_created_and_says_nothing() ->
 
     assert (decision.status, decision.notices, decision.decided_at) == (Status.CREATED, (), None)
     assert (decision.next_check_at, decision.check_over, decision.pending_at) == (None, False, None)
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        [after(5, Kind.ACCEPTED)],
+        [after(5, Kind.CALLBACK_FAILED, reason="cancelled")],
+        [fact(Kind.CALLBACK_PAID, at=NOON + MINUTE, receipt="UKN1ABCDEF", amount_cents=5000)],
+        [
+            fact(Kind.RECORD_PAID, at=NOON + MINUTE, receipt="UKN1ABCDEF", amount_cents=4050),
+            replace(fact(Kind.REVERSED, at=NOON + 2 * MINUTE), amount_cents=1000),
+        ],
+    ],
+    ids=["prompted", "declined", "paid", "reversed in part"],
+)
+def test_a_decision_carries_all_of_where_the_payment_stands(heard: list[Evidence]) -> None:
+    standing, decision = stand(PAYMENT, heard), settle(PAYMENT, heard)
+
+    names = [each.name for each in fields(Standing)]
+    assert [getattr(decision, each) for each in names] == [
+        getattr(standing, each) for each in names
+    ]
+
+
+def test_a_query_that_is_held_credits_nothing() -> None:
+    # Long after the prompt, and of little: all that is in its way is that it is held.
+    held = fact(Kind.QUERY_PAID, at=NOON + 10 * MINUTE, reason=IDS_HELD, held=True)
+
+    assert stand(PAYMENT, [held]).status is Status.CONFIRMING
+    assert stand(PAYMENT, [replace(held, held=False)]).status is Status.PAID
+
+
+def test_a_push_that_begins_reads_as_before() -> None:
+    decision = settle(NEVER_BEGUN, [after(0, Kind.BEGUN)])
+
+    assert (decision.status, decision.notices) == (Status.ASKING, ())
+
+
+def test_a_second_part_that_goes_back_is_told_though_no_word_is_new() -> None:
+    paid = fact(Kind.RECORD_PAID, at=NOON, receipt="UKN1ABCDEF", amount_cents=5000)
+    parts = [
+        replace(
+            fact(Kind.REVERSED, at=NOON + number * MINUTE, receipt=f"UKR{number}ABCDEF"),
+            amount_cents=1000,
+        )
+        for number in (1, 2)
+    ]
+    stood = stand(PAYMENT, [paid, parts[0]])
+    stored = replace(
+        PAYMENT,
+        status=stood.status,
+        words=stood.words,
+        reason=stood.reason,
+        receipt=stood.receipt,
+        reversed_cents=stood.reversed_cents,
+    )
+
+    told, more = settle(stored, [paid, parts[0]]), settle(stored, [paid, *parts])
+
+    assert (stood.reversed_cents, more.reversed_cents) == (1000, 2000)
+    assert told.notices == ()
+    assert more.notices == (status_notice(ID),)
+
+
+@pytest.mark.parametrize(("reason", "pends"), [(None, False), (IDS_HELD, True)])
+def test_a_yes_about_ids_that_only_a_callback_named_does_not_outweigh_a_no(
+    reason: str | None, pends: bool
+) -> None:
+    yes = after(600, Kind.QUERY_PAID, reason=reason)
+    no = after(30, Kind.CALLBACK_FAILED, reason="cancelled")
+
+    decision = settle(PAYMENT, [no, yes])
+
+    assert decision.status is Status.PAID
+    assert (decision.pending_at == yes.at) is pends
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(Kind.REFUSED, Status.REFUSED), (Kind.NOT_SENT, Status.VOID)]
+)
+def test_nothing_is_asked_about_what_never_was_on_a_phone(kind: Kind, status: Status) -> None:
+    decision = settle(PAYMENT, [after(0, Kind.BEGUN), after(1, kind)])
+
+    assert (decision.status, decision.next_check_at, decision.check_over) == (status, None, True)
 
 
 @pytest.mark.parametrize(("seconds", "rings"), [(119.9, False), (120, False), (120.1, True)])

@@ -52,10 +52,18 @@ MEMBERS = {
 
 _LAID_OUT = "how a record is laid out, and that its fields are named, decides nothing"
 
+_NO_YES = "whoever asks takes None for no"
+
 EQUIVALENT: dict[str, str] = {
     "settle.py Settle.__call__: max(default=payment.created_at) → None": (
         "of what nobody has told anything about, nothing is timed: the default is for the types"
     ),
+    "settle.py Standing: dataclass(slots=True) → None": _LAID_OUT,
+    "settle.py Standing: dataclass(kw_only=True) → None": _LAID_OUT,
+    "settle.py Standing: True → False (2)": _LAID_OUT,
+    "settle.py Standing: True → False (3)": _LAID_OUT,
+    "settle.py _credits: case _ → gone": _NO_YES,
+    "settle.py _credits: return False → None": _NO_YES,
     "went_back.py Part: dataclass(slots=True) → None": _LAID_OUT,
     "went_back.py Part: dataclass(kw_only=True) → None": _LAID_OUT,
     "went_back.py Part: True → False (2)": _LAID_OUT,
