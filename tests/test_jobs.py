@@ -139,5 +139,65 @@ async def test_no_job_is_further_off_than_its_interval_when_the_clock_is_set_bac
     assert runs == runs_at_once
 
 
+@pytest.mark.parametrize("every_s", [7, 1800])
+async def test_after_an_hour_of_sleep_what_is_due_comes_once_and_at_the_next_tick(
+    every_s: float,
+) -> None:
+    """However often it was due meanwhile, and however long ago it was so last."""
+    woken = Woken(slept_s=3720, every_s=every_s)  # 3 s and 120 s after it was due last
+
+    await woken.next_tick()
+
+    assert woken.runs == 1
+    assert woken.next_in_s() <= every_s
+    await woken.timetable.stop()
+
+
+async def test_one_that_slept_in_the_middle_of_its_work_is_not_begun_a_second_time() -> None:
+    woken = Woken(slept_s=3720, every_s=1800)
+    woken.release.clear()
+    await woken.next_tick()
+    woken.sleep()
+
+    await woken.next_tick()
+
+    assert (woken.runs, woken.at_work) == (1, 1)
+    woken.release.set()
+    await woken.timetable.stop()
+    assert woken.at_work == 0
+
+
+class Woken:
+    """A timetable whose machine slept: its job is due since then, as APScheduler has it."""
+
+    def __init__(self, *, slept_s: float, every_s: float) -> None:
+        self.runs = self.at_work = 0
+        self.release = asyncio.Event()
+        self.release.set()
+        self._slept = timedelta(seconds=slept_s)
+        self.timetable = Timetable([Job(name="due", every_s=every_s, run=self._run)], now=the_time)
+        self.timetable.start()
+        self.sleep()
+
+    def sleep(self) -> None:
+        # APScheduler reads the machine's clock by itself: what can be moved is what it compares.
+        self.timetable._scheduler.modify_job("due", next_run_time=the_time() - self._slept)
+
+    async def next_tick(self) -> None:
+        """The scheduler looks, and what it starts runs as far as it goes."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def next_in_s(self) -> float:
+        next_run: datetime = self.timetable._scheduler.get_job("due").next_run_time
+        return (next_run - the_time()).total_seconds()
+
+    async def _run(self) -> None:
+        self.runs += 1
+        self.at_work += 1
+        await self.release.wait()
+        self.at_work -= 1
+
+
 async def test_a_timetable_that_never_started_can_be_stopped() -> None:
     await Timetable([], now=the_time).stop()
