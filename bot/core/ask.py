@@ -325,7 +325,7 @@ class Asking:
 
     def _away(self, request: AskRequest) -> Refusal | None:
         """Looked at last: it may be this very payment that finds out whether it is over."""
-        until = self._outage.shut_until()
+        until = self._outage.try_ask()
         return None if until is None else _no(request, RefusalReason.OUTAGE, until)
 
     async def _strangers_hourly(self, tx: Tx, request: AskRequest) -> int | None:

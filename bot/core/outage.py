@@ -49,12 +49,12 @@ class Outage:
         self._wait = min(2 * self._wait, LONGEST_WAIT)
         self._looking = False
 
-    def shut_until(self) -> datetime | None:
+    def try_ask(self) -> datetime | None:
         """
-        When somebody may be asked again; None: now.
+        None: this one may be asked; else when somebody may be again.
 
-        Once that instant has passed the first who comes gets None and looks for everybody: the
-        others wait on, for as long as an answer may take.
+        Once that instant has passed the first who comes looks for everybody: the others are put
+        off for as long as an answer may take.
         """
         now = self._clock.now()
         if self._until is None:

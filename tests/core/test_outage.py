@@ -167,7 +167,7 @@ def test_pushes_that_were_under_way_do_not_make_it_longer() -> None:
 
     lost(outage, 100)
 
-    assert outage.shut_until() == NOON + timedelta(seconds=60)
+    assert outage.try_ask() == NOON + timedelta(seconds=60)
 
 
 def test_waits_grow_to_five_minutes_and_begin_anew_after_an_answer() -> None:
@@ -176,17 +176,17 @@ def test_waits_grow_to_five_minutes_and_begin_anew_after_an_answer() -> None:
     lost(outage)
     waits_s = []
     for _ in range(5):
-        until = outage.shut_until()
+        until = outage.try_ask()
         assert until is not None
         waits_s.append((until - clock.now()).total_seconds())
         clock.advance(waits_s[-1])
-        assert outage.shut_until() is None
+        assert outage.try_ask() is None
         outage.lost()
     outage.answered()
     lost(outage)
 
     assert waits_s == [60, 120, 240, 300, 300]
-    assert outage.shut_until() == clock.now() + timedelta(seconds=60)
+    assert outage.try_ask() == clock.now() + timedelta(seconds=60)
 
 
 def test_a_look_that_tells_nothing_is_followed_by_another() -> None:
@@ -194,12 +194,12 @@ def test_a_look_that_tells_nothing_is_followed_by_another() -> None:
     outage = Outage(clock)
     lost(outage)
     clock.advance(60)
-    assert outage.shut_until() is None
-    assert outage.shut_until() is not None
+    assert outage.try_ask() is None
+    assert outage.try_ask() is not None
 
     clock.advance(60)  # whoever looked was refused, or could not be sent
 
-    assert outage.shut_until() is None
+    assert outage.try_ask() is None
 
 
 def test_a_clock_that_is_set_back_does_not_keep_it_shut() -> None:
@@ -209,7 +209,7 @@ def test_a_clock_that_is_set_back_does_not_keep_it_shut() -> None:
 
     clock.advance(-3600)
 
-    assert outage.shut_until() is None
+    assert outage.try_ask() is None
 
 
 async def test_a_disk_without_room_takes_no_new_payment_and_credits_the_old(desk: Desk) -> None:
