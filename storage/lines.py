@@ -6,25 +6,39 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import BindParameter, and_, bindparam, delete, func, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.page_tables import page_prompts
 from storage.payment_rows import read_payment
 from storage.records import OPEN, Line, LineFacts, Status
-from storage.schema import Instant, intents, lines, payments, people
+from storage.schema import Instant, buttons, intents, lines, looks, payments, people
 from storage.set_back import FAR_AHEAD, UNSEEN
 from storage.setwise import Among
 
-__all__ = ["Lines"]
+__all__ = ["NAMED_BY", "Lines"]
 
 CREDITED_OR_CLAIMED = (Status.PAID, Status.CONFIRMING, Status.REVIEW)
 NOT_A_PROMPT = (Status.CREATED, Status.REFUSED, Status.VOID)
 NOT_INCOMPLETE = (*NOT_A_PROMPT, Status.PAID, Status.CONFIRMING)
 PHONES_AT_ONCE = 256
 
+NAMED_BY = (people.c.line_id, payments.c.line_id, page_prompts.c.line_id)
+"""Who shared it, what was asked of it and where: without any of these nobody needs the number."""
 
 # Built once: every request asks all of these.
 _LINE = payments.c.line_id == bindparam("line")
@@ -36,6 +50,21 @@ _FIND = (
     .order_by(lines.c.id)
 )
 _LOCK = select(lines.c.id).where(lines.c.id == bindparam("line")).with_for_update()
+_DROP = delete(lines).where(
+    lines.c.id == bindparam("line"),
+    *(~exists().where(column == bindparam("line")) for column in NAMED_BY),
+)
+# People are joined: no index tells who shared a line, and each of many would be looked for in all.
+_UNUSED = (
+    select(lines.c.id)
+    .outerjoin(people, people.c.line_id == lines.c.id)
+    .where(
+        people.c.id.is_(None),
+        *(~exists().where(column == lines.c.id) for column in NAMED_BY[1:]),
+    )
+    .order_by(lines.c.id)
+    .limit(bindparam("most"))
+)
 _PHONE = select(lines.c.phone).where(lines.c.id == bindparam("line"))
 _PHONES = Among(select(lines.c.id, lines.c.phone), lines.c.id)
 _OWN = select(people.c.id).where(
@@ -130,27 +159,60 @@ class Lines:
         Two people who aim at one phone at the same instant therefore pass the limits one
         after the other (SQLite has one writer anyway).
         """
-        found = await self.find(phone)
-        if found is None:
-            postgres = self._connection.dialect.name == "postgresql"
-            insert = pg_insert if postgres else sqlite_insert
-            made = await self._connection.execute(
-                insert(lines)
-                .values(phone_index=self._crypt.index(phone), phone=self._crypt.seal_text(phone))
-                .on_conflict_do_nothing(index_elements=["phone_index"])
-                .returning(lines.c.id)
-            )
-            new = made.first() is not None
-            found = await self.find(phone)
-            assert found is not None, "inserted, or inserted by another a moment ago"
-            found = replace(found, new=new)
-        await self._connection.execute(_LOCK, {"line": found.id})
-        return found
+        while True:
+            line = await self.find(phone)
+            new = line is None and await self._make(phone)
+            line = line or await self.find(phone)
+            if line is not None and await self._lock(line.id):
+                return replace(line, new=new)
+            # Forgotten while we waited for it: made anew.
+
+    async def _lock(self, line_id: int) -> bool:
+        return (await self._connection.execute(_LOCK, {"line": line_id})).first() is not None
+
+    async def _make(self, phone: str) -> bool:
+        """Unless another has, a moment ago."""
+        postgres = self._connection.dialect.name == "postgresql"
+        insert = pg_insert if postgres else sqlite_insert
+        made = await self._connection.execute(
+            insert(lines)
+            .values(phone_index=self._crypt.index(phone), phone=self._crypt.seal_text(phone))
+            .on_conflict_do_nothing(index_elements=["phone_index"])
+            .returning(lines.c.id)
+        )
+        return made.first() is not None
 
     async def drop_new(self, line: Line) -> None:
         """Nothing came of it: a line that `lock` has just made goes again, another one stays."""
         if line.new:
             await self._connection.execute(delete(lines).where(lines.c.id == line.id))
+
+    async def drop_unused(self, line_id: int) -> bool:
+        """
+        Forget a number that nobody shares any more, and that nothing was asked of.
+
+        Its row is locked first, as by `lock`: who is opening a payment on it is waited for, and
+        that payment is seen. A line with a payment stays, for the books and for the limits.
+        """
+        await self._lock(line_id)
+        gone = (await self._connection.execute(_DROP, {"line": line_id})).rowcount == 1
+        if gone:
+            await self._name_none(line_id)
+        return gone
+
+    async def _name_none(self, line_id: int) -> None:
+        """What was looked at, or could be, by this id: SQLite may give the id to another line."""
+        execute, number = self._connection.execute, str(line_id)
+        for theirs, name in (
+            (looks.c.payment_id == f"line:{line_id}", "line:gone"),
+            (and_(looks.c.what == "statement-line", looks.c.payment_id == number), "gone"),
+        ):
+            await execute(update(looks).where(theirs).values(payment_id=name))
+        await execute(delete(buttons).where(buttons.c.argument.like(f"%line:%:{line_id}")))
+
+    async def unused(self, *, limit: int) -> list[int]:
+        """Lines of which `drop_unused` would say that nobody needs them."""
+        return list((await self._connection.execute(_UNUSED, {"most": limit})).scalars())
 
     async def phone(self, line_id: int) -> str:
         """The whole number of a line, `2547…`."""

@@ -17,6 +17,7 @@ _GET = (
     .outerjoin(lines, people.c.line_id == lines.c.id)
     .where(people.c.id == bindparam("person"))
 )
+_LOCK = select(people.c.id).where(people.c.id == bindparam("person")).with_for_update()
 
 
 class People:
@@ -26,8 +27,17 @@ class People:
         self._connection = connection
         self._crypt = crypt
 
-    async def get(self, person_id: int) -> Person | None:
-        row = (await self._connection.execute(_GET, {"person": person_id})).mappings().first()
+    async def get(self, person_id: int, *, locked: bool = False) -> Person | None:
+        """
+        Who they are; *locked* until the transaction ends, for whoever writes what they read.
+
+        A person is locked before their line, which whoever asks for a payment locks alone.
+        """
+        whose = {"person": person_id}
+        if locked:
+            # By itself: a row that was waited for would come with the number of before.
+            await self._connection.execute(_LOCK, whose)
+        row = (await self._connection.execute(_GET, whose)).mappings().first()
         if row is None:
             return None
         return Person(

@@ -9,6 +9,7 @@ from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
+from storage.lines import Lines
 from storage.payment_rows import read_payment
 from storage.privacy_keys import PrivacyInKeys
 from storage.record_tables import receipt_claims, record_unread
@@ -17,6 +18,7 @@ from storage.schema import (
     OWED,
     drafts,
     evidence,
+    inbox,
     intents,
     lines,
     looks,
@@ -173,8 +175,18 @@ class PrivacyBook:
             .where(looks.c.payment_id == str(person_id))
             .values(payment_id=str(pseudonym), by=case((by_them, pseudonym), else_=looks.c.by))
         )
+        # An update that could not be carried out is kept with its words, for whoever mends that.
+        await execute(
+            update(inbox)
+            .where(inbox.c.chat_id == person_id, inbox.c.done_at.is_not(None))
+            .values(chat_id=None, body=None)
+        )
         await execute(delete(drafts).where(drafts.c.person_id == person_id))
-        await execute(delete(people).where(people.c.id == person_id))
+        gone = await execute(
+            delete(people).where(people.c.id == person_id).returning(people.c.line_id)
+        )
+        if (own_line := gone.scalar()) is not None:
+            await Lines(self._connection, self._crypt).drop_unused(own_line)
 
     async def empty_bodies(self, *, after_id: int, before: datetime, limit: int) -> int:
         """

@@ -58,6 +58,12 @@ def is_forgotten(person_id: int) -> bool:
     return person_id >= FIRST_PSEUDONYM
 
 
+async def _drop_line(tx: Tx, before: Person | None) -> None:
+    """The line that was theirs *before*, if nobody needs it."""
+    if before is not None and before.line_id is not None:
+        await tx.lines.drop_unused(before.line_id)
+
+
 class People:
     """Who we talk to."""
 
@@ -92,17 +98,16 @@ class People:
             return known
 
         async def run(tx: Tx) -> Person:
-            # Read again: a language or a number may have been chosen meanwhile.
-            now_known = await tx.people.get(user_id)
-            person = wanted
-            if now_known is not None:
-                person = replace(
-                    wanted,
-                    language=now_known.language,
-                    line_id=now_known.line_id,
-                    phone=now_known.phone,
-                    reachable=private or now_known.reachable,
-                )
+            # Read again: a language or a number may have been chosen meanwhile, or all forgotten.
+            now_known = await tx.people.get(user_id, locked=True)
+            kept = now_known or Person(id=user_id)
+            person = replace(
+                wanted,
+                language=kept.language,
+                line_id=kept.line_id,
+                phone=kept.phone,
+                reachable=private or kept.reachable,
+            )
             await tx.people.put(person)
             if private and (now_known is None or not now_known.reachable):
                 await tx.notices.revive(user_id, now=self._clock.now())
@@ -154,18 +159,26 @@ class People:
         """*phone* (2547…) is this person's own line, as Telegram's contact button proved."""
 
         async def run(tx: Tx) -> None:
+            before = await tx.people.get(person_id, locked=True)
             line = await tx.lines.lock(phone)
-            await tx.people.set_line(person_id, line.id)
+            if await tx.people.set_line(person_id, line.id):
+                await _drop_line(tx, before)
             await close(tx, closing, self._clock)
 
         await self._store.write(run)
         self._wake()
 
     async def forget_phone(self, person_id: int, closing: Closing) -> bool:
-        """No longer tie a line to this person; True if one was tied."""
+        """
+        No longer tie a line to this person; True if one was tied.
+
+        The number itself goes in the same commit, unless somebody else needs it, or the books do.
+        """
 
         async def run(tx: Tx) -> bool:
+            before = await tx.people.get(person_id, locked=True)
             forgotten = await tx.people.set_line(person_id, None)
+            await _drop_line(tx, before)
             await close(tx, closing, self._clock)
             return forgotten
 

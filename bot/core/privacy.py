@@ -174,3 +174,20 @@ class Privacy:
 
         if gone := await self._store.write(rest):
             log.info("privacy.forgotten rows=%d", gone)
+        await self._drop_lines()
+
+    async def _drop_lines(self) -> None:
+        """
+        Numbers that nobody needs, and that were left behind: by a version that only untied them,
+        or because a key was changed and one number has two lines.
+        """
+        async with self._store.read() as tx:
+            unused = await tx.lines.unused(limit=AT_ONCE)
+        for line_id in unused:
+
+            async def drop(tx: Tx, line_id: int = line_id) -> bool:
+                return await tx.lines.drop_unused(line_id)
+
+            await self._store.write(drop)
+        if unused:
+            log.info("privacy.lines_forgotten lines=%d", len(unused))

@@ -138,8 +138,15 @@ class StatementDesk:
                     person = await tx.people.get(int(about))
                     return None if person is None else _of_person(person)
                 case Whose.LINE if operator:
-                    phone = await tx.lines.phone(int(about))
-                    return Choice(whose=whose, about=about, title=mask(phone))
+                    phones = await tx.lines.phones([int(about)])
+                    # None: whose it was had it forgotten.
+                    return next(
+                        (
+                            Choice(whose=whose, about=about, title=mask(each))
+                            for each in phones.values()
+                        ),
+                        None,
+                    )
                 case Whose.DRIVE:
                     drive = await tx.drives.get(about)
                     theirs = drive is not None and (
