@@ -31,9 +31,16 @@ QUIET: Final = (
 
 _TOKEN: Final = re.compile(r"(?<![0-9])[0-9]{3,}:[A-Za-z0-9_-]{30,}")
 _AUTHORIZATION: Final = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
-_PASSWORD: Final = re.compile(r"""(["']?Password["']?\s*[:=]\s*["']?)[^"',\s}]+""", re.IGNORECASE)
+_PASSWORD: Final = re.compile(
+    r"""((?:Password|SecurityCredential|secret[_-]token)["']?\s*[:=]\s*["']?)[^"',\s}]+""",
+    re.IGNORECASE,
+)
 _URL_PASSWORD: Final = re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)")
-_ADDRESS: Final = re.compile(r"(/c/[^\s.\"']*)\.[^\s\"'?&)>]+|\b([0-9a-f]{32})\.[0-9a-f]{32}\b")
+_ADDRESS: Final = re.compile(
+    r"(/c/[^\s.\"']*)\.[^\s\"'?&)>]+|\b([0-9a-f]{32})(?:\.[0-9a-f]{1,16})?\.[0-9a-f]{32}\b"
+)
+# Whoever has one of these may post there, or read the page.
+_LINK: Final = re.compile(r"(/[bdir]/)[A-Za-z0-9_-]{12,}")
 _OUR_ID: Final = re.compile(r"(?<![0-9A-Za-z])([0-9a-f]{32})(?![0-9A-Za-z])")
 
 
@@ -63,6 +70,7 @@ class Redactor:
         if self._secrets is not None:
             text = self._secrets.sub(HIDDEN, text)
         text = _ADDRESS.sub(rf"\1\2.{HIDDEN}", text)
+        text = _LINK.sub(rf"\1{HIDDEN}", text)
         text = _TOKEN.sub(HIDDEN, text)
         text = _AUTHORIZATION.sub(rf"\1 {HIDDEN}", text)
         text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)

@@ -14,6 +14,8 @@ import pytest
 
 from bot.playground.botapi import TOKEN
 from mpesa.simulator import SimulatorSettings
+from storage.crypt import Crypt
+from tests.keys import KEY, SERVERS_KEY
 
 __all__ = ["LEAKS", "found_in", "pytest_configure", "pytest_sessionfinish"]
 
@@ -22,14 +24,37 @@ OURS = ("bot", "mpesa", "storage")
 TOLD = 20
 
 _SETTINGS = SimulatorSettings()
+_KEYS = (KEY, SERVERS_KEY)
+_WEBHOOK_SECRETS = [Crypt(each).sign("telegram", "webhook") for each in _KEYS]
+
+
+def _any_of(*secrets: str) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, secrets)))
+
+
 LEAKS = {
     "a whole phone": re.compile(r"(?<![0-9A-Za-z.])(?:\+?254|0)[17]\d{8}(?![0-9A-Za-z])"),
+    "a phone as people write it": re.compile(
+        r"(?<![0-9A-Za-z.])(?:\+?254|0)(?!\d{9})[ -]?[17](?:[ -]?\d){8}(?![0-9A-Za-z])"
+    ),
     "a checkout id": re.compile(r"ws_CO_\d"),
-    "a callback address": re.compile(r"/c/[0-9a-f]{32}\.[0-9a-f]{32}"),
-    "a bot token": re.compile(re.escape(TOKEN)),
+    "a callback address": re.compile(r"/c/(?:probe/)?[0-9a-f]{32}\.[0-9a-f]{32}"),
+    "a result address": re.compile(r"/t/[0-9a-f]{32}\.[0-9a-f]{32}"),
+    "the address for payments by hand": re.compile(r"/b/[0-9a-f]{32}"),
+    "a progress address": re.compile(r"/p/[0-9a-f]{32}\.[0-9a-f]+\.[0-9a-f]{32}"),
+    "a link to a page": re.compile(r"/(?:d/[\w-]{12}|i/[\w-]{24}|r/[\w-]{43})(?![\w-])"),
+    "a bot token": _any_of(TOKEN),
     "a bearer token": re.compile(r"Bearer [A-Za-z0-9]{8}"),
-    "the consumer secret": re.compile(re.escape(_SETTINGS.consumer_secret)),
-    "the passkey": re.compile(re.escape(_SETTINGS.passkey)),
+    "the consumer secret": _any_of(_SETTINGS.consumer_secret),
+    "the passkey": _any_of(_SETTINGS.passkey),
+    "the initiator's password": _any_of(_SETTINGS.initiator_password),
+    "a security key": _any_of(*_KEYS),
+    "a security key that was made": re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])"),
+    "a database's password": re.compile(r"://[^\s:/@]*:(?!\*\*\*@)[^\s@/]+@"),
+    "the webhook's secret": _any_of(*_WEBHOOK_SECRETS),
+    "a webhook's secret": re.compile(
+        r"""secret[_-]token["']?\s*[:=]\s*["']?(?!\*\*\*)[\w-]""", re.IGNORECASE
+    ),
 }
 
 

@@ -22,10 +22,12 @@ from storage.engine import Store, open_store
 from storage.migrations import migrate
 from tests.bounds import put_bounds
 from tests.databases import Databases
+from tests.keys import KEY
 from tests.postgres import binaries, running_server
 
 __all__ = [
     "ENGINES",
+    "KEY",
     "NOON",
     "TEMPLATE",
     "OpenStore",
@@ -44,7 +46,6 @@ __all__ = [
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 TEMPLATE = "lipabot_template"
-KEY = "a key that is only for tests"
 FROM_OUTSIDE = ("tests/chat/", "tests/web/", "tests/storage/test_bounds.py")
 """Where what strangers type and send is kept, and must be too much on no engine alone."""
 

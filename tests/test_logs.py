@@ -21,6 +21,7 @@ from bot.logs import Redactor, configure
 
 PAYMENT = "019ab0712345678cdef0123456789abc"  # holds a run of digits like a phone's, by chance
 MAC = "f" * 32
+LINK = "Ab-_" * 10 + "Abc"  # as long as the longest: a receipt's
 TOKEN = "123456:AbCdEfGhIjKlMnOpQrStUvWxYz0123456-_"
 SECRETS = ["a passkey+with/signs=", "keykeykey", "key"]
 
@@ -55,6 +56,15 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         "Basic ZGVtbzpkZW1v",
         f"/c/{PAYMENT}.{MAC}",
         f"{PAYMENT}.{MAC}",
+        f"/c/probe/{PAYMENT}.{MAC}",
+        f"/t/{PAYMENT}.{MAC}",
+        f"https://pay.example.org/b/{MAC}",
+        f"/d/{LINK[:12]}/p/{PAYMENT}.69239d80.{MAC}/live",
+        f"https://pay.example.org/i/{LINK[:24]}/word",
+        f"/r/{LINK}",
+        f"X-Telegram-Bot-Api-Secret-Token: {MAC}",
+        f"{{'secret_token': '{MAC}'}}",
+        '"SecurityCredential": "c2VhbGVkIGJ5IHVz"',
         "ws_CO_23112026210512345712345678",
         "a passkey+with/signs=",
         "a%20passkey%2Bwith%2Fsigns%3D",
@@ -67,7 +77,7 @@ def test_what_must_not_be_seen_is_hidden(capsys: pytest.CaptureFixture[str], sec
     hidden = [
         "712345678", "712 345 678", "000-333", TOKEN, TOKEN[-20:], "AbCdEfGhIj0123456789",
         "ZGVtbzpkZW1v", MAC, "21051234", "passkey+", "passkey%2B", "keykeykey", "MTc0Mzc5YmZi",
-        "hunter2",
+        "hunter2", LINK[:12], "c2VhbGVk",
     ]  # fmt: skip
 
     log.info("before %s after", secret)
@@ -87,6 +97,12 @@ def test_our_own_words_survive(capsys: pytest.CaptureFixture[str]) -> None:
     log.info("payment.heard id=%s status=%s amount=%d", PAYMENT, "paid", 250_000)
 
     assert f"payment.heard id={PAYMENT} status=paid amount=250000" in said(capsys)
+
+
+def test_which_page_it_was_survives(capsys: pytest.CaptureFixture[str]) -> None:
+    log.info("page.failed route=/i/{code}/p/{address} and /static/page.css of /d/short")
+
+    assert "route=/i/{code}/p/{address} and /static/page.css of /d/short" in said(capsys)
 
 
 def test_a_number_that_is_a_phone_is_hidden(capsys: pytest.CaptureFixture[str]) -> None:

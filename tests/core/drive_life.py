@@ -21,7 +21,7 @@ from storage.tx import Tx
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 
-__all__ = ["GROUP", "OPENER", "OPERATOR", "DriveLife", "drives"]
+__all__ = ["GROUP", "OPENER", "OPERATOR", "DriveLife", "drives", "make_drives"]
 
 GROUP = -700
 OPENER = 1001
@@ -116,8 +116,7 @@ class DriveLife:
         )
 
 
-@pytest.fixture
-async def drives(desk: Desk) -> DriveLife:
+def make_drives(desk: Desk) -> DriveLife:
     desk.asking._guards = {IntentKind.GIFT: guard_gift}
 
     def wake() -> None:
@@ -132,3 +131,8 @@ async def drives(desk: Desk) -> DriveLife:
     )
     touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={"d": made.look}, wake=wake)
     return DriveLife(desk=desk, drives=made, touched=touched)
+
+
+@pytest.fixture
+async def drives(desk: Desk) -> DriveLife:
+    return make_drives(desk)

@@ -89,7 +89,7 @@ async def test_what_certainly_did_not_leave_is_no_lost_reply_and_no_answer(desk:
     for number in range(8):
         assert await ask(desk, number) is Status.VOID
 
-    desk.daraja.replies = [LOST] * 4 + [Unreachable("no route")] * 2 + [LOST]
+    desk.daraja.replies = [*[LOST] * 4, *[Unreachable("no route")] * 2, LOST]
     for number in range(10, 16):
         await ask(desk, number)
 

@@ -20,10 +20,11 @@ from mpesa.simulator import SimulatorSettings
 from storage.presence import ROLE_CLASS, role_key
 from tests.flows.forks import ForkedBot
 from tests.flows.world import QUICK, World, free_port, open_world
+from tests.keys import SERVERS_KEY
 
 __all__ = ["KEY", "Balancer", "Instance", "Instances", "fresh_database", "open_instances", "pause"]
 
-KEY = "k" * 40
+KEY = SERVERS_KEY
 FORWARD_WITHIN_S = 3.0
 HEADERS = ("Content-Type", "X-Telegram-Bot-Api-Secret-Token")
 

@@ -124,6 +124,9 @@ async def test_an_undecided_payment_reaches_the_operators_with_what_to_look_up(
         await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
         world.api.world.accounts[OPERATOR].say("/pending")  # type: ignore[attr-defined]  # the operator is a Person
         await world.api.wait_for(lambda: found(operator, "pending.none"), timeout_s=PATIENCE_S)
-        assert sum("✅" in message.text for message in person.chat.from_bot) == 2  # edited, rung
+        await world.api.wait_for(  # edited, and rung
+            lambda: sum("✅" in message.text for message in person.chat.from_bot) == 2,
+            timeout_s=PATIENCE_S,
+        )
         assert await world.bot.stop() == 0
         await world.judge()
