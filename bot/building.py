@@ -18,6 +18,7 @@ from bot.core.cash_book import CashBook
 from bot.core.core import Core
 from bot.core.drives import Drives
 from bot.core.giving import guard_gift
+from bot.core.health import Health
 from bot.core.hear import Hear
 from bot.core.inbox import Inbox
 from bot.core.invoice_acts import Acts
@@ -108,11 +109,11 @@ class Parts:
 def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake, operators = parts.store, parts.clock, parts.wake, parts.operators
-    outage = Outage(clock)
+    outage, machine = Outage(clock), Machine(parts.config)
     sending = _sending(parts, outage)
     books = Books(store=store, clock=clock, limits=parts.limits)
     guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
-    asking = _asking(parts, sending, outage, guards=guards)
+    asking = _asking(parts, sending, outage, machine, guards=guards)
     drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     configured = collectors_of(parts.config)
     collectors = {**parts.payees, **configured}
@@ -133,15 +134,7 @@ def build_core(parts: Parts) -> Core:
         inbox=Inbox(store=store, clock=clock, wake=wake),
         lead=Lead(store=store, clock=clock, role="polling"),
         privacy=privacy_of(parts.config, store, clock=clock, wake=wake),
-        health=health_of(
-            parts.config,
-            store,
-            parts.limits,
-            clock=clock,
-            wake=wake,
-            latencies=parts.latencies,
-            skew=parts.skew,
-        ),
+        health=_health(parts, machine),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         record=_record(parts),
         touched=_touched(parts, looks={"d": drives.look, "i": news.look}),
@@ -177,6 +170,19 @@ def build_core(parts: Parts) -> Core:
     )
 
 
+def _health(parts: Parts, machine: Machine) -> Health:
+    return health_of(
+        parts.config,
+        parts.store,
+        parts.limits,
+        machine,
+        clock=parts.clock,
+        wake=parts.wake,
+        latencies=parts.latencies,
+        skew=parts.skew,
+    )
+
+
 def _sending(parts: Parts, outage: Outage) -> Sending:
     config = parts.config
     return Sending(
@@ -197,7 +203,12 @@ def _sending(parts: Parts, outage: Outage) -> Sending:
 
 
 def _asking(
-    parts: Parts, sending: Sending, outage: Outage, *, guards: Mapping[IntentKind, Guard]
+    parts: Parts,
+    sending: Sending,
+    outage: Outage,
+    machine: Machine,
+    *,
+    guards: Mapping[IntentKind, Guard],
 ) -> Asking:
     return Asking(
         store=parts.store,
@@ -212,7 +223,7 @@ def _asking(
         wake=parts.wake,
         guards=guards,
         outage=outage,
-        free_bytes=Machine(parts.config).free_bytes,
+        free_bytes=machine.free_bytes,
     )
 
 

@@ -67,6 +67,7 @@ def health_of(
     config: Config,
     store: Store,
     limits: LimitSettings,
+    machine: Machine,
     *,
     clock: Clock,
     wake: Callable[[], None],
@@ -77,7 +78,7 @@ def health_of(
     return Health(
         store=store,
         clock=clock,
-        machine=Machine(config),
+        machine=machine,
         operators=sorted(config.telegram.operators),
         limits=limits,
         say=partial(change_text, Texts.load()),

@@ -174,8 +174,8 @@ class Transport:
                 allow_redirects=False,
                 timeout=self._timeouts(deadline),
             ) as response:
-                if self._dated is not None:
-                    _tell_date(self._dated, response.headers.get("Date", ""))
+                if self._dated is not None and (at := read_date(response.headers.get("Date", ""))):
+                    self._dated(at)
                 return await _read(response, bytes_max)
         except (Lost, TooLate):
             raise
@@ -231,14 +231,13 @@ async def open_transport(
         yield Transport(session, base_url, timeout_s=timeout_s, took=took, dated=dated)
 
 
-def _tell_date(dated: Dated, written: str) -> None:
-    """RFC 9110 §5.6.7. Whatever else stands there is no reason to lose a reply."""
+def read_date(written: str) -> datetime | None:
+    """A header of the name (RFC 9110 §5.6.7) as aware time; None where that is not what it says."""
     try:
         at = parsedate_to_datetime(written)
     except (ValueError, OverflowError, TypeError, IndexError):
-        return
-    if at.tzinfo is not None:
-        dated(at)
+        return None
+    return None if at.tzinfo is None else at
 
 
 async def _read(response: ClientResponse, bytes_max: int) -> Reply:

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, assert_never
 from urllib.parse import urlsplit
@@ -19,15 +18,16 @@ from bot.commands.inside import crypt_of, passing_crypt
 from bot.config_checks import host_of, is_loopback
 from bot.config_keys import Mpesa, MpesaAccount
 from bot.core.reach import Reached
+from bot.core.skew import SKEW_BAD_S
 from bot.web.probe import PROBE_PREFIX, ProbeDoor, Signer, probe
 from mpesa.client import open_daraja
 from mpesa.errors import BadCredentials, MpesaError
 from mpesa.models import Account, Push
+from mpesa.transport import read_date
 
 __all__ = ["outside", "push_one_shilling"]
 
 WITHIN_S = 10.0
-SKEW_MAX_S = 60.0
 NO_PAYMENT = "/c/doctor"
 """An address of ours that belongs to no payment: what is posted there changes nothing."""
 
@@ -188,11 +188,13 @@ async def push_one_shilling(patient: Patient, phone: str) -> Finding:
 async def _clock(patient: Patient, http: aiohttp.ClientSession) -> list[Finding]:
     try:
         async with http.get(patient.config.mpesa.base_url) as answer:
-            theirs = parsedate_to_datetime(answer.headers["Date"])
-    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+            theirs = read_date(answer.headers.get("Date", ""))
+    except (aiohttp.ClientError, TimeoutError):
         return []  # that it cannot be reached is a finding of its own
+    if theirs is None:
+        return []
     skew_s = (patient.now() - theirs).total_seconds()
-    if abs(skew_s) > SKEW_MAX_S:
+    if abs(skew_s) > SKEW_BAD_S:
         way = "ahead" if skew_s > 0 else "behind"
         return [
             Finding(

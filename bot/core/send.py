@@ -4,7 +4,8 @@ Send: from a `created` payment to a prompt on a phone, sent once.
 Two commits, and between them the only bytes that matter:
 1. `created -> asking`, evidence *begun*; the bytes leave within 20 s of it or not at all;
 2. the reply, as evidence: accepted, refused, not sent, or lost.
-Daraja has no idempotency key, so a push whose reply was lost is never sent again by a machine.
+Daraja has no idempotency key, so a push whose reply was lost is never sent again by a machine. One
+that certainly reached no phone (nothing left, or it was throttled at the gate) may go again.
 A process that dies leaves `created` (sent if young, else void) or `asking` (then *unsure*), and
 `sweep` finds both.
 """
@@ -71,7 +72,7 @@ class SendSettings:
 
 
 class Sending:
-    """Sends the pushes of payments, each exactly once."""
+    """Sends the pushes of payments: each may reach its phone once."""
 
     def __init__(
         self,

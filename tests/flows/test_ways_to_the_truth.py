@@ -45,6 +45,20 @@ async def ask_into_the_void(shop: Shop, number: int) -> Payment:
     return await shop.ask(number, 100 + number)
 
 
+async def test_while_safaricom_answers_nobody_the_bot_as_it_is_built_asks_nobody(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.simulator.faults.always(Endpoint.PUSH, NOTHING)
+        for number in range(1, 6):
+            await shop.ask(number, 100 + number)
+
+        with pytest.raises(AssertionError, match="OUTAGE"):
+            await shop.ask(6, 106)
+
+        assert len(shop.simulator.pushes) == 5
+
+
 async def lost_hour(shop: Shop) -> dict[str, int]:
     """
     Everybody pays and nobody tells us: pushes, and by hand with every kind of account.
