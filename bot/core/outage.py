@@ -28,22 +28,38 @@ class Outage:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lost = 0
+        self._begun = 0
+        self._answered = 0
+        self._lost: list[int] = []
         self._wait = FIRST_WAIT
         self._until: datetime | None = None
         self._looking = False
 
-    def answered(self) -> None:
-        """Safaricom took a push, or said no to one: it is there."""
-        self._lost = 0
-        self._wait = FIRST_WAIT
-        self._until = None
-        self._looking = False
+    def begins(self) -> int:
+        """
+        A push leaves; this is its number.
 
-    def lost(self) -> None:
-        """The bytes of a push left, and no clear answer came."""
-        self._lost += 1
-        if self._lost < LOST_IN_A_ROW or (self._until is not None and not self._looking):
+        A reply is lost only when its time is up: by then, pushes that left later have long been
+        answered. So what counts is the order in which they left.
+        """
+        self._begun += 1
+        return self._begun
+
+    def answered(self, number: int) -> None:
+        """Safaricom took that push, or said no to it: it was there when that one left."""
+        self._answered = max(self._answered, number)
+        self._lost = [each for each in self._lost if each > self._answered]
+        if len(self._lost) < LOST_IN_A_ROW:
+            self._wait = FIRST_WAIT
+            self._until = None
+            self._looking = False
+
+    def lost(self, number: int) -> None:
+        """The bytes of that push left, and no clear answer came."""
+        if number <= self._answered:
+            return
+        self._lost = sorted([*self._lost, number])[-LOST_IN_A_ROW:]
+        if len(self._lost) < LOST_IN_A_ROW or (self._until is not None and not self._looking):
             return  # sent before the others were lost, it says nothing new
         self._until = self._clock.now() + self._wait
         self._wait = min(2 * self._wait, LONGEST_WAIT)

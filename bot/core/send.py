@@ -210,20 +210,20 @@ class Sending:
             description=DESCRIPTION,
             callback_url=self.callback_url(payment.id),
         )
-        began_at = self._clock.now()
+        began_at, number = self._clock.now(), self._outage.begins()
         try:
             accepted = await self._push_once(push, payment)
         except NotSent as exc:
             await self._record(payment.id, Kind.NOT_SENT, reason=_why_not_sent(exc))
         except Refused as exc:
             log.warning("push.refused id=%s code=%s", payment.id, exc.code)
-            self._outage.answered()
+            self._outage.answered(number)
             await self._record(payment.id, Kind.REFUSED, reason=exc.meaning.value)
         except OutcomeUnknown as exc:
             log.warning("push.unknown id=%s why=%s", payment.id, exc)
             # A process that was stopped meanwhile has learnt nothing about Safaricom.
             if abs(self._clock.now() - began_at) < SEND_WITHIN:
-                self._outage.lost()
+                self._outage.lost(number)
             await self._record(payment.id, Kind.REPLY_LOST, reason=UNHEARD)
         except asyncio.CancelledError:
             # We are being stopped with the bytes under way. The next start would find out by
@@ -234,7 +234,7 @@ class Sending:
             log.exception("push.failed id=%s", payment.id)
             await self._record(payment.id, Kind.REPLY_LOST, reason=UNHEARD)
         else:
-            self._outage.answered()
+            self._outage.answered(number)
             await self._accepted(payment.id, accepted)
 
     async def _push_once(self, push: Push, payment: Payment) -> Accepted:

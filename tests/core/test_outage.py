@@ -158,7 +158,7 @@ async def test_money_of_before_is_credited_meanwhile(desk: Desk) -> None:
 
 def lost(outage: Outage, times: int = LOST_IN_A_ROW) -> None:
     for _ in range(times):
-        outage.lost()
+        outage.lost(outage.begins())
 
 
 def test_pushes_that_were_under_way_do_not_make_it_longer() -> None:
@@ -168,6 +168,41 @@ def test_pushes_that_were_under_way_do_not_make_it_longer() -> None:
     lost(outage, 100)
 
     assert outage.try_ask() == NOON + timedelta(seconds=60)
+
+
+def test_replies_that_are_lost_after_later_pushes_were_answered_are_no_outage() -> None:
+    """A hundred leave at once; the few that get no reply are known last, one after another."""
+    outage = Outage(TestClock())
+    burst = [outage.begins() for _ in range(100)]
+    unheard = burst[5:95:6]
+    for number in set(burst) - set(unheard):
+        outage.answered(number)
+
+    for number in unheard:
+        outage.lost(number)
+
+    assert outage.try_ask() is None
+
+
+def test_an_answer_to_what_left_before_the_outage_does_not_end_it() -> None:
+    outage = Outage(TestClock())
+    slow = outage.begins()
+    lost(outage)
+
+    outage.answered(slow)
+
+    assert outage.try_ask() is not None
+
+
+def test_an_answer_to_what_left_within_it_does() -> None:
+    outage = Outage(TestClock())
+    numbers = [outage.begins() for _ in range(LOST_IN_A_ROW + 1)]
+    for number in numbers[:2] + numbers[3:]:
+        outage.lost(number)
+
+    outage.answered(numbers[2])
+
+    assert outage.try_ask() is None
 
 
 def test_waits_grow_to_five_minutes_and_begin_anew_after_an_answer() -> None:
@@ -181,8 +216,8 @@ def test_waits_grow_to_five_minutes_and_begin_anew_after_an_answer() -> None:
         waits_s.append((until - clock.now()).total_seconds())
         clock.advance(waits_s[-1])
         assert outage.try_ask() is None
-        outage.lost()
-    outage.answered()
+        outage.lost(outage.begins())
+    outage.answered(outage.begins())
     lost(outage)
 
     assert waits_s == [60, 120, 240, 300, 300]
