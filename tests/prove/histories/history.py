@@ -46,6 +46,7 @@ STEPS_OF_A_LIFE = (40, 400, 4000)
 SELDOM, SELDOM_STEPS = 0.1, ("before push", "after push")
 MORE_WISHES = 20  # at most: where limits refuse some, people ask again
 PROMOTED = 0.5  # how often a group makes the bot an admin
+OUTAGES, RUSH, RUSH_S = 0.2, 12, 600.0  # how often none is answered, while so many want to pay
 WHISPERS = 0.8  # how often Telegram's servers know of them
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
 STALLS_S = (3.0, 30.0, 90.0, 90.0, 90.0, 400.0)
@@ -167,7 +168,9 @@ class History:
         self._settle_in()
         loop = asyncio.get_running_loop()
         keepers = [loop.create_task(self._keep_alive(n)) for n in range(self.settings.instances)]
-        worlds = [loop.create_task(each) for each in (self._people(), self._weather())]
+        worlds = [
+            loop.create_task(each) for each in (self._people(), self._weather(), self._outage())
+        ]
         stories = [loop.create_task(each.run()) for each in (self.drive, self.invoice, self.acts)]
         posting = loop.create_task(self._post_updates()) if self.webhook else None
         for course in worlds:
@@ -323,6 +326,20 @@ class History:
                 if rng.random() < odds:
                     self._mend(mend)
 
+    async def _outage(self) -> None:
+        """Safaricom answers nobody, while many people want to pay."""
+        rng = self._fork()
+        if rng.random() >= OUTAGES:
+            return
+        await passes(rng.uniform(0, self.settings.chaos_h * HOUR_S - 2 * RUSH_S))
+        self.network.down = "hanging"
+        rush = []
+        for _ in range(RUSH):
+            rush.append(asyncio.get_running_loop().create_task(self._one_wish(rng)))
+            await passes(rng.expovariate(RUSH / RUSH_S))
+        self._mend("network")
+        await asyncio.gather(*rush)
+
     def _mend(self, what: str) -> None:
         match what:
             case "network":
@@ -440,18 +457,18 @@ class History:
         ]
         at = sorted(rng.choice(bursts) + rng.uniform(0, 600) for _ in range(count))
         beside: list[asyncio.Task[None]] = []
-        for number, moment in enumerate(at):
+        for moment in at:
             await passes(max(0.0, moment - loop.time()))
-            beside.append(loop.create_task(self._one_wish(rng, number)))
-        for number in range(count, count + MORE_WISHES):
+            beside.append(loop.create_task(self._one_wish(rng)))
+        for _ in range(MORE_WISHES):
             await asyncio.gather(*beside)
             if len(self.safaricom.pushes) >= self.settings.payments:
                 return
             await passes(rng.uniform(60, 600))
-            beside = [loop.create_task(self._one_wish(rng, number))]
+            beside = [loop.create_task(self._one_wish(rng))]
         await asyncio.gather(*beside)
 
-    async def _one_wish(self, rng: random.Random, number: int) -> None:
+    async def _one_wish(self, rng: random.Random) -> None:
         """Somebody wants to pay, and then does this and that."""
         person = rng.choice([each for each in self.people if not each.blocked] or self.people)
         if person.blocked:

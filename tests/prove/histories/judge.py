@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 
 from sqlalchemy import func, or_, select, text
 
 from bot.core.settle import SUCCESSES, stand
 from mpesa.simulator.books import Row, RowKind
+from mpesa.simulator.faults import ReplyFault
 from mpesa.simulator.pushes import PushRecord
 from storage.engine import Store
 from storage.payment_rows import read_payment
@@ -27,6 +29,9 @@ from tests.prove.histories.truth import judge_people
 __all__ = ["Verdict", "judge"]
 
 UNTRUSTED_KEPT = 20
+AT_THE_GATE = (ReplyFault.THROTTLED, ReplyFault.SPIKE_ARREST, ReplyFault.HTML_503)
+AGAIN_WITHIN = timedelta(seconds=20)
+OUTAGE = ("⏳ M-Pesa is not answering me", "⏳ M-Pesa hainijibu")
 
 
 @dataclass
@@ -332,5 +337,22 @@ def _count_troubles(history: History, verdict: Verdict) -> None:
     verdict.effects.update(history.ground.met)
     for trouble, count in history.telegram.met.items():
         verdict.effects[f"Telegram {trouble}"] += count
+    _count_answers(history, verdict)
     whispered = sum(len(chat.whispers) for chat in history.telegram.world.chats.values())
     verdict.effects["told in a whisper"] += whispered
+
+
+def _count_answers(history: History, verdict: Verdict) -> None:
+    """What Safaricom's gate, and its silence, made of people's commands."""
+    pushes = history.safaricom.pushes
+    for number, push in enumerate(pushes):
+        verdict.effects["throttled, and sent again"] += push.fault.reply in AT_THE_GATE and any(
+            (later.phone, later.amount_kes) == (push.phone, push.amount_kes)
+            and later.seen_at - push.seen_at < AGAIN_WITHIN
+            for later in pushes[number + 1 :]
+        )
+    verdict.effects["turned away in an outage"] += sum(
+        message.text.startswith(OUTAGE)
+        for chat in history.telegram.world.chats.values()
+        for message in [*chat.messages, *chat.whispers]
+    )

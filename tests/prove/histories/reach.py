@@ -25,6 +25,8 @@ EFFECTS = (
     "said paid and failed",
     "Safaricom could not be reached",
     "too late to send",
+    "throttled, and sent again",
+    "turned away in an outage",
     "nothing left",
     "refused",
     "declined",
