@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from bot.core.reach import Reached
 from bot.metrics import Metrics
@@ -38,6 +45,45 @@ async def house(signer: Crypt) -> AsyncIterator[str]:
     app.router.add_post("/c/probe/{address}", ProbeDoor(signer).post)
     async with serving(app, host="127.0.0.1", port=0) as port:
         yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def house_with_tls(signer: Crypt, folder: Path) -> AsyncIterator[str]:
+    """The same behind a certificate that nobody in particular has signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(folder))
+    app = web.Application()
+    app.router.add_post("/c/probe/{address}", ProbeDoor(signer).post)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def self_signed(folder: Path) -> Path:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(host, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
 
 
 async def test_we_know_ourselves_and_nobody_else() -> None:
@@ -76,6 +122,11 @@ async def test_who_cannot_sign_is_somebody_else(handler: object) -> None:
 async def test_nobody_is_told_from_somebody() -> None:
     assert await probe("http://127.0.0.1:9", OURS) is Reached.NOBODY
     assert await probe("https://nowhere.invalid", OURS, within_s=2) is Reached.NOBODY
+
+
+async def test_a_certificate_that_safaricom_would_not_take_is_named(tmp_path: Path) -> None:
+    async with house_with_tls(OURS, tmp_path) as url:
+        assert await probe(url, OURS) is Reached.BAD_CERTIFICATE
 
 
 async def test_strangers_get_the_constant_answer_and_no_callback_is_counted(
