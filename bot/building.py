@@ -30,7 +30,7 @@ from bot.core.lead import Lead
 from bot.core.ledgers import Ledgers
 from bot.core.limits import LimitSettings
 from bot.core.merchants import Merchants
-from bot.core.outage import Outage
+from bot.core.outage import Outages
 from bot.core.people import People
 from bot.core.placing import Placing
 from bot.core.ports import Collector, Ids
@@ -109,11 +109,11 @@ class Parts:
 def build_core(parts: Parts) -> Core:
     """Every service of the core."""
     store, clock, wake, operators = parts.store, parts.clock, parts.wake, parts.operators
-    outage, machine = Outage(clock), Machine(parts.config)
-    sending = _sending(parts, outage)
+    outages, machine = Outages(clock), Machine(parts.config)
+    sending = _sending(parts, outages)
     books = Books(store=store, clock=clock, limits=parts.limits)
     guards = {IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment}
-    asking = _asking(parts, sending, outage, machine, guards=guards)
+    asking = _asking(parts, sending, outages, machine, guards=guards)
     drives = Drives(store=store, clock=clock, ids=parts.ids, asking=asking, wake=wake)
     configured = collectors_of(parts.config)
     collectors = {**parts.payees, **configured}
@@ -183,7 +183,7 @@ def _health(parts: Parts, machine: Machine) -> Health:
     )
 
 
-def _sending(parts: Parts, outage: Outage) -> Sending:
+def _sending(parts: Parts, outages: Outages) -> Sending:
     config = parts.config
     return Sending(
         store=parts.store,
@@ -198,14 +198,14 @@ def _sending(parts: Parts, outage: Outage) -> Sending:
         ),
         background=parts.background,
         wake=parts.wake,
-        outage=outage,
+        outages=outages,
     )
 
 
 def _asking(
     parts: Parts,
     sending: Sending,
-    outage: Outage,
+    outages: Outages,
     machine: Machine,
     *,
     guards: Mapping[IntentKind, Guard],
@@ -222,7 +222,7 @@ def _asking(
         start=sending.start,
         wake=parts.wake,
         guards=guards,
-        outage=outage,
+        outages=outages,
         free_bytes=machine.free_bytes,
     )
 

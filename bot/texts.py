@@ -61,7 +61,8 @@ MARKS_MAX = 3
 _TAG = re.compile(r"<[^>]*>")
 
 # Where an address or an @name begins to be one. Ours (`/pay@bot`, amounts) are not touched.
-_LINK = re.compile(r"\.(?=[^\W\d_])|:(?=//)|(?<!\w)@(?=\w)")
+_QUAD = r"(?<=\d)\.(?=\d{1,3}\.\d{1,3}\.\d{1,3}(?!\d))"  # 41.90.1.2, and not 1.50
+_LINK = re.compile(rf"\.(?=[^\W\d_])|{_QUAD}|:(?=//)|(?<!\w)@(?=\w)")
 WORD_JOINER = "\u2060"
 
 # A joiner between two emoji or in a name is harmless, but it can also make two names look

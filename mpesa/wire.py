@@ -300,7 +300,8 @@ def _reject(rejection: Rejection, body: dict[str, object], reply: Reply) -> Toke
 def _decipher_unreadable(reply: Reply, body: Unreadable) -> MpesaError:
     """
     The firewall stands before Daraja: what it turned away, M-PESA never saw. 403 is always its
-    word; 503 only with its own page, for other 503s may come from behind. 502 and 504 do.
+    word; 503 only with its own page, for other 503s may come from behind. 502 and 504 do. Sent
+    again is only what the page says was blocked: without a number it may be about what is behind.
     """
     if reply.status == 429:
         return Throttled("Too many requests.", retry_after_s=reply.retry_after_s)
@@ -309,14 +310,21 @@ def _decipher_unreadable(reply: Reply, body: Unreadable) -> MpesaError:
             "Safaricom's firewall turned this server away.", meaning=Meaning.MISCONFIGURED
         )
     if reply.status == 503 and _is_firewall(reply):
-        return Throttled(
-            "Safaricom's firewall turned the push away.", retry_after_s=reply.retry_after_s
-        )
+        said = "Safaricom's firewall turned the push away."
+        if not _firewall_codes(reply):
+            return Refused(said, meaning=Meaning.BUSY)
+        return Throttled(said, retry_after_s=reply.retry_after_s)
     return OutcomeUnknown(f"HTTP {reply.status} in reply to the push: {body.reason}")
 
 
 _FIREWALL_BLOCKS: Final = frozenset({b"15", b"16"})
-_FIREWALL_CODE: Final = re.compile(rb"(?:error code|edet)\W{0,3}([0-9]{1,3})")
+_FIREWALL_CODE: Final = re.compile(
+    rb"(?:error code|edet)(?:<[^<>]{0,100}>|&[a-z0-9#]{1,8};|[^\w<&]){0,8}([0-9]{1,3})"
+)
+
+
+def _firewall_codes(reply: Reply) -> set[bytes]:
+    return set(_FIREWALL_CODE.findall(reply.body.lower()))
 
 
 def _is_firewall(reply: Reply) -> bool:
@@ -326,10 +334,9 @@ def _is_firewall(reply: Reply) -> bool:
     The same page, with another error code on it, reports that the service behind it failed, and
     that may be after the push went through.
     """
-    page = reply.body[:4096].lower()
-    if reply.status not in (403, 503) or b"incapsula" not in page:
+    if reply.status not in (403, 503) or b"incapsula" not in reply.body.lower():
         return False
-    return set(_FIREWALL_CODE.findall(page)) <= _FIREWALL_BLOCKS
+    return _firewall_codes(reply) <= _FIREWALL_BLOCKS
 
 
 def quotable(message: str) -> str:

@@ -51,6 +51,7 @@ class Recent:
     kind: Kind
     reason: str | None
     at: datetime
+    account: str  # of the payment
 
 
 class HealthBook:
@@ -94,13 +95,31 @@ class HealthBook:
         """What was heard since then, the newest first, *limit* pieces at the most."""
         # By id, which grows with time: an index on the time would be paid for by every callback.
         newest = (
-            select(evidence.c.payment_id, evidence.c.kind, evidence.c.reason, evidence.c.at)
+            select(
+                evidence.c.id,
+                evidence.c.payment_id,
+                evidence.c.kind,
+                evidence.c.reason,
+                evidence.c.at,
+            )
             .order_by(evidence.c.id.desc())
             .limit(limit)
+            .subquery()
         )
-        rows = (await self._connection.execute(newest)).all()
+        query = (
+            select(newest, payments.c.account)
+            .join(payments, payments.c.id == newest.c.payment_id)
+            .order_by(newest.c.id.desc())
+        )
+        rows = (await self._connection.execute(query)).all()
         return [
-            Recent(payment_id=row.payment_id, kind=Kind(row.kind), reason=row.reason, at=row.at)
+            Recent(
+                payment_id=row.payment_id,
+                kind=Kind(row.kind),
+                reason=row.reason,
+                at=row.at,
+                account=row.account,
+            )
             for row in rows
             if row.at >= since and row.kind in KINDS
         ]

@@ -25,7 +25,7 @@ from bot.core.limits import (
     check_page,
 )
 from bot.core.merchants import is_appointed
-from bot.core.outage import Outage
+from bot.core.outage import Outages
 from bot.core.ports import Clock, Ids
 from bot.core.restored import restored
 from bot.core.settle import status_notice
@@ -135,7 +135,7 @@ class Asking:
         start: Callable[[str], None],
         wake: Callable[[], None],
         guards: Mapping[IntentKind, Guard] | None = None,
-        outage: Outage | None = None,
+        outages: Outages | None = None,
         free_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._store = store
@@ -145,7 +145,7 @@ class Asking:
         self._start = start
         self._wake = wake
         self._guards = guards or {}
-        self._outage = outage or Outage(clock)
+        self._outages = outages or Outages(clock)
         self._free_bytes = free_bytes
 
     @property
@@ -325,7 +325,7 @@ class Asking:
 
     def _away(self, request: AskRequest) -> Refusal | None:
         """Looked at last: it may be this very payment that finds out whether it is over."""
-        until = self._outage.try_ask()
+        until = self._outages.of(request.account).try_ask(request.ask_key)
         return None if until is None else _no(request, RefusalReason.OUTAGE, until)
 
     async def _strangers_hourly(self, tx: Tx, request: AskRequest) -> int | None:

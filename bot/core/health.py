@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Protocol
 
 from bot.core.latencies import Latency
@@ -342,17 +343,31 @@ def _token_refused(recent: Sequence[Recent], *, since: datetime) -> bool | None:
 
 
 def _no_answers(recent: Sequence[Recent], *, since: datetime) -> bool | None:
-    """Whether as many pushes in a row got no reply as make asking stop."""
-    lost, answered = [], False
-    for each in recent:
-        if each.kind in (Kind.ACCEPTED, Kind.REFUSED):
-            answered = True
-            break
-        if each.kind is Kind.REPLY_LOST and each.reason == UNHEARD:
-            lost.append(each.at)
-    if len(lost) >= LOST_IN_A_ROW and lost[0] >= since:
+    """Whether asking has stopped on some account: as many pushes in a row there got no reply."""
+    accounts = {each.account for each in recent if each.kind is Kind.BEGUN}
+    found = [
+        _unanswered([each for each in recent if each.account == account], since=since)
+        for account in accounts
+    ]
+    if True in found:
         return True
-    return False if answered and not lost else None
+    return False if found and None not in found else None
+
+
+def _unanswered(recent: Sequence[Recent], *, since: datetime) -> bool | None:
+    """In the order in which they left: that a reply is lost is known last of all."""
+    ended = {
+        each.payment_id: each
+        for each in recent
+        if each.kind in (Kind.ACCEPTED, Kind.REFUSED)
+        or (each.kind is Kind.REPLY_LOST and each.reason == UNHEARD)
+    }
+    begun = [each.payment_id for each in recent if each.kind is Kind.BEGUN]
+    pushes = [ended[each] for each in begun if each in ended]
+    lost = list(takewhile(lambda each: each.kind is Kind.REPLY_LOST, pushes))
+    if len(lost) >= LOST_IN_A_ROW and max(each.at for each in lost) >= since:
+        return True
+    return False if pushes and not lost else None
 
 
 def _read(raw: bytes | None) -> dict[Trouble, datetime]:

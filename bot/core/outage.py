@@ -3,7 +3,8 @@ Outage: while no push gets an answer, one person at a time is asked to pay, to s
 
 A push whose reply is lost may have rung: its payer waits, may not be asked again, and is a step
 nearer to the pause of their line. So after a few in a row new prompts stop, and the chat says why.
-What was sent stays watched. Each process sees its own outage: a restart begins by looking anew.
+What was sent stays watched. Each process sees its own outage: a restart begins by looking anew. So
+does each account: a shortcode that Safaricom cannot serve shuts none of the others out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 
 from bot.core.ports import Clock
 
-__all__ = ["LOST_IN_A_ROW", "UNHEARD", "Outage"]
+__all__ = ["LOST_IN_A_ROW", "UNHEARD", "Outage", "Outages"]
 
 LOST_IN_A_ROW = 5
 """So many lost replies without an answer between them are Safaricom's trouble, not one phone's."""
@@ -23,8 +24,19 @@ UNHEARD = "unheard"
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=60), timedelta(minutes=5)
 
 
+class Outages:
+    """The outage of each account, by its name; the main one is called "" everywhere."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[str, Outage] = {}
+
+    def of(self, account: str) -> Outage:
+        return self._known.setdefault(account, Outage(self._clock))
+
+
 class Outage:
-    """Hears how each push ended, and says whether the next one may be opened."""
+    """Hears how each push of an account ended, and says whether the next one may be opened."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -33,7 +45,7 @@ class Outage:
         self._lost: list[int] = []
         self._wait = FIRST_WAIT
         self._until: datetime | None = None
-        self._looking = False
+        self._looker: str | None = None
 
     def begins(self) -> int:
         """
@@ -52,32 +64,33 @@ class Outage:
         if len(self._lost) < LOST_IN_A_ROW:
             self._wait = FIRST_WAIT
             self._until = None
-            self._looking = False
+            self._looker = None
 
     def lost(self, number: int) -> None:
         """The bytes of that push left, and no clear answer came."""
         if number <= self._answered:
             return
         self._lost = sorted([*self._lost, number])[-LOST_IN_A_ROW:]
-        if len(self._lost) < LOST_IN_A_ROW or (self._until is not None and not self._looking):
+        if len(self._lost) < LOST_IN_A_ROW or (self._until is not None and self._looker is None):
             return  # sent before the others were lost, it says nothing new
         self._until = self._clock.now() + self._wait
         self._wait = min(2 * self._wait, LONGEST_WAIT)
-        self._looking = False
+        self._looker = None
 
-    def try_ask(self) -> datetime | None:
+    def try_ask(self, who: str) -> datetime | None:
         """
-        None: this one may be asked; else when somebody may be again.
+        None: *who* may be asked; else when somebody may be again.
 
         Once that instant has passed the first who comes looks for everybody: the others are put
-        off for as long as an answer may take.
+        off for as long as an answer may take. Asked twice, as where a write is run again, that
+        one still looks.
         """
         now = self._clock.now()
-        if self._until is None:
+        if self._until is None or who == self._looker:
             return None
         # A clock that was set back since does not make it last longer.
         if now < self._until <= now + LONGEST_WAIT:
             return self._until
         self._until = now + FIRST_WAIT
-        self._looking = True
+        self._looker = who
         return None

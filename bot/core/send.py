@@ -25,7 +25,7 @@ from bot.core.about import about
 from bot.core.accounts import Accounts
 from bot.core.ask import IN_HAND_FOR
 from bot.core.hear import ADDRESS
-from bot.core.outage import UNHEARD, Outage
+from bot.core.outage import UNHEARD, Outages
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.restored import RESTORED, restored
@@ -85,7 +85,7 @@ class Sending:
         settings: SendSettings,
         background: Callable[[Coroutine[Any, Any, None]], None],
         wake: Callable[[], None],
-        outage: Outage | None = None,
+        outages: Outages | None = None,
     ) -> None:
         self._store = store
         self._accounts = Accounts(daraja, accounts)
@@ -94,7 +94,7 @@ class Sending:
         self._settings = settings
         self._background = background
         self._wake = wake
-        self._outage = outage or Outage(clock)
+        self._outages = outages or Outages(clock)
         self._first_check = timedelta(seconds=settings.first_check_after_s)
         self._pace = pace_of(store, clock, "pushes", per_second=settings.pushes_per_second)
         self._in_hand: set[str] = set()
@@ -210,21 +210,24 @@ class Sending:
             description=DESCRIPTION,
             callback_url=self.callback_url(payment.id),
         )
-        began_at, number = self._clock.now(), self._outage.begins()
+        outage = self._outages.of(payment.account)
+        began_at, number = self._clock.now(), outage.begins()
         try:
             accepted = await self._push_once(push, payment)
         except NotSent as exc:
             await self._record(payment.id, Kind.NOT_SENT, reason=_why_not_sent(exc))
         except Refused as exc:
             log.warning("push.refused id=%s code=%s", payment.id, exc.code)
-            self._outage.answered(number)
+            outage.answered(number)
             await self._record(payment.id, Kind.REFUSED, reason=exc.meaning.value)
         except OutcomeUnknown as exc:
             log.warning("push.unknown id=%s why=%s", payment.id, exc)
             # A process that was stopped meanwhile has learnt nothing about Safaricom.
-            if abs(self._clock.now() - began_at) < SEND_WITHIN:
-                self._outage.lost(number)
-            await self._record(payment.id, Kind.REPLY_LOST, reason=UNHEARD)
+            was_there = abs(self._clock.now() - began_at) < SEND_WITHIN
+            if was_there:
+                outage.lost(number)
+            reason = UNHEARD if was_there else "stood-still"
+            await self._record(payment.id, Kind.REPLY_LOST, reason=reason)
         except asyncio.CancelledError:
             # We are being stopped with the bytes under way. The next start would find out by
             # the lease; saying it now saves the payer the wait.
@@ -232,9 +235,9 @@ class Sending:
             raise
         except Exception:
             log.exception("push.failed id=%s", payment.id)
-            await self._record(payment.id, Kind.REPLY_LOST, reason=UNHEARD)
+            await self._record(payment.id, Kind.REPLY_LOST, reason="failed")
         else:
-            self._outage.answered(number)
+            outage.answered(number)
             await self._accepted(payment.id, accepted)
 
     async def _push_once(self, push: Push, payment: Payment) -> Accepted:

@@ -38,6 +38,7 @@ HOSTILE = {
     "markdown": "_*[Jane](https://evil.example)`~|",
     "an address": "https://evil.example/win",
     "a bare address": "evil.example/win now",
+    "a number's address": "41.90.1.2/pay",
     "a mail address": "jane@evil.example",
     "our own link": "t.me/evil_bot?start=x",
     "a call": "@evil_bot @jane hello",
@@ -143,6 +144,9 @@ def test_a_tower_of_marks_is_pulled_down_and_no_language_is_hurt() -> None:
     [
         ("evil.example", "evil.\u2060example"),
         ("https://evil", "https:\u2060//evil"),
+        ("41.90.1.2/pay", "41.\u206090.1.2/pay"),
+        ("http://41.90.1.2:80", "http:\u2060//41.\u206090.1.2:80"),
+        ("on 25.11.2026, v1.2.3", "on 25.11.2026, v1.2.3"),
         ("@jane", "@\u2060jane"),
         ("@@jane /@jane (@jane)", "@@\u2060jane /@\u2060jane (@\u2060jane)"),
         ("KES 1,500.50", "KES 1,500.50"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from bot.core.ask import Asked, Asking, AskRequest, AskSettings
 from bot.core.books import Books
 from bot.core.hear import Hear
 from bot.core.limits import LimitSettings, Refusal
-from bot.core.outage import Outage
+from bot.core.outage import Outages
 from bot.core.people import People
 from bot.core.ports import Ids
 from bot.core.reconcile import Reconcile, ReconcileSettings
@@ -169,12 +169,19 @@ def daraja() -> ScriptedDaraja:
     return ScriptedDaraja()
 
 
-def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: int = 7) -> Desk:
+def make_desk(
+    store: Store,
+    clock: TestClock,
+    daraja: ScriptedDaraja,
+    *,
+    seed: int = 7,
+    accounts: Mapping[str, ScriptedDaraja] | None = None,
+) -> Desk:
     """A process at work on *store*. Another *seed* makes other ids, as another process does."""
     tasks: list[asyncio.Task[None]] = []
     settle = Settle(operators=[900])
     limits = LimitSettings()
-    outage, disk = Outage(clock), Disk()
+    outages, disk = Outages(clock), Disk()
 
     def background(work: Coroutine[Any, Any, None]) -> None:
         tasks.append(asyncio.create_task(work))
@@ -185,6 +192,7 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
     sending = Sending(
         store=store,
         daraja=daraja,
+        accounts=accounts,
         settle=settle,
         clock=clock,
         settings=SendSettings(
@@ -192,7 +200,7 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
         ),
         background=background,
         wake=wake,
-        outage=outage,
+        outages=outages,
     )
     return Desk(
         store=store,
@@ -206,7 +214,7 @@ def make_desk(store: Store, clock: TestClock, daraja: ScriptedDaraja, *, seed: i
             settings=AskSettings(confirm_above_kes=5000, limits=limits, operators=[900]),
             start=sending.start,
             wake=wake,
-            outage=outage,
+            outages=outages,
             free_bytes=disk.free_bytes,
         ),
         hear=Hear(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,13 +10,15 @@ from sqlalchemy import func, select
 
 from bot.core.ask import Asked
 from bot.core.limits import Refusal, RefusalReason
-from bot.core.outage import LOST_IN_A_ROW, Outage
+from bot.core.outage import LOST_IN_A_ROW, Outage, Outages
 from mpesa.errors import OutcomeUnknown, Refused, Unreachable
 from mpesa.results import Meaning
+from storage.engine import Store
 from storage.records import Status
 from storage.schema import intents, lines, payments
+from storage.tx import Tx
 from tests.core.bodies import success
-from tests.core.conftest import Desk
+from tests.core.conftest import Desk, ScriptedDaraja, make_desk
 from tests.stores import NOON, TestClock
 
 LOST = OutcomeUnknown("timeout")
@@ -156,6 +159,56 @@ async def test_money_of_before_is_credited_meanwhile(desk: Desk) -> None:
     assert (await desk.post(paid, success(1))).status is Status.PAID
 
 
+@pytest.mark.both_engines
+async def test_who_looks_still_looks_when_the_commit_is_run_again(desk: Desk) -> None:
+    desk.daraja.replies = [LOST] * 5
+    for number in range(5):
+        await ask(desk, number)
+    desk.clock.advance(60)
+
+    async def fails(_tx: Tx) -> None:
+        raise RuntimeError("what shared its commit")
+
+    looking, _ = await asyncio.gather(
+        desk.open(ask_key="m:1001:9"), desk.store.write(fails), return_exceptions=True
+    )
+
+    assert isinstance(looking, Asked)
+
+
+async def test_an_account_that_gets_no_answers_shuts_no_other_out(
+    store: Store, clock: TestClock
+) -> None:
+    ill = ScriptedDaraja()
+    ill.replies = [LOST] * 50
+    desk = make_desk(store, clock, ScriptedDaraja(), accounts={"ill": ill})
+    found: dict[str, list[object]] = {"": [], "ill": []}
+    for number in range(50):
+        account = "" if number % 9 == 8 else "ill"
+        answer = await desk.open(
+            ask_key=f"m:{2000 + number}:1",
+            asked_by=2000 + number,
+            phone=f"254733{number:06d}",
+            account=account,
+        )
+        await desk.finish()
+        found[account].append(answer.reason if isinstance(answer, Refusal) else "asked")
+        desk.clock.advance(1)
+
+    await desk.close()
+
+    assert set(found[""]) == {"asked"}
+    assert found["ill"][:6] == ["asked"] * 5 + [RefusalReason.OUTAGE]
+
+
+def test_each_account_has_its_own() -> None:
+    outages = Outages(TestClock())
+    lost(outages.of("ill"))
+
+    assert outages.of("").try_ask("a") is None
+    assert outages.of("ill").try_ask("a") is not None
+
+
 def lost(outage: Outage, times: int = LOST_IN_A_ROW) -> None:
     for _ in range(times):
         outage.lost(outage.begins())
@@ -167,7 +220,7 @@ def test_pushes_that_were_under_way_do_not_make_it_longer() -> None:
 
     lost(outage, 100)
 
-    assert outage.try_ask() == NOON + timedelta(seconds=60)
+    assert outage.try_ask("a") == NOON + timedelta(seconds=60)
 
 
 def test_replies_that_are_lost_after_later_pushes_were_answered_are_no_outage() -> None:
@@ -181,7 +234,7 @@ def test_replies_that_are_lost_after_later_pushes_were_answered_are_no_outage() 
     for number in unheard:
         outage.lost(number)
 
-    assert outage.try_ask() is None
+    assert outage.try_ask("a") is None
 
 
 def test_an_answer_to_what_left_before_the_outage_does_not_end_it() -> None:
@@ -191,7 +244,7 @@ def test_an_answer_to_what_left_before_the_outage_does_not_end_it() -> None:
 
     outage.answered(slow)
 
-    assert outage.try_ask() is not None
+    assert outage.try_ask("a") is not None
 
 
 def test_an_answer_to_what_left_within_it_does() -> None:
@@ -202,7 +255,7 @@ def test_an_answer_to_what_left_within_it_does() -> None:
 
     outage.answered(numbers[2])
 
-    assert outage.try_ask() is None
+    assert outage.try_ask("a") is None
 
 
 def test_waits_grow_to_five_minutes_and_begin_anew_after_an_answer() -> None:
@@ -211,17 +264,17 @@ def test_waits_grow_to_five_minutes_and_begin_anew_after_an_answer() -> None:
     lost(outage)
     waits_s = []
     for _ in range(5):
-        until = outage.try_ask()
+        until = outage.try_ask("b")
         assert until is not None
         waits_s.append((until - clock.now()).total_seconds())
         clock.advance(waits_s[-1])
-        assert outage.try_ask() is None
+        assert outage.try_ask("a") is None
         outage.lost(outage.begins())
     outage.answered(outage.begins())
     lost(outage)
 
     assert waits_s == [60, 120, 240, 300, 300]
-    assert outage.try_ask() == clock.now() + timedelta(seconds=60)
+    assert outage.try_ask("a") == clock.now() + timedelta(seconds=60)
 
 
 def test_a_look_that_tells_nothing_is_followed_by_another() -> None:
@@ -229,12 +282,13 @@ def test_a_look_that_tells_nothing_is_followed_by_another() -> None:
     outage = Outage(clock)
     lost(outage)
     clock.advance(60)
-    assert outage.try_ask() is None
-    assert outage.try_ask() is not None
+    assert outage.try_ask("a") is None
+    assert outage.try_ask("b") is not None
 
     clock.advance(60)  # whoever looked was refused, or could not be sent
 
-    assert outage.try_ask() is None
+    assert outage.try_ask("b") is None
+    assert outage.try_ask("a") is not None
 
 
 def test_a_clock_that_is_set_back_does_not_keep_it_shut() -> None:
@@ -244,7 +298,7 @@ def test_a_clock_that_is_set_back_does_not_keep_it_shut() -> None:
 
     clock.advance(-3600)
 
-    assert outage.try_ask() is None
+    assert outage.try_ask("a") is None
 
 
 async def test_a_disk_without_room_takes_no_new_payment_and_credits_the_old(desk: Desk) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from bot.core.skew import Skew
 from mpesa.errors import OutcomeUnknown
+from mpesa.models import Accepted, Push
 from storage.engine import Store
 from storage.records import Status
 from tests.core.conftest import Desk, ScriptedDaraja, make_desk
@@ -61,6 +63,76 @@ async def test_five_that_an_answer_stands_between_are_no_outage(
     await health.watch()
 
     assert await told(store, clock) == []
+    await desk.close()
+
+
+class SilentToSome(ScriptedDaraja):
+    """Answers nobody whose number ends in 5, and only later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later = asyncio.Event()
+
+    async def push(self, push: Push, *, leave_within_s: float) -> Accepted:
+        if push.phone.endswith("5"):
+            await self.later.wait()
+            raise OutcomeUnknown("timeout")
+        return await super().push(push, leave_within_s=leave_within_s)
+
+
+async def test_a_few_of_a_burst_that_are_known_last_are_no_outage(
+    store: Store, clock: TestClock
+) -> None:
+    daraja = SilentToSome()
+    desk, health = make_desk(store, clock, daraja), health_at(store, clock)
+    for number in range(60):
+        await desk.open(ask_key=f"m:{number}:1", asked_by=number, phone=f"254733{number:06d}")
+    answered = [task for number, task in enumerate(desk.tasks) if number % 10 != 5]
+    await asyncio.gather(*answered)
+
+    clock.advance(30)
+    daraja.later.set()
+    await desk.finish()
+    await health.watch()
+
+    assert len(answered) == len(daraja.pushes) == 54
+    assert await told(store, clock) == []
+    await desk.close()
+
+
+async def test_who_stood_still_has_heard_nothing_of_safaricom(
+    store: Store, clock: TestClock
+) -> None:
+    daraja = ScriptedDaraja()
+    desk, health = make_desk(store, clock, daraja), health_at(store, clock)
+
+    def stood_still() -> None:
+        clock.advance(90)
+        raise OutcomeUnknown("timeout")
+
+    daraja.replies = [stood_still] * 5
+    await ask(desk, 1, 2, 3, 4, 5)
+    await health.watch()
+
+    assert "no-answers on -" not in await told(store, clock)
+    await desk.close()
+
+
+async def test_one_account_without_answers_is_told_beside_another_that_has_them(
+    store: Store, clock: TestClock
+) -> None:
+    ill = ScriptedDaraja()
+    ill.replies = [OutcomeUnknown("timeout")] * 5
+    desk = make_desk(store, clock, ScriptedDaraja(), accounts={"ill": ill})
+    health = health_at(store, clock)
+    for number in range(5):
+        for account in ("ill", ""):
+            phone = f"2547{number}{len(account)}000001"
+            await desk.ask(ask_key=f"m:1001:{phone}", phone=phone, account=account)
+
+    await health.watch()
+
+    assert await told(store, clock) == ["no-answers on -"]
     await desk.close()
 
 

@@ -267,7 +267,7 @@ def test_the_three_meanings_of_one_code_are_told_apart() -> None:
         (reply(error("500.003.03", "Quota Violation"), 500), None),
         (reply(b"slow down", 429, 3.0), 3.0),
         (reply({}, 429), None),
-        (reply(FIREWALL, 503), None),
+        (reply(FIREWALL + b" Error code 15", 503), None),
     ],
 )
 def test_too_fast_is_throttled(answer: Reply, wait_s: float | None) -> None:
@@ -288,6 +288,34 @@ def test_trouble_behind_the_gateway_is_unknown(status: int) -> None:
 def test_the_firewall_reporting_trouble_behind_it_is_unknown() -> None:
     unknown(reply(b"Incapsula incident ID: 1-2 Error code 20", 503))
     unknown(reply(b'<iframe src="/_Incapsula_Resource?edet=9&cinfo=1">', 503))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"Error code: <b>20</b>",
+        b"Error code:&nbsp;20",
+        b'<td>Error code</td>\n  <td class="n">8</td>',
+        b" " * 5000 + b"Error code 20",
+        b"Error code 15, Error code 20",
+    ],
+)
+def test_however_it_writes_that_it_is_no_block(code: bytes) -> None:
+    unknown(reply(b"<html>Incapsula incident ID: 1-2 " + code + b"</html>", 503))
+
+
+@pytest.mark.parametrize(
+    "code", [b"Error code: <b>16</b>", b'<iframe src="/_Incapsula_Resource?edet=15&amp;cinfo=1">']
+)
+def test_a_block_is_safe_to_send_again(code: bytes) -> None:
+    assert isinstance(refused(reply(FIREWALL + code, 503)), Throttled)
+
+
+def test_a_page_of_the_firewall_without_a_code_is_a_no_that_is_not_sent_again() -> None:
+    refusal = refused(reply(FIREWALL, 503))
+
+    assert not isinstance(refusal, Throttled)
+    assert refusal.meaning is Meaning.BUSY
 
 
 def test_the_firewall_forbidding_is_a_refusal() -> None:

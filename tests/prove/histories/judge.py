@@ -29,7 +29,7 @@ from tests.prove.histories.truth import judge_people
 __all__ = ["Verdict", "judge"]
 
 UNTRUSTED_KEPT = 20
-AT_THE_GATE = (ReplyFault.THROTTLED, ReplyFault.SPIKE_ARREST, ReplyFault.HTML_503)
+AT_THE_GATE = (ReplyFault.THROTTLED, ReplyFault.SPIKE_ARREST)
 AGAIN_WITHIN = timedelta(seconds=20)
 OUTAGE = ("⏳ M-Pesa is not answering me", "⏳ M-Pesa hainijibu")
 
