@@ -300,8 +300,7 @@ def _reject(rejection: Rejection, body: dict[str, object], reply: Reply) -> Toke
 def _decipher_unreadable(reply: Reply, body: Unreadable) -> MpesaError:
     """
     The firewall stands before Daraja: what it turned away, M-PESA never saw. 403 is always its
-    word; 503 only with its own page, for other 503s may come from behind. 502 and 504 do. Sent
-    again is only what the page says was blocked: without a number it may be about what is behind.
+    word; 503 only with its own page that says so by a number. All others may come from behind.
     """
     if reply.status == 429:
         return Throttled("Too many requests.", retry_after_s=reply.retry_after_s)
@@ -309,11 +308,10 @@ def _decipher_unreadable(reply: Reply, body: Unreadable) -> MpesaError:
         return Refused(
             "Safaricom's firewall turned this server away.", meaning=Meaning.MISCONFIGURED
         )
-    if reply.status == 503 and _is_firewall(reply):
-        said = "Safaricom's firewall turned the push away."
-        if not _firewall_codes(reply):
-            return Refused(said, meaning=Meaning.BUSY)
-        return Throttled(said, retry_after_s=reply.retry_after_s)
+    if reply.status == 503 and _is_firewall(reply) and _firewall_codes(reply):
+        return Throttled(
+            "Safaricom's firewall turned the push away.", retry_after_s=reply.retry_after_s
+        )
     return OutcomeUnknown(f"HTTP {reply.status} in reply to the push: {body.reason}")
 
 

@@ -18,7 +18,7 @@ from bot.chat.answers import check_answer, refusal_text, unclear_text
 from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
 from bot.chat.outcomes import VOID, Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
-from bot.core.outcomes import may_have_timed_out
+from bot.core.outcomes import Beside, beside, may_have_timed_out
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
 from bot.texts import Texts, apart, clean, money, plain
@@ -204,14 +204,17 @@ def _paid(pen: Pen) -> Card:
 
 def _not_paid(pen: Pen, now: datetime) -> Card:
     why_not = failure(pen.payment.status, pen.payment.reason)
+    counts = beside(pen.view.others) is Beside.COUNTS
     paused_until = pen.view.paused_until
     if paused_until is not None and paused_until <= now:
         paused_until = None
     if not pen.private:
-        again = Action.AGAIN in why_not.actions and paused_until is None
+        again = Action.AGAIN in why_not.actions and paused_until is None and not counts
         actions = [*([Action.AGAIN] if again else []), Action.WHY]
         return pen.card([pen.say("not-paid.group"), _superseded(pen)], actions)
     lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.view))]
+    if counts:
+        return pen.card([*lines, _contradicted(pen), _claimed(pen), _superseded(pen)], [])
     lines += _hints(pen)
     actions = [each for each in why_not.actions if each is not Action.CLAIM or _claim(pen)]
     if paused_until is not None:
@@ -242,6 +245,8 @@ def _hints(pen: Pen) -> list[str]:
 def _reason(view: PaymentView) -> str:
     """The sentence that says why, and what to do next."""
     payment = view.payment
+    if (other := beside(view.others)) is not Beside.NOTHING:
+        return f"not-paid.another-{other}"  # then "no money has left" is no news of the whole
     if view.claimed and failure(payment.status, payment.reason) is VOID["operator"]:
         return "void.claimed"  # what is to be done next, they have done
     if payment.reason == "cancelled" and may_have_timed_out(payment):

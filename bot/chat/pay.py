@@ -16,6 +16,7 @@ from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
 from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
 from bot.core.invoices import PayInvoice
+from bot.core.outcomes import Beside, beside
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
 from bot.texts import clean, kes, plain
@@ -179,9 +180,13 @@ async def check(press: Press) -> Toast:
 
 
 async def by_hand(press: Press) -> Toast:
-    """How to pay the same by Paybill or till."""
-    card = by_hand_card(press.view, press.turn.paper)
-    await press.turn.answer(card.text, card.keyboard)
+    """How to pay the same by Paybill or till; nothing of it where that would be twice."""
+    view, turn = press.view, press.turn
+    if beside([view.payment, *view.others]) is Beside.COUNTS:
+        said = clean(plain(turn.say("refusal.decided")), limit=TOAST_CHARS_MAX)
+        return Toast(said, alert=True)
+    card = by_hand_card(view, turn.paper)
+    await turn.answer(card.text, card.keyboard)
     return Toast()
 
 

@@ -26,6 +26,7 @@ from bot.core.limits import (
 )
 from bot.core.merchants import is_appointed
 from bot.core.outage import Outages
+from bot.core.outcomes import Beside, beside
 from bot.core.ports import Clock, Ids
 from bot.core.restored import restored
 from bot.core.settle import status_notice
@@ -197,6 +198,9 @@ class Asking:
                 return Asked(payment=known, again=True)
             if (refusal := self._may_repeat(previous)) is not None:
                 return refusal
+            if beside(await tx.payments.others(previous)) is Beside.COUNTS:
+                # An earlier attempt was paid after all: nobody owes anything any more.
+                return _refusal(previous, RefusalReason.DECIDED)
             now = self._clock.now()
             if button is not None and not await tx.buttons.take(button, by=by, now=now):
                 return _refusal(previous, RefusalReason.STALE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bot.core.limits import LimitSettings, paused_until
+from bot.core.outcomes import Outcome, outcome_of
 from bot.core.ports import Clock
 from bot.core.write_off import not_covered
 from storage.engine import Store
@@ -107,10 +108,12 @@ class Books:
         if streak >= self._limits.incomplete_before_pause:
             paused = paused_until(payment.begun_at, self._limits)
         evidence = await tx.evidence.of([payment.id])
+        unpaid = outcome_of(payment.status) is Outcome.UNPAID
         return PaymentView(
             payment=payment,
             intent=intent or await tx.payments.intent(payment.intent_id),
             streak=streak,
             paused_until=paused,
             claimed=bool(not_covered(evidence.get(payment.id, ()), Kind.CLAIM)),
+            others=await tx.payments.others(payment) if unpaid else (),
         )

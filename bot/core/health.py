@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from itertools import takewhile
 from typing import Protocol
 
@@ -343,18 +343,26 @@ def _token_refused(recent: Sequence[Recent], *, since: datetime) -> bool | None:
 
 
 def _no_answers(recent: Sequence[Recent], *, since: datetime) -> bool | None:
-    """Whether asking has stopped on some account: as many pushes in a row there got no reply."""
+    """
+    Whether asking has stopped on some account: as many pushes in a row there got no reply.
+
+    It is over once no account that is heard of is so. One that is silent since says nothing.
+    """
     accounts = {each.account for each in recent if each.kind is Kind.BEGUN}
     found = [
         _unanswered([each for each in recent if each.account == account], since=since)
         for account in accounts
     ]
-    if True in found:
+    if _Unanswered.NOW in found:
         return True
-    return False if found and None not in found else None
+    return False if _Unanswered.NOT in found and _Unanswered.BEFORE not in found else None
 
 
-def _unanswered(recent: Sequence[Recent], *, since: datetime) -> bool | None:
+class _Unanswered(Enum):
+    NOW, BEFORE, NOT, UNKNOWN = range(4)
+
+
+def _unanswered(recent: Sequence[Recent], *, since: datetime) -> _Unanswered:
     """In the order in which they left: that a reply is lost is known last of all."""
     ended = {
         each.payment_id: each
@@ -365,9 +373,10 @@ def _unanswered(recent: Sequence[Recent], *, since: datetime) -> bool | None:
     begun = [each.payment_id for each in recent if each.kind is Kind.BEGUN]
     pushes = [ended[each] for each in begun if each in ended]
     lost = list(takewhile(lambda each: each.kind is Kind.REPLY_LOST, pushes))
-    if len(lost) >= LOST_IN_A_ROW and max(each.at for each in lost) >= since:
-        return True
-    return False if pushes and not lost else None
+    if len(lost) >= LOST_IN_A_ROW:
+        lately = max(each.at for each in lost) >= since
+        return _Unanswered.NOW if lately else _Unanswered.BEFORE
+    return _Unanswered.NOT if len(pushes) > len(lost) else _Unanswered.UNKNOWN
 
 
 def _read(raw: bytes | None) -> dict[Trouble, datetime]:

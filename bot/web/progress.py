@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from aiohttp import web
 
-from bot.core.outcomes import Outcome, may_have_timed_out, outcome_of
+from bot.core.outcomes import Beside, Outcome, beside, may_have_timed_out, outcome_of
 from bot.core.restored import RESTORED
 from bot.texts import money
 from bot.web.callbacks import not_found
@@ -143,7 +143,7 @@ class Progress:
                 for each in sentences(view, till=collector.kind == "till")
             ],
             "waiting": outcome in (Outcome.WAITING, Outcome.CHECKING, Outcome.UNKNOWN),
-            "unpaid": outcome is Outcome.UNPAID,
+            "unpaid": outcome is Outcome.UNPAID and beside(view.others) is not Beside.COUNTS,
             "paid": outcome is Outcome.PAID,
             "collector": collector,
             "back": _page(request),
@@ -224,15 +224,18 @@ def _paid(payment: Payment) -> list[Sentence]:
 
 def _not_paid(view: PaymentView) -> list[Sentence]:
     payment = view.payment
-    said = [_say("not-paid.private", icon="✖️"), _say(_reason(payment))]
+    said = [_say("not-paid.private", icon="✖️"), _say(_reason(view))]
     if Word.CONTRADICTED in payment.words:
         said.append(_say("not-paid.contradicted"))
-    if view.paused_until is not None:
+    if view.paused_until is not None and beside(view.others) is not Beside.COUNTS:
         said.append(_say("streak.paused", until=view.paused_until))
     return said
 
 
-def _reason(payment: Payment) -> str:
+def _reason(view: PaymentView) -> str:
+    payment = view.payment
+    if (other := beside(view.others)) is not Beside.NOTHING:
+        return f"not-paid.another-{other}"
     reason = payment.reason or ""
     if payment.status is Status.VOID:
         known = ("too-late", "unreachable", "bad-credentials", RESTORED)

@@ -228,6 +228,7 @@ class PaymentView:
     streak: int  # prompts to this line not completed in a row, up to this one
     paused_until: datetime | None  # prompts to this line are paused
     claimed: bool  # the person has pasted an M-PESA message that nobody has looked at yet
+    others: tuple[Payment, ...] = ()  # of an unpaid one: the other attempts at the same intent
 
 
 def reversal_key(receipt: str) -> str:

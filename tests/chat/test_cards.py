@@ -380,6 +380,60 @@ def test_a_number_of_another_network_is_pointed_out_after_a_failed_prompt() -> N
     assert "looks like" not in told(Status.DECLINED, reason="no-answer")
 
 
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("reason", ["no-balance", "no-answer", "line-busy", "unreachable"])
+def test_beside_an_attempt_that_may_be_paid_nothing_is_said_of_the_whole(
+    reason: str, private: bool
+) -> None:
+    status = Status.VOID if reason == "unreachable" else Status.DECLINED
+    for other in (Status.PROMPTED, Status.UNSURE, Status.LAPSED):
+        others = {"others": (replace(PAYMENT, id="b" * 32, status=other),)}
+        seen = view(status, reason=reason, view_changes=others, private=private)
+
+        for said in (status_card(seen, PAPER, now=LATER).text, why(seen, PAPER)):
+            assert "No money has left" not in said
+            assert "Nothing can have been taken" not in said
+        assert "another one for the same may have been paid" in why(seen, PAPER)
+        assert "again" in pressed(status_card(seen, PAPER, now=LATER))
+
+
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("status", [Status.PAID, Status.CONFIRMING, Status.REVIEW])
+def test_beside_an_attempt_that_is_paid_nothing_leads_to_paying_again(
+    status: Status, private: bool
+) -> None:
+    other = replace(PAYMENT, id="b" * 32, status=status, credited_cents=150_000)
+    for paused in ({}, {"streak": 4, "paused_until": ASKED_AT + timedelta(hours=24)}):
+        changes = {"others": (other,), **paused}
+        seen = view(Status.DECLINED, reason="no-balance", view_changes=changes, private=private)
+        card = status_card(seen, PAPER, now=LATER)
+
+        assert set(pressed(card)) <= {"why"}
+        assert "do not pay again" in why(seen, PAPER)
+        assert private is ("do not pay again" in card.text)
+        assert "pay by hand" not in card.text
+
+
+@pytest.mark.parametrize("status", [Status.DECLINED, Status.REFUSED, Status.VOID])
+def test_beside_attempts_that_failed_too_it_says_what_it_says_alone(status: Status) -> None:
+    failed = {"others": (replace(PAYMENT, id="b" * 32, status=status),)}
+    back = {
+        "others": (
+            replace(
+                PAYMENT,
+                id="b" * 32,
+                status=Status.PAID,
+                words=frozenset({Word.REVERSED}),
+                credited_cents=0,
+            ),
+        )
+    }
+
+    for others in (failed, back):
+        alone = told(Status.DECLINED, reason="no-balance")
+        assert told(Status.DECLINED, reason="no-balance", view_changes=others) == alone
+
+
 def test_the_third_prompt_not_completed_warns() -> None:
     text = told(Status.DECLINED, reason="cancelled", view_changes={"streak": 3})
 

@@ -218,7 +218,7 @@ async def test_a_message_that_arrived_twice_tries_again_once(office: Office) -> 
     ("code", "said"),
     [
         (0, "That was pressed already, and the new payment is paid."),
-        (1032, "That was pressed already. The new one was not paid either: see its own message."),
+        (1032, "That was pressed already. The new one was not paid: see its own message."),
         (None, "That was pressed already: see the newer message."),
     ],
 )

@@ -11,10 +11,12 @@ from bot.core.ask import Asked
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.money import AMOUNT_KES_MAX
 from bot.core.ports import Ids
+from bot.core.settle import Settle
 from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused, Unreachable
 from mpesa.results import Meaning
 from mpesa.wire import PROMPT_CHARS_MAX, prompt_length
-from storage.records import Closing, Kind, Status, Word
+from storage.hearing import Admitted, Unit
+from storage.records import Closing, Evidence, Kind, Status, Word
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 from tests.fakes import PHONE
@@ -352,6 +354,52 @@ async def test_nothing_is_tried_again_where_money_may_be_there(desk: Desk) -> No
 
     assert isinstance(again, Refusal)
     assert again.reason is RefusalReason.DECIDED
+
+
+@pytest.mark.parametrize(("amount_kes", "first"), [(50, Status.PAID), (6000, Status.CONFIRMING)])
+async def test_nothing_is_tried_a_third_time_where_the_first_was_paid_after_all(
+    desk: Desk, amount_kes: int, first: Status
+) -> None:
+    payment = await desk.ask(amount_kes=amount_kes)
+    desk.clock.advance(181)
+    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    await desk.finish()
+    assert isinstance(second, Asked)
+    heard = await desk.post(payment, success(1, amount=amount_kes))
+    assert (await desk.post(second.payment, failure(1032, 2))).status is Status.DECLINED
+    desk.clock.advance(600)
+
+    third = await desk.asking.again(second.payment.id, by=1001, update_id=None, language="en")
+
+    assert heard.status is first
+    assert isinstance(third, Refusal)
+    assert third.reason is RefusalReason.DECIDED
+    assert len(desk.daraja.pushes) == 2
+
+
+async def test_what_came_and_went_back_whole_may_be_tried_again(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(181)
+    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    await desk.finish()
+    assert isinstance(second, Asked)
+    await desk.post(payment, success(1))
+    await desk.post(second.payment, failure(1032, 2))
+    reversal = Evidence(
+        payment_id=payment.id,
+        kind=Kind.REVERSED,
+        at=desk.clock.now(),
+        amount_cents=5000,
+        digest="back",
+    )
+    unit = Unit(payment_id=payment.id, admit=lambda _payment, _seen: Admitted(evidence=(reversal,)))
+    await desk.store.submit(unit, Settle(operators=[]))
+    desk.clock.advance(600)
+
+    third = await desk.asking.again(second.payment.id, by=1001, update_id=None, language="en")
+
+    assert (await desk.get(payment.id)).credited_cents == 0
+    assert isinstance(third, Asked)
 
 
 async def test_no_prompt_seen_after_three_minutes_may_be_sent_again_and_both_may_pay(

@@ -51,7 +51,6 @@ TURNED_AWAY = [
         ReplyFault.BUSY,
         ReplyFault.SPIKE_ARREST,
         ReplyFault.QUOTA,
-        ReplyFault.HTML_503,
     )
 ]
 
@@ -128,11 +127,12 @@ async def paid(world: World, person: Person) -> None:
     await world.api.wait_for(lambda: "✅" in latest(person.chat), timeout_s=PATIENCE_S)
 
 
+@pytest.mark.parametrize("reply", [ReplyFault.HUNG_UP, ReplyFault.HTML_503])
 async def test_a_push_that_vanished_is_called_unknown_and_never_repeated(
-    world: World, numbers: Callable[[], int]
+    world: World, numbers: Callable[[], int], reply: ReplyFault
 ) -> None:
     number = numbers()
-    fault = Fault(reply=ReplyFault.HUNG_UP)
+    fault = Fault(reply=reply)
     world.simulator.faults.for_phone(world.phone(number), fault)
     person = world.person(number)
     person.say(f"/pay 60 {world.typed(number)}")

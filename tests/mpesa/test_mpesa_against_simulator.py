@@ -55,7 +55,7 @@ def push(phone: str = PHONE, amount_kes: int = 50) -> Push:
         (ReplyFault.BUSY, Throttled, False),
         (ReplyFault.SPIKE_ARREST, Throttled, False),
         (ReplyFault.QUOTA, Throttled, False),
-        (ReplyFault.HTML_503, Refused, False),
+        (ReplyFault.HTML_503, OutcomeUnknown, False),
         (ReplyFault.HUNG_UP, OutcomeUnknown, False),
         (ReplyFault.LOST, OutcomeUnknown, True),
         (ReplyFault.SERVER_ERROR, OutcomeUnknown, True),

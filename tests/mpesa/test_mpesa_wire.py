@@ -311,11 +311,8 @@ def test_a_block_is_safe_to_send_again(code: bytes) -> None:
     assert isinstance(refused(reply(FIREWALL + code, 503)), Throttled)
 
 
-def test_a_page_of_the_firewall_without_a_code_is_a_no_that_is_not_sent_again() -> None:
-    refusal = refused(reply(FIREWALL, 503))
-
-    assert not isinstance(refusal, Throttled)
-    assert refusal.meaning is Meaning.BUSY
+def test_a_page_of_the_firewall_without_a_code_says_nothing() -> None:
+    unknown(reply(FIREWALL, 503))
 
 
 def test_the_firewall_forbidding_is_a_refusal() -> None:

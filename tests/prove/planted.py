@@ -234,8 +234,22 @@ _PUSH = (
         "a push that the firewall may have passed on is sent again",
         "I3",
         "mpesa/wire.py",
-        "if not _firewall_codes(reply):",
+        " and _firewall_codes(reply):",
+        ":",
+    ),
+    plant(
+        "whoever tries again is asked though an earlier attempt was paid",
+        "I3",
+        "bot/core/ask.py",
+        "if beside(await tx.payments.others(previous)) is Beside.COUNTS:",
         "if False:",
+    ),
+    plant(
+        "no money has left, it says beside an attempt that may be paid",
+        "I7",
+        "bot/chat/cards.py",
+        "if (other := beside(view.others)) is not Beside.NOTHING:",
+        "if (other := Beside.NOTHING) is not Beside.NOTHING:",
     ),
     plant(
         "the last of the disk goes to new payments",
