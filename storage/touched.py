@@ -1,4 +1,4 @@
-"""Touched: which drives and invoices something has happened to since they were last looked at."""
+"""Touched: drives, invoices and attempts that something has happened to since the last look."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.schema import touched
 from storage.setwise import Many
 
-__all__ = ["Touched", "touch"]
+__all__ = ["ATTEMPT", "Touched", "touch"]
+
+ATTEMPT = "a"
+"""What stands before the colon for a payment that a newer attempt goes on from."""
 
 # Rows are only ever added and taken away: nobody waits for another's row, however many payments
 # of one drive are settled at once.

@@ -36,7 +36,7 @@ from storage.records import (
 )
 from storage.schema import UNCONFIRMED, intents, payments
 from storage.setwise import Among
-from storage.touched import touch
+from storage.touched import ATTEMPT, touch
 
 __all__ = ["SettleFailed", "Settling", "Stale"]
 
@@ -189,7 +189,7 @@ class Settling:
         ]
         if moves and write_payments(connection, moves) != len(moves):
             raise Stale("a payment moved a moment ago")
-        touch(connection, sorted({each for case in cases if (each := _touches(case)) is not None}))
+        touch(connection, sorted({each for case in cases for each in _touches(case)}))
         owed = {notice.key: notice for case in cases for notice in case.notices}
         if owed:
             owe_notices(connection, self._crypt, list(owed.values()), now=now, homes=self._homes)
@@ -306,11 +306,14 @@ def _decide(case: _Case, decide: Decide | None) -> None:
     case.notices.extend(decision.notices)
 
 
-def _touches(case: _Case) -> str | None:
-    """The drive or invoice that this payment counts for otherwise than before, if there is one."""
+def _touches(case: _Case) -> list[str]:
+    """What it counts for otherwise than before: its drive or invoice, and a newer attempt."""
     before, now = case.before, case.now
     was = (before.status, before.words, before.credited_cents, before.receipt)
-    return None if was == (now.status, now.words, now.credited_cents, now.receipt) else now.subject
+    if was == (now.status, now.words, now.credited_cents, now.receipt):
+        return []
+    touched = [] if now.subject is None else [now.subject]
+    return [*touched, f"{ATTEMPT}:{now.id}"] if now.superseded else touched
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

@@ -18,7 +18,8 @@ from bot.chat.answers import check_answer, refusal_text, unclear_text
 from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
 from bot.chat.outcomes import VOID, Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
-from bot.core.outcomes import Beside, beside, may_have_timed_out
+from bot.core.attempts import Beside, of_others
+from bot.core.outcomes import may_have_timed_out
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
 from bot.texts import Texts, apart, clean, money, plain
@@ -204,7 +205,7 @@ def _paid(pen: Pen) -> Card:
 
 def _not_paid(pen: Pen, now: datetime) -> Card:
     why_not = failure(pen.payment.status, pen.payment.reason)
-    counts = beside(pen.view.others) is Beside.COUNTS
+    counts = of_others(pen.view) is Beside.COUNTS
     paused_until = pen.view.paused_until
     if paused_until is not None and paused_until <= now:
         paused_until = None
@@ -245,7 +246,7 @@ def _hints(pen: Pen) -> list[str]:
 def _reason(view: PaymentView) -> str:
     """The sentence that says why, and what to do next."""
     payment = view.payment
-    if (other := beside(view.others)) is not Beside.NOTHING:
+    if (other := of_others(view)) is not Beside.NOTHING:
         return f"not-paid.another-{other}"  # then "no money has left" is no news of the whole
     if view.claimed and failure(payment.status, payment.reason) is VOID["operator"]:
         return "void.claimed"  # what is to be done next, they have done

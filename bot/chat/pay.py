@@ -15,8 +15,8 @@ from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
 from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
 from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
+from bot.core.attempts import Beside, beside
 from bot.core.invoices import PayInvoice
-from bot.core.outcomes import Beside, beside
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
 from bot.texts import clean, kes, plain

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from bot.core.attempts import Beside, beside
 from bot.core.limits import (
     OPEN_FOR,
     PAGE_COUNTS_FOR,
@@ -26,7 +27,6 @@ from bot.core.limits import (
 )
 from bot.core.merchants import is_appointed
 from bot.core.outage import Outages
-from bot.core.outcomes import Beside, beside
 from bot.core.ports import Clock, Ids
 from bot.core.restored import restored
 from bot.core.settle import status_notice

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
 from storage.records import Payment, Status, Word
 
-__all__ = ["Beside", "Outcome", "beside", "may_have_timed_out", "outcome_of", "standing"]
+__all__ = ["Outcome", "may_have_timed_out", "outcome_of", "standing"]
 
 TIMED_OUT_AFTER = timedelta(seconds=60)
 """A prompt closes by itself about then, and Safaricom calls that cancelled too."""
@@ -46,26 +45,6 @@ def outcome_of(status: Status) -> Outcome:
 def standing(payment: Payment) -> Outcome:
     """Where a payment stands, in one word."""
     return Outcome.RETURNED if Word.REVERSED in payment.words else outcome_of(payment.status)
-
-
-class Beside(StrEnum):
-    """What the other attempts at one intent come down to: whether to pay again is a mistake."""
-
-    NOTHING = "nothing"
-    MAYBE = "maybe"  # nobody knows yet, or nobody could say
-    COUNTS = "counts"  # one is paid, or somebody says so
-
-
-def beside(others: Iterable[Payment]) -> Beside:
-    """What may be said of money, and of trying again, beside *others*."""
-    found = {outcome_of(each.status) for each in others if not _all_back(each)}
-    if found & {Outcome.PAID, Outcome.CHECKING}:
-        return Beside.COUNTS
-    return Beside.MAYBE if found & {Outcome.WAITING, Outcome.UNKNOWN} else Beside.NOTHING
-
-
-def _all_back(payment: Payment) -> bool:
-    return Word.REVERSED in payment.words and not payment.credited_cents
 
 
 def may_have_timed_out(payment: Payment) -> bool:

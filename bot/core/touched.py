@@ -1,5 +1,5 @@
 """
-Touched: drives and invoices whose payments have moved are looked at again, soon after.
+Touched: drives, invoices and later attempts whose payments have moved are looked at again, soon.
 
 Settling notes what was touched in its own commit and waits for nobody; here it is taken up, by
 whichever process comes first, together with all that it leads to (a card, thanks, news).
@@ -11,8 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
+from bot.core.attempts import Attempts
 from bot.core.ports import Clock
 from storage.engine import Store
+from storage.touched import ATTEMPT
 from storage.tx import Tx
 
 __all__ = ["Look", "TouchedSubjects"]
@@ -24,7 +26,8 @@ LONGEST_WAIT = timedelta(minutes=5)
 
 Look = Callable[[Tx, str], Awaitable[None]]
 """
-Looks at one subject ("d:<id>") and owes what follows, in the transaction that took it.
+Looks at one subject ("d:<id>", "i:<id>", "a:<payment>") and owes what follows, in the transaction
+that took it.
 
 It may read payments but must lock none: settling locks a payment before it touches a subject.
 """
@@ -43,7 +46,8 @@ class TouchedSubjects:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._looks = looks  # by what stands before the colon
+        # By what stands before the colon.
+        self._looks = {**looks, ATTEMPT: Attempts(clock).look}
         self._wake = wake
         self._failing: dict[str, tuple[int, datetime]] = {}  # tries so far, and when the next is
 

@@ -11,7 +11,8 @@ from typing import Any, assert_never
 
 from aiohttp import web
 
-from bot.core.outcomes import Beside, Outcome, beside, may_have_timed_out, outcome_of
+from bot.core.attempts import Beside, of_others
+from bot.core.outcomes import Outcome, may_have_timed_out, outcome_of
 from bot.core.restored import RESTORED
 from bot.texts import money
 from bot.web.callbacks import not_found
@@ -143,7 +144,7 @@ class Progress:
                 for each in sentences(view, till=collector.kind == "till")
             ],
             "waiting": outcome in (Outcome.WAITING, Outcome.CHECKING, Outcome.UNKNOWN),
-            "unpaid": outcome is Outcome.UNPAID and beside(view.others) is not Beside.COUNTS,
+            "unpaid": outcome is Outcome.UNPAID and of_others(view) is not Beside.COUNTS,
             "paid": outcome is Outcome.PAID,
             "collector": collector,
             "back": _page(request),
@@ -227,14 +228,14 @@ def _not_paid(view: PaymentView) -> list[Sentence]:
     said = [_say("not-paid.private", icon="✖️"), _say(_reason(view))]
     if Word.CONTRADICTED in payment.words:
         said.append(_say("not-paid.contradicted"))
-    if view.paused_until is not None and beside(view.others) is not Beside.COUNTS:
+    if view.paused_until is not None and of_others(view) is not Beside.COUNTS:
         said.append(_say("streak.paused", until=view.paused_until))
     return said
 
 
 def _reason(view: PaymentView) -> str:
     payment = view.payment
-    if (other := beside(view.others)) is not Beside.NOTHING:
+    if (other := of_others(view)) is not Beside.NOTHING:
         return f"not-paid.another-{other}"
     reason = payment.reason or ""
     if payment.status is Status.VOID:

@@ -604,27 +604,6 @@ async def test_no_prompt_came_waits_until_the_first_can_be_gone(office: Office) 
     assert later == "Sending a new prompt to 0712***678."
 
 
-async def test_after_two_attempts_the_second_card_knows_of_the_first(office: Office) -> None:
-    first = await office.pay(office.jane, "/pay 50 0712345678")
-    await office.said(office.jane.chat, "Check the phone")
-    office.clock.advance(181)
-    office.jane.press(first, "No prompt came")
-    second = await office.said(office.jane.chat, "Check the phone", after=first)
-    await office.result(1)
-    unsure = await office.said(office.jane.chat, "another one for the same may have been paid")
-    await office.result(0, receipt="UKN4ABCDE7", of=1)
-    await office.said(office.jane.chat, "✅")
-
-    office.clock.advance(600)
-    again = await office.answered(office.jane.press(second, "Try again"))
-    by_hand = await office.answered(office.jane.press(second, "Pay by Paybill"))
-
-    assert unsure.id == second.id
-    assert "please do not pay again" in again
-    assert by_hand == again
-    assert len(office.daraja.pushes) == 2
-
-
 async def test_check_now_asks_once_in_a_while(office: Office) -> None:
     status = await office.pay(office.jane, "/pay 50 0712345678")
     await office.said(office.jane.chat, "Check the phone")

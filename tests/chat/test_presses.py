@@ -253,3 +253,28 @@ async def test_checking_may_be_pressed_again_and_again_and_keeps_its_one_record(
 
     assert all(each.startswith("Asking Safaricom now") for each in answers)
     assert await button_rows(office) == before
+
+
+async def test_after_two_attempts_the_second_card_knows_of_the_first(office: Office) -> None:
+    first = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.said(office.jane.chat, "Check the phone")
+    office.clock.advance(181)
+    office.jane.press(first, "No prompt came")
+    second = await office.said(office.jane.chat, "Check the phone", after=first)
+    await office.result(1)
+    unsure = await office.said(office.jane.chat, "another one for the same may have been paid")
+    data = {words: data_of(unsure, words) for words in ("Try again", "Pay by Paybill")}
+    await office.result(0, receipt="UKN4ABCDE7", of=1)
+    await office.said(office.jane.chat, "✅")
+    await office.core.touched.run_due()
+    paid = await office.said(office.jane.chat, "another one for the same is paid")
+
+    office.clock.advance(600)
+    again = await office.answered(press_data(office.jane, second, data["Try again"]))
+    by_hand = await office.answered(press_data(office.jane, second, data["Pay by Paybill"]))
+
+    assert unsure.id == paid.id == second.id
+    assert paid.keyboard is None
+    assert "please do not pay again" in again
+    assert by_hand == again
+    assert len(office.daraja.pushes) == 2

@@ -248,8 +248,15 @@ _PUSH = (
         "no money has left, it says beside an attempt that may be paid",
         "I7",
         "bot/chat/cards.py",
-        "if (other := beside(view.others)) is not Beside.NOTHING:",
+        "if (other := of_others(view)) is not Beside.NOTHING:",
         "if (other := Beside.NOTHING) is not Beside.NOTHING:",
+    ),
+    plant(
+        "a message goes on offering what another attempt has brought",
+        "I7",
+        "storage/units.py",
+        'return [*touched, f"{ATTEMPT}:{now.id}"] if now.superseded else touched',
+        "return touched",
     ),
     plant(
         "the last of the disk goes to new payments",

@@ -29,6 +29,8 @@ from tests.prove.histories.truth import judge_people
 __all__ = ["Verdict", "judge"]
 
 UNTRUSTED_KEPT = 20
+UNPAID = (Status.DECLINED, Status.REFUSED, Status.VOID)
+AGAIN = "🔁"
 AT_THE_GATE = (ReplyFault.THROTTLED, ReplyFault.SPIKE_ARREST)
 AGAIN_WITHIN = timedelta(seconds=20)
 OUTAGE = ("⏳ M-Pesa is not answering me", "⏳ M-Pesa hainijibu")
@@ -207,10 +209,21 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
     """I7: nothing is owed any more, and each status message says how it ended."""
     connection = tx.payments._connection
     rows = (await connection.execute(select(notices))).mappings().all()
-    found = await connection.execute(select(payments.c.id, payments.c.status, payments.c.words))
+    columns = payments.c
+    found = (
+        await connection.execute(
+            select(columns.id, columns.status, columns.words, columns.intent_id, columns.superseded)
+        )
+    ).all()
     shown_paid = {
         row.id: row.status == Status.PAID and Word.REVERSED not in (row.words or "")
         for row in found
+    }
+    settled = {row.intent_id for row in found if shown_paid[row.id]}
+    again_pays_twice = {
+        row.id
+        for row in found
+        if row.status in UNPAID and not row.superseded and row.intent_id in settled
     }
     for row in rows:
         verdict.must(row["state"] in ("told", "dead"), "I7 told", row["key"], row["state"])
@@ -228,6 +241,10 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
             continue
         paid = shown_paid[row["payment_id"]]
         verdict.must(("✅" in message.text) == paid, "I7 told", row["key"], message.text)
+        if row["payment_id"] in again_pays_twice:
+            offered = [each for each in message.labels if each.startswith(AGAIN)]
+            verdict.must(not offered, "I3 one push", row["key"], "offers to pay twice", offered)
+            verdict.effects["another attempt was paid"] += 1
     left = select(func.count()).where(or_(inbox.c.done_at.is_(None), inbox.c.quarantined))
     undone = (await connection.execute(left)).scalar_one()
     verdict.must(undone == 0, "I8 bounded", undone, "updates are not carried out")
