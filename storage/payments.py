@@ -55,9 +55,6 @@ ID_END_CHARS = 8
 _ID = payments.c.id == bindparam("key")
 _GET = select(payments).where(_ID)
 _LOCK = _GET.with_for_update()
-_OTHERS = select(payments).where(
-    payments.c.intent_id == bindparam("intent"), payments.c.id != bindparam("payment")
-)
 _CHECKOUT_ID = select(payments.c.checkout_id).where(_ID)
 _BY_ASK_KEY = select(payments).where(payments.c.ask_key == bindparam("key"))
 _INTENT = select(intents).where(intents.c.id == bindparam("key"))
@@ -162,12 +159,6 @@ class Payments:
         await self._connection.execute(
             update(payments).where(payments.c.id == payment_id).values(superseded=True)
         )
-
-    async def others(self, payment: Payment) -> tuple[Payment, ...]:
-        """The other attempts at the intent of *payment*, those paid by hand among them."""
-        values = {"intent": payment.intent_id, "payment": payment.id}
-        found = await self._connection.execute(_OTHERS, values)
-        return tuple(read_payment(row) for row in found.mappings())
 
     async def get(self, payment_id: str) -> Payment | None:
         return await self._one(_GET, key=payment_id)

@@ -13,7 +13,7 @@ from storage.setwise import Many
 __all__ = ["ATTEMPT", "Touched", "touch"]
 
 ATTEMPT = "a"
-"""What stands before the colon for a payment that a newer attempt goes on from."""
+"""What stands before the colon for a payment that is one of several attempts."""
 
 # Rows are only ever added and taken away: nobody waits for another's row, however many payments
 # of one drive are settled at once.

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.attempts import Attempts
 from storage.buttons import Buttons
 from storage.crypt import Crypt
 from storage.drafts import Drafts
@@ -55,6 +56,10 @@ class Tx:
     @cached_property
     def evidence(self) -> EvidenceBook:
         return EvidenceBook(self._connection, self._crypt)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        return Attempts(self._connection)
 
     @cached_property
     def lines(self) -> Lines:

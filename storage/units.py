@@ -307,13 +307,13 @@ def _decide(case: _Case, decide: Decide | None) -> None:
 
 
 def _touches(case: _Case) -> list[str]:
-    """What it counts for otherwise than before: its drive or invoice, and a newer attempt."""
+    """What it counts for otherwise than before: its drive or invoice, and other attempts."""
     before, now = case.before, case.now
     was = (before.status, before.words, before.credited_cents, before.receipt)
     if was == (now.status, now.words, now.credited_cents, now.receipt):
         return []
     touched = [] if now.subject is None else [now.subject]
-    return [*touched, f"{ATTEMPT}:{now.id}"] if now.superseded else touched
+    return [*touched, f"{ATTEMPT}:{now.id}"] if now.retried else touched
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

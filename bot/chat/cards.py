@@ -68,6 +68,8 @@ def status_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
         case Status.REVIEW:
             lines = [pen.say("status.review"), _ask_message(pen), _superseded(pen)]
             return pen.card(lines, _claim(pen))
+        case Status.LAPSED if of_others(view) is Beside.COUNTS:
+            return pen.card([pen.say("status.another-counts"), _superseded(pen)], [])
         case Status.LAPSED:
             lines = [pen.say("status.lapsed"), *_after_silence(pen), _superseded(pen)]
             return pen.card(lines, [*_claim(pen), Action.AGAIN])
@@ -92,8 +94,11 @@ def ring_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
         lines = [pen.say("ring.late" if late else "ring.paid", **_arrived(pen)), _twice(pen)]
         return Card(text="\n".join(filter(None, lines)), keyboard=_copy_receipt(pen))
     card = status_card(view, paper, now=now)
-    head_and_reason = card.text.split("\n")[:2]
-    return Card(text="\n".join(head_and_reason), keyboard=card.keyboard)
+    head, *more = card.text.split("\n")
+    # What to do next is the newer attempt's to say, as long as it is under way.
+    goes_on = payment.superseded and of_others(view) is not Beside.COUNTS
+    said = [_superseded(pen)] if goes_on else more[:1]
+    return Card(text="\n".join([head, *said]), keyboard=card.keyboard)
 
 
 def why(view: PaymentView, paper: Stationery) -> str:
@@ -104,7 +109,10 @@ def why(view: PaymentView, paper: Stationery) -> str:
         key = _reason(view)
     elif outcome_of(payment.status) is Outcome.UNKNOWN:
         key = "why.unknown"
-    return clean(plain(Pen(view, paper).say(key)), limit=ALERT_CHARS_MAX)
+    pen = Pen(view, paper)
+    unpaid = outcome_of(payment.status) is Outcome.UNPAID
+    lines = [pen.say(key), _another(pen) if unpaid and not key.startswith("not-paid.") else ""]
+    return clean(plain(" ".join(filter(None, lines))), limit=ALERT_CHARS_MAX)
 
 
 def by_hand_card(view: PaymentView, paper: Stationery) -> Card:
@@ -144,6 +152,9 @@ def history_line(view: PaymentView, texts: Texts, *, language: str, private: boo
         when=texts.when(language, payment.paid_at or payment.created_at),
     )
     extras = [] if payment.receipt is None else [_shown(payment.receipt, private=private)]
+    if payment.reversed_cents and payment.credited_cents:
+        back = texts.say(language, "part-returned", back=money(payment.reversed_cents))
+        extras.append(Markup(back))  # noqa: S704 -- escaped where it was made
     if private and (note := clean(view.intent.note)):
         extras.append(Markup.escape(apart(note)))
     return " · ".join([line, *extras])
@@ -163,6 +174,9 @@ def _waiting(pen: Pen) -> Card:
     """A prompt is, or may be, on the phone."""
     payment = pen.payment
     can_check = payment.checkout_index is not None
+    if of_others(pen.view) is Beside.COUNTS:
+        lines = [pen.say("status.another-counts"), _superseded(pen)]
+        return pen.card(lines, [Action.CHECK] if can_check else [])
     asked = payment.not_yet > 0 or payment.unanswered > 0 or payment.user_check_at is not None
     actions = [*([Action.CHECK] if can_check else []), Action.UNSEEN]
     if payment.pending_at is not None:
@@ -212,11 +226,14 @@ def _not_paid(pen: Pen, now: datetime) -> Card:
     if not pen.private:
         again = Action.AGAIN in why_not.actions and paused_until is None and not counts
         actions = [*([Action.AGAIN] if again else []), Action.WHY]
-        return pen.card([pen.say("not-paid.group"), _superseded(pen)], actions)
+        return pen.card([pen.say("not-paid.group"), _another(pen), _superseded(pen)], actions)
     lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.view))]
     if counts:
         return pen.card([*lines, _contradicted(pen), _claimed(pen), _superseded(pen)], [])
-    lines += _hints(pen)
+    if _final(pen.view):
+        lines.append(_another(pen))
+    if of_others(pen.view) is Beside.NOTHING:
+        lines += _hints(pen)
     actions = [each for each in why_not.actions if each is not Action.CLAIM or _claim(pen)]
     if paused_until is not None:
         until = pen.paper.texts.until(pen.view.intent.language, paused_until, now=now)
@@ -246,13 +263,31 @@ def _hints(pen: Pen) -> list[str]:
 def _reason(view: PaymentView) -> str:
     """The sentence that says why, and what to do next."""
     payment = view.payment
-    if (other := of_others(view)) is not Beside.NOTHING:
+    other = of_others(view)
+    if other is Beside.COUNTS or (other is Beside.MAYBE and not _final(view)):
         return f"not-paid.another-{other}"  # then "no money has left" is no news of the whole
     if view.claimed and failure(payment.status, payment.reason) is VOID["operator"]:
         return "void.claimed"  # what is to be done next, they have done
     if payment.reason == "cancelled" and may_have_timed_out(payment):
         return "declined.cancelled-or-timed-out"
     return failure(payment.status, payment.reason).key
+
+
+def _final(view: PaymentView) -> bool:
+    """Whether to try again would only fail again: then the reason is what must be known."""
+    payment = view.payment
+    return Action.AGAIN not in failure(payment.status, payment.reason).actions
+
+
+def _another(pen: Pen) -> str:
+    """What another attempt says of the whole, where nothing else on the card does."""
+    match of_others(pen.view):
+        case Beside.COUNTS:
+            return pen.say("not-paid.another-counts")
+        case Beside.MAYBE:
+            return pen.say("not-paid.another-look")
+        case _:
+            return ""
 
 
 def _claim(pen: Pen) -> list[Action]:
@@ -263,7 +298,8 @@ def _claim(pen: Pen) -> list[Action]:
 def _after_silence(pen: Pen) -> list[str]:
     """Nothing is known: what the person can look at, and what that then means."""
     lines = [_ask_message(pen)]
-    return lines if pen.view.claimed or not pen.private else [*lines, pen.say("claim.none")]
+    told = pen.view.claimed or not pen.private or pen.payment.superseded
+    return lines if told else [*lines, pen.say("claim.none")]
 
 
 def _ask_message(pen: Pen) -> str:
@@ -290,6 +326,8 @@ def _contradicted(pen: Pen) -> str:
 def _twice(pen: Pen) -> str:
     if Word.TWICE in pen.payment.words:
         return pen.say("paid.twice")
+    if any(each.status is Status.PAID and each.retried for each in pen.view.others):
+        return pen.say("paid.both")
     return pen.say("paid.superseded") if pen.payment.superseded else ""
 
 

@@ -61,6 +61,7 @@ VOID: Mapping[str, Failure] = MappingProxyType(
         "unreachable": Failure("void.unreachable", "🛠", _RETRY),
         "bad-credentials": Failure("void.bad-credentials", "🛠"),
         "restored": Failure("void.restored", "⏸"),
+        "paid-meanwhile": Failure("void.paid-meanwhile", "✋", (Action.AGAIN,)),
         "operator": Failure("void.operator", "❌", (Action.CLAIM,)),
     }
 )

@@ -48,8 +48,13 @@ class Pen:
         return self.paper.texts.say(self.view.intent.language, key, **(values | more))
 
     def card(self, lines: Sequence[str], actions: Sequence[Action]) -> Card:
-        """A message about an attempt that is not paid; a newer attempt takes its buttons over."""
-        pressable = [] if self.payment.superseded else actions
+        """
+        A message about an attempt that is not paid.
+
+        To go on is the newer attempt's, if there is one; what may be known of this one stays.
+        """
+        own = (Action.CHECK, Action.CLAIM)
+        pressable = [each for each in actions if each in own or not self.payment.superseded]
         return Card(
             text="\n".join(line for line in lines if line),
             keyboard=keyboard(action_buttons(pressable, self.view, self.paper)),

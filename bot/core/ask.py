@@ -34,6 +34,7 @@ from mpesa.phones import mask
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.records import (
+    AGAIN,
     NOBODY,
     Intent,
     IntentKind,
@@ -193,14 +194,13 @@ class Asking:
         async def run(tx: Tx) -> Asked | Refusal:
             previous = await tx.payments.lock(payment_id)
             assert previous is not None, "buttons are shown about payments that we have"
-            known = await tx.payments.by_ask_key(f"again:{payment_id}")
+            known = await tx.payments.by_ask_key(AGAIN + payment_id)
             if known is not None:
                 return Asked(payment=known, again=True)
+            if beside(await tx.attempts.others(previous)) is Beside.COUNTS:
+                return _refusal(previous, RefusalReason.DECIDED)
             if (refusal := self._may_repeat(previous)) is not None:
                 return refusal
-            if beside(await tx.payments.others(previous)) is Beside.COUNTS:
-                # An earlier attempt was paid after all: nobody owes anything any more.
-                return _refusal(previous, RefusalReason.DECIDED)
             now = self._clock.now()
             if button is not None and not await tx.buttons.take(button, by=by, now=now):
                 return _refusal(previous, RefusalReason.STALE)
@@ -215,7 +215,7 @@ class Asking:
                 amount_kes=previous.amount_kes,
                 phone=await tx.lines.phone(previous.line_id),
                 note=intent.note,
-                ask_key=f"again:{payment_id}",
+                ask_key=AGAIN + payment_id,
                 update_id=update_id,
                 kind=intent.kind,
                 subject=previous.subject,

@@ -1,22 +1,26 @@
 """
 Attempts: what the other tries at one intent say of it, and whether to pay again is a mistake.
 
-After "no prompt came" the first prompt may still be paid. What a later try says is said beside
+After "no prompt came" the first prompt may still be paid. What another try says is said beside
 that, and is said anew when that is known: or somebody who believes it pays twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
-from bot.core.outcomes import Outcome, outcome_of
-from bot.core.ports import Clock
+from bot.core.outcomes import Outcome, all_back, outcome_of
 from bot.core.settle import status_notice
-from storage.records import Payment, PaymentView, Word
+from storage.records import Payment, PaymentView, Status
 from storage.tx import Tx
 
-__all__ = ["Attempts", "Beside", "beside", "of_others"]
+__all__ = ["PAID_MEANWHILE", "Beside", "beside", "of_others", "say_others_anew"]
+
+
+PAID_MEANWHILE = "paid-meanwhile"
+"""Why a further attempt was not sent: before it could be, another one was paid."""
 
 
 class Beside(StrEnum):
@@ -29,32 +33,46 @@ class Beside(StrEnum):
 
 def beside(others: Iterable[Payment]) -> Beside:
     """What may be said of money, and of trying again, beside *others*."""
-    found = {outcome_of(each.status) for each in others if not _all_back(each)}
+    found = {outcome_of(each.status) for each in others if not _leaves_some(each)}
     if found & {Outcome.PAID, Outcome.CHECKING}:
         return Beside.COUNTS
     return Beside.MAYBE if found & {Outcome.WAITING, Outcome.UNKNOWN} else Beside.NOTHING
 
 
 def of_others(view: PaymentView) -> Beside:
-    """The same for a message: one that a newer goes on from leaves it to that."""
-    return Beside.NOTHING if view.payment.superseded else beside(view.others)
+    """
+    The same for what is said of one payment.
+
+    That a newer attempt is under way is said by its own message. Another wish for the same money
+    from the same phone never counts, for people pay twice on purpose; but who sent it because
+    nothing was heard of the first must know that there is one.
+    """
+    found = beside(view.others)
+    if view.payment.superseded:
+        return Beside.COUNTS if found is Beside.COUNTS else Beside.NOTHING
+    if found is Beside.NOTHING and any(_was_open(each, view.payment) for each in view.alike):
+        return Beside.MAYBE
+    return found
 
 
-def _all_back(payment: Payment) -> bool:
-    return Word.REVERSED in payment.words and not payment.credited_cents
+async def say_others_anew(tx: Tx, subject: str, *, now: datetime) -> None:
+    """*subject*: "a:<payment>", an attempt, or money by hand, which moved. A `touched.Look`."""
+    payment = await tx.payments.get(subject.partition(":")[2])
+    assert payment is not None, "payments stay"
+    others = await tx.attempts.others(payment)
+    stale = [each for each in others if each.retried or each.status is not Status.PAID]
+    await tx.notices.owe([status_notice(each.id) for each in stale], now=now)
 
 
-class Attempts:
-    """Has the messages of other attempts said anew when one of them has moved."""
+def _leaves_some(payment: Payment) -> bool:
+    """Whether what came of it, if anything, leaves the whole or a part to be paid."""
+    part = payment.arrived_cents < payment.amount_kes * 100
+    return payment.status is Status.PAID and (part or all_back(payment))
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
 
-    async def look(self, tx: Tx, subject: str) -> None:
-        """*subject*: "a:<payment>", which moved, and which a newer attempt goes on from."""
-        payment = await tx.payments.get(subject.partition(":")[2])
-        assert payment is not None, "payments stay"
-        others = await tx.payments.others(payment)
-        stale = [each for each in others if outcome_of(each.status) is Outcome.UNPAID]
-        newest = [status_notice(each.id) for each in stale if not each.superseded]
-        await tx.notices.owe(newest, now=self._clock.now())
+def _was_open(earlier: Payment, payment: Payment) -> bool:
+    """Whether *earlier* was not decided when *payment* was asked for; an unpaid one says no."""
+    if outcome_of(earlier.status) is Outcome.UNPAID or all_back(earlier):
+        return False
+    decided = earlier.decided_at
+    return earlier.status is not Status.PAID or decided is None or decided > payment.created_at

@@ -109,11 +109,13 @@ class Books:
             paused = paused_until(payment.begun_at, self._limits)
         evidence = await tx.evidence.of([payment.id])
         unpaid = outcome_of(payment.status) is Outcome.UNPAID
+        several = payment.retried or outcome_of(payment.status) is not Outcome.PAID
         return PaymentView(
             payment=payment,
             intent=intent or await tx.payments.intent(payment.intent_id),
             streak=streak,
             paused_until=paused,
             claimed=bool(not_covered(evidence.get(payment.id, ()), Kind.CLAIM)),
-            others=await tx.payments.others(payment) if unpaid else (),
+            others=await tx.attempts.others(payment) if several else (),
+            alike=await tx.attempts.alike(payment) if unpaid else (),
         )

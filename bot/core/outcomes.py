@@ -8,7 +8,7 @@ from typing import assert_never
 
 from storage.records import Payment, Status, Word
 
-__all__ = ["Outcome", "may_have_timed_out", "outcome_of", "standing"]
+__all__ = ["Outcome", "all_back", "may_have_timed_out", "outcome_of", "standing"]
 
 TIMED_OUT_AFTER = timedelta(seconds=60)
 """A prompt closes by itself about then, and Safaricom calls that cancelled too."""
@@ -43,8 +43,13 @@ def outcome_of(status: Status) -> Outcome:
 
 
 def standing(payment: Payment) -> Outcome:
-    """Where a payment stands, in one word."""
-    return Outcome.RETURNED if Word.REVERSED in payment.words else outcome_of(payment.status)
+    """Where a payment stands, in one word. One of which a part went back is still paid."""
+    return Outcome.RETURNED if all_back(payment) else outcome_of(payment.status)
+
+
+def all_back(payment: Payment) -> bool:
+    """Whether nothing is left of what came."""
+    return Word.REVERSED in payment.words and not payment.credited_cents
 
 
 def may_have_timed_out(payment: Payment) -> bool:

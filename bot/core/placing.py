@@ -42,6 +42,7 @@ from storage.records import (
     RowState,
     is_reversal_key,
 )
+from storage.touched import ATTEMPT
 from storage.tx import Tx
 
 __all__ = ["AHEAD", "PROMPTED_WITHIN", "Placing", "may_be_prompts"]
@@ -287,8 +288,8 @@ class Placing:
             await tx.notices.owe(self._settle(payment, (told,)).notices, now=now)
             if alarm is not None:
                 await tx.notices.owe(self._settle.alarm(alarm, born.id), now=now)
-            if born.subject is not None:
-                await tx.touched.touch(born.subject)
+            subjects = [] if born.subject is None else [born.subject]
+            await tx.touched.touch(*subjects, f"{ATTEMPT}:{born.id}")
             return born_placed(born)
 
         try:

@@ -24,6 +24,7 @@ from zlib import crc32
 from bot.core.about import about
 from bot.core.accounts import Accounts
 from bot.core.ask import IN_HAND_FOR
+from bot.core.attempts import PAID_MEANWHILE, Beside, beside
 from bot.core.hear import ADDRESS
 from bot.core.outage import UNHEARD, Outages
 from bot.core.pace import pace_of
@@ -120,8 +121,8 @@ class Sending:
             return  # as if it could not be begun: `sweep` finds it
         try:
             known = await self._account_and_phone(payment_id)
-            if known is None:
-                await self._never_began(payment_id, reason=RESTORED)
+            if isinstance(known, str):
+                await self._never_began(payment_id, reason=known)
                 return
             account, phone = known
             await self._token(self._accounts.of(account))
@@ -152,17 +153,20 @@ class Sending:
             await self._clock.sleep(RETRY_AFTER_S)
             await daraja.ready()
 
-    async def _account_and_phone(self, payment_id: str) -> tuple[str, str] | None:
+    async def _account_and_phone(self, payment_id: str) -> tuple[str, str] | str:
         """
         Read before anything is begun, so that nothing but the push can fail after it.
 
-        None: the books came from a backup. It may have been sent, and paid, after that was made.
+        Else why nothing may leave. Where the books came from a backup it may have been sent, and
+        paid, after that was made; and another attempt may have been paid while this one waited.
         """
         async with self._store.read() as tx:
             if await restored(tx) is not None:
-                return None
+                return RESTORED
             payment = await tx.payments.get(payment_id)
             assert payment is not None, "whoever starts it has seen it"
+            if payment.retried and beside(await tx.attempts.others(payment)) is Beside.COUNTS:
+                return PAID_MEANWHILE
             return payment.account, await tx.lines.phone(payment.line_id)
 
     async def _never_began(self, payment_id: str, *, reason: str) -> None:

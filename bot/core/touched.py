@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
-from bot.core.attempts import Attempts
+from bot.core.attempts import say_others_anew
 from bot.core.ports import Clock
 from storage.engine import Store
 from storage.touched import ATTEMPT
@@ -47,7 +47,7 @@ class TouchedSubjects:
         self._store = store
         self._clock = clock
         # By what stands before the colon.
-        self._looks = {**looks, ATTEMPT: Attempts(clock).look}
+        self._looks = {**looks, ATTEMPT: self._attempt}
         self._wake = wake
         self._failing: dict[str, tuple[int, datetime]] = {}  # tries so far, and when the next is
 
@@ -63,12 +63,16 @@ class TouchedSubjects:
         if waiting:
             self._wake()
 
-    async def _one(self, subject: str, now: datetime) -> None:
-        look = self._looks[subject.partition(":")[0]]
+    async def _look(self, tx: Tx, subject: str) -> None:
+        await self._looks[subject.partition(":")[0]](tx, subject)
 
+    async def _attempt(self, tx: Tx, subject: str) -> None:
+        await say_others_anew(tx, subject, now=self._clock.now())
+
+    async def _one(self, subject: str, now: datetime) -> None:
         async def run(tx: Tx) -> None:
             if await tx.touched.take(subject):
-                await look(tx, subject)
+                await self._look(tx, subject)
 
         try:
             await self._store.write(run)

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from aiohttp import web
 
-from bot.core.attempts import Beside, of_others
+from bot.core.attempts import PAID_MEANWHILE, Beside, of_others
 from bot.core.outcomes import Outcome, may_have_timed_out, outcome_of
 from bot.core.restored import RESTORED
 from bot.texts import money
@@ -174,12 +174,14 @@ def sentences(view: PaymentView, *, till: bool) -> list[Sentence]:
         case Status.CREATED | Status.ASKING:
             return [_say("status.sending")]
         case Status.PROMPTED | Status.UNSURE:
-            return _waiting(payment, till=till)
+            return _waiting(view, till=till)
         case Status.CONFIRMING:
             return [_say("status.confirming")]
         case Status.REVIEW:
             return [_say("status.review"), _say("claim.look")]
         case Status.LAPSED:
+            if of_others(view) is Beside.COUNTS:
+                return [_say("status.another-counts")]
             return [_say("status.lapsed"), _say("claim.look")]
         case Status.PAID:
             return _paid(payment)
@@ -189,7 +191,10 @@ def sentences(view: PaymentView, *, till: bool) -> list[Sentence]:
             assert_never(unreachable)
 
 
-def _waiting(payment: Payment, *, till: bool) -> list[Sentence]:
+def _waiting(view: PaymentView, *, till: bool) -> list[Sentence]:
+    payment = view.payment
+    if of_others(view) is Beside.COUNTS:
+        return [_say("status.another-counts")]
     if payment.pending_at is not None:
         return [_say("status.unknown"), _say("claim.look")]
     if payment.not_yet > 0 or payment.unanswered > 0:
@@ -239,7 +244,7 @@ def _reason(view: PaymentView) -> str:
         return f"not-paid.another-{other}"
     reason = payment.reason or ""
     if payment.status is Status.VOID:
-        known = ("too-late", "unreachable", "bad-credentials", RESTORED)
+        known = ("too-late", "unreachable", "bad-credentials", RESTORED, PAID_MEANWHILE)
         return f"void.{reason}" if reason in known else "void.page.operator"
     if reason == "cancelled" and may_have_timed_out(payment):
         return "declined.cancelled-or-timed-out"

@@ -54,6 +54,7 @@ from storage.records.invoices import (
     invoice_label,
 )
 from storage.records.payments import (
+    AGAIN,
     FINAL,
     NOBODY,
     OPEN,
@@ -89,6 +90,7 @@ from storage.records.record import (
 )
 
 __all__ = [
+    "AGAIN",
     "AWAY",
     "EDITED",
     "FINAL",

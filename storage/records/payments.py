@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 __all__ = [
+    "AGAIN",
     "FINAL",
     "NOBODY",
     "OPEN",
@@ -54,6 +55,9 @@ FINAL = (Status.PAID, Status.DECLINED, Status.REFUSED, Status.VOID)
 """The last word has been said, as far as we know today."""
 
 _REVERSAL = "reversal:"
+
+AGAIN = "again:"
+"""How the ask key of a further attempt begins; the payment that it goes on from follows."""
 
 NOBODY = 0
 """Who asked, and in which chat, where somebody without Telegram asked on a page of ours."""
@@ -214,6 +218,11 @@ class Payment:
     account: str = ""  # whose money it becomes: a name from [[mpesa.accounts]]; "" is [mpesa]
 
     @property
+    def retried(self) -> bool:
+        """Whether it is one of several attempts at its intent."""
+        return self.superseded or self.ask_key.startswith(AGAIN)
+
+    @property
     def arrived_cents(self) -> int:
         """What came, whatever of it went back since; 0 for what is not credited."""
         return (self.credited_cents or 0) + self.reversed_cents
@@ -228,7 +237,8 @@ class PaymentView:
     streak: int  # prompts to this line not completed in a row, up to this one
     paused_until: datetime | None  # prompts to this line are paused
     claimed: bool  # the person has pasted an M-PESA message that nobody has looked at yet
-    others: tuple[Payment, ...] = ()  # of an unpaid one: the other attempts at the same intent
+    others: tuple[Payment, ...] = ()  # the other attempts at the same intent
+    alike: tuple[Payment, ...] = ()  # of an unpaid one: earlier wishes for the same from its phone
 
 
 def reversal_key(receipt: str) -> str:

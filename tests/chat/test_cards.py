@@ -410,7 +410,7 @@ def test_beside_an_attempt_that_is_paid_nothing_leads_to_paying_again(
 
         assert set(pressed(card)) <= {"why"}
         assert "do not pay again" in why(seen, PAPER)
-        assert private is ("do not pay again" in card.text)
+        assert "do not pay again" in card.text
         assert "pay by hand" not in card.text
 
 
@@ -460,10 +460,115 @@ def test_a_pause_that_is_over_no_longer_holds_anyone_up() -> None:
     assert "again" in actions(Status.DECLINED, reason="cancelled", view_changes=over)
 
 
-def test_an_attempt_that_was_asked_again_has_no_buttons() -> None:
+def test_an_attempt_that_was_asked_again_leaves_going_on_to_the_newer() -> None:
     for status, words, reason in CASES:
         if status is not Status.PAID:
-            assert actions(status, *words, reason=reason, superseded=True) == []
+            left = actions(status, *words, reason=reason, superseded=True)
+            assert set(left) <= {"check", "claim"}
+
+
+@pytest.mark.parametrize("status", [Status.LAPSED, Status.UNSURE])
+def test_an_attempt_that_was_asked_again_can_be_said_to_be_paid(status: Status) -> None:
+    card = status_card(view(status, superseded=True, pending_at=LATER), PAPER, now=LATER)
+
+    assert "claim" in pressed(card)
+    assert "you may try again" not in card.text
+
+
+def other(status: Status, **changes: Any) -> dict[str, Any]:
+    """What the view of a payment knows of one other attempt."""
+    facts = {"credited_cents": 150_000} if status is Status.PAID else {}
+    return {"others": (replace(PAYMENT, id="b" * 32, status=status, **(facts | changes)),)}
+
+
+@pytest.mark.parametrize("status", [Status.PROMPTED, Status.UNSURE, Status.LAPSED])
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("paid", [Status.PAID, Status.CONFIRMING, Status.REVIEW])
+def test_an_open_prompt_beside_an_attempt_that_is_paid_is_not_to_be_paid(
+    status: Status, private: bool, paid: Status
+) -> None:
+    for asked in (0, 2):
+        seen = view(status, view_changes=other(paid), private=private, not_yet=asked)
+        card = status_card(seen, PAPER, now=LATER)
+
+        assert "cancel it: please do not pay again" in card.text
+        assert "PIN" not in card.text
+        assert "you may" not in card.text
+        assert set(pressed(card)) <= {"check"}
+
+
+@pytest.mark.parametrize("reason", ["pin-locked", "not-registered", "daily-limit", "bad-phone"])
+def test_what_would_fail_again_is_said_beside_an_attempt_that_may_be_paid(reason: str) -> None:
+    seen = view(Status.DECLINED, reason=reason, view_changes=other(Status.UNSURE))
+    alone = view(Status.DECLINED, reason=reason)
+
+    said = status_card(seen, PAPER, now=LATER).text, why(seen, PAPER)
+
+    for each in said:
+        assert why(alone, PAPER)[:60] in plain(each)
+        assert "another try for the same may be paid" in each
+
+
+def test_a_no_to_the_first_rings_without_a_word_to_try_again() -> None:
+    under_way = view(
+        Status.DECLINED, reason="no-answer", superseded=True, view_changes=other(Status.PROMPTED)
+    )
+    paid = view(
+        Status.DECLINED, reason="no-answer", superseded=True, view_changes=other(Status.PAID)
+    )
+
+    for seen in (under_way, paid):
+        assert "try again" not in ring_card(seen, PAPER, now=LATER).text
+        assert "No money has left" not in ring_card(seen, PAPER, now=LATER).text
+    assert "You asked again" in ring_card(under_way, PAPER, now=LATER).text
+    assert "do not pay again" in ring_card(paid, PAPER, now=LATER).text
+
+
+@pytest.mark.parametrize("superseded", [True, False])
+def test_two_attempts_that_were_both_paid_say_so(superseded: bool) -> None:
+    both = other(Status.PAID, ask_key="again:a", superseded=not superseded)
+
+    assert "it was paid twice" in told(Status.PAID, superseded=superseded, view_changes=both)
+
+
+def test_a_part_by_hand_leaves_the_rest_to_be_paid() -> None:
+    part = other(Status.PAID, credited_cents=100)
+
+    text = told(Status.DECLINED, reason="no-balance", view_changes=part)
+
+    assert text == told(Status.DECLINED, reason="no-balance")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "may_be"),
+    [
+        ({"status": Status.UNSURE}, True),
+        ({"status": Status.LAPSED}, True),
+        ({"status": Status.CONFIRMING}, True),
+        ({"status": Status.PAID, "credited_cents": 1, "decided_at": LATER}, True),
+        ({"status": Status.PAID, "credited_cents": 1, "decided_at": ASKED_AT}, False),
+        ({"status": Status.DECLINED, "decided_at": LATER}, False),
+    ],
+)
+def test_another_wish_for_the_same_counts_where_nobody_knew_of_it_then(
+    earlier: dict[str, Any], may_be: bool
+) -> None:
+    facts: dict[str, Any] = {"id": "b" * 32, "created_at": ASKED_AT, **earlier}
+    alike = {"alike": (replace(PAYMENT, **facts),)}
+
+    said = why(view(Status.DECLINED, reason="cancelled", view_changes=alike), PAPER)
+
+    assert ("another one for the same may have been paid" in said) is may_be
+
+
+def test_of_what_a_part_went_back_the_list_says_how_much() -> None:
+    seen = view(Status.PAID, Word.REVERSED, credited_cents=140_000, reversed_cents=10_000)
+    whole = view(Status.PAID, Word.REVERSED, credited_cents=0, reversed_cents=150_000)
+    said = [history_line(each, TEXTS, language="en", private=True) for each in (seen, whole)]
+
+    assert "paid" in said[0]
+    assert "KES 100 of it returned" in said[0]
+    assert "paid, then returned" in said[1]
 
 
 def test_a_late_last_word_is_short_and_carries_its_code() -> None:

@@ -278,3 +278,43 @@ async def test_after_two_attempts_the_second_card_knows_of_the_first(office: Off
     assert "please do not pay again" in again
     assert by_hand == again
     assert len(office.daraja.pushes) == 2
+
+
+async def test_an_open_prompt_is_called_off_once_the_first_is_paid(office: Office) -> None:
+    first = await office.pay(office.jane, "/pay 50 0712345678")
+    await office.said(office.jane.chat, "Check the phone")
+    office.clock.advance(181)
+    office.jane.press(first, "No prompt came")
+    second = await office.said(office.jane.chat, "Check the phone", after=first)
+    unseen = data_of(second, "No prompt came")
+
+    await office.result(0, receipt="UKN4ABCDE7", of=1)
+    await office.said(office.jane.chat, "if that prompt is still on the phone, cancel it")
+    await office.core.touched.run_due()
+    called_off = await office.said(office.jane.chat, "Another try for the same is paid")
+    pressed = await office.answered(press_data(office.jane, second, unseen))
+    await office.result(0, receipt="UKN4ABCDE8", of=2)
+    await office.core.touched.run_due()
+
+    both = await office.said(office.jane.chat, "Another try for the same was paid too")
+    assert called_off.id == second.id
+    assert "✅" in both.text
+    assert "please do not pay again" in pressed
+    assert len(office.daraja.pushes) == 2
+
+
+async def test_the_same_asked_for_anew_while_nobody_knows_of_the_first_says_so(
+    office: Office,
+) -> None:
+    office.daraja.unheard = True
+    office.jane.say("/pay 50 0712345678")
+    await office.said(office.jane.chat, "yet whether the")
+    office.daraja.unheard = False
+    office.clock.advance(181)
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.said(office.jane.chat, "Check the phone")
+
+    await office.result(1)
+
+    told = await office.said(office.jane.chat, "another one for the same may have been paid")
+    assert "No money has left" not in told.text

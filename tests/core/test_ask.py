@@ -377,6 +377,40 @@ async def test_nothing_is_tried_a_third_time_where_the_first_was_paid_after_all(
     assert len(desk.daraja.pushes) == 2
 
 
+async def test_a_further_attempt_is_not_sent_once_another_is_paid(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(181)
+    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    assert isinstance(second, Asked)
+    for task in desk.tasks:  # the process dies before it could send it
+        task.cancel()
+    await asyncio.gather(*desk.tasks, return_exceptions=True)
+    desk.tasks.clear()
+    await desk.post(payment, success(1))
+
+    desk.clock.advance(31)
+    await desk.next_process().sweep(starting=True)
+    await desk.finish()
+
+    after = await desk.get(second.payment.id)
+    assert (after.status, after.reason) == (Status.VOID, "paid-meanwhile")
+    assert len(desk.daraja.pushes) == 1
+
+
+async def test_an_open_prompt_beside_one_that_is_paid_is_answered_so(desk: Desk) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(181)
+    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    await desk.finish()
+    assert isinstance(second, Asked)
+    await desk.post(payment, success(1))
+
+    pressed = await desk.asking.again(second.payment.id, by=1001, update_id=None, language="en")
+
+    assert isinstance(pressed, Refusal)
+    assert pressed.reason is RefusalReason.DECIDED
+
+
 async def test_what_came_and_went_back_whole_may_be_tried_again(desk: Desk) -> None:
     payment = await desk.ask()
     desk.clock.advance(181)

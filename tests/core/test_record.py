@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import update
 
+from bot.core.limits import Refusal, RefusalReason
 from bot.core.placing import PROMPTED_WITHIN
 from bot.core.record_desk import Known, RecordDesk
 from bot.core.references import ByHand, read_reference
@@ -232,6 +233,23 @@ async def test_money_paid_by_hand_is_a_payment_of_its_own(
     assert own.words == frozenset({Word.BY_HAND})
     assert (await desk.get(payment.id)).status is Status.PROMPTED
     assert PHONE not in own.phone_mask
+
+
+async def test_money_paid_by_hand_has_the_prompts_beside_it_said_anew(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.ask()
+    await desk.post(payment, failure())
+
+    row = a_row(desk.clock.now(), reference=await by_hand_ref(desk, payment))
+    await record.rows.take([row])
+
+    own = await born(desk)
+    async with desk.store.read() as tx:
+        assert await tx.touched.waiting(limit=9) == [f"a:{own.id}"]
+    again = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    assert isinstance(again, Refusal)
+    assert again.reason is RefusalReason.DECIDED
 
 
 async def test_another_amount_by_hand_is_credited_and_said(desk: Desk, record: RecordDesk) -> None:

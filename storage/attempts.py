@@ -1,0 +1,66 @@
+"""Attempts: the other tries at what one payment is for, and those that look just like it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.payment_rows import read_payment
+from storage.records import Payment
+from storage.schema import Instant, payments
+
+__all__ = ["Attempts"]
+
+ALIKE_WITHIN = timedelta(hours=48)
+"""So long nobody may know what became of a prompt; then a person looks."""
+
+ALIKE_MAX = 20
+
+_OTHERS = select(payments).where(
+    payments.c.intent_id == bindparam("intent"), payments.c.id != bindparam("payment")
+)
+_ALIKE = (
+    select(payments)
+    .where(
+        payments.c.line_id == bindparam("line"),
+        payments.c.begun_at > bindparam("since", type_=Instant()),
+        payments.c.begun_at < bindparam("before", type_=Instant()),
+        payments.c.intent_id != bindparam("intent"),
+        payments.c.amount_kes == bindparam("amount"),
+        func.coalesce(payments.c.subject, "") == bindparam("subject"),
+    )
+    .order_by(payments.c.begun_at.desc())
+    .limit(ALIKE_MAX)
+)
+
+
+class Attempts:
+    """Looks beside one payment, inside one open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def others(self, payment: Payment) -> tuple[Payment, ...]:
+        """The other attempts at the intent of *payment*, those paid by hand among them."""
+        values = {"intent": payment.intent_id, "payment": payment.id}
+        return await self._read(_OTHERS, values)
+
+    async def alike(self, payment: Payment) -> tuple[Payment, ...]:
+        """Earlier prompts to the same line, for the same amount and the same thing, of late."""
+        before = payment.begun_at or payment.created_at
+        values = {
+            "line": payment.line_id,
+            "since": before - ALIKE_WITHIN,
+            "before": before,
+            "intent": payment.intent_id,
+            "amount": payment.amount_kes,
+            "subject": payment.subject or "",
+        }
+        return await self._read(_ALIKE, values)
+
+    async def _read(self, query: Any, values: dict[str, Any]) -> tuple[Payment, ...]:
+        found = await self._connection.execute(query, values)
+        return tuple(read_payment(row) for row in found.mappings())
