@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.invoice_tables import bills, invoice_entries, invoice_readers, invoices
-from storage.payment_rows import read_payment
+from storage.payment_rows import MADE_SURE, NOBODY_KNOWS, read_payment
 from storage.records import (
     Bill,
     BillItem,
@@ -52,7 +52,6 @@ __all__ = [
 ]
 
 SUBJECT = literal("i:", String) + invoices.c.id
-_WAITING = (Status.CONFIRMING, Status.REVIEW)
 WITH_BILL = select(invoices, bills.c.body).join(
     bills, and_(bills.c.invoice_id == invoices.c.id, bills.c.revision == invoices.c.revision)
 )
@@ -173,8 +172,11 @@ class Invoices:
         mpesa = select(func.coalesce(func.sum(payments.c.credited_cents), 0)).where(
             payments.c.subject == subject, payments.c.status == Status.PAID
         )
-        waiting = select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(
-            payments.c.subject == subject, payments.c.status.in_(_WAITING)
+        waiting, unknown = (
+            select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(
+                payments.c.subject == subject, which
+            )
+            for which in (MADE_SURE, NOBODY_KNOWS)
         )
         entries = select(func.coalesce(func.sum(invoice_entries.c.cents), 0)).where(
             invoice_entries.c.invoice_id == invoice_id
@@ -199,6 +201,7 @@ class Invoices:
             mpesa_cents=await added_up(mpesa),
             entries_cents=await added_up(entries),
             waiting_cents=await added_up(waiting) * 100,
+            unknown_cents=await added_up(unknown) * 100,
             kept_cents=await added_up(kept),
             excess_words=await added_up(words),
         )

@@ -6,13 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, and_, or_
 
 from storage.records import Payment, Status, Word
+from storage.schema import payments
 
-__all__ = ["FIELDS", "read_payment", "row_of"]
+__all__ = ["FIELDS", "MADE_SURE", "NOBODY_KNOWS", "read_payment", "row_of"]
 
 FIELDS = tuple(field.name for field in fields(Payment))
+
+_MADE_SURE = (Status.CONFIRMING, Status.REVIEW)
+MADE_SURE = payments.c.status.in_(_MADE_SURE)
+"""Somebody says that it is paid, and that is being made sure of."""
+# A failed one waits for a person only while somebody claims to have paid it.
+NOBODY_KNOWS = or_(
+    payments.c.status.in_((Status.UNSURE, Status.LAPSED)),
+    and_(payments.c.pending_at.is_not(None), payments.c.status.not_in((*_MADE_SURE, Status.PAID))),
+)
+"""It may be paid, and nobody can say so yet: what its payer claims has to be looked at first."""
 
 
 def read_payment(row: RowMapping | Mapping[str, Any]) -> Payment:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.columns import Instant
 from storage.crypt import Crypt
 from storage.drive_tables import drive_entries, gifts, pledges
+from storage.payment_rows import MADE_SURE, NOBODY_KNOWS
 from storage.records import Pledge, PledgeState
 from storage.schema import payments
 
@@ -142,6 +143,29 @@ class Pledges:
         )
         rows = await self._connection.execute(query)
         return [(row.giver_id, row.created_at, row.paid_at, int(row.cents)) for row in rows]
+
+    async def may_be_kept(self, pledge: Pledge) -> bool:
+        """
+        Whether money that they gave to its drive since may be there, and nobody can say so yet.
+
+        What was asked for before counts if somebody says since that it is paid.
+        """
+        since = or_(
+            payments.c.created_at >= pledge.created_at,
+            and_(MADE_SURE, payments.c.decided_at >= pledge.created_at),
+        )
+        query = (
+            select(payments.c.id)
+            .join(gifts, gifts.c.intent_id == payments.c.intent_id)
+            .where(
+                gifts.c.giver_id == pledge.person_id,
+                gifts.c.drive_id == pledge.drive_id,
+                or_(MADE_SURE, NOBODY_KNOWS),
+                since,
+            )
+            .limit(1)
+        )
+        return (await self._connection.execute(query)).first() is not None
 
     async def keep(self, pledge_ids: Sequence[str]) -> bool:
         """These are kept, but for those that were taken back meanwhile; whether any is."""

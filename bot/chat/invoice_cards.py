@@ -68,6 +68,7 @@ class Quill:
             "left": money(self.view.left_cents),
             "asked": money(self.view.beside_cents or self.view.left_cents),
             "waiting": money(sums.waiting_cents),
+            "unknown": money(sums.unknown_cents),
             "excess": money(self.view.excess_cents),
             "due": self.day(invoice.due_on),
         }
@@ -135,12 +136,21 @@ class Quill:
         return f"{said} {self.say('invoice.kept', kept=money(self.view.kept_cents))}"
 
     def waiting(self) -> str:
-        """What M-Pesa says was paid and is being made sure of; empty where nothing is left."""
-        if not self.view.left_cents or not self.view.sums.waiting_cents:
+        """
+        What M-Pesa says was paid and is being made sure of; empty where nothing is left.
+
+        A merchant reads as well what may have been paid though nobody says so.
+        """
+        view, said = self.view, list[str]()
+        if not view.left_cents:
             return ""
-        mine = self.owner == self.view.invoice.merchant_id
-        said = self.say("invoice.waiting" if mine else "bill.waiting")
-        return f"{said} {self.say('bill.beside')}" if self.view.beside_cents else said
+        mine = self.owner == view.invoice.merchant_id
+        if view.sums.waiting_cents:
+            said.append(self.say("invoice.waiting" if mine else "bill.waiting"))
+            said += [self.say("bill.beside")] if view.beside_cents else []
+        if mine and view.sums.unknown_cents:
+            said.append(self.say("invoice.unknown"))
+        return " ".join(said)
 
     def button(
         self, key: str, action: str, argument: str = "", *, style: str | None = None, **more: object

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.invoices import may_invoice, today_of
 from bot.chat.ledger_words import day_text, list_text
 from bot.core.ledgers import InvoicePart, Which
-from bot.core.reminders import Remind
+from bot.core.reminders import Remind, Reminded
 from bot.texts import money, plain
 from storage.records import Button, Deed, Keyboard
 
-__all__ = ["invoices", "page", "remind", "today"]
+__all__ = ["GOES_OUT", "invoices", "page", "remind", "today"]
 
 PER_ROW = 3
+GOES_OUT = (Reminded.SENT, Reminded.BLOCKED, Reminded.ALREADY)
+"""Answers after which the customer is reminded, now or later."""
 
 
 async def invoices(turn: Turn) -> None:
@@ -64,7 +68,14 @@ async def remind(press: DeedPress) -> Toast:
         by=turn.person.id,
         closing=turn.closing(),
     )
-    return turn.toast(f"reminded.{answer}", alert=True)
+    said = turn.toast(f"reminded.{answer}", alert=True)
+    if answer in GOES_OUT:
+        view = await turn.core.billing.view(press.deed.subject, by=turn.person.id)
+        cents = 0 if view is None else view.sums.unknown_cents
+        if cents:
+            more = plain(turn.say("invoice.unknown", unknown=money(cents)))
+            said = replace(said, text=f"{said.text} {more}")
+    return said
 
 
 async def _answer(turn: Turn, which: Which, part: InvoicePart) -> None:

@@ -123,12 +123,14 @@ class Pledging:
         """
         The one that a reminder is about, and the shillings that are still to come of it.
 
-        None where nobody is to be reminded of it any more.
+        None where nobody is to be reminded of it any more, or not while a gift may be there.
         """
         async with self._store.read() as tx:
             # A backup may still owe the reminder to somebody who has given since.
             pledge = None if await restored(tx) is not None else await tx.pledges.get(pledge_id)
             if pledge is None or pledge.state is not PledgeState.OPEN:
+                return None
+            if await tx.pledges.may_be_kept(pledge):
                 return None
             left_kes = await left_of(tx, pledge)
             return (pledge, left_kes) if left_kes else None
@@ -208,7 +210,8 @@ class Pledging:
         ):
             await tx.pledges.change(pledge.id, remind_at=None)
             return
-        if paused:
+        # They were told not to pay again: it is put off, and no reminder is used up by that.
+        if paused or await tx.pledges.may_be_kept(pledge):
             tomorrow = day_start(now) + timedelta(days=1)
             await tx.pledges.change(pledge.id, remind_at=polite(_morning(tomorrow)))
             return

@@ -138,14 +138,19 @@ class Reminders:
         for reminder in await tx.reminders.due(now=now, limit=AT_ONCE):
             if reminder.invoice_id in reminded:
                 continue
-            if polite(now) != now:
-                await tx.reminders.put_off(reminder.id, due_at=polite(now))
+            planned = _is_of_plan(reminder)
+            if (polite_at := polite(now)) != now:
+                # Of the plan it stays: nobody wanted it at once.
+                later = at_eat(day_of(polite_at), hour=ASK_HOUR) if planned else polite_at
+                await tx.reminders.put_off(reminder.id, due_at=later)
                 continue
             invoice = await tx.invoices.get(reminder.invoice_id)
             assert invoice is not None, "a reminder is about an invoice"
             view = await view_of(tx, invoice)
             payable = view.standing in PAYABLE
-            if payable and (invoice.disowned_by is not None or view.may_be_paid):
+            held = payable and (invoice.disowned_by is not None or view.may_be_paid)
+            # Beside what nobody knows about, a merchant may want it, who reads that; we do not.
+            if held or (payable and planned and view.sums.unknown_cents):
                 await tx.reminders.put_off(reminder.id, due_at=morning_after(day_of(now)))
                 continue
             if invoice.customer_id is None or not payable:

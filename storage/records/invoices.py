@@ -180,6 +180,7 @@ class InvoiceSums:
     mpesa_cents: int  # net of reversals
     entries_cents: int  # cash and what was given back
     waiting_cents: int  # M-Pesa says paid, and nobody believes it yet
+    unknown_cents: int = 0  # it may be paid, and nobody can say so yet; asked for all the same
     kept_cents: int = 0  # of what was paid too much: agreed to stay
     excess_words: int = 0  # how often the merchant has said what became of too much
 

@@ -19,6 +19,7 @@ __all__ = ["njeri", "peter"]
 
 TWO_COWS = "/invoice 40000 Peter two cows, due Friday"
 A_COW = "/invoice 20000 Peter a cow, due Friday"
+MAYBE = "🔎 A payment of KES 20,000 may have been made: it is being looked for."
 DAY_S = 24 * 3600
 
 
@@ -99,6 +100,36 @@ async def test_a_merchant_who_is_asked_about_what_is_late_reads_what_may_have_co
     assert question is not None
     assert "a payment of KES 20,000 was made; I am making sure" in question.text
     await office.api.wait_for(lambda: "Late" in card.text and "Remind" not in labels(card))
+
+
+@pytest.mark.parametrize("kind", [Kind.LAPSED, Kind.CLAIM])
+async def test_a_merchant_reads_of_an_attempt_that_nobody_knows_about(
+    office: Office, njeri: Person, peter: Person, kind: Kind
+) -> None:
+    """When it is late, and when they have the customer reminded; nobody else reads it."""
+    card = await issued(office, njeri, A_COW)
+    bill = await opened(office, peter, card)
+    await prompted(office, peter, bill, "💸 Pay KES 20,000")
+    office.clock.advance(6 * DAY_S)
+    assert MAYBE not in str(await told(office, njeri, "late:1"))
+    await looked_up(office, peter, kind)
+
+    question = await told(office, njeri, "late:1")
+    assert question is not None
+    assert MAYBE in question.text
+    assert "Send polite reminder" in str(question.keyboard)
+    njeri.say("/invoices")
+    listed = await office.said(njeri.chat, "Open invoices: 1")
+    njeri.press(listed, "INV-0001")
+    shown = await office.said(njeri.chat, MAYBE)
+    answer = str(await office.answered(njeri.press(shown, "🔔 Send polite reminder")))
+    assert answer.startswith("🔔 The reminder goes out now")
+    assert answer.endswith(MAYBE)
+    reminder = await office.said(peter.chat, "Kind reminder: KES 20,000 for INV-0001")
+    assert "may have been" not in reminder.text
+
+    await looked_up(office, peter, Kind.OPERATOR_VOID)
+    assert MAYBE not in str(await told(office, njeri, "late:1"))
 
 
 async def test_beside_a_part_that_may_be_there_only_the_rest_is_asked_for(

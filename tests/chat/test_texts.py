@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from bot.chat.ledgers import GOES_OUT
 from bot.playground.entities import parse_html
 from bot.texts import (
     LANGUAGES,
@@ -41,7 +42,7 @@ PEN_VALUES = {"account", "amount", "collector", "pay", "phone"}
 # What `Quill.say` fills in by itself.
 QUILL_VALUES = {
     *("label", "customer", "merchant", "total", "paid", "left", "asked"),
-    *("waiting", "excess", "due"),
+    *("waiting", "unknown", "excess", "due"),
 }
 KEY_TAKERS = {"say", "Failure", "Unclear"}
 
@@ -111,6 +112,14 @@ def test_every_reason_fits_into_an_alert(language: str) -> None:
 
     said = {key: plain(TEXTS.say(language, key, **longest)) for key in reasons()}
     assert {key: each for key, each in said.items() if len(each) > 200} == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_became_of_a_reminder_fits_into_an_alert_with_what_may_be_paid(language: str) -> None:
+    maybe = TEXTS.say(language, "invoice.unknown", unknown="KES 100,000,000.50")
+    said = [plain(f"{TEXTS.say(language, f'reminded.{each}')} {maybe}") for each in GOES_OUT]
+
+    assert [each for each in said if len(each) > 200] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,18 @@ from bot.core.people import FIRST_PSEUDONYM
 from bot.core.pledging import day_start, next_reminder, polite
 from bot.core.promises import gave_by, given_to
 from bot.core.restored import lift, mark
-from storage.records import Closing, Drive, DriveStatus, Kind, Pledge, PledgeState, Word
+from mpesa.errors import OutcomeUnknown
+from storage.records import (
+    Closing,
+    Drive,
+    DriveStatus,
+    Kind,
+    Payment,
+    Pledge,
+    PledgeState,
+    Status,
+    Word,
+)
 from tests.core.bodies import failure, success
 from tests.core.drive_life import GROUP, OPENER, DriveLife, drives
 from tests.fakes import fact, unit_of
@@ -531,3 +543,111 @@ def test_each_shilling_goes_to_one_promise_and_none_is_lost() -> None:
     assert given_to(theirs, gifts) == {"1": 1000, "3": 100}
     assert given_to(theirs, [*gifts, (eat(5, 12), 900)]) == {"1": 1000, "3": 1000}
     assert given_to(theirs, [(eat(1, 13), 5000)]) == {"1": 5000, "3": 0}
+
+
+async def told_of(life: DriveLife, gift: Payment, *kinds: Kind) -> Payment:
+    """What was heard of a gift, a minute later."""
+    life.desk.clock.advance(60)
+    for kind in kinds:
+        said = fact(kind, payment_id=gift.id, at=life.desk.clock.now())
+        await life.desk.store.submit(unit_of(said), life.desk.hear._settle)
+    await life.touched.run_due()
+    return await life.desk.get(gift.id)
+
+
+async def confirming(life: DriveLife, drive: Drive) -> Payment:
+    """A callback tells of more than it may credit alone."""
+    return await life.paid(drive, 1, amount_kes=20_000)
+
+
+async def review(life: DriveLife, drive: Drive) -> Payment:
+    return await told_of(life, await confirming(life, drive), Kind.QUERY_FAILED)
+
+
+async def lapsed(life: DriveLife, drive: Drive) -> Payment:
+    return await told_of(life, await life.give(drive, 1), Kind.LAPSED)
+
+
+async def unsure(life: DriveLife, drive: Drive) -> Payment:
+    life.desk.daraja.replies = [OutcomeUnknown("timeout")]
+    return await life.give(drive, 1)
+
+
+async def prompted(life: DriveLife, drive: Drive) -> Payment:
+    """It waits for a person."""
+    return await told_of(life, await life.give(drive, 1), Kind.CLAIM)
+
+
+async def declined(life: DriveLife, drive: Drive) -> Payment:
+    """Jane says that she has paid all the same."""
+    return await told_of(life, await life.give(drive, 1), Kind.QUERY_FAILED, Kind.CLAIM)
+
+
+UNDECIDED = [
+    (confirming, Status.CONFIRMING),
+    (review, Status.REVIEW),
+    (lapsed, Status.LAPSED),
+    (unsure, Status.UNSURE),
+    (prompted, Status.PROMPTED),
+    (declined, Status.DECLINED),
+]
+Given = Callable[[DriveLife, Drive], Awaitable[Payment]]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("given", "status"), UNDECIDED)
+async def test_nobody_is_reminded_while_what_they_gave_may_be_there(
+    drives: DriveLife, given: Given, status: Status
+) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(60)
+    gift = await given(drives, drive)
+    assert gift.status is status
+
+    # One was due the day before.
+    told = await reminded(drives, days=2)
+    assert [each for each in told if each.startswith("pledge")] == []
+
+    await told_of(drives, gift, Kind.OPERATOR_VOID)
+    told = [each for each in await reminded(drives, days=6) if each.startswith("pledge")]
+    assert told == [f"pledge:{pledge.id}:{number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("given", "status"), UNDECIDED)
+async def test_a_reminder_is_left_unsaid_if_a_gift_may_be_there_by_then(
+    drives: DriveLife, given: Given, status: Status
+) -> None:
+    drive = await drives.open()
+    pledge = await promise(drives, drive)
+    assert len(await reminded(drives, days=2)) == 1
+    asked = await drives.pledging.reminded_of(pledge.id)
+    assert asked is not None
+    gift = await given(drives, drive)
+    assert gift.status is status
+
+    assert await drives.pledging.reminded_of(pledge.id) is None
+
+    await told_of(drives, gift, Kind.OPERATOR_VOID)
+    assert await drives.pledging.reminded_of(pledge.id) == asked
+
+
+@pytest.mark.both_engines
+async def test_only_what_may_have_come_since_a_promise_puts_its_reminders_off(
+    drives: DriveLife,
+) -> None:
+    drive, other = await drives.open(), await drives.open(open_key="m:-700:2", chat_id=GROUP - 1)
+    before = await drives.give(drive, 1, ask_key="u:a")
+    drives.desk.clock.advance(600)
+    pledge = await promise(drives, drive)
+    drives.desk.clock.advance(600)
+    elsewhere = await drives.give(other, 1, ask_key="u:b")
+    anothers = await drives.give(drive, 2)
+    for gift in (before, elsewhere, anothers):
+        assert (await told_of(drives, gift, Kind.LAPSED)).status is Status.LAPSED
+    assert await drives.pledging.reminded_of(pledge.id) is not None
+
+    # It was asked for before; that it was paid is said since.
+    assert (await told_of(drives, before, Kind.CALLBACK_BARE)).status is Status.CONFIRMING
+    assert await drives.pledging.reminded_of(pledge.id) is None

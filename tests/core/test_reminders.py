@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from bot.core.ask import Asked
 from bot.core.eat import day_of, polite
 from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
 from bot.core.post import Post
 from bot.core.reminders import Remind, Reminded, Reminders
 from bot.core.restored import lift, mark
+from mpesa.errors import OutcomeUnknown
 from storage.records import (
     BillItem,
     Closing,
@@ -421,6 +423,82 @@ async def test_a_merchant_is_not_asked_about_what_may_be_paid_already(
     await decided(shop, waiting, kind)
     shop.desk.clock.advance(DAY_S)
     assert (await late(), await late()) == (asked, asked)
+
+
+async def nobody_knows(shop: Shop, *kinds: Kind) -> tuple[InvoiceView, Payment]:
+    """An invoice that Peter has opened and tried to pay, and what was heard of that."""
+    view = await shop.issue()
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    if Kind.REPLY_LOST in kinds:
+        shop.desk.daraja.replies = [OutcomeUnknown("timeout")]
+    asked = await shop.pay(view, by=PETER)
+    assert isinstance(asked, Asked), asked
+    for kind in kinds:
+        if kind is not Kind.REPLY_LOST:
+            await decided(shop, asked.payment, kind)
+    return view, await shop.desk.get(asked.payment.id)
+
+
+NOBODY_KNOWS = [
+    ((Kind.LAPSED,), Status.LAPSED),
+    ((Kind.REPLY_LOST,), Status.UNSURE),
+    ((Kind.CLAIM,), Status.PROMPTED),
+    ((Kind.QUERY_FAILED, Kind.CLAIM), Status.DECLINED),
+]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("kinds", "status"), NOBODY_KNOWS)
+async def test_nobody_is_reminded_by_itself_beside_an_attempt_that_nobody_knows_about(
+    shop: Shop, reminders: Reminders, kinds: tuple[Kind, ...], status: Status
+) -> None:
+    view, attempt = await nobody_knows(shop, *kinds)
+    assert attempt.status is status
+    assert await wish(reminders, view.invoice.id, Remind.PLAN) is Reminded.PLANNED
+    for _ in range(4):  # to Friday noon: one was due the day before, one that day
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+    assert await reminded(shop) == []
+    now = await shop.view(view)
+    assert (now.sums.unknown_cents, now.left_cents, now.beside_cents) == (150_000,) * 3
+
+    # The merchant may, who reads what may have come.
+    assert await wish(reminders, view.invoice.id, Remind.STOP) is Reminded.PLANNED
+    assert await wish(reminders, view.invoice.id, Remind.NOW) is Reminded.SENT
+    assert await reminded(shop) == ["remind:1"]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(("kinds", "status"), NOBODY_KNOWS)
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(Kind.OPERATOR_PAID, []), (Kind.OPERATOR_VOID, ["remind:1"])],
+)
+async def test_a_reminder_waits_until_an_attempt_is_known_about(
+    shop: Shop,
+    reminders: Reminders,
+    kinds: tuple[Kind, ...],
+    status: Status,
+    kind: Kind,
+    told: list[str],
+) -> None:
+    view, attempt = await nobody_knows(shop, *kinds)
+    assert attempt.status is status
+    await wish(reminders, view.invoice.id, Remind.PLAN)
+    # Thursday 23:00: the bot was stopped when one was due, and by night nobody is reminded.
+    shop.desk.clock.advance(3 * DAY_S + 11 * 3600)
+    await reminders.run_due()
+    for _ in range(20):  # to Friday 19:00
+        shop.desk.clock.advance(3600)
+        await reminders.run_due()
+    assert await reminded(shop) == []
+
+    await decided(shop, attempt, kind)
+    shop.desk.clock.advance(DAY_S)
+    await reminders.run_due()
+
+    assert await reminded(shop) == told
+    assert (await shop.view(view)).sums.unknown_cents == 0
 
 
 async def test_what_is_left_beside_a_part_that_may_be_paid_is_reminded_of(

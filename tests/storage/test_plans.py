@@ -13,8 +13,21 @@ from sqlalchemy import Engine, event, literal, select, text
 from storage.asked import Rounds
 from storage.engine import Store
 from storage.record_tables import questions
-from storage.records import AskedLater, Kind, NewNotice, NoticeKind, QuestionKind, Status
-from storage.schema import notices
+from storage.records import (
+    AskedLater,
+    Drive,
+    DriveKind,
+    DriveStatus,
+    Kind,
+    NewNotice,
+    NoticeKind,
+    Pledge,
+    PledgeState,
+    QuestionKind,
+    Shows,
+    Status,
+)
+from storage.schema import intents, notices
 from storage.tx import Tx
 from tests.bench.drives import DRIVE_ID
 from tests.bench.rows import SERIES, fill
@@ -145,6 +158,98 @@ async def test_a_drives_total_and_newest_names_are_read_from_their_indexes(full:
         assert "TEMP B-TREE FOR ORDER BY" not in each or "RIGHT PART" in each
     if full.exclusive:
         assert "COVERING INDEX payments_of_subject" in credited
+
+
+GIVERS = 500
+DRIVE = Drive(
+    id=DRIVE_ID,
+    code="code",
+    reference="REF",
+    label="MAMA",
+    chat_id=-700,
+    thread_id=None,
+    language="en",
+    kind=DriveKind.HARAMBEE,
+    title="Mama Akinyi",
+    target_kes=None,
+    closes_at=None,
+    shows=Shows.NAMES,
+    status=DriveStatus.OPEN,
+    opened_by=1001,
+    opened_at=NOON,
+    open_key="key",
+)
+PLEDGE = Pledge(
+    id=f"{8:032x}",
+    drive_id=DRIVE_ID,
+    person_id=7,
+    name="Jane",
+    amount_kes=50,
+    due_at=LATER,
+    state=PledgeState.OPEN,
+    created_at=NOON,
+    remind_at=LATER,
+    key="b:1",
+)
+
+
+async def give_each_an_intent(tx: Tx) -> None:
+    """Each payment is a gift of its own to one drive, by one of many givers."""
+    await tx.drives.add(DRIVE)
+    connection = tx.payments._connection
+    before, series, hexadecimal = SERIES[connection.dialect.name]
+    own = {"id": hexadecimal, "by_hand_ref": "'H' || n"}
+    names = [column.name for column in intents.c]
+    wanted = ", ".join(own.get(name, f"intents.{name}") for name in names)
+    copies = (
+        f"INSERT INTO intents ({', '.join(names)}) {before}SELECT {wanted}"
+        f" FROM intents, {series} WHERE intents.id = :template"
+    )
+    every = {"first": 2, "last": STORED, "template": f"{1:032x}"}
+    await connection.execute(text(copies), every)
+    await connection.execute(text("UPDATE payments SET intent_id = id"))
+    blank = "''" if connection.dialect.name == "postgresql" else "x''"
+    gifts = (
+        "INSERT INTO gifts (intent_id, drive_id, giver_id, who, name, on_behalf, anonymous,"
+        f" hide_amount, created_at) {before}SELECT {hexadecimal}, :drive, n % {GIVERS}, 'who',"
+        f" {blank}, {blank}, false, false, intents.created_at"
+        f" FROM intents, {series} WHERE intents.id = :template"
+    )
+    await connection.execute(text(gifts), {**every, "drive": DRIVE_ID})
+    await connection.execute(text("ANALYZE"))
+
+
+async def test_whether_a_gift_may_be_there_is_seen_by_the_gifts_of_its_giver(full: Store) -> None:
+    await full.write(give_each_an_intent)
+    with overheard() as heard:
+        async with full.read() as tx:
+            assert not await tx.pledges.may_be_kept(PLEDGE)
+
+    [look] = [each for each in heard if "FROM payments" in each[0]]
+    found = await plan(full, look)
+    assert "gifts_of_giver" in found
+    assert "payments_of_intent" in found
+    for table in ("gifts", "payments"):
+        assert f"SCAN {table}" not in found
+        assert f"Seq Scan on {table}" not in found
+
+
+async def test_what_has_come_for_an_invoice_is_added_up_from_its_own_payments(full: Store) -> None:
+    own = text("UPDATE payments SET subject = 'i:' || (CASE WHEN id <= :last THEN 'a' ELSE id END)")
+    await full.write(lambda tx: tx.payments._connection.execute(own, {"last": f"{GIFTS:032x}"}))
+    await full.write(lambda tx: tx.payments._connection.execute(text("ANALYZE")))
+    with overheard() as heard:
+        async with full.read() as tx:
+            sums = await tx.invoices.sums("a")
+
+    assert (sums.mpesa_cents, sums.waiting_cents, sums.unknown_cents) == (GIFTS * 5000, 0, 0)
+    looks = [each for each in heard if "FROM payments" in each[0]]
+    assert len(looks) == 3
+    for each in looks:
+        found = await plan(full, each)
+        assert "of_subject" in found
+        assert "SCAN payments" not in found
+        assert "Seq Scan on payments" not in found
 
 
 async def test_a_callback_reads_by_key_and_index_only(full: Store) -> None:
