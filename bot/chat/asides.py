@@ -7,6 +7,7 @@ import logging
 from telegram.error import BadRequest, TelegramError
 
 from bot.chat.context import COURTESY_S, DeedPress, Toast, Turn
+from bot.chat.outcomes import standing
 from bot.texts import plain
 from storage.records import Button, Closing, Keyboard, Reply
 
@@ -22,7 +23,9 @@ __all__ = [
     "door",
     "hide_number",
     "invite",
+    "key_of_press",
     "leads_in_private",
+    "pressed_before",
 ]
 
 INVITED_FOR_S = 600
@@ -92,6 +95,22 @@ async def answered_in_time(press: DeedPress, text: str) -> bool:
     except TelegramError as exc:
         log.info("press.not_answered why=%s", exc.message)
     return True
+
+
+def key_of_press(turn: Turn) -> str:
+    """What a payment that is opened by this press is known by."""
+    return f"u:{turn.update_id}"
+
+
+async def pressed_before(turn: Turn) -> Toast | None:
+    """
+    Where this very press has opened a payment: what became of that. To be asked first of all.
+
+    A press is carried out once more where we were cut off, or could not see that its commit had
+    happened. By then it is answered, so Telegram calls it old, and "I sent nothing" would be wrong.
+    """
+    payment = await turn.core.asking.known(key_of_press(turn))
+    return None if payment is None else turn.toast(f"toast.pressed.{standing(payment)}")
 
 
 async def hide_number(turn: Turn, message_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from bot.chat.answers import refusal_text
-from bot.chat.asides import answered_in_time
+from bot.chat.asides import answered_in_time, key_of_press, pressed_before
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.invoice_cards import customer_card
 from bot.chat.invoices import DRAFT_LIFE, paper_notice, quill_of
@@ -45,6 +45,8 @@ async def open_link(turn: Turn, code: str) -> None:
 
 async def pay(press: DeedPress) -> Toast:
     """All that is left, from one's own phone; or from another, which is asked for."""
+    if (before := await pressed_before(press.turn)) is not None:
+        return before
     view = await press.turn.core.invoices.by_code(press.deed.subject)
     if view is None:
         return press.turn.toast("toast.old")
@@ -80,6 +82,8 @@ async def part(press: DeedPress) -> Toast:
 
 async def part_of(press: DeedPress) -> Toast:
     """One of the offered parts."""
+    if (before := await pressed_before(press.turn)) is not None:
+        return before
     view = await press.turn.core.invoices.by_code(press.deed.subject)
     if view is None:
         return press.turn.toast("toast.old")
@@ -189,7 +193,7 @@ async def _prompt(
             code=view.invoice.code,
             amount_kes=amount_kes,
             phone=phone,
-            ask_key=f"u:{turn.update_id}",
+            ask_key=key_of_press(turn),
             language=turn.language,
             asked_by=turn.person.id,
             chat_id=turn.chat_id,

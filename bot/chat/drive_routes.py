@@ -13,6 +13,7 @@ from bot.chat import (
     giving,
     late_gifts,
     pledging,
+    showing,
     treasurers,
     treasury,
 )
@@ -50,7 +51,7 @@ DRIVE_BUTTONS: Mapping[str, Handler] = MappingProxyType(
         **dict.fromkeys(("d.off", "d.stay"), departures.decided),
         "d.take": departures.taken_over,
         **dict.fromkeys(
-            ("g.named", "g.unnamed", "g.hide", "g.show", "g.behalf"), giving.show_pressed
+            ("g.named", "g.unnamed", "g.hide", "g.show", "g.behalf"), showing.show_pressed
         ),
         "p.day": pledging.day_pressed,
         **dict.fromkeys(("p.tomorrow", "p.stop", "p.withdraw"), pledging.reminded),
@@ -83,7 +84,7 @@ async def words_written(turn: Turn, draft: Draft) -> None:
     """A sentence that was asked for about a drive; the draft says which."""
     what, _, about = draft.data.partition(" ")
     if what == "behalf":
-        await giving.behalf_written(turn, about)
+        await showing.behalf_written(turn, about)
     elif what == "pledge":
         await pledging.amount_written(turn, about)
     elif what == "day":

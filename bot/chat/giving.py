@@ -18,11 +18,13 @@ from bot.chat.asides import (
     door,
     hide_number,
     invite,
+    key_of_press,
     leads_in_private,
+    pressed_before,
 )
 from bot.chat.context import DeedPress, Toast, Turn
 from bot.chat.drive_cards import offered, sheet
-from bot.chat.give_words import NAME_CHARS_MAX, Wish, behalf_words, give_words
+from bot.chat.give_words import NAME_CHARS_MAX, Wish, give_words
 from bot.chat.keyboards import share_number
 from bot.chat.parse import Unclear, read_amount
 from bot.core.ask import Asked, Refusal
@@ -30,6 +32,7 @@ from bot.core.drives import GiveRequest
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.texts import clean, kes
 from storage.records import (
+    OPEN,
     Button,
     Closing,
     Deed,
@@ -45,14 +48,12 @@ from storage.records import (
 __all__ = [
     "FRESH_FOR",
     "RESUME",
-    "behalf_written",
     "chosen",
     "give",
     "give_pressed",
     "opened",
     "phone_shared",
     "resumed",
-    "show_pressed",
     "written",
 ]
 
@@ -74,7 +75,9 @@ async def give(turn: Turn) -> None:
         return
     words, on_behalf, anonymous = found
     assert turn.message is not None, "a command is a message"
-    if turn.message.date + FRESH_FOR < turn.core.clock.now():
+    key = f"m:{turn.chat_id}:{turn.message_id}"
+    late = turn.message.date + FRESH_FOR < turn.core.clock.now()
+    if late and await turn.core.asking.known(key) is None:
         when = turn.paper.texts.when(turn.language, turn.message.date)
         await _privately(turn, turn.say("give.too-old", when=when))
         return
@@ -88,7 +91,7 @@ async def give(turn: Turn) -> None:
             await _privately(turn, turn.say(f"phone-problem.{exc.reason}"))
             return
     wish = Wish(
-        key=f"m:{turn.chat_id}:{turn.message_id}",
+        key=key,
         chat_id=None if turn.private else turn.chat_id,
         amount_kes=words.amount_kes,
         phone=phone,
@@ -101,6 +104,8 @@ async def give(turn: Turn) -> None:
 async def give_pressed(press: DeedPress) -> Toast:
     """A button with an amount, or "other": on the card, or in private."""
     turn, drive = press.turn, await press.turn.core.drives.get(press.deed.subject)
+    if (before := await pressed_before(turn)) is not None:
+        return before
     if drive is None:
         return turn.toast("toast.old")
     if drive.status is not DriveStatus.OPEN:
@@ -109,7 +114,7 @@ async def give_pressed(press: DeedPress) -> Toast:
     argument = press.deed.argument
     amount = int(argument.rstrip("a")) if argument else None
     wish = Wish(
-        key=f"u:{turn.update_id}",
+        key=key_of_press(turn),
         drive_id=drive.id,
         amount_kes=amount,
         anonymous=True if argument.endswith("a") else None,
@@ -194,51 +199,13 @@ async def chosen(press: DeedPress) -> Toast:
     return Toast()
 
 
-async def show_pressed(press: DeedPress) -> Toast:
-    """Below the status of a gift: how the group sees it from now on."""
-    turn, intent_id, what = press.turn, press.deed.subject, press.deed.action.removeprefix("g.")
-    if what == "behalf":
-        draft = Draft(
-            chat_id=turn.chat_id,
-            person_id=turn.person.id,
-            kind=DraftKind.DRIVE_WORDS,
-            data=f"behalf {intent_id}",
-            expires_at=turn.core.clock.now() + DRAFT_LIFE,
-        )
-        question = turn.reply(turn.say("gift.behalf-who"), Keyboard(force_reply="Shosh"))
-        await turn.core.people.keep_draft(draft, turn.closing(question))
-        return Toast()
-    changed = await turn.core.drives.giving.show_gift(
-        intent_id,
-        by=turn.person.id,
-        closing=turn.closing(),
-        anonymous={"unnamed": True, "named": False}.get(what),
-        hide_amount={"hide": True, "show": False}.get(what),
-    )
-    if changed is None:
-        turn.closed = False
-        return turn.toast("gift.not-yours", alert=True)
-    return turn.toast("gift.changed")
-
-
-async def behalf_written(turn: Turn, intent_id: str) -> None:
-    """The answer to "from whom is it?"."""
-    if (shown := behalf_words(turn.words)) is None:
-        await turn.answer(turn.say("gift.behalf-number"), Keyboard(force_reply="Shosh"))
-        return
-    name, unnamed = shown
-    changed = await turn.core.drives.giving.show_gift(
-        intent_id, by=turn.person.id, closing=Closing(), on_behalf=name, anonymous=unnamed
-    )
-    text = turn.say("gift.not-yours" if changed is None else "gift.changed")
-    closing = turn.closing(turn.reply(text))
-    await turn.core.people.drop_draft(
-        chat_id=turn.chat_id, person_id=turn.person.id, closing=closing
-    )
-
-
 async def _go_on(turn: Turn, wish: Wish, *, resumed: bool, query_id: str | None = None) -> None:
     """Ask for what is missing, in private; with nothing missing, send the prompt."""
+    if (known := await turn.core.asking.known(wish.key)) is not None:
+        # Carried out once more: nothing is missing, whatever was closed or forgotten since.
+        drive = await turn.core.drives.get((known.subject or "").removeprefix("d:"))
+        await _tell(turn, wish, drive, Asked(payment=known, again=True), resumed=resumed)
+        return
     drives = await _candidates(turn, wish)
     if len(drives) == 1:
         wish = replace(wish, drive_id=drives[0].id)
@@ -337,18 +304,30 @@ async def _send(
             whisper=_place(turn, query_id),
         )
     )
+    await _tell(turn, wish, drive, answer, resumed=resumed)
+
+
+async def _tell(
+    turn: Turn, wish: Wish, drive: Drive | None, answer: Asked | Refusal, *, resumed: bool
+) -> None:
+    """What is said of the answer, which ends the update and the question."""
     said = _said(turn, answer, wish, resumed=resumed)
     replies = [said] if said is not None and leads_in_private(turn) else []
     if not leads_in_private(turn):
-        text = turn.say("give.invite-sent", phone=mask(wish.phone))
-        if isinstance(answer, Refusal) and said is not None:
+        if isinstance(answer, Asked):
+            out = "sent" if answer.payment.status in OPEN else "went"
+            text = turn.say(f"give.invite-{out}", phone=answer.payment.phone_mask)
+        else:
+            assert said is not None, "a refusal is said"
             text = said.text
         # Each giver is told: a prompt of which nobody knows is paid twice.
-        await invite(turn, text, f"d_{drive.code}", once_as=f"gave:{wish.key}")
+        payload = RESUME if drive is None else f"d_{drive.code}"
+        await invite(turn, text, payload, once_as=f"gave:{wish.key}")
         return
     closing = turn.closing(*replies)
     if resumed:
-        await turn.core.people.drop_draft(chat_id=person.id, person_id=person.id, closing=closing)
+        chat_id = turn.person.id
+        await turn.core.people.drop_draft(chat_id=chat_id, person_id=chat_id, closing=closing)
     else:
         await turn.core.post.say(closing)
 
@@ -363,17 +342,19 @@ def _place(turn: Turn, query_id: str | None) -> Whisper | None:
 def _said(turn: Turn, answer: Asked | Refusal, wish: Wish, *, resumed: bool) -> Reply | None:
     """What is said beside the status message that follows a gift; it takes the keyboard away."""
     keys = Keyboard(remove=True) if resumed else None
-    assert wish.phone is not None, "nothing is missing"
     if isinstance(answer, Refusal):
         now = turn.core.clock.now()
         text = refusal_text(answer, turn.language, turn.paper.texts, now=now)
         return aside_reply(turn, text, keys)
     amount, shown = answer.payment.amount_kes, answer.payment.phone_mask
-    if answer.again and (amount, shown) != (wish.amount_kes, mask(wish.phone)):
+    # A wish that names no number is of the one that was remembered then.
+    wished = shown if wish.phone is None else mask(wish.phone)
+    gone = resumed and answer.payment.status not in OPEN
+    if answer.again and (gone or (amount, shown) != (wish.amount_kes, wished)):
         text = turn.say("give.asked-before", amount=kes(amount), phone=shown)
         return aside_reply(turn, text, keys)
     if resumed:
-        return aside_reply(turn, turn.say("phone.used", phone=mask(wish.phone)), keys)
+        return aside_reply(turn, turn.say("phone.used", phone=shown), keys)
     return None
 
 

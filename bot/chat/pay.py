@@ -65,7 +65,9 @@ async def pay(turn: Turn) -> None:
         await turn.answer(text, _offers(turn, words))
         return
     written_at = turn.written_at
-    if written_at + FRESH_FOR < turn.core.clock.now():
+    late = written_at + FRESH_FOR < turn.core.clock.now()
+    before = await turn.core.asking.known(_ask_key(turn)) if turn.edited or late else None
+    if late and before is None:
         when = turn.paper.texts.when(turn.language, written_at)
         await turn.answer(turn.say("pay.too-old", when=when, pay=turn.command("pay")))
         return
@@ -77,7 +79,6 @@ async def pay(turn: Turn) -> None:
             await turn.answer(_bad_phone(turn, exc))
             return
     if phone is None:
-        before = await turn.core.asking.known(_ask_key(turn)) if turn.edited else None
         if before is None:
             await _ask_for_phone(turn, words)
         else:
