@@ -15,7 +15,6 @@ from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
 from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
 from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
-from bot.core.attempts import Beside, beside
 from bot.core.invoices import PayInvoice
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
@@ -151,7 +150,7 @@ async def again(press: Press) -> Toast:
         case Refusal(reason=RefusalReason.STALE):
             return await _ask_anew(press, answer)
         case Refusal():
-            return Toast(clean(plain(_refused(turn, answer)), limit=TOAST_CHARS_MAX), alert=True)
+            return _said_no(turn, answer)
 
 
 async def _ask_anew(press: Press, refusal: Refusal) -> Toast:
@@ -183,9 +182,8 @@ async def check(press: Press) -> Toast:
 async def by_hand(press: Press) -> Toast:
     """How to pay the same by Paybill or till; nothing of it where that would be twice."""
     view, turn = press.view, press.turn
-    if beside([view.payment, *view.others]) is Beside.COUNTS:
-        said = clean(plain(turn.say("refusal.decided")), limit=TOAST_CHARS_MAX)
-        return Toast(said, alert=True)
+    if (refusal := await turn.core.books.no_more(view)) is not None:
+        return _said_no(turn, refusal)
     card = by_hand_card(view, turn.paper)
     await turn.answer(card.text, card.keyboard)
     return Toast()
@@ -341,6 +339,10 @@ def _same(payment: Payment, amount_kes: int, phone_mask: str) -> bool:
 def _refused(turn: Turn, refusal: Refusal) -> str:
     now = turn.core.clock.now()
     return refusal_text(refusal, turn.language, turn.paper.texts, now=now)
+
+
+def _said_no(turn: Turn, refusal: Refusal) -> Toast:
+    return Toast(clean(plain(_refused(turn, refusal)), limit=TOAST_CHARS_MAX), alert=True)
 
 
 def _bad_phone(turn: Turn, exc: BadPhone) -> str:

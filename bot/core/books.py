@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
-from bot.core.limits import LimitSettings, paused_until
+from bot.core.attempts import Beside, beside
+from bot.core.giving import gift_refusal
+from bot.core.invoices import instalment_refusal
+from bot.core.limits import LimitSettings, Refusal, RefusalReason, paused_until
 from bot.core.outcomes import Outcome, outcome_of
 from bot.core.ports import Clock
 from bot.core.write_off import not_covered
 from storage.engine import Store
-from storage.records import Intent, Kind, Payment, PaymentView, reversal_key
+from storage.records import Intent, IntentKind, Kind, Payment, PaymentView, reversal_key
 from storage.tx import Tx
 
 __all__ = ["Books", "PendingItem"]
@@ -35,6 +39,38 @@ class Books:
         async with self._store.read() as tx:
             payment = await tx.payments.get(payment_id)
             return None if payment is None else await self._view(tx, payment)
+
+    async def no_more(self, view: PaymentView) -> Refusal | None:
+        """
+        Why nobody should pay for this again, in whatever way; None where they may.
+
+        Money that is paid by hand asks no guard of ours: so what a prompt would be refused for is
+        looked at before anybody is told how.
+        """
+        payment = view.payment
+        reason: RefusalReason | None = None
+        if beside([payment, *view.others]) is Beside.COUNTS:
+            reason = RefusalReason.DECIDED
+        elif payment.subject is not None:
+            async with self._store.read() as tx:
+                reason = await self._not_taken(tx, view)
+        if reason is None:
+            return None
+        return Refusal(reason=reason, phone_mask=payment.phone_mask, amount_kes=payment.amount_kes)
+
+    async def _not_taken(self, tx: Tx, view: PaymentView) -> RefusalReason | None:
+        payment = view.payment
+        assert payment.subject is not None, "asked of what is for something"
+        of = payment.subject.partition(":")[2]
+        match view.intent.kind:
+            case IntentKind.DIRECT:
+                return None
+            case IntentKind.GIFT:
+                return gift_refusal(await tx.drives.get(of), self._clock.now())
+            case IntentKind.INSTALMENT:
+                return await instalment_refusal(tx, await tx.invoices.get(of), payment)
+            case unreachable:
+                assert_never(unreachable)
 
     async def latest(
         self, *, person_id: int, chat_id: int | None = None, limit: int = 3

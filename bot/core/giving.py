@@ -31,7 +31,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["GiveRequest", "Giving", "guard_gift", "is_treasurer"]
+__all__ = ["GiveRequest", "Giving", "gift_refusal", "guard_gift", "is_treasurer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,11 @@ class Giving:
 async def guard_gift(tx: Tx, request: AskRequest, now: datetime) -> RefusalReason | None:
     """Whether a drive takes a gift now; its row stays locked until the gift is written."""
     assert request.subject is not None, "a gift is for a drive"
-    drive = await tx.drives.lock(request.subject.removeprefix("d:"))
+    return gift_refusal(await tx.drives.lock(request.subject.removeprefix("d:")), now)
+
+
+def gift_refusal(drive: Drive | None, now: datetime) -> RefusalReason | None:
+    """Why a drive, as it is here, takes no gift."""
     if drive is None or drive.status is DriveStatus.CLOSED:
         return RefusalReason.DRIVE_CLOSED
     if drive.status is DriveStatus.PAUSED:

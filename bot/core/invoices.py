@@ -57,6 +57,7 @@ __all__ = [
     "PayInvoice",
     "found_by_code",
     "guard_instalment",
+    "instalment_refusal",
     "view_of",
 ]
 
@@ -343,11 +344,19 @@ async def guard_instalment(tx: Tx, request: AskRequest, now: datetime) -> Refusa
     """
     assert request.subject is not None, "an instalment is of an invoice"
     invoice = await tx.invoices.lock(request.subject.partition(":")[2])
+    if invoice is not None and invoice.decided is Decided.ISSUED:
+        await count_once(tx, invoice, now)
+    return await instalment_refusal(tx, invoice, request)
+
+
+async def instalment_refusal(
+    tx: Tx, invoice: Invoice | None, request: AskRequest | Payment
+) -> RefusalReason | None:
+    """Why an invoice, as it is here, takes no such payment."""
     if invoice is None or invoice.decided is Decided.DRAFT:
         return RefusalReason.INVOICE_GONE
     if invoice.decided is not Decided.ISSUED:
         return RefusalReason.INVOICE_CLOSED
-    await count_once(tx, invoice, now)
     sums = await tx.invoices.sums(invoice.id)
     left = invoice.total_cents - sums.paid_cents
     if left <= 0:
