@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.payment_rows import read_payment
-from storage.records import Payment
-from storage.schema import Instant, payments
+from storage.records import Intent, Payment, Status
+from storage.schema import Instant, intents, payments
 
 __all__ = ["Attempts"]
 
@@ -19,12 +19,26 @@ ALIKE_WITHIN = timedelta(hours=48)
 
 ALIKE_MAX = 20
 
-_OTHERS = select(payments).where(
-    payments.c.intent_id == bindparam("intent"), payments.c.id != bindparam("payment")
+_OTHERS = (
+    select(payments)
+    .where(payments.c.intent_id == bindparam("intent"), payments.c.id != bindparam("payment"))
+    .order_by(payments.c.id)  # as settling locks what follows from them
+)
+_SIBLING = payments.alias("sibling")
+# What a further attempt has brought since leaves nothing open.
+_MADE_UP_FOR = exists().where(
+    _SIBLING.c.intent_id == payments.c.intent_id,
+    _SIBLING.c.id != payments.c.id,
+    _SIBLING.c.status == Status.PAID,
 )
 _ALIKE = (
     select(payments)
+    .join(intents, intents.c.id == payments.c.intent_id)
     .where(
+        # Of a wish of somebody else, or elsewhere, nothing may be learnt here.
+        intents.c.asked_by == bindparam("asked_by"),
+        intents.c.chat_id == bindparam("chat"),
+        or_(payments.c.status == Status.PAID, ~_MADE_UP_FOR),
         payments.c.line_id == bindparam("line"),
         payments.c.begun_at > bindparam("since", type_=Instant()),
         payments.c.begun_at < bindparam("before", type_=Instant()),
@@ -48,14 +62,16 @@ class Attempts:
         values = {"intent": payment.intent_id, "payment": payment.id}
         return await self._read(_OTHERS, values)
 
-    async def alike(self, payment: Payment) -> tuple[Payment, ...]:
-        """Earlier prompts to the same line, for the same amount and the same thing, of late."""
+    async def alike(self, payment: Payment, intent: Intent) -> tuple[Payment, ...]:
+        """Their earlier prompts to the same line for the same amount and thing, of late."""
         before = payment.begun_at or payment.created_at
         values = {
             "line": payment.line_id,
             "since": before - ALIKE_WITHIN,
             "before": before,
             "intent": payment.intent_id,
+            "asked_by": intent.asked_by,
+            "chat": intent.chat_id,
             "amount": payment.amount_kes,
             "subject": payment.subject or "",
         }

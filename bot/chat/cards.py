@@ -19,7 +19,7 @@ from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, 
 from bot.chat.outcomes import VOID, Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
 from bot.core.attempts import Beside, of_others
-from bot.core.outcomes import may_have_timed_out
+from bot.core.outcomes import all_back, may_have_timed_out
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
 from bot.texts import Texts, apart, clean, money, plain
@@ -69,7 +69,8 @@ def status_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
             lines = [pen.say("status.review"), _ask_message(pen), _superseded(pen)]
             return pen.card(lines, _claim(pen))
         case Status.LAPSED if of_others(view) is Beside.COUNTS:
-            return pen.card([pen.say("status.another-counts"), _superseded(pen)], [])
+            lines = [pen.say("status.another-counts"), _ask_message(pen), _superseded(pen)]
+            return pen.card(lines, _claim(pen))
         case Status.LAPSED:
             lines = [pen.say("status.lapsed"), *_after_silence(pen), _superseded(pen)]
             return pen.card(lines, [*_claim(pen), Action.AGAIN])
@@ -175,8 +176,11 @@ def _waiting(pen: Pen) -> Card:
     payment = pen.payment
     can_check = payment.checkout_index is not None
     if of_others(pen.view) is Beside.COUNTS:
-        lines = [pen.say("status.another-counts"), _superseded(pen)]
-        return pen.card(lines, [Action.CHECK] if can_check else [])
+        # It may be paid as well: whoever says so is heard.
+        unknown = payment.pending_at is not None
+        lines = [pen.say("status.another-counts"), _ask_message(pen) if unknown else ""]
+        actions = [*(_claim(pen) if unknown else []), *([Action.CHECK] if can_check else [])]
+        return pen.card([*lines, _superseded(pen)], actions)
     asked = payment.not_yet > 0 or payment.unanswered > 0 or payment.user_check_at is not None
     actions = [*([Action.CHECK] if can_check else []), Action.UNSEEN]
     if payment.pending_at is not None:
@@ -229,7 +233,8 @@ def _not_paid(pen: Pen, now: datetime) -> Card:
         return pen.card([pen.say("not-paid.group"), _another(pen), _superseded(pen)], actions)
     lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.view))]
     if counts:
-        return pen.card([*lines, _contradicted(pen), _claimed(pen), _superseded(pen)], [])
+        actions = _claim(pen) if Action.CLAIM in why_not.actions else []
+        return pen.card([*lines, _contradicted(pen), _claimed(pen), _superseded(pen)], actions)
     if _final(pen.view):
         lines.append(_another(pen))
     if of_others(pen.view) is Beside.NOTHING:
@@ -326,7 +331,10 @@ def _contradicted(pen: Pen) -> str:
 def _twice(pen: Pen) -> str:
     if Word.TWICE in pen.payment.words:
         return pen.say("paid.twice")
-    if any(each.status is Status.PAID and each.retried for each in pen.view.others):
+    others = [each for each in pen.view.others if each.status is Status.PAID and each.retried]
+    if any(map(all_back, [pen.payment, *others])):
+        return ""
+    if others:
         return pen.say("paid.both")
     return pen.say("paid.superseded") if pen.payment.superseded else ""
 

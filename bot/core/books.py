@@ -146,12 +146,13 @@ class Books:
         evidence = await tx.evidence.of([payment.id])
         unpaid = outcome_of(payment.status) is Outcome.UNPAID
         several = payment.retried or outcome_of(payment.status) is not Outcome.PAID
+        intent = intent or await tx.payments.intent(payment.intent_id)
         return PaymentView(
             payment=payment,
-            intent=intent or await tx.payments.intent(payment.intent_id),
+            intent=intent,
             streak=streak,
             paused_until=paused,
             claimed=bool(not_covered(evidence.get(payment.id, ()), Kind.CLAIM)),
             others=await tx.attempts.others(payment) if several else (),
-            alike=await tx.attempts.alike(payment) if unpaid else (),
+            alike=await tx.attempts.alike(payment, intent) if unpaid else (),
         )

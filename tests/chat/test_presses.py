@@ -318,3 +318,34 @@ async def test_the_same_asked_for_anew_while_nobody_knows_of_the_first_says_so(
 
     told = await office.said(office.jane.chat, "another one for the same may have been paid")
     assert "No money has left" not in told.text
+
+
+async def test_what_somebody_else_asked_of_a_phone_is_nobodys_news(office: Office) -> None:
+    office.daraja.unheard = True
+    office.jane.say("/pay 50 0712345678")
+    await office.said(office.jane.chat, "yet whether the")
+    office.daraja.unheard = False
+    office.clock.advance(181)
+    await office.pay(office.boss, "/pay 50 0712345678")
+
+    await office.result(1)
+
+    assert "another" not in (await office.said(office.boss.chat, "Not paid")).text
+
+
+async def test_what_was_made_up_for_is_no_news_the_next_day(office: Office) -> None:
+    office.daraja.unheard = True
+    office.jane.say("/pay 50 0712345678")
+    unsure = await office.said(office.jane.chat, "yet whether the")
+    office.daraja.unheard = False
+    office.clock.advance(181)
+    office.jane.press(unsure, "No prompt came")
+    await office.said(office.jane.chat, "Check the phone", after=unsure)
+    await office.result(0, receipt="UKN4ABCDE7")
+    paid = await office.said(office.jane.chat, "✅")
+    office.clock.advance(24 * 3600)
+    await office.pay(office.jane, "/pay 50 0712345678")
+
+    await office.result(1)
+
+    assert "another" not in (await office.said(office.jane.chat, "Not paid", after=paid)).text

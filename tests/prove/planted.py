@@ -290,7 +290,7 @@ _PUSH = (
         "a customer is reminded of what nobody knows whether it was paid",
         "I7",
         "bot/core/reminders.py",
-        "if held or (payable and planned and view.sums.unknown_cents):",
+        "if held or (payable and unknown):",
         "if held:",
     ),
     plant(
