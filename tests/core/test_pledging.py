@@ -594,7 +594,6 @@ UNDECIDED = [
 Given = Callable[[DriveLife, Drive], Awaitable[Payment]]
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(("given", "status"), UNDECIDED)
 async def test_nobody_is_reminded_while_what_they_gave_may_be_there(
     drives: DriveLife, given: Given, status: Status
@@ -614,7 +613,6 @@ async def test_nobody_is_reminded_while_what_they_gave_may_be_there(
     assert told == [f"pledge:{pledge.id}:{number}" for number in (1, 2, 3)]
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(("given", "status"), UNDECIDED)
 async def test_a_reminder_is_left_unsaid_if_a_gift_may_be_there_by_then(
     drives: DriveLife, given: Given, status: Status

@@ -447,7 +447,6 @@ NOBODY_KNOWS = [
 ]
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(("kinds", "status"), NOBODY_KNOWS)
 async def test_nobody_is_reminded_by_itself_beside_an_attempt_that_nobody_knows_about(
     shop: Shop, reminders: Reminders, kinds: tuple[Kind, ...], status: Status

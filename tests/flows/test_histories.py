@@ -13,8 +13,8 @@ from tests.prove.histories.run import Told, live, live_two, ready_for_two
 # Fewer people who want to pay, and fewer hours of faults, than `make prove` has.
 SLICE = {"chaos_h": 4, "wishes": 6, "payments": 6}
 SLICE_OF_TWO = {"chaos_h": 2, "wishes": 3, "payments": 4}
-ALONE = (1,)
-TOGETHER = (60,)
+ALONE = (2,)
+TOGETHER = (63,)
 
 
 def _judged(told: list[Told], lived_twice: int) -> None:
