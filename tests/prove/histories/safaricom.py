@@ -78,6 +78,7 @@ CALLBACKS = {
     CallbackFault.TWICE: 12,
     CallbackFault.BEFORE_REPLY: 12,
 }
+LINE_BUSY = 0.02
 HOUR_S = 3600.0
 CONNECTING_S = 25.0
 
@@ -162,6 +163,11 @@ class SeededSafaricom(Safaricom):
         if self.faults.quiet:
             return super()._plan(handset, order)
         return plan_for(Habit(_drawn(self._rng, HABITS)), handset.pin)
+
+    def finds_line_busy(self, phone: str) -> bool:
+        """Sometimes somebody is in a menu just then: few pushes else are refused for good."""
+        busy = not self.faults.quiet and self._rng.random() < LINE_BUSY
+        return busy or super().finds_line_busy(phone)
 
     def callback_of(self, record: PushRecord, row: Row | None) -> bytes:
         """The body that Safaricom would post for that push."""
