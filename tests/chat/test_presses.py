@@ -255,12 +255,17 @@ async def test_checking_may_be_pressed_again_and_again_and_keeps_its_one_record(
     assert await button_rows(office) == before
 
 
-async def test_after_two_attempts_the_second_card_knows_of_the_first(office: Office) -> None:
+async def unseen(office: Office) -> Message:
+    """Jane saw no prompt, and asked again: the message of that."""
     first = await office.pay(office.jane, "/pay 50 0712345678")
     await office.said(office.jane.chat, "Check the phone")
     office.clock.advance(181)
     office.jane.press(first, "No prompt came")
-    second = await office.said(office.jane.chat, "Check the phone", after=first)
+    return await office.said(office.jane.chat, "Check the phone", after=first)
+
+
+async def test_after_two_attempts_the_second_card_knows_of_the_first(office: Office) -> None:
+    second = await unseen(office)
     await office.result(1)
     unsure = await office.said(office.jane.chat, "another one for the same may have been paid")
     data = {words: data_of(unsure, words) for words in ("Try again", "Pay by Paybill")}
@@ -281,18 +286,14 @@ async def test_after_two_attempts_the_second_card_knows_of_the_first(office: Off
 
 
 async def test_an_open_prompt_is_called_off_once_the_first_is_paid(office: Office) -> None:
-    first = await office.pay(office.jane, "/pay 50 0712345678")
-    await office.said(office.jane.chat, "Check the phone")
-    office.clock.advance(181)
-    office.jane.press(first, "No prompt came")
-    second = await office.said(office.jane.chat, "Check the phone", after=first)
-    unseen = data_of(second, "No prompt came")
+    second = await unseen(office)
+    button = data_of(second, "No prompt came")
 
     await office.result(0, receipt="UKN4ABCDE7", of=1)
     await office.said(office.jane.chat, "if that prompt is still on the phone, cancel it")
     await office.core.touched.run_due()
     called_off = await office.said(office.jane.chat, "Another try for the same is paid")
-    pressed = await office.answered(press_data(office.jane, second, unseen))
+    pressed = await office.answered(press_data(office.jane, second, button))
     await office.result(0, receipt="UKN4ABCDE8", of=2)
     await office.core.touched.run_due()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused, Unrea
 from mpesa.results import Meaning
 from mpesa.wire import PROMPT_CHARS_MAX, prompt_length
 from storage.hearing import Admitted, Unit
-from storage.records import Closing, Evidence, Kind, Status, Word
+from storage.records import Closing, Evidence, Kind, Payment, Status, Word
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 from tests.fakes import PHONE
@@ -356,20 +357,26 @@ async def test_nothing_is_tried_again_where_money_may_be_there(desk: Desk) -> No
     assert again.reason is RefusalReason.DECIDED
 
 
-@pytest.mark.parametrize(("amount_kes", "first"), [(50, Status.PAID), (6000, Status.CONFIRMING)])
-async def test_nothing_is_tried_a_third_time_where_the_first_was_paid_after_all(
-    desk: Desk, amount_kes: int, first: Status
-) -> None:
-    payment = await desk.ask(amount_kes=amount_kes)
+async def unseen(desk: Desk, **changes: Any) -> tuple[Payment, Payment]:
+    """Somebody saw no prompt, and asked again: both attempts, as they were opened."""
+    payment = await desk.ask(**changes)
     desk.clock.advance(181)
     second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
     await desk.finish()
     assert isinstance(second, Asked)
+    return payment, second.payment
+
+
+@pytest.mark.parametrize(("amount_kes", "first"), [(50, Status.PAID), (6000, Status.CONFIRMING)])
+async def test_nothing_is_tried_a_third_time_where_the_first_was_paid_after_all(
+    desk: Desk, amount_kes: int, first: Status
+) -> None:
+    payment, second = await unseen(desk, amount_kes=amount_kes)
     heard = await desk.post(payment, success(1, amount=amount_kes))
-    assert (await desk.post(second.payment, failure(1032, 2))).status is Status.DECLINED
+    assert (await desk.post(second, failure(1032, 2))).status is Status.DECLINED
     desk.clock.advance(600)
 
-    third = await desk.asking.again(second.payment.id, by=1001, update_id=None, language="en")
+    third = await desk.asking.again(second.id, by=1001, update_id=None, language="en")
 
     assert heard.status is first
     assert isinstance(third, Refusal)
@@ -398,27 +405,19 @@ async def test_a_further_attempt_is_not_sent_once_another_is_paid(desk: Desk) ->
 
 
 async def test_an_open_prompt_beside_one_that_is_paid_is_answered_so(desk: Desk) -> None:
-    payment = await desk.ask()
-    desk.clock.advance(181)
-    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
-    await desk.finish()
-    assert isinstance(second, Asked)
+    payment, second = await unseen(desk)
     await desk.post(payment, success(1))
 
-    pressed = await desk.asking.again(second.payment.id, by=1001, update_id=None, language="en")
+    pressed = await desk.asking.again(second.id, by=1001, update_id=None, language="en")
 
     assert isinstance(pressed, Refusal)
     assert pressed.reason is RefusalReason.DECIDED
 
 
 async def test_what_came_and_went_back_whole_may_be_tried_again(desk: Desk) -> None:
-    payment = await desk.ask()
-    desk.clock.advance(181)
-    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
-    await desk.finish()
-    assert isinstance(second, Asked)
+    payment, second = await unseen(desk)
     await desk.post(payment, success(1))
-    await desk.post(second.payment, failure(1032, 2))
+    await desk.post(second, failure(1032, 2))
     reversal = Evidence(
         payment_id=payment.id,
         kind=Kind.REVERSED,
@@ -430,7 +429,7 @@ async def test_what_came_and_went_back_whole_may_be_tried_again(desk: Desk) -> N
     await desk.store.submit(unit, Settle(operators=[]))
     desk.clock.advance(600)
 
-    third = await desk.asking.again(second.payment.id, by=1001, update_id=None, language="en")
+    third = await desk.asking.again(second.id, by=1001, update_id=None, language="en")
 
     assert (await desk.get(payment.id)).credited_cents == 0
     assert isinstance(third, Asked)
@@ -439,14 +438,10 @@ async def test_what_came_and_went_back_whole_may_be_tried_again(desk: Desk) -> N
 async def test_no_prompt_seen_after_three_minutes_may_be_sent_again_and_both_may_pay(
     desk: Desk,
 ) -> None:
-    payment = await desk.ask()
-    desk.clock.advance(181)
-    again = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
-    await desk.finish()
-    assert isinstance(again, Asked)
+    payment, again = await unseen(desk)
 
     first = await desk.post(payment, success(1, receipt="UKN1ABCDEF"))
-    second = await desk.post(again.payment, success(2, receipt="UKN2ABCDEF"))
+    second = await desk.post(again, success(2, receipt="UKN2ABCDEF"))
 
     assert (first.status, second.status) == (Status.PAID, Status.PAID)
 
