@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, or_, select
+from sqlalchemy import Select, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.payment_rows import read_payment
@@ -19,9 +19,9 @@ ALIKE_WITHIN = timedelta(hours=48)
 
 ALIKE_MAX = 20
 
-_OTHERS = (
+_OF_INTENT = (
     select(payments)
-    .where(payments.c.intent_id == bindparam("intent"), payments.c.id != bindparam("payment"))
+    .where(payments.c.intent_id == bindparam("intent"))
     .order_by(payments.c.id)  # as settling locks what follows from them
 )
 _SIBLING = payments.alias("sibling")
@@ -57,10 +57,14 @@ class Attempts:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
+    async def of_intent(self, intent_id: str) -> tuple[Payment, ...]:
+        """All attempts at an intent, those paid by hand among them."""
+        return await self._read(_OF_INTENT, {"intent": intent_id})
+
     async def others(self, payment: Payment) -> tuple[Payment, ...]:
-        """The other attempts at the intent of *payment*, those paid by hand among them."""
-        values = {"intent": payment.intent_id, "payment": payment.id}
-        return await self._read(_OTHERS, values)
+        """All but *payment* itself."""
+        found = await self.of_intent(payment.intent_id)
+        return tuple(each for each in found if each.id != payment.id)
 
     async def alike(self, payment: Payment, intent: Intent) -> tuple[Payment, ...]:
         """Their earlier prompts to the same line for the same amount and thing, of late."""
@@ -77,6 +81,6 @@ class Attempts:
         }
         return await self._read(_ALIKE, values)
 
-    async def _read(self, query: Any, values: dict[str, Any]) -> tuple[Payment, ...]:
+    async def _read(self, query: Select[Any], values: dict[str, Any]) -> tuple[Payment, ...]:
         found = await self._connection.execute(query, values)
         return tuple(read_payment(row) for row in found.mappings())

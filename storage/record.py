@@ -160,12 +160,6 @@ class Record(TakenBack):
         ).first()
         return None if found is None else (found.id, found.subject, found.account or "")
 
-    async def payments_of_intent(self, intent_id: str) -> list[Payment]:
-        found = await self._connection.execute(
-            select(payments).where(payments.c.intent_id == intent_id)
-        )
-        return [self._payment_of(row) for row in found.mappings()]
-
     async def only_ours(
         self, since: datetime, until: datetime, *, after: str, limit: int
     ) -> list[Payment]:

@@ -104,16 +104,15 @@ def ring_card(view: PaymentView, paper: Stationery, *, now: datetime) -> Card:
 
 def why(view: PaymentView, paper: Stationery) -> str:
     """For an alert that only the one who asked reads: plain, at most 200 characters."""
-    payment = view.payment
-    key = "why.nothing"
-    if outcome_of(payment.status) is Outcome.UNPAID:
-        key = _reason(view)
-    elif outcome_of(payment.status) is Outcome.UNKNOWN:
-        key = "why.unknown"
     pen = Pen(view, paper)
-    unpaid = outcome_of(payment.status) is Outcome.UNPAID
-    lines = [pen.say(key), _another(pen) if unpaid and not key.startswith("not-paid.") else ""]
-    return clean(plain(" ".join(filter(None, lines))), limit=ALERT_CHARS_MAX)
+    match outcome_of(view.payment.status):
+        case Outcome.UNPAID:
+            lines = _reasons(pen)
+        case Outcome.UNKNOWN:
+            lines = [pen.say("why.unknown")]
+        case _:
+            lines = [pen.say("why.nothing")]
+    return clean(plain(" ".join(lines)), limit=ALERT_CHARS_MAX)
 
 
 def by_hand_card(view: PaymentView, paper: Stationery) -> Card:
@@ -231,12 +230,10 @@ def _not_paid(pen: Pen, now: datetime) -> Card:
         again = Action.AGAIN in why_not.actions and paused_until is None and not counts
         actions = [*([Action.AGAIN] if again else []), Action.WHY]
         return pen.card([pen.say("not-paid.group"), _another(pen), _superseded(pen)], actions)
-    lines = [pen.say("not-paid.private", icon=why_not.icon), pen.say(_reason(pen.view))]
+    lines = [pen.say("not-paid.private", icon=why_not.icon), *_reasons(pen)]
     if counts:
         actions = _claim(pen) if Action.CLAIM in why_not.actions else []
         return pen.card([*lines, _contradicted(pen), _claimed(pen), _superseded(pen)], actions)
-    if _final(pen.view):
-        lines.append(_another(pen))
     if of_others(pen.view) is Beside.NOTHING:
         lines += _hints(pen)
     actions = [each for each in why_not.actions if each is not Action.CLAIM or _claim(pen)]
@@ -263,6 +260,12 @@ def _hints(pen: Pen) -> list[str]:
         if network is not None and network != "Safaricom":
             hints.append(pen.say("hint.network", network=network))
     return hints
+
+
+def _reasons(pen: Pen) -> list[str]:
+    """Why; and of what would fail again, what another attempt says beside it."""
+    beside = _final(pen.view) and of_others(pen.view) is Beside.MAYBE
+    return [pen.say(_reason(pen.view)), *([_another(pen)] if beside else [])]
 
 
 def _reason(view: PaymentView) -> str:

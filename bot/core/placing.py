@@ -326,7 +326,7 @@ class Placing:
             return read_phone(row.payer.partition(" - ")[0])
         except BadPhone:
             pass
-        lines = {each.line_id for each in await tx.record.payments_of_intent(owner.intent_id)}
+        lines = {each.line_id for each in await tx.attempts.of_intent(owner.intent_id)}
         phones = [await tx.lines.phone(line_id) for line_id in sorted(lines)]
         fitting = [phone for phone in phones if phone and may_be(row.payer, phone)]
         return fitting[0] if len(fitting) == 1 else ""

@@ -63,16 +63,13 @@ class TouchedSubjects:
         if waiting:
             self._wake()
 
-    async def _look(self, tx: Tx, subject: str) -> None:
-        await self._looks[subject.partition(":")[0]](tx, subject)
-
     async def _attempt(self, tx: Tx, subject: str) -> None:
         await say_others_anew(tx, subject, now=self._clock.now())
 
     async def _one(self, subject: str, now: datetime) -> None:
         async def run(tx: Tx) -> None:
             if await tx.touched.take(subject):
-                await self._look(tx, subject)
+                await self._looks[subject.partition(":")[0]](tx, subject)
 
         try:
             await self._store.write(run)

@@ -304,14 +304,20 @@ async def test_an_open_prompt_is_called_off_once_the_first_is_paid(office: Offic
     assert len(office.daraja.pushes) == 2
 
 
+async def unheard_of(office: Office) -> Message:
+    """Jane's first prompt, whose reply was lost three minutes ago: nobody knows of it."""
+    office.daraja.unheard = True
+    office.jane.say("/pay 50 0712345678")
+    unsure = await office.said(office.jane.chat, "yet whether the")
+    office.daraja.unheard = False
+    office.clock.advance(181)
+    return unsure
+
+
 async def test_the_same_asked_for_anew_while_nobody_knows_of_the_first_says_so(
     office: Office,
 ) -> None:
-    office.daraja.unheard = True
-    office.jane.say("/pay 50 0712345678")
-    await office.said(office.jane.chat, "yet whether the")
-    office.daraja.unheard = False
-    office.clock.advance(181)
+    await unheard_of(office)
     await office.pay(office.jane, "/pay 50 0712345678")
     await office.said(office.jane.chat, "Check the phone")
 
@@ -322,11 +328,7 @@ async def test_the_same_asked_for_anew_while_nobody_knows_of_the_first_says_so(
 
 
 async def test_what_somebody_else_asked_of_a_phone_is_nobodys_news(office: Office) -> None:
-    office.daraja.unheard = True
-    office.jane.say("/pay 50 0712345678")
-    await office.said(office.jane.chat, "yet whether the")
-    office.daraja.unheard = False
-    office.clock.advance(181)
+    await unheard_of(office)
     await office.pay(office.boss, "/pay 50 0712345678")
 
     await office.result(1)
@@ -335,11 +337,7 @@ async def test_what_somebody_else_asked_of_a_phone_is_nobodys_news(office: Offic
 
 
 async def test_what_was_made_up_for_is_no_news_the_next_day(office: Office) -> None:
-    office.daraja.unheard = True
-    office.jane.say("/pay 50 0712345678")
-    unsure = await office.said(office.jane.chat, "yet whether the")
-    office.daraja.unheard = False
-    office.clock.advance(181)
+    unsure = await unheard_of(office)
     office.jane.press(unsure, "No prompt came")
     await office.said(office.jane.chat, "Check the phone", after=unsure)
     await office.result(0, receipt="UKN4ABCDE7")

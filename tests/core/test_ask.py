@@ -384,8 +384,11 @@ async def test_nothing_is_tried_a_third_time_where_the_first_was_paid_after_all(
     assert len(desk.daraja.pushes) == 2
 
 
-async def test_a_further_attempt_is_not_sent_once_another_is_paid(desk: Desk) -> None:
-    payment = await desk.ask()
+@pytest.mark.parametrize(("amount_kes", "first"), [(50, Status.PAID), (6000, Status.CONFIRMING)])
+async def test_a_further_attempt_is_not_sent_once_another_is_paid(
+    desk: Desk, amount_kes: int, first: Status
+) -> None:
+    payment = await desk.ask(amount_kes=amount_kes)
     desk.clock.advance(181)
     second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
     assert isinstance(second, Asked)
@@ -393,11 +396,12 @@ async def test_a_further_attempt_is_not_sent_once_another_is_paid(desk: Desk) ->
         task.cancel()
     await asyncio.gather(*desk.tasks, return_exceptions=True)
     desk.tasks.clear()
-    await desk.post(payment, success(1))
+    assert (await desk.post(payment, success(1, amount=amount_kes))).status is first
 
     desk.clock.advance(31)
-    await desk.next_process().sweep(starting=True)
-    await desk.finish()
+    for _ in range(2):
+        await desk.next_process().sweep(starting=True)
+        await desk.finish()
 
     after = await desk.get(second.payment.id)
     assert (after.status, after.reason) == (Status.VOID, "paid-meanwhile")

@@ -146,9 +146,9 @@ OF_DRIVES = (
         "I7",
         "bot/core/touched.py",
         "            if await tx.touched.take(subject):\n"
-        "                await self._look(tx, subject)\n\n"
+        '                await self._looks[subject.partition(":")[0]](tx, subject)\n\n'
         "        try:\n            await self._store.write(run)",
-        "            await self._look(tx, subject)\n\n"
+        '            await self._looks[subject.partition(":")[0]](tx, subject)\n\n'
         "        try:\n            await self._store.write(lambda tx: tx.touched.take(subject))\n"
         "            await self._store.write(run)",
     ),

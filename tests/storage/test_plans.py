@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -232,6 +233,27 @@ async def test_whether_a_gift_may_be_there_is_seen_by_the_gifts_of_its_giver(ful
     for table in ("gifts", "payments"):
         assert f"SCAN {table}" not in found
         assert f"Seq Scan on {table}" not in found
+
+
+async def test_attempts_and_wishes_that_are_alike_are_seen_by_their_indexes(full: Store) -> None:
+    await full.write(give_each_an_intent)
+    old = text("UPDATE payments SET begun_at = 1 WHERE id > :last")
+    await full.write(lambda tx: tx.payments._connection.execute(old, {"last": f"{GIFTS:032x}"}))
+    await full.write(lambda tx: tx.payments._connection.execute(text("ANALYZE")))
+    with overheard() as heard:
+        async with full.read() as tx:
+            payment = await tx.payments.get(f"{2:032x}")
+            assert payment is not None
+            later = replace(payment, begun_at=NOON + timedelta(hours=1), intent_id="another")
+            others = await tx.attempts.others(payment)
+            alike = await tx.attempts.alike(later, await tx.payments.intent(payment.intent_id))
+
+    assert (len(others), len(alike)) == (0, 20)
+    looks = [await plan(full, each) for each in heard if "FROM payments" in each[0]][1:]
+    for index, found in zip(("payments_of_intent", "payments_of_line"), looks, strict=True):
+        assert index in found
+        assert "SCAN payments" not in found
+        assert "Seq Scan on payments" not in found
 
 
 async def test_what_has_come_for_an_invoice_is_added_up_from_its_own_payments(full: Store) -> None:
