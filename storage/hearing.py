@@ -26,6 +26,7 @@ class Seen:
     claimed: frozenset[str] = frozenset()  # receipts of money that it took in this very commit
     accepted: bool = False  # Safaricom's reply to the push is known, and so its ids
     told: tuple[Evidence, ...] = ()  # all evidence so far; what is new in this commit has no id yet
+    other_phone: bool = False  # the unit names a phone, and it is not the one that was asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Unit:
     admit: Callable[[Payment, Seen], Admitted]
     checkout_id: str | None = None  # ids it names, to be looked up first
     receipt: str | None = None
+    phone: str | None = None  # whole, as 254…; None where it is masked or absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ from storage.records import (
     Status,
     is_reversal_key,
 )
-from storage.schema import UNCONFIRMED, intents, payments
+from storage.schema import UNCONFIRMED, intents, lines, payments
 from storage.setwise import Among
 from storage.touched import ATTEMPT, touch
 
@@ -44,8 +44,9 @@ CALLBACKS = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE, Kind.CALLBACK_FAILED)
 
 # Built once. Ordered, so that two instances lock the same rows in the same order.
 _LOCK = Among(
-    select(*PAYMENT_COLUMNS, intents.c.chat_id)
+    select(*PAYMENT_COLUMNS, intents.c.chat_id, lines.c.phone_index)
     .join(intents, payments.c.intent_id == intents.c.id)
+    .join(lines, payments.c.line_id == lines.c.id)
     .order_by(payments.c.id)
     .with_for_update(of=payments),
     payments.c.id,
@@ -103,6 +104,7 @@ class Settling:
         ]
         self._cases: dict[str, _Case] = {}
         self._homes: dict[str, int] = {}
+        self._phones: dict[str, str] = {}  # their index
         self._fresh = [False] * len(units)
         self._checkout_holders: dict[str, str] = {}
         self._receipt_holders: dict[str, str] = {}
@@ -128,7 +130,7 @@ class Settling:
         for row in _LOCK(connection, ids):
             payment = payment_of(row)
             known.append(payment)
-            self._homes[payment.id] = row[-1]
+            self._homes[payment.id], self._phones[payment.id] = row[-2:]
         if not known:
             return
         evidence = read_evidence(connection, [payment.id for payment in known])
@@ -252,6 +254,10 @@ class Settling:
             ),
             accepted=Kind.ACCEPTED in kinds,
             told=tuple(case.evidence),
+            other_phone=(
+                unit.phone is not None
+                and self._phones[unit.payment_id] not in self._crypt.indexes(unit.phone)
+            ),
         )
 
     def _claim(self, unit: Unit, case: _Case, admitted: Admitted) -> None:

@@ -3,7 +3,9 @@ Hear: what Safaricom posts to a payment's own address, judged once, when it arri
 
 A callback is *trusted* when it came to a signed address, names every id that we know of that
 payment, and, if a success, carries the amount that we asked for. Anything else posted there is
-kept as *untrusted*: it raises an alarm and an early query, and never moves a status.
+kept as *untrusted*: it raises an alarm and an early query, and never moves a status. The phone is
+no key, for Safaricom may mask it or leave it out; but a success that names another one waits for
+a query.
 
 Ids are *known* when Safaricom's reply to the push gave them. If that reply was lost, the first
 callback's ids are adopted, to ask by; but a liar may have sent that one, so a callback that names
@@ -53,11 +55,13 @@ CLOCKS_DIFFER = timedelta(minutes=10)
 """So far Safaricom's clock and ours may be apart, and its time still be one."""
 
 OUTSIDE_HELD = "outside-held"
+PHONE_HELD = "phone-held"
 
 _HELD_ALARMS = {
     RECEIPT_HELD: Alarm.RECEIPT_HELD,
     IDS_HELD: Alarm.CONTRADICTED,
     LIMIT_HELD: Alarm.LIMIT_HELD,
+    PHONE_HELD: Alarm.PHONE_HELD,
 }
 
 
@@ -124,6 +128,7 @@ class Hear:
             admit=admit,
             checkout_id=None if readable is None else readable.checkout_request_id,
             receipt=None if readable is None else readable.receipt,
+            phone=None if readable is None else readable.phone,
         )
         with about(payment_id):
             outcome = await self._store.submit(unit, self._settle)
@@ -169,8 +174,9 @@ class Hear:
         alarms: tuple[NewNotice, ...] = ()
         if held in _HELD_ALARMS:
             # One that is held for its ids says nothing of a credit that is denied later.
-            keys = {LIMIT_HELD: _hour(now), IDS_HELD: f"{payment.id}:{IDS_HELD}"}
-            key = keys.get(held, "")
+            hour = _hour(now)
+            ids = f"{payment.id}:{IDS_HELD}"
+            key = {LIMIT_HELD: hour, PHONE_HELD: hour, IDS_HELD: ids}.get(held, "")
             alarms = self._settle.alarm(_HELD_ALARMS[held], payment.id, key=key)
         if outside:
             alarms += self._settle.alarm(Alarm.OUTSIDE, payment.id, key=_hour(now))
@@ -196,6 +202,8 @@ class Hear:
             return RECEIPT_HELD
         if not _names_our_ids(payment, seen, heard):
             return IDS_HELD
+        if seen.other_phone:
+            return PHONE_HELD
         by_callback_alone = (
             kind is Kind.CALLBACK_PAID
             and payment.status is not Status.PAID

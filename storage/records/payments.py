@@ -115,6 +115,7 @@ class Alarm(StrEnum):
     ORPHAN = "orphan"  # a signed address without a row: a restored backup?
     RECEIPT_HELD = "receipt-held"  # another payment already holds this receipt
     LIMIT_HELD = "limit-held"  # unconfirmed successes reached their total
+    PHONE_HELD = "phone-held"  # a success names another phone than the one that was asked
     OUTSIDE = "outside"  # a callback from an address that is not in webhook.allow_from
     ORPHANS_FULL = "orphans-full"  # no more orphans are kept
     TWICE = "twice"

@@ -15,15 +15,15 @@ def success(
     merchant: str | None = None,
     checkout: str | None = None,
     metadata: bool = True,
+    phone: int | str | None = "2547***678",
 ) -> bytes:
-    """A success for the *number*th push, unless told to name others."""
+    """A success for the *number*th push, unless told to name others; its phone masked."""
     items: list[dict[str, object]] = [{"Name": "Amount", "Value": amount}]
     if receipt is not None:
         items.append({"Name": "MpesaReceiptNumber", "Value": receipt})
-    items += [
-        {"Name": "TransactionDate", "Value": 20261123120030},
-        {"Name": "PhoneNumber", "Value": 254712345678},
-    ]
+    items.append({"Name": "TransactionDate", "Value": 20261123120030})
+    if phone is not None:
+        items.append({"Name": "PhoneNumber", "Value": phone})
     body = _frame(number, merchant, checkout, 0, "The service request is processed successfully.")
     if metadata:
         body["CallbackMetadata"] = {"Item": items}

@@ -191,6 +191,47 @@ async def test_a_failure_from_outside_is_believed_and_told(desk: Desk) -> None:
     assert Alarm.OUTSIDE in await alarms(desk)
 
 
+@pytest.mark.both_engines
+async def test_a_success_that_names_another_phone_waits_for_a_query(desk: Desk) -> None:
+    first, second = await desk.ask(), await desk.ask(ask_key="m:1001:8", phone="254722000111")
+    other = success(2, receipt="UKN2ABCDEF", phone=254712345678)
+
+    held = await desk.post(first, success(1, phone=254722000111))
+    also = await desk.post(second, other)
+
+    assert (held.status, also.status) == (Status.CONFIRMING, Status.CONFIRMING)
+    assert Counter(await alarms(desk)) == {Alarm.PHONE_HELD: 1}, "once an hour"
+    desk.daraja.answers = ["0", "0"]
+    for _ in range(2):
+        desk.clock.advance(60)
+        await desk.reconcile.run_due()
+    assert [(await desk.get(each.id)).status for each in (first, second)] == [Status.PAID] * 2
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("phone", [254712345678, "254712345678", "2547***678", "0712***678", None])
+async def test_the_phone_that_was_asked_counts_at_once_and_so_does_one_that_nobody_can_read(
+    desk: Desk, phone: int | str | None
+) -> None:
+    after = await desk.post(await desk.ask(), success(phone=phone))
+
+    assert after.status is Status.PAID
+    assert await alarms(desk) == []
+
+
+async def test_another_phone_beside_a_no_waits_for_a_person_and_takes_no_credit_away(
+    desk: Desk,
+) -> None:
+    other = success(phone=254722000111, receipt="UKN2ABCDEF")
+    denied = await desk.post(await desk.post(await desk.ask(), failure()), other)
+    assert (denied.status, denied.pending_at is not None) == (Status.REVIEW, True)
+
+    desk.clock.advance(600)
+    paid = await desk.post(await desk.ask(ask_key="m:1001:8"), success(2))
+    after = await desk.post(paid, success(2, phone=254722000111))
+    assert (after.status, after.receipt, after.credited_cents) == (Status.PAID, paid.receipt, 5000)
+
+
 async def test_any_address_may_call_where_none_is_named(desk: Desk) -> None:
     after = await post_from(hear_from(desk), desk, await desk.ask(), success(), OUTSIDE)
 

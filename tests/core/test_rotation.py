@@ -58,7 +58,7 @@ async def test_what_the_old_key_made_goes_on_under_the_new_one(
         listener = hear(store, clock)
         assert listener.signed(PAYMENT, mac)
         assert store.crypt.sign(ADDRESS, PAYMENT) != mac
-        body = success()
+        body = success(phone=int(PHONE))
         await listener.callback(PAYMENT, parse_callback(body), body, source="test")
 
         async with store.read() as tx:
