@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
 from storage.invoice_tables import bills, invoice_entries, invoice_readers, invoices
-from storage.payment_rows import MADE_SURE, NOBODY_KNOWS, read_payment
+from storage.payment_rows import MADE_SURE, NOBODY_KNOWS, UNDER_WAY, read_payment
 from storage.records import (
     Bill,
     BillItem,
@@ -168,15 +168,13 @@ class Invoices:
 
     async def sums(self, invoice_id: str) -> InvoiceSums:
         """What has come for it so far."""
-        subject = f"i:{invoice_id}"
-        mpesa = select(func.coalesce(func.sum(payments.c.credited_cents), 0)).where(
-            payments.c.subject == subject, payments.c.status == Status.PAID
-        )
-        waiting, unknown = (
-            select(func.coalesce(func.sum(payments.c.amount_kes), 0)).where(
-                payments.c.subject == subject, which
-            )
-            for which in (MADE_SURE, NOBODY_KNOWS)
+        paid = func.sum(payments.c.credited_cents).filter(payments.c.status == Status.PAID)
+        asked = [
+            func.sum(payments.c.amount_kes).filter(which)
+            for which in (MADE_SURE, NOBODY_KNOWS, UNDER_WAY)
+        ]
+        prompts = select(*(func.coalesce(each, 0) for each in (paid, *asked))).where(
+            payments.c.subject == f"i:{invoice_id}"
         )
         entries = select(func.coalesce(func.sum(invoice_entries.c.cents), 0)).where(
             invoice_entries.c.invoice_id == invoice_id
@@ -197,11 +195,14 @@ class Invoices:
         async def added_up(query: Select[Any]) -> int:
             return int((await self._connection.execute(query)).scalar_one())
 
+        row = (await self._connection.execute(prompts)).one()
+        mpesa_cents, waiting_kes, unknown_kes, under_way_kes = map(int, row)
         return InvoiceSums(
-            mpesa_cents=await added_up(mpesa),
+            mpesa_cents=mpesa_cents,
             entries_cents=await added_up(entries),
-            waiting_cents=await added_up(waiting) * 100,
-            unknown_cents=await added_up(unknown) * 100,
+            waiting_cents=waiting_kes * 100,
+            unknown_cents=unknown_kes * 100,
+            under_way_cents=under_way_kes * 100,
             kept_cents=await added_up(kept),
             excess_words=await added_up(words),
         )

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, and_, or_
 from storage.records import Payment, Status, Word
 from storage.schema import payments
 
-__all__ = ["FIELDS", "MADE_SURE", "NOBODY_KNOWS", "read_payment", "row_of"]
+__all__ = ["FIELDS", "MADE_SURE", "NOBODY_KNOWS", "UNDER_WAY", "read_payment", "row_of"]
 
 FIELDS = tuple(field.name for field in fields(Payment))
 
@@ -24,6 +24,12 @@ NOBODY_KNOWS = or_(
     and_(payments.c.pending_at.is_not(None), payments.c.status.not_in((*_MADE_SURE, Status.PAID))),
 )
 """It may be paid, and nobody can say so yet: what its payer claims has to be looked at first."""
+
+UNDER_WAY = and_(
+    payments.c.status.in_((Status.CREATED, Status.ASKING, Status.PROMPTED)),
+    payments.c.pending_at.is_(None),
+)
+"""There is, or will be, a prompt for it, and no answer yet: for hours, where none can be had."""
 
 
 def read_payment(row: RowMapping | Mapping[str, Any]) -> Payment:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.columns import Instant
 from storage.crypt import Crypt
 from storage.drive_tables import drive_entries, gifts, pledges
-from storage.payment_rows import MADE_SURE, NOBODY_KNOWS
+from storage.payment_rows import MADE_SURE, NOBODY_KNOWS, UNDER_WAY
 from storage.records import Pledge, PledgeState
 from storage.schema import payments
 
@@ -160,7 +160,7 @@ class Pledges:
             .where(
                 gifts.c.giver_id == pledge.person_id,
                 gifts.c.drive_id == pledge.drive_id,
-                or_(MADE_SURE, NOBODY_KNOWS),
+                or_(MADE_SURE, NOBODY_KNOWS, UNDER_WAY),
                 since,
             )
             .limit(1)

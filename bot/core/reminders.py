@@ -150,7 +150,7 @@ class Reminders:
             payable = view.standing in PAYABLE
             held = payable and (invoice.disowned_by is not None or view.may_be_paid)
             # Beside what nobody knows about, a merchant may want it, who reads that; we do not.
-            unknown = planned and view.sums.unknown_cents >= view.left_cents
+            unknown = planned and view.sums.maybe_cents >= view.left_cents
             if held or (payable and unknown):
                 await tx.reminders.put_off(reminder.id, due_at=morning_after(day_of(now)))
                 continue

@@ -181,12 +181,18 @@ class InvoiceSums:
     entries_cents: int  # cash and what was given back
     waiting_cents: int  # M-Pesa says paid, and nobody believes it yet
     unknown_cents: int = 0  # it may be paid, and nobody can say so yet; asked for all the same
+    under_way_cents: int = 0  # prompts for it that are not answered yet
     kept_cents: int = 0  # of what was paid too much: agreed to stay
     excess_words: int = 0  # how often the merchant has said what became of too much
 
     @property
     def paid_cents(self) -> int:
         return self.mpesa_cents + self.entries_cents
+
+    @property
+    def maybe_cents(self) -> int:
+        """What nobody can say of that it has not come, or will not."""
+        return self.waiting_cents + self.unknown_cents + self.under_way_cents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -578,6 +578,11 @@ async def prompted(life: DriveLife, drive: Drive) -> Payment:
     return await told_of(life, await life.give(drive, 1), Kind.CLAIM)
 
 
+async def unheard_of(life: DriveLife, drive: Drive) -> Payment:
+    """Nothing was heard of its prompt, for hours."""
+    return await life.give(drive, 1)
+
+
 async def declined(life: DriveLife, drive: Drive) -> Payment:
     """Jane says that she has paid all the same."""
     return await told_of(life, await life.give(drive, 1), Kind.QUERY_FAILED, Kind.CLAIM)
@@ -589,6 +594,7 @@ UNDECIDED = [
     (lapsed, Status.LAPSED),
     (unsure, Status.UNSURE),
     (prompted, Status.PROMPTED),
+    (unheard_of, Status.PROMPTED),
     (declined, Status.DECLINED),
 ]
 Given = Callable[[DriveLife, Drive], Awaitable[Payment]]

@@ -442,6 +442,7 @@ async def nobody_knows(shop: Shop, *kinds: Kind) -> tuple[InvoiceView, Payment]:
 NOBODY_KNOWS = [
     ((Kind.LAPSED,), Status.LAPSED),
     ((Kind.REPLY_LOST,), Status.UNSURE),
+    ((), Status.PROMPTED),
     ((Kind.CLAIM,), Status.PROMPTED),
     ((Kind.QUERY_FAILED, Kind.CLAIM), Status.DECLINED),
 ]
@@ -459,7 +460,7 @@ async def test_nobody_is_reminded_by_itself_beside_an_attempt_that_nobody_knows_
         await reminders.run_due()
     assert await reminded(shop) == []
     now = await shop.view(view)
-    assert (now.sums.unknown_cents, now.left_cents, now.beside_cents) == (150_000,) * 3
+    assert (now.sums.maybe_cents, now.left_cents, now.beside_cents) == (150_000,) * 3
 
     # The merchant may, who reads what may have come.
     assert await wish(reminders, view.invoice.id, Remind.STOP) is Reminded.PLANNED
@@ -497,7 +498,28 @@ async def test_a_reminder_waits_until_an_attempt_is_known_about(
     await reminders.run_due()
 
     assert await reminded(shop) == told
-    assert (await shop.view(view)).sums.unknown_cents == 0
+    assert (await shop.view(view)).sums.maybe_cents == 0
+
+
+async def test_nobody_is_reminded_of_what_may_have_come_in_two_ways_together(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue()
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    for amount_kes, kind in ((500, Kind.CALLBACK_BARE), (1000, Kind.LAPSED)):
+        asked = await shop.pay(view, by=PETER, amount_kes=amount_kes)
+        assert isinstance(asked, Asked), asked
+        await decided(shop, asked.payment, kind)
+        shop.desk.clock.advance(300)
+    await wish(reminders, view.invoice.id, Remind.PLAN)
+
+    for _ in range(4):
+        shop.desk.clock.advance(DAY_S)
+        await reminders.run_due()
+
+    sums = (await shop.view(view)).sums
+    assert (sums.waiting_cents, sums.unknown_cents) == (50_000, 100_000)
+    assert await reminded(shop) == []
 
 
 async def test_what_is_left_beside_a_part_that_may_be_paid_is_reminded_of(

@@ -393,15 +393,8 @@ OF_INVOICES = (
         "what came for an invoice counts before it is paid",
         "I1",
         "storage/invoices.py",
-        "payments.c.subject == subject, payments.c.status == Status.PAID\n        )\n"
-        "        waiting",
-        "payments.c.subject == subject\n        )\n        waiting",
-        (
-            "mpesa = select(func.coalesce(func.sum(payments.c.credited_cents), 0)).where(\n"
-            "            payments.c.subject == subject",
-            "mpesa = select(func.coalesce(func.sum(payments.c.amount_kes * 100), 0)).where(\n"
-            "            payments.c.subject == subject",
-        ),
+        "func.sum(payments.c.credited_cents).filter(payments.c.status == Status.PAID)",
+        "func.sum(payments.c.amount_kes * 100)",
     ),
     plant(
         "entries do not count",
