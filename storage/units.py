@@ -319,7 +319,7 @@ def _touches(case: _Case) -> list[str]:
     if was == (now.status, now.words, now.credited_cents, now.receipt):
         return []
     touched = [] if now.subject is None else [now.subject]
-    return [*touched, f"{ATTEMPT}:{now.id}"] if now.retried else touched
+    return [*touched, f"{ATTEMPT}:{now.id}"] if now.has_others else touched
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

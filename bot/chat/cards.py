@@ -18,7 +18,7 @@ from bot.chat.answers import check_answer, refusal_text, unclear_text
 from bot.chat.keyboards import Action, Stationery, action_buttons, copy_button, keyboard
 from bot.chat.outcomes import VOID, Outcome, failure, outcome_of, standing
 from bot.chat.pens import Card, Pen
-from bot.core.attempts import Beside, of_others
+from bot.core.attempts import Beside, of_others, paid_twice
 from bot.core.outcomes import all_back, may_have_timed_out
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
@@ -334,12 +334,12 @@ def _contradicted(pen: Pen) -> str:
 def _twice(pen: Pen) -> str:
     if Word.TWICE in pen.payment.words:
         return pen.say("paid.twice")
-    others = [each for each in pen.view.others if each.status is Status.PAID and each.retried]
-    if any(map(all_back, [pen.payment, *others])):
+    if all_back(pen.payment):
         return ""
-    if others:
+    if paid_twice(pen.view):
         return pen.say("paid.both")
-    return pen.say("paid.superseded") if pen.payment.superseded else ""
+    known = any(each.status is Status.PAID for each in pen.view.others)
+    return pen.say("paid.superseded") if pen.payment.superseded and not known else ""
 
 
 def _arrived(pen: Pen) -> dict[str, object]:

@@ -7,16 +7,16 @@ that, and is said anew when that is known: or somebody who believes it pays twic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from bot.core.outcomes import Outcome, all_back, outcome_of
+from bot.core.outcomes import Outcome, all_back, outcome_of, standing
 from bot.core.settle import status_notice
 from storage.records import Payment, PaymentView, Status
 from storage.tx import Tx
 
-__all__ = ["PAID_MEANWHILE", "Beside", "beside", "of_others", "say_others_anew"]
+__all__ = ["PAID_MEANWHILE", "Beside", "beside", "of_others", "paid_twice", "say_others_anew"]
 
 
 PAID_MEANWHILE = "paid-meanwhile"
@@ -33,10 +33,15 @@ class Beside(StrEnum):
 
 def beside(others: Iterable[Payment]) -> Beside:
     """What may be said of money, and of trying again, beside *others*."""
-    found = {outcome_of(each.status) for each in others if not _leaves_some(each)}
-    if found & {Outcome.PAID, Outcome.CHECKING}:
+    attempts = [*others]
+    parts = [each for each in attempts if _is_part(each)]
+    came_cents = sum(each.credited_cents or 0 for each in parts)
+    found = {standing(each) for each in attempts if each not in parts}
+    # In parts, by hand, the whole may have come as well.
+    if found & {Outcome.PAID, Outcome.CHECKING} or _covers(came_cents, parts):
         return Beside.COUNTS
-    return Beside.MAYBE if found & {Outcome.WAITING, Outcome.UNKNOWN} else Beside.NOTHING
+    open_ones = found & {Outcome.WAITING, Outcome.UNKNOWN}
+    return Beside.MAYBE if open_ones or came_cents else Beside.NOTHING
 
 
 def of_others(view: PaymentView) -> Beside:
@@ -60,14 +65,25 @@ async def say_others_anew(tx: Tx, subject: str, *, now: datetime) -> None:
     payment = await tx.payments.get(subject.partition(":")[2])
     assert payment is not None, "payments stay"
     others = await tx.attempts.others(payment)
-    stale = [each for each in others if each.retried or each.status is not Status.PAID]
-    await tx.notices.owe([status_notice(each.id) for each in stale], now=now)
+    await tx.notices.owe([status_notice(each.id) for each in others], now=now)
 
 
-def _leaves_some(payment: Payment) -> bool:
-    """Whether what came of it, if anything, leaves the whole or a part to be paid."""
+def paid_twice(view: PaymentView) -> bool:
+    """Whether other attempts brought money as well, and together they brought too much."""
+    paid = [each for each in view.others if standing(each) is Outcome.PAID]
+    came_cents = sum(each.credited_cents or 0 for each in (view.payment, *paid))
+    return bool(paid) and came_cents > view.payment.amount_kes * 100
+
+
+def _is_part(payment: Payment) -> bool:
+    """Whether less came of it than was to be paid, and is still there."""
     part = payment.arrived_cents < payment.amount_kes * 100
-    return payment.status is Status.PAID and (part or all_back(payment))
+    return part and standing(payment) is Outcome.PAID
+
+
+def _covers(came_cents: int, parts: Sequence[Payment]) -> bool:
+    """All attempts at an intent are for the same amount."""
+    return bool(parts) and came_cents >= parts[0].amount_kes * 100
 
 
 def _was_open(earlier: Payment, payment: Payment) -> bool:

@@ -145,7 +145,6 @@ class Books:
             paused = paused_until(payment.begun_at, self._limits)
         evidence = await tx.evidence.of([payment.id])
         unpaid = outcome_of(payment.status) is Outcome.UNPAID
-        several = payment.retried or outcome_of(payment.status) is not Outcome.PAID
         intent = intent or await tx.payments.intent(payment.intent_id)
         return PaymentView(
             payment=payment,
@@ -153,6 +152,6 @@ class Books:
             streak=streak,
             paused_until=paused,
             claimed=bool(not_covered(evidence.get(payment.id, ()), Kind.CLAIM)),
-            others=await tx.attempts.others(payment) if several else (),
+            others=await tx.attempts.others(payment),
             alike=await tx.attempts.alike(payment, intent) if unpaid else (),
         )

@@ -120,12 +120,15 @@ class Sending:
         except NotKept:
             return  # as if it could not be begun: `sweep` finds it
         try:
-            known = await self._account_and_phone(payment_id)
+            known = await self._payment_and_phone(payment_id)
+            if not isinstance(known, str):
+                await self._token(self._accounts.of(known[0].account))
+                if known[0].retried:  # a token may take long enough for another one to be paid
+                    known = await self._payment_and_phone(payment_id)
             if isinstance(known, str):
                 await self._never_began(payment_id, reason=known)
                 return
-            account, phone = known
-            await self._token(self._accounts.of(account))
+            phone = known[1]
         except NotKept:
             # The books cannot be read. `sweep` sends it while it is young, or says that it did not.
             return
@@ -153,7 +156,7 @@ class Sending:
             await self._clock.sleep(RETRY_AFTER_S)
             await daraja.ready()
 
-    async def _account_and_phone(self, payment_id: str) -> tuple[str, str] | str:
+    async def _payment_and_phone(self, payment_id: str) -> tuple[Payment, str] | str:
         """
         Read before anything is begun, so that nothing but the push can fail after it.
 
@@ -167,7 +170,7 @@ class Sending:
             assert payment is not None, "whoever starts it has seen it"
             if payment.retried and beside(await tx.attempts.others(payment)) is Beside.COUNTS:
                 return PAID_MEANWHILE
-            return payment.account, await tx.lines.phone(payment.line_id)
+            return payment, await tx.lines.phone(payment.line_id)
 
     async def _never_began(self, payment_id: str, *, reason: str) -> None:
         now = self._clock.now()

@@ -1,0 +1,156 @@
+"""What money by hand, parts of it, and what is paid meanwhile, make of the other attempts."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from bot.chat.cards import status_card
+from bot.core.ask import Asked
+from bot.core.attempts import Beside, of_others
+from bot.core.limits import Refusal, RefusalReason
+from bot.core.record_desk import RecordDesk
+from bot.core.touched import TouchedSubjects
+from storage.records import Kind, Payment, PaymentView, Status
+from storage.schema import notices
+from storage.tx import Tx
+from tests.chat.test_cards import PAPER
+from tests.core.bodies import failure, success
+from tests.core.conftest import Desk
+from tests.core.test_record import OTHER, RECEIPT, a_row, born, by_hand_ref, record
+from tests.fakes import fact, unit_of
+
+__all__ = ["record"]
+
+
+async def declined(desk: Desk) -> Payment:
+    return await desk.post(await desk.ask(), failure())
+
+
+async def by_hand(desk: Desk, record: RecordDesk, payment: Payment, **kes: int) -> None:
+    """So many shillings come in under the reference for paying by hand, each by its receipt."""
+    reference = await by_hand_ref(desk, payment)
+    for receipt, amount_kes in kes.items():
+        row = a_row(desk.clock.now(), receipt=receipt, reference=reference, kes=amount_kes)
+        await record.rows.take([row])
+
+
+async def seen(desk: Desk, payment: Payment) -> PaymentView:
+    view = await desk.books.view(payment.id)
+    assert view is not None
+    return view
+
+
+async def reads(desk: Desk, payment: Payment) -> str:
+    return status_card(await seen(desk, payment), PAPER, now=desk.clock.now()).text
+
+
+async def wanted(desk: Desk, payment: Payment) -> int:
+    """How often its status message was wanted anew."""
+
+    async def look(tx: Tx) -> int:
+        query = select(notices.c.wanted).where(notices.c.key == f"status:{payment.id}")
+        return int((await tx.payments._connection.execute(query)).scalar_one())
+
+    return await desk.store.write(look)
+
+
+async def looked(desk: Desk) -> None:
+    """The looks at what was touched are carried out."""
+    touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={}, wake=lambda: None)
+    await touched.run_due()
+
+
+@pytest.mark.both_engines
+async def test_the_whole_that_came_in_parts_is_not_asked_for_again(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await declined(desk)
+    await by_hand(desk, record, payment, UKN1ABCDEF=30, UKN2ABCDEF=20)
+
+    again = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    no_more = await desk.books.no_more(await seen(desk, payment))
+
+    assert isinstance(again, Refusal)
+    assert no_more is not None
+    assert {again.reason, no_more.reason} == {RefusalReason.DECIDED}
+    assert "No money has left" not in await reads(desk, payment)
+    assert "do not pay again" in await reads(desk, payment)
+    for receipt in (RECEIPT, OTHER):
+        assert "twice" not in await reads(desk, await born(desk, receipt))
+
+
+async def test_beside_a_part_the_rest_may_be_paid_and_nobody_says_that_no_money_left(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await declined(desk)
+    await by_hand(desk, record, payment, UKN1ABCDEF=49)
+
+    assert of_others(await seen(desk, payment)) is Beside.MAYBE
+    assert "No money has left" not in await reads(desk, payment)
+    assert await desk.books.no_more(await seen(desk, payment)) is None
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("kind", [Kind.OPERATOR_VOID, Kind.REVERSED])
+async def test_money_by_hand_that_was_none_or_went_back_lets_the_prompt_be_tried_again(
+    desk: Desk, record: RecordDesk, kind: Kind
+) -> None:
+    payment = await declined(desk)
+    if kind is Kind.OPERATOR_VOID:  # long after the prompt, it waits for a person
+        desk.clock.advance(3600)
+        row = a_row(desk.clock.now(), reference=payment.push_ref)
+        await record.rows.take([row])
+    else:
+        await by_hand(desk, record, payment, UKN1ABCDEF=50)
+    await looked(desk)
+    own, before = await born(desk), await wanted(desk, payment)
+    assert "do not pay again" in await reads(desk, payment)
+
+    desk.clock.advance(5)
+    said = fact(kind, payment_id=own.id, at=desk.clock.now(), amount_cents=5000)
+    await desk.store.submit(unit_of(said), desk.hear._settle)
+    await looked(desk)
+
+    assert await wanted(desk, payment) > before
+    assert "try again" in await reads(desk, payment)
+    desk.clock.advance(600)
+    again = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    assert isinstance(again, Asked)
+
+
+@pytest.mark.both_engines
+async def test_a_prompt_and_money_by_hand_that_both_came_say_so(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.ask()
+    await by_hand(desk, record, payment, UKN2ABCDEF=50)
+    await looked(desk)
+    paid = await desk.post(payment, success())
+    own = await born(desk, OTHER)
+
+    assert (paid.status, own.status) == (Status.PAID, Status.PAID)
+    for each in (paid, own):
+        assert "it was paid twice" in await reads(desk, each)
+
+
+@pytest.mark.both_engines
+async def test_what_is_paid_while_another_waits_for_a_token_is_not_asked_for_again(
+    desk: Desk,
+) -> None:
+    payment = await desk.ask()
+    desk.clock.advance(181)
+    ready = desk.daraja.ready
+
+    async def paid_meanwhile() -> None:
+        await desk.post(payment, success())
+        await ready()
+
+    desk.daraja.ready = paid_meanwhile  # type: ignore[method-assign]  # a token that takes long
+    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    await desk.finish()
+
+    assert isinstance(second, Asked)
+    after = await desk.get(second.payment.id)
+    assert (after.status, after.reason) == (Status.VOID, "paid-meanwhile")
+    assert len(desk.daraja.pushes) == 1
