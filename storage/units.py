@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from storage.crypt import Crypt
 from storage.evidence import (
@@ -42,9 +42,13 @@ __all__ = ["SettleFailed", "Settling", "Stale"]
 
 CALLBACKS = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE, Kind.CALLBACK_FAILED)
 
+_OTHER = payments.alias("other")
+_HAS_OTHERS = exists().where(
+    _OTHER.c.intent_id == payments.c.intent_id, _OTHER.c.id != payments.c.id
+)
 # Built once. Ordered, so that two instances lock the same rows in the same order.
 _LOCK = Among(
-    select(*PAYMENT_COLUMNS, intents.c.chat_id, lines.c.phone_index)
+    select(*PAYMENT_COLUMNS, intents.c.chat_id, lines.c.phone_index, _HAS_OTHERS)
     .join(intents, payments.c.intent_id == intents.c.id)
     .join(lines, payments.c.line_id == lines.c.id)
     .order_by(payments.c.id)
@@ -83,6 +87,7 @@ class _Case:
     now: Payment
     evidence: list[Evidence]
     fresh: list[Evidence] = field(default_factory=list)
+    has_others: bool = False  # attempts at the same intent, money by hand among them
     claims: list[tuple[str, str, datetime]] = field(default_factory=list)
     takes: list[tuple[str, str, datetime]] = field(default_factory=list)
     notices: list[NewNotice] = field(default_factory=list)
@@ -126,16 +131,17 @@ class Settling:
     def _read(self, connection: Connection) -> None:
         """Lock the payments, and look up what their units may need to know."""
         ids = sorted({unit.payment_id for unit, _ in self._units})
-        known: list[Payment] = []
+        known: list[tuple[Payment, bool]] = []
         for row in _LOCK(connection, ids):
             payment = payment_of(row)
-            known.append(payment)
-            self._homes[payment.id], self._phones[payment.id] = row[-2:]
+            self._homes[payment.id], self._phones[payment.id], has_others = row[-3:]
+            known.append((payment, bool(has_others)))
         if not known:
             return
-        evidence = read_evidence(connection, [payment.id for payment in known])
+        evidence = read_evidence(connection, [payment.id for payment, _ in known])
         self._cases = {
-            payment.id: _Case(payment, payment, evidence.get(payment.id, [])) for payment in known
+            payment.id: _Case(payment, payment, evidence.get(payment.id, []), has_others=has_others)
+            for payment, has_others in known
         }
         self._read_world(connection)
 
@@ -319,7 +325,7 @@ def _touches(case: _Case) -> list[str]:
     if was == (now.status, now.words, now.credited_cents, now.receipt):
         return []
     touched = [] if now.subject is None else [now.subject]
-    return [*touched, f"{ATTEMPT}:{now.id}"] if now.has_others else touched
+    return [*touched, f"{ATTEMPT}:{now.id}"] if case.has_others else touched
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

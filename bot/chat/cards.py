@@ -23,7 +23,7 @@ from bot.core.outcomes import all_back, may_have_timed_out
 from bot.core.phones import carrier_hint
 from bot.core.ports import Collector
 from bot.texts import Texts, apart, clean, money, plain
-from storage.records import Keyboard, Payment, PaymentView, Status, Word
+from storage.records import FINAL, Keyboard, Payment, PaymentView, Status, Word
 
 __all__ = [
     "Card",
@@ -336,10 +336,12 @@ def _twice(pen: Pen) -> str:
         return pen.say("paid.twice")
     if all_back(pen.payment):
         return ""
-    if paid_twice(pen.view):
-        return pen.say("paid.both")
-    known = any(each.status is Status.PAID for each in pen.view.others)
-    return pen.say("paid.superseded") if pen.payment.superseded and not known else ""
+    said = [pen.say("paid.both")] if paid_twice(pen.view) else []
+    prompts = {each.status for each in pen.view.others if each.retried}
+    # One that may still be paid is to be cancelled, whatever else has come.
+    if pen.payment.superseded and (prompts - {*FINAL} or Status.PAID not in prompts):
+        said.append(pen.say("paid.superseded"))
+    return "\n".join(said)
 
 
 def _arrived(pen: Pen) -> dict[str, object]:

@@ -69,10 +69,17 @@ async def say_others_anew(tx: Tx, subject: str, *, now: datetime) -> None:
 
 
 def paid_twice(view: PaymentView) -> bool:
-    """Whether other attempts brought money as well, and together they brought too much."""
-    paid = [each for each in view.others if standing(each) is Outcome.PAID]
-    came_cents = sum(each.credited_cents or 0 for each in (view.payment, *paid))
-    return bool(paid) and came_cents > view.payment.amount_kes * 100
+    """
+    Whether other attempts brought money as well, and together they brought too much.
+
+    What is for a drive or an invoice has a sum of its own, and an operator may have put money
+    there that came without a word: beside it only prompts are one too many.
+    """
+    payment = view.payment
+    others = [each for each in view.others if payment.subject is None or each.retried]
+    paid = [each for each in others if standing(each) is Outcome.PAID]
+    came_cents = sum(each.credited_cents or 0 for each in (payment, *paid))
+    return bool(paid) and came_cents > payment.amount_kes * 100
 
 
 def _is_part(payment: Payment) -> bool:

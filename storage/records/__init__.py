@@ -55,7 +55,6 @@ from storage.records.invoices import (
 )
 from storage.records.payments import (
     AGAIN,
-    BY_RECORD,
     FINAL,
     NOBODY,
     OPEN,
@@ -93,7 +92,6 @@ from storage.records.record import (
 __all__ = [
     "AGAIN",
     "AWAY",
-    "BY_RECORD",
     "EDITED",
     "FINAL",
     "LOOKED_AT_DRIVE",

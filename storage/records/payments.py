@@ -8,7 +8,6 @@ from enum import StrEnum
 
 __all__ = [
     "AGAIN",
-    "BY_RECORD",
     "FINAL",
     "NOBODY",
     "OPEN",
@@ -59,9 +58,6 @@ _REVERSAL = "reversal:"
 
 AGAIN = "again:"
 """How the ask key of a further attempt begins; the payment that it goes on from follows."""
-
-BY_RECORD = "record:"
-"""How the ask key of money by hand begins, that the record told us of; its receipt follows."""
 
 NOBODY = 0
 """Who asked, and in which chat, where somebody without Telegram asked on a page of ours."""
@@ -226,11 +222,6 @@ class Payment:
     def retried(self) -> bool:
         """Whether it is one of several attempts at its intent."""
         return self.superseded or self.ask_key.startswith(AGAIN)
-
-    @property
-    def has_others(self) -> bool:
-        """Whether there may be other attempts: money by hand may be one of an asked payment's."""
-        return self.retried or self.ask_key.startswith(BY_RECORD)
 
     @property
     def arrived_cents(self) -> int:

@@ -562,6 +562,30 @@ def test_two_attempts_that_were_both_paid_say_so(superseded: bool) -> None:
     assert "it was paid twice" in told(Status.PAID, superseded=superseded, view_changes=both)
 
 
+@pytest.mark.parametrize(("subject", "said"), [(None, True), ("i:1", False), ("d:1", False)])
+def test_what_an_operator_put_beside_an_instalment_is_not_called_twice(
+    subject: str | None, *, said: bool
+) -> None:
+    stray = other(Status.PAID, ask_key="record:UKN9ABCDEF", credited_cents=50_000)
+    paid = {"credited_cents": 150_000, "subject": subject, "view_changes": stray}
+
+    assert ("it was paid twice" in told(Status.PAID, **paid)) is said
+
+
+def test_a_newer_prompt_that_may_be_paid_is_to_be_cancelled_whatever_else_came() -> None:
+    def beside(prompt: Status, *, back: bool) -> str:
+        [open_one] = other(prompt, ask_key="again:a")["others"]
+        words = frozenset({Word.REVERSED}) if back else frozenset()
+        changes = {"credited_cents": 0, "reversed_cents": 5000} if back else {}
+        [by_hand] = other(Status.PAID, ask_key="record:R", words=words, **changes)["others"]
+        others = {"others": (open_one, by_hand)}
+        return told(Status.PAID, superseded=True, view_changes=others)
+
+    for back in (True, False):
+        assert "cancel it" in beside(Status.PROMPTED, back=back)
+        assert "Another try for the same was paid too" in beside(Status.PAID, back=back)
+
+
 def test_beside_a_part_by_hand_nobody_says_that_no_money_has_left() -> None:
     part = other(Status.PAID, credited_cents=100)
 

@@ -126,12 +126,23 @@ async def test_a_prompt_and_money_by_hand_that_both_came_say_so(
     payment = await desk.ask()
     await by_hand(desk, record, payment, UKN2ABCDEF=50)
     await looked(desk)
-    paid = await desk.post(payment, success())
     own = await born(desk, OTHER)
+    before = await wanted(desk, own)
+    paid = await desk.post(payment, success())
+    await looked(desk)
 
     assert (paid.status, own.status) == (Status.PAID, Status.PAID)
+    assert await wanted(desk, own) == before + 1
     for each in (paid, own):
         assert "it was paid twice" in await reads(desk, each)
+
+    # Once the prompt's money went back, neither was.
+    back = fact(Kind.REVERSED, payment_id=paid.id, at=desk.clock.now(), amount_cents=5000)
+    await desk.store.submit(unit_of(back), desk.hear._settle)
+    await looked(desk)
+    assert await wanted(desk, own) == before + 2
+    for each in (await desk.get(paid.id), own):
+        assert "twice" not in await reads(desk, each)
 
 
 @pytest.mark.both_engines

@@ -324,15 +324,15 @@ _PUSH = (
     plant(
         "money by hand that turns out to be none keeps others from being tried again",
         "I7",
-        "storage/records/payments.py",
-        "return self.retried or self.ask_key.startswith(BY_RECORD)",
-        "return self.retried",
+        "storage/units.py",
+        "if case.has_others else touched",
+        "if now.retried else touched",
     ),
     plant(
         "nobody is told that a prompt and money by hand were both paid",
         "I7",
         "bot/core/attempts.py",
-        "return bool(paid) and came_cents > view.payment.amount_kes * 100",
+        "return bool(paid) and came_cents > payment.amount_kes * 100",
         "return False",
     ),
     plant(
@@ -360,7 +360,7 @@ _PUSH = (
         "a message goes on offering what another attempt has brought",
         "I7",
         "storage/units.py",
-        'return [*touched, f"{ATTEMPT}:{now.id}"] if now.has_others else touched',
+        'return [*touched, f"{ATTEMPT}:{now.id}"] if case.has_others else touched',
         "return touched",
     ),
     plant(
