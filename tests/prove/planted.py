@@ -658,6 +658,13 @@ _HEARD = (
         "kind=Kind.OPERATOR_PAID,",
     ),
     plant(
+        "two processes may take one button",
+        "I3",
+        "storage/buttons.py",
+        ".where(_same_deed(data), buttons.c.used_at.is_(None))",
+        ".where(_same_deed(data))",
+    ),
+    plant(
         "anybody may press a button",
         "I12",
         "bot/core/buttons.py",
