@@ -13,6 +13,7 @@ from tests.flows.house import OPERATOR, Answered, House, Town
 from tests.flows.troubles import DiskFault, TelegramFault
 
 __all__ = [
+    "NEVER",
     "STEP_S",
     "STORIES",
     "Story",

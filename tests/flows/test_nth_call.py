@@ -15,6 +15,7 @@ import pytest
 from mpesa.simulator import ReplyFault
 from tests.flows.house import House, open_town
 from tests.flows.rehearsals import (
+    NEVER,
     STEP_S,
     STORIES,
     Story,
@@ -82,6 +83,15 @@ async def test_the_database_is_in_the_way_from_any_transaction_on(
 
     assert tally.wrong == []
     assert tally.broken >= 4
+
+
+async def test_replies_that_are_lost_one_story_after_another_are_no_outage(house: House) -> None:
+    tally = Tally()
+    unbroken = of_disk(house, DiskFault.IO_ERROR)
+    for _ in range(7):
+        assert not await tally.play(house, "the reply is lost", unbroken, NEVER, "unbroken")
+
+    assert tally.wrong == []
 
 
 async def test_safaricom_fails_at_any_request(house: House) -> None:
