@@ -573,6 +573,21 @@ async def test_the_place_of_a_reminder_that_was_not_sent_is_free(
     assert await reminded(shop) == ["remind:1"]
 
 
+async def test_what_was_to_go_out_in_the_morning_does_not_if_it_may_be_paid_by_then(
+    shop: Shop, reminders: Reminders
+) -> None:
+    view = await shop.issue(a_bill(BillItem(what="a cow", price_cents=2_000_000)))
+    await shop.invoices.open(view.invoice.code, person_id=PETER, closing=Closing())
+    shop.desk.clock.advance(11 * 3600)  # 23:00
+    await wish(reminders, view.invoice.id, Remind.NOW)
+    assert (await shop.paid(view, by=PETER)).status is Status.CONFIRMING
+
+    shop.desk.clock.advance(11 * 3600)
+    await reminders.run_due()
+
+    assert await reminded(shop) == []
+
+
 async def late_since(shop: Shop, reminders: Reminders, days: int) -> int:
     """How often the merchant was asked about what is late, after so many days more."""
     for _ in range(days):
