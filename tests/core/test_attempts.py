@@ -13,7 +13,6 @@ from bot.core.record_desk import RecordDesk
 from bot.core.touched import TouchedSubjects
 from storage.records import Kind, Payment, PaymentView, Status
 from storage.schema import notices
-from storage.tx import Tx
 from tests.chat.test_cards import PAPER
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
@@ -47,12 +46,9 @@ async def reads(desk: Desk, payment: Payment) -> str:
 
 async def wanted(desk: Desk, payment: Payment) -> int:
     """How often its status message was wanted anew."""
-
-    async def look(tx: Tx) -> int:
-        query = select(notices.c.wanted).where(notices.c.key == f"status:{payment.id}")
+    query = select(notices.c.wanted).where(notices.c.key == f"status:{payment.id}")
+    async with desk.store.read() as tx:
         return int((await tx.payments._connection.execute(query)).scalar_one())
-
-    return await desk.store.write(look)
 
 
 async def looked(desk: Desk) -> None:

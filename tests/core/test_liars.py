@@ -219,6 +219,23 @@ async def test_the_phone_that_was_asked_counts_at_once_and_so_does_one_that_nobo
     assert await alarms(desk) == []
 
 
+@pytest.mark.both_engines
+async def test_the_truth_counts_before_and_after_a_body_that_names_another_phone(
+    desk: Desk,
+) -> None:
+    first = await desk.ask()
+    for body in (success(phone=254722000111), success(phone=254722000111), success()):
+        after = await desk.post(first, body)
+    assert (after.status, after.credited_cents, after.words) == (Status.PAID, 5000, frozenset())
+
+    desk.clock.advance(600)
+    second = await desk.ask(ask_key="m:1001:8")
+    for phone in (None, 254722000111):
+        after = await desk.post(second, success(2, receipt="UKN2ABCDEF", phone=phone))
+    assert (after.status, after.credited_cents, after.words) == (Status.PAID, 5000, frozenset())
+    assert (await kinds(desk, first))[Kind.CALLBACK_PAID] == 2, "the same body twice is one"
+
+
 async def test_another_phone_beside_a_no_waits_for_a_person_and_takes_no_credit_away(
     desk: Desk,
 ) -> None:
