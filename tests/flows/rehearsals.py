@@ -192,10 +192,13 @@ class Tally:
     broken: int = 0
     wrong: list[str] = field(default_factory=list)
     people: int = 0
+    lost: int = 0  # stories of a lost reply
 
     async def play(self, house: House, name: str, strike: Strike, nth: int, how: str) -> bool:
         if STORIES[name] is ReplyLost:
-            await self._answered(house)
+            self.lost += 1
+            if self.lost % 3 == 0:
+                await self._answered(house)
         self.people += 1
         story = STORIES[name](house.town, self.people)
         try:
