@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, or_, select
+from sqlalchemy import Exists, Select, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.payment_rows import read_payment
-from storage.records import Intent, Payment, Status
-from storage.schema import Instant, intents, payments
+from storage.records import BY_RECORD, Intent, Kind, Payment, Status
+from storage.schema import Instant, evidence, intents, payments
 
 __all__ = ["Attempts"]
 
@@ -19,10 +19,21 @@ ALIKE_WITHIN = timedelta(hours=48)
 
 ALIKE_MAX = 20
 
+
+def _said(kind: Kind) -> Exists:
+    return exists().where(evidence.c.payment_id == payments.c.id, evidence.c.kind == kind)
+
+
 _OF_INTENT = (
     select(payments)
     .where(payments.c.intent_id == bindparam("intent"))
     .order_by(payments.c.id)  # as settling locks what follows from them
+)
+_PUT = select(payments.c.id).where(
+    payments.c.intent_id == bindparam("intent"),
+    payments.c.ask_key.startswith(BY_RECORD),
+    _said(Kind.OPERATOR_PAID),
+    ~_said(Kind.RECORD_PAID),
 )
 _SIBLING = payments.alias("sibling")
 # What a further attempt has brought since leaves nothing open.
@@ -65,6 +76,11 @@ class Attempts:
         """All but *payment* itself."""
         found = await self.of_intent(payment.intent_id)
         return tuple(each for each in found if each.id != payment.id)
+
+    async def put(self, intent_id: str) -> frozenset[str]:
+        """Those that an operator put there, of money that named nobody."""
+        found = await self._connection.execute(_PUT, {"intent": intent_id})
+        return frozenset(found.scalars())
 
     async def alike(self, payment: Payment, intent: Intent) -> tuple[Payment, ...]:
         """Their earlier prompts to the same line for the same amount and thing, of late."""

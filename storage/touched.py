@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import touched
@@ -39,8 +39,9 @@ class Touched:
         await self._connection.run_sync(touch, subjects)
 
     async def waiting(self, *, limit: int) -> list[str]:
-        """Subjects that something has happened to."""
-        query = select(touched.c.subject).distinct().limit(limit)
+        """Subjects that something has happened to, those that wait longest first."""
+        query = select(touched.c.subject).group_by(touched.c.subject)
+        query = query.order_by(func.min(touched.c.id)).limit(limit)
         return list((await self._connection.execute(query)).scalars())
 
     async def take(self, subject: str) -> bool:

@@ -325,7 +325,8 @@ def _touches(case: _Case) -> list[str]:
     if was == (now.status, now.words, now.credited_cents, now.receipt):
         return []
     touched = [] if now.subject is None else [now.subject]
-    return [*touched, f"{ATTEMPT}:{now.id}"] if case.has_others else touched
+    # Who waited for a lock sees the row as it is now, but of other rows what was there before.
+    return [*touched, f"{ATTEMPT}:{now.id}"] if case.has_others or now.retried else touched
 
 
 def _outcome(case: _Case | None, *, fresh: bool) -> Outcome:

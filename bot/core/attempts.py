@@ -19,6 +19,9 @@ from storage.tx import Tx
 __all__ = ["PAID_MEANWHILE", "Beside", "beside", "of_others", "paid_twice", "say_others_anew"]
 
 
+BY_HAND_ANEW = 5
+"""Who pays with one reference again and again reads that on so many of the latest messages."""
+
 PAID_MEANWHILE = "paid-meanwhile"
 """Why a further attempt was not sent: before it could be, another one was paid."""
 
@@ -65,18 +68,22 @@ async def say_others_anew(tx: Tx, subject: str, *, now: datetime) -> None:
     payment = await tx.payments.get(subject.partition(":")[2])
     assert payment is not None, "payments stay"
     others = await tx.attempts.others(payment)
-    await tx.notices.owe([status_notice(each.id) for each in others], now=now)
+    by_hand = [each for each in others if each.of_record][-BY_HAND_ANEW:]
+    anew = [each for each in others if not each.of_record or each in by_hand]
+    await tx.notices.owe([status_notice(each.id) for each in anew], now=now)
 
 
 def paid_twice(view: PaymentView) -> bool:
     """
     Whether other attempts brought money as well, and together they brought too much.
 
-    What is for a drive or an invoice has a sum of its own, and an operator may have put money
-    there that came without a word: beside it only prompts are one too many.
+    What is for a drive or an invoice has a sum of its own, and an operator may put money there
+    that came without a word: it is not what that attempt brought.
     """
-    payment = view.payment
-    others = [each for each in view.others if payment.subject is None or each.retried]
+    payment, put = view.payment, view.put
+    if payment.subject is not None and payment.id in put:
+        return False
+    others = [each for each in view.others if payment.subject is None or each.id not in put]
     paid = [each for each in others if standing(each) is Outcome.PAID]
     came_cents = sum(each.credited_cents or 0 for each in (payment, *paid))
     return bool(paid) and came_cents > payment.amount_kes * 100

@@ -146,12 +146,14 @@ class Books:
         evidence = await tx.evidence.of([payment.id])
         unpaid = outcome_of(payment.status) is Outcome.UNPAID
         intent = intent or await tx.payments.intent(payment.intent_id)
+        others = await tx.attempts.others(payment)
         return PaymentView(
             payment=payment,
             intent=intent,
             streak=streak,
             paused_until=paused,
             claimed=bool(not_covered(evidence.get(payment.id, ()), Kind.CLAIM)),
-            others=await tx.attempts.others(payment),
+            others=others,
             alike=await tx.attempts.alike(payment, intent) if unpaid else (),
+            put=await tx.attempts.put(intent.id) if others and payment.subject else frozenset(),
         )

@@ -17,21 +17,22 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
-from zlib import crc32
 
 from bot.core.about import about
 from bot.core.accounts import Accounts
 from bot.core.ask import IN_HAND_FOR
 from bot.core.attempts import PAID_MEANWHILE, Beside, beside
 from bot.core.hear import ADDRESS
+from bot.core.leaving import RETRY_AFTER_S, NotWanted, push_in_time
 from bot.core.outage import UNHEARD, Outages
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.restored import RESTORED, restored
 from bot.core.settle import BAD_CREDENTIALS, Settle
-from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused, Throttled
+from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
 from mpesa.models import Accepted, Push
 from storage.engine import Store
 from storage.errors import NotKept
@@ -51,11 +52,8 @@ __all__ = ["SendSettings", "Sending"]
 
 log = logging.getLogger(__name__)
 
-LEAVE_WITHIN_S = 20.0
 SEND_WITHIN = timedelta(seconds=60)
 LEASE = timedelta(seconds=90)
-RETRY_AFTER_S = 1.0
-THROTTLED_WAITS_S = (2.0, 4.0)  # and up to twice as long; all of it within LEAVE_WITHIN_S
 KEEP_TRIES = 6
 KEEP_ACCEPTED_TRIES = 120
 LONGEST_WAIT_S = 30.0
@@ -220,7 +218,13 @@ class Sending:
         outage = self._outages.of(payment.account)
         began_at, number = self._clock.now(), outage.begins()
         try:
-            accepted = await self._push_once(push, payment)
+            accepted = await push_in_time(
+                push,
+                payment,
+                daraja=self._accounts.of(payment.account),
+                clock=self._clock,
+                why_not=partial(self._why_not, payment),
+            )
         except NotSent as exc:
             await self._record(payment.id, Kind.NOT_SENT, reason=_why_not_sent(exc))
         except Refused as exc:
@@ -247,34 +251,15 @@ class Sending:
             outage.answered(number)
             await self._accepted(payment.id, accepted)
 
-    async def _push_once(self, push: Push, payment: Payment) -> Accepted:
-        """Send; where certainly no prompt came of it, again while it may still leave."""
-        daraja, begun_at = self._accounts.of(payment.account), payment.begun_at
-        assert begun_at is not None, "begun a moment ago"
-
-        def left_s() -> float:
-            since_s = (self._clock.now() - begun_at).total_seconds()
-            return LEAVE_WITHIN_S - max(0.0, since_s)  # a clock that was set back gives no time
-
-        waits_s = iter(_waits_s(payment.id))
-        again = False
-        while True:
-            try:
-                return await daraja.push(push, leave_within_s=left_s())
-            except BadCredentials:
-                raise
-            except NotSent:
-                if again or left_s() <= RETRY_AFTER_S:
-                    raise
-                again = True
-                await self._clock.sleep(RETRY_AFTER_S)
-            except Throttled as exc:
-                # Turned away at the gate, before any prompt: welcome again a little later.
-                wait_s = max(next(waits_s, LEAVE_WITHIN_S), exc.retry_after_s or 0.0)
-                if left_s() <= wait_s:
-                    raise
-                log.info("push.throttled id=%s wait_s=%.1f", payment.id, wait_s)
-                await self._clock.sleep(wait_s)
+    async def _why_not(self, payment: Payment) -> str | None:
+        """Why a push that has waited may not leave after all."""
+        if not payment.retried:
+            return None
+        try:
+            known = await self._payment_and_phone(payment.id)
+        except NotKept:
+            return "unreachable"  # what the others brought cannot be read
+        return known if isinstance(known, str) else None
 
     async def _accepted(self, payment_id: str, accepted: Accepted) -> None:
         now = self._clock.now()
@@ -385,11 +370,7 @@ def _evidence(payment_id: str, kind: Kind, now: datetime, *, reason: str | None 
     return Evidence(payment_id=payment_id, kind=kind, at=now, reason=reason, digest=digest)
 
 
-def _waits_s(payment_id: str) -> tuple[float, ...]:
-    """How long a throttled push waits before each further try: apart from others of its burst."""
-    spread = crc32(payment_id.encode()) / 2**32
-    return tuple(wait_s * (1 + spread) for wait_s in THROTTLED_WAITS_S)
-
-
 def _why_not_sent(exc: Exception) -> str:
+    if isinstance(exc, NotWanted):
+        return str(exc)
     return BAD_CREDENTIALS if isinstance(exc, BadCredentials) else "unreachable"

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
+    BY_RECORD,
     Evidence,
     Kind,
     OpenDifference,
@@ -85,7 +86,7 @@ def same_receipt(row: RecordRow, holder: str, now: Callable[[], datetime]) -> Un
 
 def born_key(row: RecordRow) -> str:
     """The key of the payment that is made of this row, where one is: there is never a second."""
-    return f"record:{row.receipt}"
+    return f"{BY_RECORD}{row.receipt}"
 
 
 def born_placed(born: Payment) -> Placed:

@@ -55,6 +55,7 @@ from storage.records.invoices import (
 )
 from storage.records.payments import (
     AGAIN,
+    BY_RECORD,
     FINAL,
     NOBODY,
     OPEN,
@@ -92,6 +93,7 @@ from storage.records.record import (
 __all__ = [
     "AGAIN",
     "AWAY",
+    "BY_RECORD",
     "EDITED",
     "FINAL",
     "LOOKED_AT_DRIVE",

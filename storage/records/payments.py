@@ -59,6 +59,9 @@ _REVERSAL = "reversal:"
 AGAIN = "again:"
 """How the ask key of a further attempt begins; the payment that it goes on from follows."""
 
+BY_RECORD = "record:"
+"""How it begins where a row of the books became a payment; the receipt follows."""
+
 NOBODY = 0
 """Who asked, and in which chat, where somebody without Telegram asked on a page of ours."""
 
@@ -224,6 +227,11 @@ class Payment:
         return self.superseded or self.ask_key.startswith(AGAIN)
 
     @property
+    def of_record(self) -> bool:
+        """Whether it was made of a row of the books: money that came without a prompt."""
+        return self.ask_key.startswith(BY_RECORD)
+
+    @property
     def arrived_cents(self) -> int:
         """What came, whatever of it went back since; 0 for what is not credited."""
         return (self.credited_cents or 0) + self.reversed_cents
@@ -240,6 +248,7 @@ class PaymentView:
     claimed: bool  # the person has pasted an M-PESA message that nobody has looked at yet
     others: tuple[Payment, ...] = ()  # the other attempts at the same intent
     alike: tuple[Payment, ...] = ()  # of an unpaid one: earlier wishes for the same from its phone
+    put: frozenset[str] = frozenset()  # those at this intent that an operator put there
 
 
 def reversal_key(receipt: str) -> str:

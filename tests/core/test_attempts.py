@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -10,14 +13,19 @@ from bot.core.ask import Asked
 from bot.core.attempts import Beside, of_others
 from bot.core.limits import Refusal, RefusalReason
 from bot.core.record_desk import RecordDesk
+from bot.core.rulings import Ruling
 from bot.core.touched import TouchedSubjects
+from mpesa.errors import OutcomeUnknown, Throttled, Unreachable
 from storage.records import Kind, Payment, PaymentView, Status
 from storage.schema import notices
+from storage.tx import Tx
 from tests.chat.test_cards import PAPER
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
+from tests.core.test_forgotten_at_once import until_somebody_waits
 from tests.core.test_record import OTHER, RECEIPT, a_row, born, by_hand_ref, record
 from tests.fakes import fact, unit_of
+from tests.stores import OpenStore
 
 __all__ = ["record"]
 
@@ -161,3 +169,127 @@ async def test_what_is_paid_while_another_waits_for_a_token_is_not_asked_for_aga
     after = await desk.get(second.payment.id)
     assert (after.status, after.reason) == (Status.VOID, "paid-meanwhile")
     assert len(desk.daraja.pushes) == 1
+
+
+@pytest.mark.both_engines
+async def test_what_is_paid_while_a_throttled_try_waits_is_not_asked_for_again(
+    desk: Desk,
+) -> None:
+    desk.daraja.replies = [OutcomeUnknown("timeout")]
+    payment = await desk.ask()
+    desk.clock.advance(181)
+
+    async def paid_meanwhile() -> None:
+        await desk.post(payment, success())
+        raise Throttled("503")
+
+    desk.daraja.replies = [paid_meanwhile]
+    second = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+    await desk.finish()
+
+    assert isinstance(second, Asked)
+    after = await desk.get(second.payment.id)
+    assert (after.status, after.reason) == (Status.VOID, "paid-meanwhile")
+    assert len(desk.daraja.pushes) == 2  # the second one was turned away
+
+
+async def test_a_further_try_is_looked_at_again_however_it_has_to_wait(desk: Desk) -> None:
+    payment = await desk.post(await desk.ask(), failure())
+    for trouble in (Unreachable("refused"), Throttled("503")):
+        desk.clock.advance(400)
+        desk.daraja.replies = [trouble]
+        again = await desk.asking.again(payment.id, by=1001, update_id=None, language="en")
+        await desk.finish()
+        assert isinstance(again, Asked)
+        payment = await desk.get(again.payment.id)
+        assert payment.status is Status.PROMPTED
+        payment = await desk.post(payment, failure(number=len(desk.daraja.pushes)))
+    assert len(desk.daraja.pushes) == 5
+
+
+@pytest.mark.parametrize("subject", [None, "d:" + "1" * 32, "i:" + "1" * 32])
+async def test_a_gift_or_an_instalment_that_came_by_prompt_and_by_hand_says_so(
+    desk: Desk, record: RecordDesk, subject: str | None
+) -> None:
+    asked = await desk.asking.open(replace(desk.request, subject=subject))
+    assert isinstance(asked, Asked)
+    await desk.finish()
+    payment = await desk.post(asked.payment, failure())
+    await by_hand(desk, record, payment, UKN2ABCDEF=50)
+    payment = await desk.post(payment, success())
+
+    for each in (payment, await born(desk, OTHER)):
+        assert "it was paid twice" in await reads(desk, each)
+
+
+@pytest.mark.both_engines
+async def test_what_an_operator_put_beside_an_instalment_is_not_called_twice(
+    desk: Desk, record: RecordDesk
+) -> None:
+    asked = await desk.asking.open(replace(desk.request, subject="i:" + "1" * 32))
+    assert isinstance(asked, Asked)
+    await desk.finish()
+    payment = await desk.post(asked.payment, success())
+    await record.rows.take([a_row(desk.clock.now(), receipt=OTHER)])
+    [stray] = await record.open_differences(limit=10)
+    assert await record.assign(stray.id, to=payment.id, by=7, why="theirs") is Ruling.DONE
+
+    own = await born(desk, OTHER)
+    assert own.status is Status.PAID
+    for each in (payment, own):
+        assert "twice" not in await reads(desk, each)
+
+
+async def test_who_pays_with_one_reference_again_and_again_gets_few_messages_anew(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await declined(desk)
+    receipts = [f"UKN{n:02}ABCDE" for n in range(12)]
+    for receipt in receipts:
+        desk.clock.advance(1)
+        await by_hand(desk, record, payment, **{receipt: 50})
+    await looked(desk)
+    prompts = await wanted(desk, payment)
+    before = [await wanted(desk, await born(desk, each)) for each in receipts]
+
+    desk.clock.advance(1)
+    await by_hand(desk, record, payment, UKN99ABCDE=50)
+    await looked(desk)
+
+    assert await wanted(desk, payment) == prompts + 1
+    after = [await wanted(desk, await born(desk, each)) for each in receipts]
+    anew = [one > other for one, other in zip(after, before, strict=True)]
+    assert anew == [False] * 7 + [True] * 5
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+async def test_an_attempt_that_is_paid_while_it_is_being_tried_again_is_said_beside_the_new_one(
+    desk: Desk, open_a_store: OpenStore
+) -> None:
+    payment = await desk.post(await desk.ask(), failure())
+    newer = replace(
+        payment, id="e" * 32, checkout_index=None, push_ref="PAY-EE", ask_key=f"again:{payment.id}"
+    )
+    locked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def try_again(tx: Tx) -> None:
+        await tx.payments.lock(payment.id)
+        locked.set()
+        await go_on.wait()
+        await tx.payments.add(newer)
+        await tx.payments.supersede(payment.id)
+
+    async with open_a_store() as other:
+        trying = asyncio.create_task(other.write(try_again))
+        await locked.wait()
+        paying = asyncio.create_task(desk.post(payment, success()))
+        try:
+            await until_somebody_waits(other)
+        finally:
+            go_on.set()
+            paid, _ = await asyncio.gather(paying, trying)
+
+    assert (paid.status, paid.superseded) == (Status.PAID, True)
+    async with desk.store.read() as tx:
+        assert f"a:{payment.id}" in await tx.touched.waiting(limit=10)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from bot.core.ask import Asked
-from bot.core.send import THROTTLED_WAITS_S
+from bot.core.leaving import THROTTLED_WAITS_S
 from mpesa.errors import OutcomeUnknown, Refused, Throttled, Unreachable
 from mpesa.results import Meaning
 from storage.engine import Store

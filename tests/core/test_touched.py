@@ -155,3 +155,15 @@ async def test_a_card_is_sent_once_and_edited_from_then_on(desk: Desk) -> None:
         lambda tx: tx.notices.claim(now=now, lease=desk.clock.now() - now, limit=5)
     )
     assert (claimed.subject, claimed.topic, claimed.wanted) == (DRIVE, "open", 3)
+
+
+@pytest.mark.both_engines
+async def test_those_that_wait_longest_are_looked_at_first(desk: Desk) -> None:
+    subjects = ["i:2", DRIVE, "a:9", "a:1"]
+
+    async def touch(tx: Tx) -> None:
+        await tx.touched.touch(*subjects, "a:0", "i:2")
+
+    await desk.store.write(touch)
+    async with desk.store.read() as tx:
+        assert await tx.touched.waiting(limit=4) == subjects

@@ -40,6 +40,11 @@ ONE_TEST_S, ONE_FOLDER_S, HISTORIES_S = 120.0, 900.0, 3600.0
 # Besides those tests that are called like the file.
 NEAREST = {
     "bot/core/settle.py": ("core/test_settle*",),
+    "bot/core/leaving.py": (
+        "core/test_attempts.py",
+        "core/test_throttled.py",
+        "core/test_troubles.py",
+    ),
     "bot/core/send.py": ("core/test_ask.py", "core/test_troubles.py"),
     "bot/core/ask.py": ("core/test_limits_last.py",),
     "bot/core/limits.py": ("core/test_ask.py", "core/test_page_limits.py"),
