@@ -78,13 +78,16 @@ def paid_twice(view: PaymentView) -> bool:
     Whether other attempts brought money as well, and together they brought too much.
 
     What is for a drive or an invoice has a sum of its own, and an operator may put money there
-    that came without a word: it is not what that attempt brought.
+    that came without a word: it is not what that attempt brought. Nor is it a mistake where
+    somebody pays by hand again with the reference that they have.
     """
     payment, put = view.payment, view.put
     if payment.subject is not None and payment.id in put:
         return False
     others = [each for each in view.others if payment.subject is None or each.id not in put]
     paid = [each for each in others if standing(each) is Outcome.PAID]
+    if payment.subject is not None and all(each.of_record for each in (payment, *paid)):
+        return False
     came_cents = sum(each.credited_cents or 0 for each in (payment, *paid))
     return bool(paid) and came_cents > payment.amount_kes * 100
 

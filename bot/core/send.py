@@ -257,8 +257,10 @@ class Sending:
             return None
         try:
             known = await self._payment_and_phone(payment.id)
-        except NotKept:
-            return "unreachable"  # what the others brought cannot be read
+        except Exception as exc:
+            if not isinstance(exc, NotKept):
+                log.exception("push.not_looked_at id=%s", payment.id)
+            return "unreachable"  # what the others brought cannot be read, and nothing rang
         return known if isinstance(known, str) else None
 
     async def _accepted(self, payment_id: str, accepted: Accepted) -> None:

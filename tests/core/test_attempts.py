@@ -222,6 +222,21 @@ async def test_a_gift_or_an_instalment_that_came_by_prompt_and_by_hand_says_so(
         assert "it was paid twice" in await reads(desk, each)
 
 
+async def test_who_gives_by_hand_again_with_the_reference_they_have_did_not_pay_twice(
+    desk: Desk, record: RecordDesk
+) -> None:
+    asked = await desk.asking.open(replace(desk.request, subject="d:" + "1" * 32))
+    assert isinstance(asked, Asked)
+    await desk.finish()
+    payment = await desk.post(asked.payment, failure())
+    await by_hand(desk, record, payment, UKN1ABCDEF=50)
+    desk.clock.advance(30 * 24 * 3600)
+    await by_hand(desk, record, payment, UKN2ABCDEF=50)
+
+    for receipt in (RECEIPT, OTHER):
+        assert "twice" not in await reads(desk, await born(desk, receipt))
+
+
 @pytest.mark.both_engines
 async def test_what_an_operator_put_beside_an_instalment_is_not_called_twice(
     desk: Desk, record: RecordDesk
