@@ -211,10 +211,7 @@ async def test_a_further_try_is_looked_at_again_however_it_has_to_wait(desk: Des
 async def test_a_gift_or_an_instalment_that_came_by_prompt_and_by_hand_says_so(
     desk: Desk, record: RecordDesk, subject: str | None
 ) -> None:
-    asked = await desk.asking.open(replace(desk.request, subject=subject))
-    assert isinstance(asked, Asked)
-    await desk.finish()
-    payment = await desk.post(asked.payment, failure())
+    payment = await desk.post(await desk.ask(subject=subject), failure())
     await by_hand(desk, record, payment, UKN2ABCDEF=50)
     payment = await desk.post(payment, success())
 
@@ -225,10 +222,7 @@ async def test_a_gift_or_an_instalment_that_came_by_prompt_and_by_hand_says_so(
 async def test_who_gives_by_hand_again_with_the_reference_they_have_did_not_pay_twice(
     desk: Desk, record: RecordDesk
 ) -> None:
-    asked = await desk.asking.open(replace(desk.request, subject="d:" + "1" * 32))
-    assert isinstance(asked, Asked)
-    await desk.finish()
-    payment = await desk.post(asked.payment, failure())
+    payment = await desk.post(await desk.ask(subject="d:" + "1" * 32), failure())
     await by_hand(desk, record, payment, UKN1ABCDEF=50)
     desk.clock.advance(30 * 24 * 3600)
     await by_hand(desk, record, payment, UKN2ABCDEF=50)
@@ -241,10 +235,7 @@ async def test_who_gives_by_hand_again_with_the_reference_they_have_did_not_pay_
 async def test_what_an_operator_put_beside_an_instalment_is_not_called_twice(
     desk: Desk, record: RecordDesk
 ) -> None:
-    asked = await desk.asking.open(replace(desk.request, subject="i:" + "1" * 32))
-    assert isinstance(asked, Asked)
-    await desk.finish()
-    payment = await desk.post(asked.payment, success())
+    payment = await desk.post(await desk.ask(subject="i:" + "1" * 32), success())
     await record.rows.take([a_row(desk.clock.now(), receipt=OTHER)])
     [stray] = await record.open_differences(limit=10)
     assert await record.assign(stray.id, to=payment.id, by=7, why="theirs") is Ruling.DONE
