@@ -193,7 +193,7 @@ async def test_what_is_paid_while_a_throttled_try_waits_is_not_asked_for_again(
     assert len(desk.daraja.pushes) == 2  # the second one was turned away
 
 
-async def test_a_further_try_is_looked_at_again_however_it_has_to_wait(desk: Desk) -> None:
+async def test_a_further_try_that_had_to_wait_goes_where_no_other_was_paid(desk: Desk) -> None:
     payment = await desk.post(await desk.ask(), failure())
     for trouble in (Unreachable("refused"), Throttled("503")):
         desk.clock.advance(400)

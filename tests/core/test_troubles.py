@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from bot.core.ports import Pace
 from bot.core.post import BEGIN_WITHIN, LEASE, PUT_OFF_MAX_S, Post
 from bot.core.settle import Settle
 from bot.core.tokens import SharedToken
-from mpesa.errors import BadCredentials, OutcomeUnknown, Unreachable
+from mpesa.errors import BadCredentials, OutcomeUnknown, Throttled, Unreachable
 from mpesa.models import Token
 from storage import schema
 from storage.engine import Store
@@ -21,7 +22,8 @@ from storage.errors import StoreFailed
 from storage.hearing import Decide, Decision, Outcome, Unit
 from storage.notice_picks import FAR
 from storage.records import Alarm, Closing, Evidence, Notice, Payment, Reply, Status
-from tests.core.bodies import success
+from storage.tx import Tx
+from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 from tests.core.test_hear import alarms
 from tests.stores import TestClock
@@ -43,6 +45,14 @@ class TroubledStore(Store):
         self.set_back_s = 0.0
         self.away = timedelta()
         self.away_until: datetime | None = None
+        self.unread: Exception | None = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        if self.unread is not None:
+            raise self.unread
+        async with super().read() as tx:
+            yield tx
 
     async def submit(self, unit: Unit, decide: Decide) -> Outcome:
         if self.away_until is not None and self.clock.now() < self.away_until:
@@ -79,6 +89,30 @@ async def test_a_reply_waits_for_a_store_that_stays_away_for_minutes(desk: Desk)
     assert payment.status is Status.PROMPTED
     assert payment.checkout_index is not None
     assert len(desk.daraja.pushes) == 1
+
+
+@pytest.mark.parametrize("trouble", [StoreFailed("the disk is gone"), ZeroDivisionError("ours")])
+async def test_a_further_try_that_waited_does_not_go_unless_the_others_can_be_read(
+    desk: Desk, trouble: Exception
+) -> None:
+    first = await desk.post(await desk.ask(), failure())
+    desk.clock.advance(400)
+    store = TroubledStore(desk.store, desk.clock)
+
+    async def turned_away() -> None:
+        store.unread = trouble
+        raise Throttled("503")
+
+    desk.daraja.replies = [turned_away]
+    again = await desk.asking.again(first.id, by=1001, update_id=None, language="en")
+    assert isinstance(again, Asked)
+    desk.tasks.pop().cancel()  # before its first step
+    replace(desk, store=store).next_process().start(again.payment.id)
+    await desk.finish()
+
+    after = await desk.get(again.payment.id)
+    assert (after.status, after.reason) == (Status.VOID, "unreachable")
+    assert len(desk.daraja.pushes) == 2  # the first one, and what was turned away
 
 
 async def test_a_clock_that_is_set_back_gives_a_push_no_more_time(desk: Desk) -> None:
