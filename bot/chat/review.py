@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -13,8 +13,9 @@ from bot.chat.answers import check_answer
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import keyboard
 from bot.chat.parse import Unclear, read_amount
+from bot.core.decisions import Deciding, Ruling, Verdict, decided_cents
 from bot.core.receipt_words import receipt_typed
-from bot.core.review import Deciding, Proposal, ReviewItem, Ruling, Verdict
+from bot.core.review import Proposal, ReviewItem
 from bot.core.rulings import Ruling as Ruled
 from bot.texts import money, plain
 from storage.records import (
@@ -63,6 +64,10 @@ class Act(StrEnum):
 
 
 _DRAFT_LIFE = timedelta(minutes=30)
+_DRAFTS = {
+    Deciding.CREDIT: DraftKind.REVIEW_CREDIT,
+    Deciding.REVERSE: DraftKind.REVIEW_REVERSE,
+}
 HEARD_SHOWN = 8
 SHILLINGS_DIGITS_MAX = 12
 """As many as Safaricom's own books may write; no column holds much more in cents."""
@@ -137,13 +142,9 @@ def _proposed(turn: Turn, payment: Payment, proposal: Proposal) -> str:
     return turn.say(
         f"proposal.{proposal.deciding}",
         who=proposal.by,
-        amount=money(_cents(payment, proposal.amount_cents)),
+        amount=money(decided_cents(proposal.deciding, proposal.amount_cents, payment)),
         receipt=proposal.receipt or "",
     )
-
-
-def _cents(payment: Payment, said_cents: int | None) -> int:
-    return payment.amount_kes * 100 if said_cents is None else said_cents
 
 
 def _buttons(turn: Turn, item: ReviewItem) -> list[Button]:
@@ -178,27 +179,28 @@ def _button(turn: Turn, payment_id: str, act: Act, argument: str = "") -> Button
 
 async def credit(press: Press) -> Toast:
     """ "The money is there": asks for the code that it stands under in the portal."""
-    return await _ask_for_code(press, DraftKind.REVIEW_CREDIT, "review.credit-code")
+    return await _ask_for_code(press, Deciding.CREDIT)
 
 
 async def reverse(press: Press) -> Toast:
     """ "It went back": asks for the code of the reversal that was made in the portal."""
-    return await _ask_for_code(press, DraftKind.REVIEW_REVERSE, "review.reverse-code")
+    return await _ask_for_code(press, Deciding.REVERSE)
 
 
-async def _ask_for_code(press: Press, kind: DraftKind, question: str) -> Toast:
+async def _ask_for_code(press: Press, deciding: Deciding) -> Toast:
     turn, payment = press.turn, press.view.payment
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
     draft = Draft(
         chat_id=turn.chat_id,
         person_id=turn.person.id,
-        kind=kind,
+        kind=_DRAFTS[deciding],
         payment_id=payment.id,
         message_id=turn.message_id,
         expires_at=turn.core.clock.now() + _DRAFT_LIFE,
     )
-    text = turn.say(question, id=short_id(payment.id), amount=money(payment.amount_kes * 100))
+    amount = money(decided_cents(deciding, None, payment))
+    text = turn.say(f"review.{deciding}-code", id=short_id(payment.id), amount=amount)
     placeholder = plain(turn.say("review.code-placeholder"))
     reply = turn.reply(text, Keyboard(force_reply=placeholder))
     await turn.core.people.keep_draft(draft, turn.closing(reply))
@@ -324,10 +326,11 @@ async def code_typed(turn: Turn, draft: Draft) -> None:
         await turn.answer(turn.say("review.no-code"))
         return
     payment = view.payment
+    code = await _as_booked(turn, code)
     text = turn.say(
         f"sure.{deciding}",
         id=short_id(payment.id),
-        amount=money(_cents(payment, code.amount_cents)),
+        amount=money(decided_cents(deciding, code.amount_cents, payment)),
         phone=payment.phone_mask,
         receipt=code.receipt or "",
     )
@@ -360,6 +363,13 @@ class _Code:
         deciding, receipt, cents, *read = argument.split(":")
         up_to = int("".join(read) or 0)
         return cls(Deciding(deciding), receipt or None, int(cents) if cents else None, up_to)
+
+
+async def _as_booked(turn: Turn, code: _Code) -> _Code:
+    """What is asked, and then done, is about what the books say came under a code alone."""
+    if code.deciding is not Deciding.CREDIT or code.receipt is None or code.amount_cents:
+        return code
+    return replace(code, amount_cents=await turn.core.review.booked_cents(code.receipt))
 
 
 def _read_code(words: str, deciding: Deciding) -> _Code | None:

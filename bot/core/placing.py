@@ -275,7 +275,7 @@ class Placing:
         async def run(tx: Tx) -> Placed:
             known = await tx.payments.by_ask_key(born_key(row))
             if known is not None:
-                return born_placed(known)
+                return born_placed(known, row)
             if forbids is not None and await forbids(tx):
                 return Placed(state=RowState.OPEN, open=OpenKind.REVIEW)
             found = owner if isinstance(owner, ByHand) else await self._owner(tx, owner)
@@ -290,7 +290,7 @@ class Placing:
                 await tx.notices.owe(self._settle.alarm(alarm, born.id), now=now)
             subjects = [] if born.subject is None else [born.subject]
             await tx.touched.touch(*subjects, f"{ATTEMPT}:{born.id}")
-            return born_placed(born)
+            return born_placed(born, row)
 
         try:
             return await self._store.write(run)

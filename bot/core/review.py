@@ -11,13 +11,22 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 
 from bot.core.books import Books, PendingItem
+from bot.core.decisions import (
+    Deciding,
+    Ruling,
+    Verdict,
+    booked_cents,
+    counts_otherwise,
+    decided_cents,
+    money_codes,
+    not_that_code,
+    with_booked_amount,
+)
 from bot.core.ports import Clock
 from bot.core.settle import POSITIVES, Settle
-from bot.core.told_rows import is_reversals
 from bot.core.two_people import Needs, TwoPeopleRule
 from bot.core.went_back import moved_receipts
 from bot.core.write_off import (
@@ -46,42 +55,6 @@ from storage.tx import Tx
 __all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
 
 log = logging.getLogger(__name__)
-
-
-class Deciding(StrEnum):
-    """What an operator would have a payment be."""
-
-    CREDIT = "credit"  # the money is there, under this receipt
-    VOID = "void"  # looked up: nothing came
-    REVERSE = "reverse"  # it went back to the payer, under this receipt
-
-
-class Verdict(StrEnum):
-    """What became of a decision."""
-
-    DONE = "done"
-    PROPOSED = "proposed"  # waits for another operator
-    ALONE = "alone"  # it needs another operator, and there is none
-    SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
-    RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
-    SETTLED = "settled"  # nothing is left to decide that way
-    HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
-    WENT_BACK = "went-back"  # under that code money went back: none came under it
-    GONE = "gone"  # there is nothing to agree to any more
-    OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    """One decision of one operator about one payment."""
-
-    payment_id: str
-    deciding: Deciding
-    by: int
-    key: str  # the same press told twice is one decision
-    receipt: str | None = None  # of the money, or of its way back
-    amount_cents: int | None = None  # None: what was asked for; of a reversal: all of it
-    read_up_to: int = 0  # id of the newest evidence that whoever decides had before them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +134,14 @@ class Review:
         """
         now = self._clock.now()
         answers: list[Verdict] = []
-        if await self._went_back(ruling):
-            return await self._nothing(update_id, Verdict.WENT_BACK)
+        async with self._store.read() as tx:
+            ruling = await with_booked_amount(tx, ruling)
+            refused = await not_that_code(tx, ruling)
+        if refused is not None:
+            return await self._nothing(update_id, refused)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
-            verdict = self._may(payment, seen, ruling)
+            verdict = self._may(payment, seen, ruling, now)
             answers.append(verdict)
             if verdict is Verdict.PROPOSED:
                 return Admitted(
@@ -206,13 +182,15 @@ class Review:
             read_up_to=proposal.read_up_to,
         )
         answers: list[Verdict] = []
-        if await self._went_back(ruling):
-            return await self._nothing(update_id, Verdict.WENT_BACK)
+        async with self._store.read() as tx:
+            refused = await not_that_code(tx, ruling)
+        if refused is not None:
+            return await self._nothing(update_id, refused)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             # Whoever proposed it may have proposed otherwise, or another have decided, since.
             stands = _proposal(seen.told, now) == proposal
-            verdict = self._possible(payment, seen, ruling) if stands else Verdict.GONE
+            verdict = self._possible(payment, seen, ruling, now) if stands else Verdict.GONE
             answers.append(verdict)
             agreed = self._admit(ruling, payment, seen, now, with_=first)
             return agreed if verdict is Verdict.DONE else Admitted()
@@ -224,20 +202,19 @@ class Review:
         )
         return answers[-1]
 
-    async def _went_back(self, ruling: Ruling) -> bool:
-        """What the books name as gone back only a moment later is only ours, for a person."""
-        if ruling.deciding is not Deciding.CREDIT or ruling.receipt is None:
-            return False
+    async def booked_cents(self, receipt: str) -> int | None:
+        """What Safaricom's books say came under that code; None where they do not name it."""
         async with self._store.read() as tx:
-            return await is_reversals(tx, ruling.receipt)
+            return await booked_cents(tx, receipt)
 
-    def _may(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
-        possible = self._possible(payment, seen, ruling)
+    def _may(self, payment: Payment, seen: Seen, ruling: Ruling, now: datetime) -> Verdict:
+        possible = self._possible(payment, seen, ruling, now)
         if possible is not Verdict.DONE:
             return possible
-        return _VERDICTS[self._rule.needs(_cents(ruling, payment))]
+        cents = decided_cents(ruling.deciding, ruling.amount_cents, payment)
+        return _VERDICTS[self._rule.needs(cents)]
 
-    def _possible(self, payment: Payment, seen: Seen, ruling: Ruling) -> Verdict:
+    def _possible(self, payment: Payment, seen: Seen, ruling: Ruling, now: datetime) -> Verdict:
         """Whether this can be decided about the payment as it stands under its lock."""
         paid = payment.status is Status.PAID
         match ruling.deciding:
@@ -248,6 +225,10 @@ class Review:
                 named = {payment.receipt if paid else None, *seen.claimed}
                 if not named <= {None, ruling.receipt}:
                     return Verdict.SETTLED
+                if ruling.amount_cents is not None:
+                    said = _evidence(ruling, payment, Kind.OPERATOR_PAID, now)
+                    if counts_otherwise(payment, seen.told, said):
+                        return Verdict.OTHER_AMOUNT
             case Deciding.VOID:
                 # What is void may be claimed to be paid: somebody looks at that, and may say no.
                 claimed = bool(not_covered(seen.told, *SAYS_PAID))
@@ -260,7 +241,7 @@ class Review:
                     return Verdict.RECEIPT_TAKEN
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
-                money, moved = _money(seen), moved_receipts(seen.told)
+                money, moved = money_codes(seen.told), moved_receipts(seen.told)
                 # All of it was another's: by that code the credit is taken off, as nothing came.
                 if ruling.receipt in money - {None} and not money <= moved:
                     return Verdict.OWN_CODE
@@ -275,7 +256,7 @@ class Review:
         *,
         with_: int | None = None,
     ) -> Admitted:
-        takes_off = ruling.deciding is Deciding.REVERSE and ruling.receipt in _money(seen)
+        takes_off = ruling.deciding is Deciding.REVERSE and ruling.receipt in money_codes(seen.told)
         return Admitted(
             evidence=(_evidence(ruling, payment, _KINDS[ruling.deciding], now, with_=with_),),
             claims_receipt=None if takes_off else _claimed(ruling),  # nothing went back under it
@@ -321,19 +302,11 @@ _KINDS = {
 }
 
 
-def _money(seen: Seen) -> set[str | None]:
-    return {each.receipt for each in seen.told if each.kind in POSITIVES}
-
-
 def _claimed(ruling: Ruling) -> str | None:
     """What one payment alone may have: the receipt of money, or of its way back."""
     if ruling.receipt is None or ruling.deciding is Deciding.VOID:
         return None
     return ruling.receipt if ruling.deciding is Deciding.CREDIT else reversal_key(ruling.receipt)
-
-
-def _cents(ruling: Ruling, payment: Payment) -> int:
-    return payment.amount_kes * 100 if ruling.amount_cents is None else ruling.amount_cents
 
 
 def _evidence(
@@ -343,13 +316,14 @@ def _evidence(
     if kind is not Kind.PROPOSED:
         reason = "operator" if with_ is None else f"agreed:{with_}"
     credits = ruling.deciding is Deciding.CREDIT
+    cents = decided_cents(ruling.deciding, ruling.amount_cents, payment)
     return Evidence(
         payment_id=payment.id,
         kind=kind,
         at=now,
         reason=reason,
         receipt=ruling.receipt,
-        amount_cents=_cents(ruling, payment) if credits else ruling.amount_cents,
+        amount_cents=cents if credits else ruling.amount_cents,
         digest=sha256(f"{kind}:{ruling.key}".encode()).hexdigest(),
         source=source(ruling.read_up_to) if ruling.deciding is Deciding.VOID else SOURCE,
         by=ruling.by,
@@ -374,19 +348,28 @@ def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
     return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
 
 
+def _order(each: Evidence) -> int:
+    return each.id or NOT_KEPT_YET
+
+
 def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
-    """The newest proposal that nobody has decided since, while it lasts."""
-    decisions = [each.at for each in told if each.kind in _KINDS.values() and each.by is not None]
+    """
+    The newest proposal that nobody has decided since, while it lasts.
+
+    By their ids: clocks of several processes may differ, and one may be set back.
+    """
+    decided = [each for each in told if each.kind in _KINDS.values() and each.by is not None]
+    decided_up_to = max(map(_order, decided), default=0)
     open_since = [
         each
-        for each in sorted(told, key=lambda each: (each.at, each.id or NOT_KEPT_YET))
+        for each in told
         if each.kind is Kind.PROPOSED
         and TwoPeopleRule.lasts(each.at, now)
-        and all(each.at > decided_at for decided_at in decisions)
+        and _order(each) > decided_up_to
     ]
     if not open_since:
         return None
-    last = open_since[-1]
+    last = max(open_since, key=_order)
     assert last.by is not None, "somebody proposed it"
     assert last.reason is not None, "and something"
     return Proposal(

@@ -89,20 +89,25 @@ def born_key(row: RecordRow) -> str:
     return f"{BY_RECORD}{row.receipt}"
 
 
-def born_placed(born: Payment) -> Placed:
+def born_placed(born: Payment, row: RecordRow) -> Placed:
     """Where a row stands that a payment was made of."""
-    review = born.credited_cents is None
-    return Placed(
-        state=RowState.OPEN if review else RowState.MATCHED,
-        payment_id=born.id,
-        open=OpenKind.REVIEW if review else None,
-    )
+    if born.credited_cents is None:
+        return Placed(state=RowState.OPEN, payment_id=born.id, open=OpenKind.REVIEW)
+    if born.arrived_cents != row.amount_cents:
+        # A person counted another amount, and what is credited must not be more than came.
+        return Placed(
+            state=RowState.OPEN,
+            payment_id=born.id,
+            open=OpenKind.AMOUNT_DIFFERS,
+            ours_cents=born.credited_cents,
+        )
+    return Placed(state=RowState.MATCHED, payment_id=born.id)
 
 
 def same_receipt_placed(row: RecordRow, payment: Payment) -> Placed:
     """Where the row stands, now that the payment that holds its receipt was told."""
     if payment.ask_key == born_key(row):
-        return born_placed(payment)
+        return born_placed(payment, row)
     if not agrees(row, payment):
         return Placed(
             state=RowState.OPEN,

@@ -135,6 +135,33 @@ async def test_a_pasted_message_tells_code_and_amount(office: Office) -> None:
     assert "KES 1,050.50" in sure.text
 
 
+async def test_a_code_alone_is_asked_about_with_what_the_books_say(office: Office) -> None:
+    await undecided(office, amount=500)
+    reference = reference_of(office)
+    await office.core.record.rows.take(
+        [a_row(office.clock.now(), receipt=CODE, reference=reference, kes=300)]
+    )
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "books have it")
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(CODE)
+
+    sure = await office.said(office.boss.chat, "Count")
+    assert "KES 300" in sure.text
+    office.boss.press(sure, "Yes, that is so")
+    await office.said(office.boss.chat, "written down with your name")
+
+    office.boss.say(f"/review {CODE}")
+    card = await office.said(office.boss.chat, "What was heard", after=sure)
+    office.boss.press(card, "It went back")
+    question = await office.said(office.boss.chat, "code of the reversal")
+    assert "KES 300" in question.text
+    office.boss.say("UKN8REVERS")
+    sure = await office.said(office.boss.chat, "Record that")
+    assert "KES 300" in sure.text
+
+
 @pytest.mark.parametrize("digits", [17, 70])
 async def test_a_sum_that_no_books_could_hold_is_asked_for_again(
     office: Office, digits: int

@@ -1,0 +1,119 @@
+"""Decisions: what an operator may say about one payment, how much it moves, what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bot.core.settle import POSITIVES, stand
+from bot.core.told_rows import is_reversals
+from storage.records import Evidence, Payment, RowKind
+from storage.tx import Tx
+
+__all__ = [
+    "Deciding",
+    "Ruling",
+    "Verdict",
+    "booked_cents",
+    "counts_otherwise",
+    "decided_cents",
+    "money_codes",
+    "not_that_code",
+    "with_booked_amount",
+]
+
+
+class Deciding(StrEnum):
+    """What an operator would have a payment be."""
+
+    CREDIT = "credit"  # the money is there, under this receipt
+    VOID = "void"  # looked up: nothing came
+    REVERSE = "reverse"  # it went back to the payer, under this receipt
+
+
+class Verdict(StrEnum):
+    """What became of a decision."""
+
+    DONE = "done"
+    PROPOSED = "proposed"  # waits for another operator
+    ALONE = "alone"  # it needs another operator, and there is none
+    SAME_PERSON = "same-person"  # whoever proposed cannot agree with themselves
+    RECEIPT_TAKEN = "receipt-taken"  # another payment holds it
+    SETTLED = "settled"  # nothing is left to decide that way
+    HEARD_SINCE = "heard-since"  # somebody said "paid", and whoever writes it off has not read that
+    WENT_BACK = "went-back"  # under that code money went back: none came under it
+    CAME_IN = "came-in"  # under that code money came, of another: none went back under it
+    OTHER_AMOUNT = "other-amount"  # another amount counts for that code already, and stays
+    GONE = "gone"  # there is nothing to agree to any more
+    OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """One decision of one operator about one payment."""
+
+    payment_id: str
+    deciding: Deciding
+    by: int
+    key: str  # the same press told twice is one decision
+    receipt: str | None = None  # of the money, or of its way back
+    # None: what the books say, else what was asked for; of a reversal: all that is left.
+    amount_cents: int | None = None
+    read_up_to: int = 0  # id of the newest evidence that whoever decides had before them
+
+
+def decided_cents(deciding: Deciding, amount_cents: int | None, payment: Payment) -> int:
+    """How much of the totals a decision moves; *amount_cents* as whoever decides has named it."""
+    if amount_cents is not None:
+        return amount_cents
+    if deciding is Deciding.REVERSE:
+        return payment.credited_cents or 0
+    return payment.amount_kes * 100
+
+
+async def booked_cents(tx: Tx, receipt: str) -> int | None:
+    """What Safaricom's books say came under that code; None where they do not name it."""
+    row = await tx.record.get(receipt)
+    named = row is not None and row.recorded and row.kind is RowKind.PAID
+    return row.amount_cents if row is not None and named else None
+
+
+async def with_booked_amount(tx: Tx, ruling: Ruling) -> Ruling:
+    """A credit by a code alone is about what the books say, where they have said it."""
+    alone = ruling.deciding is Deciding.CREDIT and ruling.amount_cents is None
+    if not alone or ruling.receipt is None:
+        return ruling
+    return replace(ruling, amount_cents=await booked_cents(tx, ruling.receipt))
+
+
+async def not_that_code(tx: Tx, ruling: Ruling) -> Verdict | None:
+    """
+    Why that code cannot be what this decision needs: money went back under it, or came.
+
+    What the books name only a moment later is only ours, or open, for a person.
+    """
+    receipt = ruling.receipt
+    if receipt is None or ruling.deciding is Deciding.VOID:
+        return None
+    if ruling.deciding is Deciding.CREDIT:
+        return Verdict.WENT_BACK if await is_reversals(tx, receipt) else None
+    told = (await tx.evidence.of([ruling.payment_id])).get(ruling.payment_id, [])
+    if receipt in money_codes(told):
+        return None  # its own, or what it had of another's: judged by whose it is now
+    holder = (await tx.evidence.receipt_holders([receipt])).get(receipt)
+    came = holder is not None or await booked_cents(tx, receipt) is not None
+    return Verdict.CAME_IN if came else None
+
+
+def money_codes(told: Sequence[Evidence]) -> set[str | None]:
+    """The codes under which somebody said that this payment's money came."""
+    return {each.receipt for each in told if each.kind in POSITIVES}
+
+
+def counts_otherwise(payment: Payment, told: Sequence[Evidence], said: Evidence) -> bool:
+    """Whether another amount goes on counting although a person has *said* this one."""
+    then = stand(payment, [*told, said])
+    if then.credited_cents is None:
+        return False
+    return then.credited_cents + then.reversed_cents != said.amount_cents
