@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from storage.columns import instant, micros
 from storage.evidence import add_evidence, claim_receipts, take_receipts
 from storage.hearing import Decide
 from storage.moves import changed
+from storage.named import Named, named
 from storage.payment_rows import FIELDS, row_of
 from storage.record_tables import (
     OPEN,
@@ -40,7 +41,7 @@ from storage.schema import intents, payments, receipts
 from storage.setwise import Among, Many
 from storage.taken_back import TakenBack
 
-__all__ = ["Kept", "Named", "ReceiptTaken", "Record"]
+__all__ = ["Kept", "ReceiptTaken", "Record"]
 
 # Built once: a statement of the portal brings a million rows.
 _COLUMNS = tuple(record_rows.c)
@@ -62,7 +63,6 @@ _PLACED = (
 _PLACE = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED), ())
 _SETTLED_SINCE = and_(SETTLED, record_rows.c.state != bindparam("from_state"))
 _PLACE_SEEN = Many(dict.fromkeys(("sqlite", "postgresql"), _PLACED.where(~_SETTLED_SINCE)), ())
-_PUSHES = Among(select(payments.c.push_ref, payments.c.id), payments.c.push_ref)
 # The books that come to us are those of [mpesa]: the money of other accounts stands in none.
 _IN_THE_BOOKS = payments.c.account == ""
 # Without a payment to bear it when it was placed, or not placed yet: of those in all the books few.
@@ -72,7 +72,6 @@ _UNBORNE = union(
     .where(record_open.c.kind == OpenKind.REVERSAL.value),
     select(*_COLUMNS).where(UNPLACED, record_rows.c.kind == RowKind.REVERSAL.value),
 )
-_BY_HAND = Among(select(intents.c.by_hand_ref), intents.c.by_hand_ref)
 
 
 class ReceiptTaken(Exception):
@@ -83,20 +82,12 @@ Kept = tuple[RecordRow, bool]
 """A row as it stands, and whether what just came differs from what the books said before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Whose some references are."""
-
-    pushes: Mapping[str, str]  # push reference -> payment
-    by_hand: frozenset[str]  # those of intents
-
-
 class Record(TakenBack):
     """Rows of the record, inside one open transaction."""
 
     async def named(self, references: Collection[str]) -> Named:
-        """Whose these references are, of payments and of intents."""
-        return await self._connection.run_sync(_named, [*references])
+        """Whose these references are: payments', intents', drives' and invoices'."""
+        return await self._connection.run_sync(named, [*references])
 
     async def known(self, wanted: Collection[str]) -> dict[str, RecordRow]:
         """The rows of these receipts that are kept."""
@@ -270,6 +261,7 @@ class Record(TakenBack):
         self, connection: Connection, new: Sequence[NewRecordRow], now: datetime
     ) -> list[Kept]:
         known = self._known(connection, {each.receipt for each in new})
+        stood = dict(known)
         fresh: dict[str, RecordRow] = {}
         moved: dict[str, RecordRow] = {}
         kept: list[tuple[str, bool]] = []
@@ -285,8 +277,11 @@ class Record(TakenBack):
             _ADD(connection, [self._written(row) for row in fresh.values()])
         for row in moved.values():
             values = self._written(row)
-            del values["receipt"]
             values |= {"at": row.at, "seen_at": row.seen_at}
+            # Whose it is a person may have said since it was read; no word of the books does.
+            del values["receipt"], values["payment_id"]
+            if row.state is stood[row.receipt].state:
+                del values["state"]
             connection.execute(
                 update(record_rows).where(record_rows.c.receipt == row.receipt).values(**values)
             )
@@ -329,15 +324,6 @@ def _placing(receipt: str, state: RowState, payment_id: str | None) -> dict[str,
     return {"key_receipt": receipt, "to_state": state.value, "to_payment_id": payment_id}
 
 
-def _named(connection: Connection, references: list[str]) -> Named:
-    if not references:
-        return Named({}, frozenset())
-    return Named(
-        dict(tuple(row) for row in _PUSHES(connection, references)),
-        frozenset(row[0] for row in _BY_HAND(connection, references)),
-    )
-
-
 def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple[RecordRow, bool]:
     """The row after this word about it, and whether the books now say something else."""
     recorded = new.source is not Source.C2B
@@ -362,9 +348,10 @@ def _merged(before: RecordRow | None, new: NewRecordRow, now: datetime) -> tuple
     after = replace(before, sources=before.sources | {new.source})
     if before.recorded:
         # What the books name without its account is completed by whoever tells that.
-        told_more = not before.reference and bool(new.reference)
-        if told_more and before.state is RowState.OPEN:
-            after = replace(after, reference=new.reference, state=RowState.NEW)
+        if not before.reference and new.reference:
+            # What somebody has given away, or closed, stays so: a person looks whose it is.
+            state = RowState.NEW if before.state is RowState.OPEN else before.state
+            after = replace(after, reference=new.reference, state=state)
         if before.kind is RowKind.REVERSAL and before.linked is None and new.linked is not None:
             # Whoever bore it by a person's word may not be the one; what was closed, jobs look at.
             closed = before.state is RowState.CLOSED

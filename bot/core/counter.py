@@ -31,6 +31,7 @@ from storage.records import (
     RecordRow,
     RowKind,
     RowState,
+    Source,
     Status,
 )
 from storage.tx import Tx
@@ -54,6 +55,7 @@ class Whose(StrEnum):
     FREE = "free"  # it is in the books, and nobody's yet
     RETURNED = "returned"  # nobody's, and it or a part of it went back to the payer
     PROMPTED = "prompted"  # nobody's by its code, but a prompt may have brought it, and counts it
+    UNNAMED = "unnamed"  # nobody's yet, but the books have not said under which account it came
     ELSEWHERE = "elsewhere"  # it is another part's of this business
     UNKNOWN = "unknown"  # nothing that may be relied on
 
@@ -110,11 +112,13 @@ class Counter:
         clock: Clock,
         look: Look,
         rulings: Rulings,
+        accounts: bool,
     ) -> None:
         self._store = store
         self._clock = clock
         self._look = look
         self._rulings = rulings
+        self._accounts = accounts  # payers type one: not for a till
 
     async def shown(self, receipt: str, *, merchant_id: int) -> Shown:
         """What this merchant may know of that receipt. Raises NotKept."""
@@ -145,7 +149,7 @@ class Counter:
             return Ruling.UNKNOWN
         if holder is not None:
             return await self._whose(holder, invoice)
-        free = _is_free(row) and not went_back
+        free = _is_free(row) and self._is_named(row) and not went_back
         if invoice.decided is not Decided.ISSUED or invoice.account or not free:
             return Ruling.CANNOT
         rule = self._rulings.two_people.rule
@@ -186,6 +190,8 @@ class Counter:
             return Shown(receipt=receipt, whose=Whose.ELSEWHERE)
         if await may_be_prompts(tx, row):
             return Shown(receipt=receipt, whose=Whose.PROMPTED)
+        if not self._is_named(row):
+            return Shown(receipt=receipt, whose=Whose.UNNAMED)
         return Shown(
             receipt=receipt,
             whose=Whose.FREE,
@@ -222,6 +228,14 @@ class Counter:
             invoice=invoice,
             gone_back_cents=payment.reversed_cents,
         )
+
+    def _is_named(self, row: RecordRow) -> bool:
+        """
+        Whether the books have said all that they will about whose it is.
+
+        Safaricom's answer about one code tells no account: the list and the statement do, later.
+        """
+        return not self._accounts or bool(row.reference) or row.sources != {Source.STATUS}
 
     async def _offers(self, tx: Tx, merchant_id: int, cents: int) -> tuple[Listed, ...]:
         """Their open invoices: those that it pays to the cent, then those that it fits into."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
 
+from bot.core.named_late import names
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
 from bot.core.reversal_rows import ReversalRows
@@ -181,6 +182,7 @@ class Placing:
             held_by = await tx.payments.get(holder)
             told = (await tx.evidence.of([holder])).get(holder, [])
             theirs = await tx.record.by_hand_intent(reference)
+            subject = (await tx.record.named([reference])).subjects.get(reference)
         assert held_by is not None, "receipts are held by payments that we have"
         sure = [each for each in told if each.kind in SURE and each.receipt == row.receipt]
         if not all(map(_is_typed, sure)):
@@ -189,7 +191,8 @@ class Placing:
             another = prompted.id != holder
         else:
             # A by-hand reference of ours never stands on a prompt.
-            another = theirs is not None and held_by.begun_at is not None
+            somebodys = theirs is not None or subject not in (None, held_by.subject)
+            another = somebodys and held_by.begun_at is not None
         if not another or not sure:
             return _Whose.ANOTHERS if another else _Whose.HOLDERS
         if prompted is not None:
@@ -213,17 +216,19 @@ class Placing:
         await self.reversals.place_of(row.receipt)
         return placed
 
-    async def take_typed(self, row: RecordRow, holder: str, *, by: int) -> bool:
+    async def take_away(self, row: RecordRow, holder: str, to: Payment, *, by: int) -> bool:
         """
-        Tell *holder* that its receipt is another's, as this person says: False if it has more.
+        Tell *holder* that its receipt is *to*'s, as this person says: False if it has more.
 
         More than a code that was typed without the books: their word, or that of who had read them.
+        Where they name *to* themselves by now, that says more than all there was before.
         """
         async with self._store.read() as tx:
             has = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt) == holder
             told = (await tx.evidence.of([holder])).get(holder, [])
+            named = await names(tx, row.reference, to)
         sure = [each for each in told if each.kind in SURE and each.receipt == row.receipt]
-        if not has or not sure or not all(map(_is_typed, sure)):
+        if not has or not (named or (sure and all(map(_is_typed, sure)))):
             return False
         await self.disown(row.receipt, holder, by=by)
         await self.reversals.let_go(row.receipt, holder)

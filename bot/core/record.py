@@ -9,12 +9,13 @@ we did not get to is placed by the next turn.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from bot.core.books_alarm import BooksAlarm, hour_of
+from bot.core.named_late import named_late
 from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
@@ -226,7 +227,8 @@ class Record:
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
         if wanted:
-            kept = await self._store.write(partial(self._keep, new=wanted, now=now))
+            keep = partial(self._keep, new=wanted, before=known, now=now)
+            kept = await self._store.write(keep)
             taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
@@ -239,10 +241,15 @@ class Record:
         return taken
 
     async def _keep(
-        self, tx: Tx, *, new: Sequence[NewRecordRow], now: datetime
+        self,
+        tx: Tx,
+        *,
+        new: Sequence[NewRecordRow],
+        before: Mapping[str, RecordRow],
+        now: datetime,
     ) -> list[tuple[RecordRow, bool]]:
         """
-        Keep *new*, and note where the books said another amount for a receipt before.
+        Keep *new*, and note where the books said another amount before, or no account.
 
         That, nobody may overlook: once kept, they may never say it again.
         """
@@ -261,6 +268,7 @@ class Record:
             for (row, differs), said in zip(kept, new, strict=True)
             if differs
         ]
+        odd += await named_late(tx, [row for row, _ in kept], before, now=now)
         fresh = await tx.record.unknown(odd)
         if fresh:
             await tx.record.open_up(fresh)

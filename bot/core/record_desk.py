@@ -84,7 +84,13 @@ class RecordDesk:
         self.ways = ways
         self.rulings = rulings
         self.reversals = reversals
-        self.counter = Counter(store=store, clock=clock, look=self.verify, rulings=rulings)
+        self.counter = Counter(
+            store=store,
+            clock=clock,
+            look=self.verify,
+            rulings=rulings,
+            accounts=collector.kind == "paybill",
+        )
 
     async def verify(self, receipt: str, *, by: int, may_ask: bool = True) -> Verified:
         """

@@ -18,7 +18,7 @@ from bot.core.told_rows import Placed, same_receipt, same_receipt_placed
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.hearing import Outcome
-from storage.record import Named
+from storage.named import Named
 from storage.records import OpenKind, RecordRow, RowKind, RowState
 
 __all__ = ["RowBatches"]
@@ -85,7 +85,7 @@ def _is_its_own(reference: str | None, holder: str, named: Named) -> bool:
     """Whether the account that was typed says nothing against the payment that has the receipt."""
     if reference is None or named.pushes.get(reference) == holder:
         return True
-    return reference not in named.pushes and reference not in named.by_hand
+    return not any(reference in each for each in (named.pushes, named.by_hand, named.subjects))
 
 
 def _placed(row: RecordRow, outcome: Outcome | NotKept) -> Placed | None:

@@ -266,7 +266,7 @@ class Rulings:
             case kind:
                 of = open_one.payment_id if kind is OpenKind.REVIEW else None
                 if of is not None and of != payment.id:
-                    of = of if await self._placing.take_typed(row, of, by=by) else None
+                    of = of if await self._placing.take_away(row, of, payment, by=by) else None
                 ruled = await self._tell_paid(
                     payment.id, row, differs=differs, by=by, why=why, of=of
                 )

@@ -85,7 +85,8 @@ async def test_two_operators_who_give_it_to_two_payments_at_once_take_it_off_one
         rival.assign(difference, to=two.id, by=901, why="Peter's"),
     )
 
-    assert sorted(ruled) == [Ruling.DONE, Ruling.HELD]
+    # Held, or closed already where one of them was done before the other looked.
+    assert sorted(ruled) in ([Ruling.DONE, Ruling.HELD], [Ruling.ALREADY, Ruling.DONE])
     assert await left_of(desk, one, two) in ([0, 70_00], [50_00, 20_00])
     assert await opens(record) == []
     await assert_replays(desk)

@@ -1,0 +1,83 @@
+"""Named late: an account that the books tell only after its money was given away, or put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot.core.references import read_reference
+from storage.records import (
+    OpenDifference,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowKind,
+    RowState,
+)
+from storage.tx import Tx
+
+__all__ = ["named_late", "names"]
+
+PUT_AWAY = (RowState.MATCHED, RowState.CLOSED)
+
+
+async def names(tx: Tx, typed: str, payment: Payment) -> bool | None:
+    """
+    Whether that account is this payment's, its intent's or its subject's; None if it is nobody's.
+
+    Who is asked twice for the same pays once, under whichever prompt: both are the intent's.
+    """
+    reference = read_reference(typed)
+    if reference is None:
+        return None
+    prompted = await tx.record.push_payment(reference)
+    if prompted is not None:
+        return prompted.intent_id == payment.intent_id
+    theirs = await tx.record.by_hand_intent(reference)
+    if theirs is not None:
+        return theirs[0] == payment.intent_id
+    subject = (await tx.record.named([reference])).subjects.get(reference)
+    return None if subject is None else subject == payment.subject
+
+
+async def named_late(
+    tx: Tx, kept: Sequence[RecordRow], before: Mapping[str, RecordRow], *, now: datetime
+) -> list[OpenDifference]:
+    """
+    What a person must look at because *kept* names an account that *before* did not.
+
+    Safaricom's answer about one code tells no account; the list and the statement tell it later,
+    and it may be somebody else's than whoever has had the money since, or somebody's at last.
+    """
+    found = []
+    for row in kept:
+        was = before.get(row.receipt)
+        late = was is not None and not was.reference and bool(row.reference)
+        if not late or row.kind is not RowKind.PAID or row.state not in PUT_AWAY:
+            continue
+        has_it = None if row.payment_id is None else await tx.payments.get(row.payment_id)
+        if not await _is_anothers(tx, row.reference, has_it):
+            continue
+        found.append(
+            OpenDifference(
+                id=0,
+                kind=OpenKind.REVIEW,
+                receipt=row.receipt,
+                payment_id=row.payment_id,
+                theirs_cents=row.amount_cents,
+                ours_cents=None if has_it is None else has_it.credited_cents,
+                at=row.at,
+                found_at=now,
+            )
+        )
+    return found
+
+
+async def _is_anothers(tx: Tx, typed: str, has_it: Payment | None) -> bool:
+    if has_it is not None:
+        return await names(tx, typed, has_it) is False
+    reference = read_reference(typed)
+    if reference is None:
+        return False
+    known = await tx.record.named([reference])
+    return any(reference in each for each in (known.pushes, known.by_hand, known.subjects))
