@@ -175,7 +175,7 @@ class PulledRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PulledPage:
-    """A page of the list. `unreadable` counts the rows of it that are none."""
+    """A page of the list. `unreadable` counts what is on it that is no payment that came in."""
 
     rows: tuple[PulledRow, ...]
     unreadable: int

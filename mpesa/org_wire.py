@@ -27,6 +27,8 @@ PULLED_BYTES_MAX: Final = 8 * 1024 * 1024
 _SHORTCODE, _TILL, _REVERSED_FROM = "4", "2", "11"
 _REMARKS_CHARS_MAX: Final = 100
 _PULLED, _NONE_PULLED = "1000", "1001"
+_TAKEN_BACK: Final = "revers"
+"""In the name of a type, whose names are in no list: such a row is no money that came in."""
 
 
 def build_status_question(
@@ -148,7 +150,10 @@ def _row(entry: object) -> PulledRow | None:
     receipt = read_receipt(found.get("transactionid"))
     paid_at = read_instant(found.get("trxdate"))
     amount_cents = read_cents(found.get("amount"))
+    kind = read_text(found.get("transactiontype"))
     if receipt is None or paid_at is None or not amount_cents:
+        return None
+    if _TAKEN_BACK in kind.casefold():
         return None
     return PulledRow(
         receipt=receipt,
@@ -156,7 +161,7 @@ def _row(entry: object) -> PulledRow | None:
         amount_cents=amount_cents,
         payer=_payer(found.get("msisdn")),
         account_reference=read_text(found.get("billreference")),
-        kind=read_text(found.get("transactiontype")),
+        kind=kind,
     )
 
 
