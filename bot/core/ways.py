@@ -313,6 +313,7 @@ class Ways:
                 registered = Registered.YES
             if page.unreadable:
                 log.error("record.unreadable rows=%d", page.unreadable)
+                await self._alarm(Alarm.UNREAD)
             await self._record.take([_pulled(row) for row in page.rows])
             if page.size == 0:
                 break
@@ -379,6 +380,7 @@ class Ways:
         now = self._clock.now()
         notices = self._settle.alarm(alarm, None, key=now.strftime("%Y%m%d%H"))
         await self._store.write(lambda tx: tx.notices.owe(notices, now=now))
+        self._wake()
 
 
 def _pulled(row: PulledRow) -> NewRecordRow:

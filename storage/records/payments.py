@@ -132,7 +132,7 @@ class Alarm(StrEnum):
     UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
     CREDENTIAL = "credential"  # Safaricom does not accept the initiator
     CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
-    UNREAD = "unread"  # a post about a payment by hand could not be read
+    UNREAD = "unread"  # what Safaricom told about money could not be read
     NOT_GIVEN_BACK = "not-given-back"  # Safaricom said no to a reversal; nothing has moved
     BACK_UNSURE = "back-unsure"  # nobody knows whether a reversal was carried out
     BACK_MOVED = "back-moved"  # what went back of a payment, as a person said, is another's
