@@ -21,8 +21,9 @@ from bot.core.record import Record
 from bot.core.registering import Registered, Registering
 from bot.core.reversal_ends import ReversalEnds, went_back
 from bot.core.settle import Settle
+from bot.core.status_answers import NOT_OURS, UNREADABLE, outcome_of, row_of
 from bot.core.unread import UnreadShelf
-from mpesa.async_results import AsyncResult, TransactionState, read_status
+from mpesa.async_results import AsyncResult, TransactionState
 from mpesa.c2b import C2bPayment
 from mpesa.errors import NoAnswer, NotSent, OutcomeUnknown, Refused
 from mpesa.models import PulledRow, ResultUrls
@@ -34,7 +35,6 @@ from storage.records import (
     AskedLater,
     NewRecordRow,
     QuestionKind,
-    RowKind,
     Source,
 )
 from storage.set_back import FAR_AHEAD
@@ -55,8 +55,8 @@ PULL_EVERY = timedelta(minutes=30)
 PULL_AGAIN_AFTER = timedelta(minutes=5)
 PULLING = "pulling"
 ASK_AFTER_S = (0, 600, 3600, 21_600, 86_400)
-NOT_ASKED, NOT_OURS = "not-asked", "not-ours"
-"""What became of a question, beside what Safaricom's answers mean."""
+NOT_ASKED = "not-asked"
+"""What became of a question that did not leave."""
 CREDENTIAL = (OrgMeaning.BAD_CREDENTIAL, OrgMeaning.NOT_ALLOWED)
 ROUNDS = Rounds(
     after=[timedelta(seconds=each) for each in ASK_AFTER_S],
@@ -226,20 +226,21 @@ class Ways:
         asked = await self._store.write(lambda tx: self._count(tx, question_id))
         if asked is None:
             return
-        outcome = "timeout" if timeout else "unreadable"
+        outcome = "timeout" if timeout else UNREADABLE
         reversal, row = asked.kind is QuestionKind.REVERSAL, None
         if isinstance(answer, AsyncResult) and not timeout:
             if answer.more_coming:
                 return
             outcome = answer.result.meaning.value
-            row = went_back(asked, answer) if reversal else self._row(asked, answer)
+            ours = self._settings.numbers
+            row = went_back(asked, answer) if reversal else row_of(asked, answer, ours)
             if row is not None:
                 # The books first: if we stop here, Safaricom is asked again.
                 await self._record.take([row])
             elif answer.result.done and not reversal:
-                status = read_status(answer)
-                assert status is not None, "the question is answered"
-                outcome = NOT_OURS if status.state.final else status.state.value
+                outcome = outcome_of(asked, answer, ours)
+                if outcome == UNREADABLE:
+                    await self._alarm(Alarm.UNREAD)
             if answer.result.meaning in CREDENTIAL:
                 await self._alarm(Alarm.CREDENTIAL)
         if reversal:
@@ -356,25 +357,6 @@ class Ways:
             return None
         await tx.record.count_body(question_id)
         return asked
-
-    def _row(self, asked: AskedLater, answer: AsyncResult) -> NewRecordRow | None:
-        """A row of the books, if the answer names this receipt as money that was paid to us."""
-        status = read_status(answer)
-        if status is None or status.state is not TransactionState.COMPLETED:
-            return None
-        if status.receipt != asked.receipt or not status.amount_cents:
-            return None
-        if not any(status.paid_to(number) for number in self._settings.numbers):
-            return None
-        return NewRecordRow(
-            receipt=asked.receipt,
-            amount_cents=status.amount_cents,
-            at=status.paid_at,
-            source=Source.STATUS,
-            kind=RowKind.PAID,
-            reference=status.account_reference,
-            payer=status.payer,
-        )
 
     async def _alarm(self, alarm: Alarm) -> None:
         now = self._clock.now()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.core.record_desk import RecordDesk
 from bot.core.ways import ASK_AFTER_S, ASKED_AT_ONCE
 from mpesa.async_results import AsyncResult
 from mpesa.errors import NotSent
+from mpesa.models import ResultUrls
 from mpesa.org_results import look_up_org
 from storage.engine import Store
-from storage.records import NewRecordRow, Source
+from storage.records import Alarm, NewRecordRow, Source
 from tests.core.conftest import Desk
-from tests.desk import ScriptedOffice, a_desk
+from tests.core.test_hear import alarms
+from tests.desk import OPERATORS, ScriptedOffice, a_desk
 from tests.fakes import PHONE
 from tests.storage.test_plans import overheard, plan
 from tests.stores import TestClock
@@ -60,13 +64,16 @@ def answered(code: str, **values: object) -> AsyncResult:
     )
 
 
+def question_of(urls: ResultUrls) -> str:
+    return urls.result_url.rpartition("/t/")[2].partition(".")[0]
+
+
 async def answer_all(
     record: RecordDesk, office: ScriptedOffice, code: str, **values: object
 ) -> None:
     """What Safaricom posts to each question that was asked."""
     for _, urls in office.asked:
-        question_id = urls.result_url.rpartition("/t/")[2].partition(".")[0]
-        await record.ways.heard(question_id, answered(code, **values), timeout=False)
+        await record.ways.heard(question_of(urls), answered(code, **values), timeout=False)
 
 
 async def test_posts_that_nobody_knows_are_not_for_ever_in_the_way_of_a_real_one(
@@ -186,18 +193,80 @@ async def test_a_question_that_did_not_leave_is_none(
     assert len(office.asked) == 7 + len(ASK_AFTER_S)
 
 
-@pytest.mark.parametrize("state", ["Completed", "Cancelled", "Declined", "Expired"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"TransactionStatus": "Cancelled"},
+        {"TransactionStatus": "Declined"},
+        {"TransactionStatus": "Expired"},
+        {"TransactionStatus": "Completed", "CreditPartyName": "600001 - Other"},
+        {"TransactionStatus": "Completed", "CreditPartyName": "254712345678 - A", "Amount": "x"},
+    ],
+)
 async def test_what_is_known_not_to_be_ours_is_asked_about_no_more(
-    desk: Desk, record: RecordDesk, office: ScriptedOffice, clock: TestClock, state: str
+    desk: Desk,
+    record: RecordDesk,
+    office: ScriptedOffice,
+    clock: TestClock,
+    said: dict[str, object],
 ) -> None:
     await posted(record, clock, REAL)
     clock.advance(180)
     await record.ways.ask_due()
-    await answer_all(record, office, "0", TransactionStatus=state)
+    await answer_all(record, office, "0", **said)
 
     await pass_days(record, clock, 2, every_s=4 * 3600)
 
     assert len(office.asked) == 1
+    assert Alarm.UNREAD not in await alarms(desk)
+
+
+COMPLETED: dict[str, list[object]] = {
+    "DebitPartyName": ["254712345678 - A"],
+    "CreditPartyName": ["600000 - Shop"],
+    "ReceiptNo": [REAL],
+    "TransactionStatus": ["Completed"],
+    "Amount": [50],
+    "FinalisedTime": [20261123120000],
+}
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"DebitPartyName": ["254712345678 - A", "600000 - Shop"]},  # who got it is named twice
+        {"CreditPartyName": []},
+        {"CreditPartyName": ["Shop"]},
+        {"Amount": ["fifty"]},
+        {"Amount": [50, 60]},
+        {"ReceiptNo": []},
+        {"ReceiptNo": [receipt_of(1)]},
+        {"ReceiptNo": [receipt_of(1)], "TransactionStatus": ["Cancelled"]},
+    ],
+)
+async def test_an_answer_that_leaves_open_whether_we_were_paid_is_told_and_asked_for_again(
+    desk: Desk,
+    record: RecordDesk,
+    office: ScriptedOffice,
+    clock: TestClock,
+    change: dict[str, list[object]],
+) -> None:
+    await posted(record, clock, REAL)
+    clock.advance(180)
+    await record.ways.ask_due()
+    [(_, urls)] = office.asked
+    for _ in range(2):
+        await record.ways.heard(
+            question_of(urls), replace(answered("0"), values=COMPLETED | change), timeout=False
+        )
+
+    found = await record.rows.get(REAL)
+    assert found is not None
+    assert not found.recorded
+    assert await alarms(desk) == [Alarm.UNREAD] * len(OPERATORS), "once an hour"
+    await pass_days(record, clock, 3, every_s=4 * 3600)
+    assert len(office.asked) == len(ASK_AFTER_S)
 
 
 async def test_what_is_still_on_its_way_is_asked_about_until_it_has_arrived(

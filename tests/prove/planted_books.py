@@ -787,9 +787,8 @@ OF_THE_RECORD = (
     plant(
         "an answer about somebody else's money is taken",
         "I1",
-        "bot/core/ways.py",
-        "        if not any(status.paid_to(number) for number in self._settings.numbers):\n"
-        "            return None\n",
+        "bot/core/status_answers.py",
+        "    if not any(status.paid_to(number) for number in numbers):\n        return None\n",
         "",
     ),
     plant(
