@@ -9,12 +9,13 @@ from sqlalchemy import case, select
 from storage.payment_rows import read_payment
 from storage.records import Payment, Status
 from storage.schema import payments
-from storage.unreceipted import ASKED_BEFORE, Unreceipted, id_at
+from storage.unnamed_claims import UnnamedClaims
+from storage.unreceipted import ASKED_BEFORE, id_at
 
 __all__ = ["TakenBack"]
 
 
-class TakenBack(Unreceipted):
+class TakenBack(UnnamedClaims):
     """Looks for them, inside one open transaction."""
 
     async def covering(

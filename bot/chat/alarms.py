@@ -19,10 +19,16 @@ LOOK_TILL = timedelta(minutes=15)
 SHORT_ID_CHARS = 8
 
 
-def alarm_card(alarm: Alarm, view: PaymentView | None, paper: Stationery, *, language: str) -> Card:
-    """One alarm: what happened, what it does to the money, and what to do. Masks only."""
+def alarm_card(
+    alarm: Alarm, view: PaymentView | None, paper: Stationery, *, language: str, many: int = 0
+) -> Card:
+    """
+    One alarm: what happened, what it does to the money, and what to do. Masks only.
+
+    *many*: of how many payments, where it is about some of them together.
+    """
     texts = paper.texts
-    lines = [texts.say(language, f"alarm.{alarm}")]
+    lines = [texts.say(language, f"alarm.{alarm}", many=many)]
     if view is not None:
         lines.append(payment_facts(view.payment, paper, language=language))
     return Card(text="\n".join(lines))

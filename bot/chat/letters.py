@@ -17,6 +17,7 @@ from bot.core.core import Core
 from bot.core.settle import RING_AFTER
 from storage.records import (
     OPEN,
+    Alarm,
     IntentKind,
     Keyboard,
     Notice,
@@ -79,16 +80,24 @@ class Letters:
                 view = await self._view(notice)
                 return None if view is None else await self._of_payment(notice, view)
             case NoticeKind.ALARM:
-                if notice.alarm is None:
-                    return None
-                view = await self._view(notice)
-                card = alarm_card(notice.alarm, view, self.paper, language=OPERATORS_LANGUAGE)
-                return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
+                return await self._alarm(notice)
             case NoticeKind.CARD | NoticeKind.NEWS:
                 make = self.about.get((notice.subject or "").partition(":")[0])
                 return None if make is None else await make(self.core, self.paper, notice)
             case unreachable:
                 assert_never(unreachable)
+
+    async def _alarm(self, notice: Notice) -> Reply | None:
+        if notice.alarm is None:
+            return None
+        many = 0
+        if notice.alarm is Alarm.CLAIMS_WAIT:
+            many = await self.core.record.rows.claims.waiting()
+            if not many:
+                return None
+        view = await self._view(notice)
+        card = alarm_card(notice.alarm, view, self.paper, language=OPERATORS_LANGUAGE, many=many)
+        return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
 
     async def _view(self, notice: Notice) -> PaymentView | None:
         if notice.payment_id is None:

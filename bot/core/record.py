@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from bot.core.books_alarm import BooksAlarm, hour_of
+from bot.core.claims_alarm import ClaimsAlarm
 from bot.core.named_late import named_late
 from bot.core.placing import Placing
 from bot.core.ports import Clock
@@ -85,6 +86,7 @@ class Record:
         self.placing = placing
         self._batches = RowBatches(store=store, settle=settle, clock=clock, placing=placing)
         self._alarm = BooksAlarm(store=store, settle=settle, clock=clock, wake=wake)
+        self.claims = ClaimsAlarm(store=store, settle=settle, clock=clock, wake=wake)
         self._wake = wake
         self._looked_at = ""
 
@@ -134,7 +136,7 @@ class Record:
             self._wake()
 
     async def look_again(self) -> None:
-        """Rows whose payment has become known since: a callback came late. A job."""
+        """Rows whose payment has become known since, and what no book has named. A job."""
         many = self.again_at_once
         async with self._store.read() as tx:
             found = await tx.record.placeable(after=self._looked_at, limit=many)
@@ -144,6 +146,7 @@ class Record:
             await self._place(due)
             self._wake()
         await self._alarm.ring_again()
+        await self.claims.ring()
 
     async def _due(self, found: Sequence[RecordRow]) -> list[RecordRow]:
         """Without the reversals that a person has dealt with, unless the books now say whose."""

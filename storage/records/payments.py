@@ -132,6 +132,7 @@ class Alarm(StrEnum):
     UNMATCHED = "unmatched"  # money came in, and nobody knows for whom
     CREDENTIAL = "credential"  # Safaricom does not accept the initiator
     CLAIMS_FULL = "claims-full"  # no more payments told by hand are kept
+    CLAIMS_WAIT = "claims-wait"  # told by hand a day ago, and Safaricom's books name none of it
     UNREAD = "unread"  # what Safaricom told about money could not be read
     NOT_GIVEN_BACK = "not-given-back"  # Safaricom said no to a reversal; nothing has moved
     BACK_UNSURE = "back-unsure"  # nobody knows whether a reversal was carried out

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, literal, select, text
 
 from storage.asked import Rounds
 from storage.engine import Store
-from storage.record_tables import questions
+from storage.record_tables import questions, record_rows
 from storage.records import (
     AskedLater,
     Drive,
@@ -21,11 +21,13 @@ from storage.records import (
     DriveStatus,
     Kind,
     NewNotice,
+    NewRecordRow,
     NoticeKind,
     Pledge,
     PledgeState,
     QuestionKind,
     Shows,
+    Source,
     Status,
 )
 from storage.schema import intents, notices
@@ -475,3 +477,49 @@ async def test_a_reversal_without_an_answer_is_found_among_reversals(asked_much:
     assert [each.kind for each in silent] == [QuestionKind.REVERSAL]
     look = next(each for each in heard if "FROM questions" in each[0])
     assert "questions_unheard_reversals" in await plan(asked_much, look)
+
+
+@pytest.fixture
+async def named_much(store: Store) -> Store:
+    """Safaricom's books have named many payments; one was only posted."""
+
+    def a_row(receipt: str, source: Source) -> NewRecordRow:
+        return NewRecordRow(receipt=receipt, amount_cents=5000, at=NOON, source=source)
+
+    async def copy(tx: Tx) -> None:
+        await tx.record.keep([a_row("0", Source.PULL), a_row("1", Source.C2B)], now=NOON)
+        connection = tx.payments._connection
+        before, series, _ = SERIES[connection.dialect.name]
+        own = {"receipt": "'R' || n"}
+        names = [column.name for column in record_rows.c]
+        wanted = ", ".join(own.get(name, f"record_rows.{name}") for name in names)
+        await connection.execute(
+            text(
+                f"INSERT INTO record_rows ({', '.join(names)}) {before}SELECT {wanted}"
+                f" FROM record_rows, {series} WHERE record_rows.receipt = '0'"
+            ),
+            {"first": 1, "last": STORED},
+        )
+        await connection.execute(text("ANALYZE"))
+
+    await store.write(copy)
+    return store
+
+
+async def test_what_no_book_has_named_is_found_among_what_was_only_posted(
+    named_much: Store,
+) -> None:
+    with overheard() as heard:
+        async with named_much.read() as tx:
+            newest = await tx.record.newest_unnamed(before=LATER, but="not-ours")
+            count = await tx.record.count_unnamed(before=LATER, but="not-ours")
+
+    assert (newest, count) == (NOON, 1)
+    looks = [each for each in heard if "FROM record_rows" in each[0]]
+    assert len(looks) == 2
+    for each in looks:
+        found = await plan(named_much, each)
+        assert "record_rows_claimed" in found
+        assert "Seq Scan on record_rows" not in found
+        for table in ("record_rows", "questions", "receipts"):
+            assert f"SCAN {table}" not in found
