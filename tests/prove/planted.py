@@ -22,12 +22,13 @@ MONEY_FILES = (
         f"bot/core/{name}.py"
         for name in (
             *("ask", "billing", "bills", "books", "buttons", "by_hand", "cash_book"),
+            "claims_alarm",
             *("drive_acts", "drive_news", "drives", "giving", "hear", "inbox", "invoice_acts"),
             *("invoice_news", "invoices", "ledgers", "limits", "people", "placing", "pledging"),
             *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
             *("replay", "reversal_ends", "reversal_rows", "reversals", "review", "rulings"),
-            *("send", "settle", "statements", "touched", "treasury", "ways", "went_back"),
-            "write_off",
+            *("send", "settle", "statements", "status_answers", "touched", "treasury", "ways"),
+            *("went_back", "write_off"),
         )
     ),
     *(
@@ -36,7 +37,7 @@ MONEY_FILES = (
             *("crypt", "differences", "drives", "engine", "evidence", "gifts", "inbox"),
             *("invoice_lists", "invoices", "lines", "locks", "moves", "notice_picks"),
             *("notice_tells", "notices", "owing", "payments", "pledges", "reading", "record"),
-            *("rooms", "schema", "statements", "touched", "units", "writer"),
+            *("rooms", "schema", "statements", "touched", "units", "unnamed_claims", "writer"),
         )
     ),
     "bot/web/callbacks.py",
@@ -44,7 +45,7 @@ MONEY_FILES = (
         f"mpesa/{name}.py"
         for name in (
             *("async_results", "back_office", "c2b", "callbacks", "client", "fields"),
-            *("results", "statement_rows", "tokens", "transport", "wire"),
+            *("org_wire", "results", "statement_rows", "tokens", "transport", "wire"),
         )
     ),
 )

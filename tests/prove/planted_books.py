@@ -792,6 +792,42 @@ OF_THE_RECORD = (
         "",
     ),
     plant(
+        "an answer that leaves open whether we were paid ends the asking",
+        "I8",
+        "bot/core/status_answers.py",
+        "return got_it.isdecimal() and got_it not in numbers",
+        "return got_it not in numbers",
+    ),
+    plant(
+        "a row of the list that nobody can read is told to nobody",
+        "I8",
+        "bot/core/ways.py",
+        '                log.error("record.unreadable rows=%d", page.unreadable)\n'
+        "                await self._alarm(Alarm.UNREAD)\n",
+        '                log.error("record.unreadable rows=%d", page.unreadable)\n',
+    ),
+    plant(
+        "what the list says was taken back is money that came",
+        "I1",
+        "mpesa/org_wire.py",
+        "if _TAKEN_BACK in kind.casefold():",
+        "if _TAKEN_BACK == kind.casefold():",
+    ),
+    plant(
+        "what no book names, and is a day old after the alarm of its day, rings never",
+        "I8",
+        "bot/core/claims_alarm.py",
+        "if told_at is not None and told_at >= old_at:",
+        "if told_at is not None:",
+    ),
+    plant(
+        "one that is another's hides all that no book names",
+        "I8",
+        "storage/unnamed_claims.py",
+        "record_rows.c.seen_at <= before, ~anothers, ~credited)",
+        "record_rows.c.seen_at <= before, ~credited)",
+    ),
+    plant(
         "what was paid before a clock was set back to it is never fetched",
         "I8",
         "bot/core/ways.py",
