@@ -68,7 +68,12 @@ NEAREST = {
     "bot/core/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "bot/core/ledgers.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "bot/core/went_back.py": ("core/test_periods.py", "core/test_settle*"),
+    "bot/core/decisions.py": ("core/test_decided_amounts.py", "core/test_review.py"),
+    "bot/core/named_late.py": ("core/test_named_accounts.py",),
+    "bot/core/counter.py": ("core/test_named_accounts.py", "core/test_counter.py"),
+    "bot/core/row_batches.py": ("core/test_named_accounts.py", "core/test_record.py"),
     "bot/core/placing.py": (
+        "core/test_named_accounts.py",
         "core/test_record.py",
         "core/test_placed_once.py",
         "core/test_counter.py",
@@ -80,6 +85,7 @@ NEAREST = {
     ),
     "bot/core/portal.py": ("core/test_record.py", "test_cli_reconcile.py"),
     "bot/core/re": ("core/test_record.py", "core/test_review.py", "web/test_record_posts.py"),
+    "bot/core/review.py": ("core/test_decided_amounts.py",),
     "bot/core/record.py": (
         "core/test_record.py",
         "core/test_gone_back.py",
@@ -91,6 +97,7 @@ NEAREST = {
         "core/test_gone_back.py",
     ),
     "bot/core/told_rows.py": (
+        "core/test_decided_amounts.py",
         "core/test_record.py",
         "core/test_placed_once.py",
         "core/test_typed_codes.py",
@@ -111,7 +118,11 @@ NEAREST = {
     "storage/pledges.py": ("core/test_pledging.py",),
     "storage/invoice": ("core/test_invoice*", "core/test_ledgers.py"),
     "storage/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
-    "storage/record.py": ("core/test_record.py",),
+    "storage/record.py": (
+        "storage/test_record_rows.py",
+        "core/test_named_accounts.py",
+        "core/test_record.py",
+    ),
     "storage/differences.py": ("core/test_record.py",),
     "storage/unnamed_claims.py": ("core/test_unnamed_claims.py",),
     "storage/owing.py": ("storage/test_notices.py", "chat/test_notices.py"),
