@@ -7,18 +7,15 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    contextmanager,
 )
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
-
-from sqlalchemy.exc import DBAPIError
 
 from bot.building import Parts, build_core, collectors_of
 from bot.chat.application import ChatSettings, ChatSide, TokenRefused
@@ -37,6 +34,7 @@ from bot.core.settle import Settle
 from bot.core.skew import Skew
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
+from bot.faults import naming
 from bot.jobs import Job, Timetable
 from bot.machine import VERSION
 from bot.metrics import Metrics
@@ -116,7 +114,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
     Order: storage, Daraja, core, chat, web, jobs. Closed in reverse: what is below is still open.
     """
     async with AsyncExitStack() as stack:
-        with _naming("storage.url"):
+        with naming("storage.url"):
             store = await stack.enter_async_context(_open_store(config))
         post = Post(store=store, clock=SystemClock())
         settle = Settle(operators=sorted(config.telegram.operators))
@@ -160,7 +158,7 @@ async def running(config: Config) -> AsyncIterator[asyncio.Event]:
             pages=pages_of(config, store, core, chat.username),
             probe=ProbeDoor(store.crypt),
         )
-        with _naming("webhook.host, webhook.port"):
+        with naming("webhook.host, webhook.port"):
             await stack.enter_async_context(
                 serving(web, host=config.webhook.host, port=config.webhook.port)
             )
@@ -275,18 +273,6 @@ def _open_store(config: Config) -> AbstractAsyncContextManager[Store]:
         previous_keys=[each.get_secret_value() for each in security.previous_keys],
         server_time=True,
     )
-
-
-@contextmanager
-def _naming(keys: str) -> Iterator[None]:
-    """What the machine says about an address of the configuration, with the key it stands at."""
-    try:
-        yield
-    except OSError as exc:
-        raise ConfigError(f"{keys}: {exc.strerror or exc}") from None
-    except DBAPIError as exc:
-        # Its own words, without the statement and what was in it.
-        raise ConfigError(f"{keys}: {exc.orig}") from None
 
 
 def _chat_settings(config: Config, store: Store) -> ChatSettings:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -115,27 +116,76 @@ key = "{"0" * 32}"
     return config
 
 
+def the_one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """All that a start that fails says."""
+    [line] = done.stderr.splitlines()
+    assert "Traceback" not in done.stdout
+    assert "sesame" not in done.stdout + done.stderr
+    return line
+
+
 @pytest.mark.parametrize(
-    "url", ["sqlite:///other.db", "postgresql://lipabot:sesame-sesame@127.0.0.1:9/lipabot"]
+    "url", ["sqlite:///other.db", "sqlite:///folder", "sqlite:///other.db/bot.db"]
 )
-def test_a_database_that_cannot_be_opened_is_named_by_its_key(tmp_path: Path, url: str) -> None:
+def test_a_url_that_names_no_database_is_a_wrong_configuration(tmp_path: Path, url: str) -> None:
+    (tmp_path / "folder").mkdir()
     (tmp_path / "other.db").write_text("Dear diary, this is no database. " * 50)
 
     done = lipabot("run", "--config", str(runnable(tmp_path, storage=url)), folder=tmp_path)
 
     assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert line.startswith("lipabot: storage.url: ")
-    assert "sesame" not in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout
+    assert the_one_line(done).startswith("lipabot: storage.url: ")
 
 
-def test_a_taken_port_is_named_by_its_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "database.invalid"])
+def test_a_database_that_is_not_there_yet_is_worth_another_try(tmp_path: Path, host: str) -> None:
+    """After a power cut the server, or the DNS, may come later than we do."""
+    url = f"postgresql://lipabot:sesame-sesame@{host}/lipabot"
+
+    done = lipabot("run", "--config", str(runnable(tmp_path, storage=url)), folder=tmp_path)
+
+    assert done.returncode == 1
+    assert the_one_line(done).startswith("lipabot: storage.url: ")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("who", "where", "status"),
+    [("lipabot", "nowhere", 2), ("nobody", "postgres", 2), ("guest", "full", 1)],
+)
+def test_what_a_server_says_is_wrong_stays_so_unless_it_is_only_busy(
+    tmp_path: Path, migrated_server: str, who: str, where: str, status: int
+) -> None:
+    for words in ("ROLE guest LOGIN", 'DATABASE "full" CONNECTION LIMIT 0'):
+        subprocess.run(
+            ["psql", migrated_server, "-qc", f"CREATE {words}"],
+            capture_output=True,  # it may be there from another case
+            check=False,
+        )
+    server = migrated_server.replace("lipabot@", f"{who}@").removesuffix("postgres")
+
+    config = str(runnable(tmp_path, storage=f"{server}{where}"))
+    done = lipabot("run", "--config", config, folder=tmp_path)
+
+    assert done.returncode == status
+    assert the_one_line(done).startswith("lipabot: storage.url: ")
+
+
+def test_a_folder_that_cannot_be_written_is_worth_another_try(tmp_path: Path) -> None:
+    """A disk that is not mounted yet; /proc takes no files, not even root's."""
+    config = str(runnable(tmp_path, storage="sqlite:////proc/lipabot/bot.db"))
+
+    done = lipabot("run", "--config", config, folder=tmp_path)
+
+    assert done.returncode == 1
+    assert the_one_line(done).startswith("lipabot: storage.url: ")
+
+
+def test_a_taken_port_is_named_by_its_key_and_worth_another_try(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = runnable(tmp_path, port=taken.getsockname()[1])
 
         done = lipabot("run", "--config", str(config), folder=tmp_path)
 
-    assert done.returncode == 2
-    assert "lipabot: webhook.host, webhook.port: " in done.stderr
-    assert "Traceback" not in done.stdout
+    assert done.returncode == 1
+    assert the_one_line(done).startswith("lipabot: webhook.host, webhook.port: ")

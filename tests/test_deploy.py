@@ -21,6 +21,7 @@ import yaml
 from aiohttp import web
 
 from bot.app import STOP_WITHIN_S
+from bot.commands.common import BAD_CONFIG
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -304,5 +305,7 @@ def test_the_unit_waits_for_us_and_does_not_repeat_a_wrong_configuration() -> No
 
     [stop_s] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     assert int(stop_s) > STOP_WITHIN_S
-    assert "\nRestartPreventExitStatus=2\n" in unit
+    assert f"\nRestartPreventExitStatus={BAD_CONFIG}\n" in unit
+    [after] = re.findall(r"^After=(.*)$", unit, re.MULTILINE)
+    assert "postgresql.service" in after.split()
     assert "\nUser=lipabot\n" in unit

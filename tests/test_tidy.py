@@ -70,6 +70,7 @@ TABLE = {
     "bot/config_checks.py": EVERYTHING,
     "bot/config_keys.py": EVERYTHING,
     "bot/config_record.py": EVERYTHING,
+    "bot/faults.py": EVERYTHING,
     "bot/reconciling.py": EVERYTHING,
     "bot/jobs.py": may("bot.core bot.chat.notices", "apscheduler"),
     "bot/machine.py": EVERYTHING,

@@ -105,6 +105,7 @@ def until_done(work: Coroutine[Any, Any, None]) -> None:
 def with_words(act: Any) -> None:
     """Do *act*; what a person can mend ends in one line, and with a status that says so."""
     from bot.config import ConfigError
+    from bot.faults import NotNow
     from storage.errors import StorageError
 
     try:
@@ -113,7 +114,7 @@ def with_words(act: Any) -> None:
         sys.exit(130)
     except ConfigError as exc:
         stop(str(exc), BAD_CONFIG)
-    except StorageError as exc:
+    except (NotNow, StorageError) as exc:
         stop(str(exc), FAILED)
     except OSError as exc:
         stop(exc.strerror or str(exc) or type(exc).__name__, FAILED)
