@@ -178,7 +178,6 @@ def test_the_proxy_lets_through_what_it_must_and_nothing_else() -> None:
     ]
 
 
-@pytest.fixture
 def caddy() -> str:
     found = shutil.which("caddy")
     if found is None:
@@ -187,20 +186,23 @@ def caddy() -> str:
 
 
 @asynccontextmanager
-async def proxied(caddy: str, upstream: int, folder: Path) -> AsyncIterator[str]:
-    """The very Caddyfile, in front of a bot, by plain http."""
+async def proxied(
+    folder: Path, *upstreams: int, variables: dict[str, str] | None = None
+) -> AsyncIterator[str]:
+    """The very Caddyfile, in front of one bot or several, by plain http."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "LIPABOT_HOST": f"http://127.0.0.1:{port}",
-        "LIPABOT_UPSTREAMS": f"127.0.0.1:{upstream}",
+        **(variables or {}),
+        "LIPABOT_UPSTREAMS": " ".join(f"127.0.0.1:{port}" for port in upstreams),
     }
     config = folder / "Caddyfile"
     config.write_text("{\n\tadmin off\n}\n" + caddyfile())
     process = await asyncio.create_subprocess_exec(
-        *(caddy, "run", "--config", str(config), "--adapter", "caddyfile"),
+        *(caddy(), "run", "--config", str(config), "--adapter", "caddyfile"),
         env=environment,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -215,10 +217,10 @@ async def proxied(caddy: str, upstream: int, folder: Path) -> AsyncIterator[str]
         await process.communicate()
 
 
-async def test_a_real_caddy_opens_those_doors_only(caddy: str, tmp_path: Path) -> None:
+async def test_a_real_caddy_opens_those_doors_only(tmp_path: Path) -> None:
     async with (
         answering(200) as upstream,
-        proxied(caddy, upstream, tmp_path) as base,
+        proxied(tmp_path, upstream) as base,
         aiohttp.ClientSession() as client,
     ):
         found = {}
@@ -230,14 +232,56 @@ async def test_a_real_caddy_opens_those_doors_only(caddy: str, tmp_path: Path) -
     assert {found[path] for path in SHUT} == {(404, "Not found")}
 
 
-async def test_a_callback_that_may_have_been_taken_is_posted_once(
-    caddy: str, tmp_path: Path
-) -> None:
+def checked(variables: dict[str, str]) -> bool:
+    """Whether Caddy, told this, looks at its upstreams before it hands them anything."""
+    done = subprocess.run(
+        [caddy(), "adapt", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile")],
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return '"health_checks"' in done.stdout
+
+
+async def test_a_bot_that_is_not_ready_is_handed_its_callbacks(tmp_path: Path) -> None:
+    """It takes them while Telegram cannot be reached; and `lipabot doctor` has no /healthz."""
+    alone = compose("compose.yaml")["services"]["caddy"]["environment"]
+
+    assert not checked({})
+    assert not checked({name: value for name, value in alone.items() if name != "LIPABOT_HOST"})
+    async with (
+        answering(503) as upstream,
+        proxied(tmp_path, upstream) as base,
+        aiohttp.ClientSession() as client,
+        client.post(f"{base}/c/x.y") as answer,
+    ):
+        assert await answer.text() == "/c/x.y"
+
+
+async def test_of_two_bots_the_one_that_is_not_ready_is_spared(tmp_path: Path) -> None:
+    said = compose("compose.postgres.yaml")["services"]["caddy"]["environment"]
+    variables = {"LIPABOT_CHECK": said["LIPABOT_CHECK"]}
+
+    assert checked(variables)
+    async with (
+        answering(503) as ill,
+        answering(200) as well,
+        proxied(tmp_path, ill, well, variables=variables) as base,
+        aiohttp.ClientSession() as client,
+        asyncio.timeout(20),
+    ):
+        # Caddy looks as soon as it is there, but may be asked sooner.
+        row = 0
+        while row < 30:
+            async with client.post(f"{base}/c/x.y") as answer:
+                row = row + 1 if answer.status == 200 else 0
+
+
+async def test_a_callback_that_may_have_been_taken_is_posted_once(tmp_path: Path) -> None:
     posted = []
 
     async def cut(request: web.Request) -> web.Response:
-        if request.path == "/healthz":
-            return web.Response()
         posted.append(await request.read())
         assert request.transport is not None
         request.transport.abort()
@@ -250,7 +294,7 @@ async def test_a_callback_that_may_have_been_taken_is_posted_once(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with (
-            proxied(caddy, runner.addresses[0][1], tmp_path) as base,
+            proxied(tmp_path, runner.addresses[0][1]) as base,
             aiohttp.ClientSession() as client,
             client.post(f"{base}/c/x.y", data=b"once") as answer,
         ):

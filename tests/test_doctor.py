@@ -29,6 +29,7 @@ from storage.engine import open_store
 from storage.records import Person
 from tests.commands import fresh_lipabot, lipabot
 from tests.stores import TestClock
+from tests.test_deploy import proxied
 
 DARAJA = SimulatorSettings()
 OPERATOR = 900
@@ -120,6 +121,16 @@ async def test_it_leaves_a_running_bot_alone_and_finds_it(ward: Ward) -> None:
         async with serving(app, host="127.0.0.1", port=port):
             assert await ward.bad() == []
         await store.write(lambda tx: tx.shared.put("probe", b""))
+
+
+async def test_a_bot_that_does_not_run_yet_is_found_behind_our_own_caddy(
+    ward: Ward, tmp_path: Path
+) -> None:
+    """As docs/install.md has it: first the way in, then doctor, then the bot."""
+    async with proxied(tmp_path, ward.values["webhook"]["port"]) as base:
+        ward.values["webhook"]["public_url"] = base
+
+        assert await ward.bad() == []
 
 
 Plant = Callable[[Ward], dict[str, Any] | None]
