@@ -187,6 +187,23 @@ async def test_successes_by_callback_alone_may_not_exceed_their_total(desk: Desk
     await desk.complete(payments[2])
 
 
+async def test_a_total_of_nothing_holds_what_was_asked_for_before_too(desk: Desk) -> None:
+    """What SECURITY.md tells those to set whose key has leaked."""
+    asked = await desk.ask()
+    desk.hear = Hear(
+        store=desk.store,
+        settle=desk.hear._settle,
+        clock=desk.clock,
+        unconfirmed_total_kes=0,
+        wake=lambda: None,
+    )
+
+    told = await desk.post(asked, success())
+
+    assert asked.amount_kes <= asked.confirm_above_kes
+    assert told.status is Status.CONFIRMING
+
+
 async def test_only_twenty_lies_are_kept_and_the_truth_still_gets_in(desk: Desk) -> None:
     payment = await desk.ask()
     for number in range(40):
