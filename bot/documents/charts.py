@@ -84,7 +84,7 @@ def report_png(report: TakingsReport, words: Words) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ChartsMissing("pip install 'lipabot[charts]'") from error
+        raise ChartsMissing("the extra charts is not installed") from error
 
     families = []
     for family, style, name in FONTS:
