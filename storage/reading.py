@@ -181,8 +181,13 @@ async def _version(engine: AsyncEngine) -> str | None:
         async with engine.connect() as connection:
             return await connection.run_sync(version)
     except (DBAPIError, OSError) as exc:
-        why = exc.orig if isinstance(exc, DBAPIError) else exc
-        raise StorageError(f"storage.url: cannot be read ({type(why).__name__})") from None
+        raise StorageError(f"storage.url: cannot be read ({_words(exc)})") from None
+
+
+def _words(exc: DBAPIError | OSError) -> str:
+    """The server's or the machine's own, in one line, without a statement."""
+    why = exc.orig if isinstance(exc, DBAPIError) else exc.strerror
+    return str(why or "").partition("\n")[0] or type(exc).__name__
 
 
 def open_engine(url: str) -> AsyncEngine:

@@ -80,6 +80,25 @@ def test_restore_wants_one_thing(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize(
+    "words",
+    ["restore --mark", "restore --reconciled", "replay", "migrate", "export --month 2026-11"],
+)
+def test_a_database_that_is_not_there_is_told_in_one_line(
+    tmp_path: Path, migrated_server: str, words: str
+) -> None:
+    url = f"{migrated_server.removesuffix('postgres')}nowhere"
+    config = str(runnable(tmp_path, storage=url))
+
+    refused = lipabot(*words.split(), "--config", config, folder=tmp_path)
+
+    assert refused.returncode == 1
+    [line] = refused.stderr.splitlines()
+    assert line.startswith("lipabot: storage.url: ")
+    assert 'database "nowhere" does not exist' in line
+
+
+@pytest.mark.postgres
 async def test_postgres_is_dumped_by_its_own_tool_and_marked_by_hand(
     tmp_path: Path, migrated_server: str
 ) -> None:

@@ -104,6 +104,8 @@ def until_done(work: Coroutine[Any, Any, None]) -> None:
 
 def with_words(act: Any) -> None:
     """Do *act*; what a person can mend ends in one line, and with a status that says so."""
+    from sqlalchemy.exc import DBAPIError
+
     from bot.config import ConfigError
     from bot.faults import NotNow
     from storage.errors import StorageError
@@ -116,6 +118,8 @@ def with_words(act: Any) -> None:
         stop(str(exc), BAD_CONFIG)
     except (NotNow, StorageError) as exc:
         stop(str(exc), FAILED)
+    except DBAPIError as exc:
+        stop(f"storage.url: {exc.orig}", FAILED)  # its own words, without the statement
     except OSError as exc:
         stop(exc.strerror or str(exc) or type(exc).__name__, FAILED)
 
