@@ -24,6 +24,7 @@ from bot.core.told_rows import (
     Placed,
     born_key,
     born_placed,
+    born_reference,
     record_evidence,
     same_receipt,
     same_receipt_placed,
@@ -58,7 +59,6 @@ AHEAD = timedelta(minutes=1)
 
 SURE = (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
 MASK_CHARS_MAX = 16
-REFERENCE_CHARS_MAX = 12
 WISH_KES_MAX = 2**31 - 1
 """The most that a wish can be. What came is counted in cents, and may be more."""
 
@@ -220,15 +220,17 @@ class Placing:
         """
         Tell *holder* that its receipt is *to*'s, as this person says: False if it has more.
 
-        More than a code that was typed without the books: their word, or that of who had read them.
-        Where they name *to* themselves by now, that says more than all there was before.
+        More than a code typed without the books; unless they name *to* themselves by now.
         """
         async with self._store.read() as tx:
             has = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt) == holder
             told = (await tx.evidence.of([holder])).get(holder, [])
             named = await names(tx, row.reference, to)
+            born = await tx.payments.by_ask_key(born_key(row))
         sure = [each for each in told if each.kind in SURE and each.receipt == row.receipt]
-        if not has or not (named or (sure and all(map(_is_typed, sure)))):
+        # There is never a second payment made of a row: without that one it would be nobody's.
+        made_of_it = born is not None and born.id == holder
+        if not has or made_of_it or not (named or (sure and all(map(_is_typed, sure)))):
             return False
         await self.disown(row.receipt, holder, by=by)
         await self.reversals.let_go(row.receipt, holder)
@@ -318,7 +320,7 @@ class Placing:
             line_id=line.id,
             phone_mask=mask(phone) if phone else _shown(row.payer),
             amount_kes=owner.amount_kes or min(max(1, row.amount_cents // 100), WISH_KES_MAX),
-            push_ref=_no_prompts_reference(row.receipt),
+            push_ref=born_reference(row.receipt),
             ask_key=born_key(row),
             confirm_above_kes=self._confirm_above_kes,
             created_at=now,
@@ -384,13 +386,6 @@ def _fits_prompt(row: RecordRow, payment: Payment) -> bool:
     if payment.account:
         return False  # its prompt brings nothing into the account whose books these are
     return row.at is not None and abs(row.at - payment.begun_at) <= PROMPTED_WITHIN
-
-
-def _no_prompts_reference(receipt: str) -> str:
-    """What stands where others have the reference that their prompt showed."""
-    # A prompt's own has a dash too, but no receipt has: the longest stand alone, and for no other.
-    marked = f"R-{receipt}"
-    return marked if len(marked) <= REFERENCE_CHARS_MAX else receipt
 
 
 def _shown(payer: str) -> str:

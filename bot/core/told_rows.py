@@ -28,6 +28,7 @@ __all__ = [
     "agrees",
     "born_key",
     "born_placed",
+    "born_reference",
     "difference_of",
     "is_reversals",
     "record_evidence",
@@ -35,6 +36,9 @@ __all__ = [
     "same_receipt",
     "same_receipt_placed",
 ]
+
+
+REFERENCE_CHARS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,13 @@ def same_receipt(row: RecordRow, holder: str, now: Callable[[], datetime]) -> Un
 def born_key(row: RecordRow) -> str:
     """The key of the payment that is made of this row, where one is: there is never a second."""
     return f"{BY_RECORD}{row.receipt}"
+
+
+def born_reference(receipt: str) -> str:
+    """What stands there where others have the reference that their prompt showed."""
+    # A prompt's own has a dash too, but no receipt has: the longest stand alone, and for no other.
+    marked = f"R-{receipt}"
+    return marked if len(marked) <= REFERENCE_CHARS_MAX else receipt
 
 
 def born_placed(born: Payment, row: RecordRow) -> Placed:

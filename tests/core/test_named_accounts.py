@@ -28,7 +28,7 @@ from tests.core.drive_life import DriveLife, drives
 from tests.core.shop import NJERI, Shop, shop
 from tests.core.test_counter import RIVAL, give, nothing_told, seen
 from tests.core.test_hear import alarms
-from tests.core.test_record import RECEIPT, a_row, assert_replays, opens, record
+from tests.core.test_record import RECEIPT, a_row, assert_replays, born, opens, record
 from tests.core.test_review import AMINA, credit, review_of
 
 __all__ = ["drives", "record", "shop"]
@@ -264,3 +264,23 @@ async def test_what_was_put_aside_is_looked_at_again_if_it_was_somebodys(
     await record.rows.take([full])
 
     assert await opens(record) == [(OpenKind.REVIEW, RECEIPT)]
+
+
+async def test_money_that_a_payment_was_made_of_stays_with_it(
+    desk: Desk, record: RecordDesk
+) -> None:
+    """A liar who knew both ids gave the prompt another code: what the books name waits, and is lost
+    to nobody by an operator who says that it is the prompt's."""
+    mine = await desk.ask(amount_kes=50)
+    await desk.post(mine, success(amount=50, receipt="ZHR9KBPC9K"))
+    await record.rows.take([a_row(desk.clock.now(), reference=mine.push_ref, source=BOOKS)])
+    waits = await one_open(record)
+    assert (waits.kind, waits.payment_id) == (OpenKind.REVIEW, (await born(desk)).id)
+
+    assert await record.assign(waits.id, to=mine.id, by=AMINA, why="as it says") is Ruling.HELD
+
+    assert await opens(record) == [(OpenKind.REVIEW, RECEIPT)]
+    assert (await born(desk)).receipt == RECEIPT
+    assert await record.assign(waits.id, by=AMINA, why="two") is Ruling.DONE
+    assert (await born(desk)).credited_cents == 50_00
+    await assert_replays(desk)
