@@ -199,6 +199,7 @@ def _sending(parts: Parts, outages: Outages) -> Sending:
         background=parts.background,
         wake=parts.wake,
         outages=outages,
+        skew=parts.skew,
     )
 
 
@@ -251,6 +252,7 @@ def _reconcile(parts: Parts) -> Reconcile:
             queries_per_minute=polling.queries_per_minute,
         ),
         wake=parts.wake,
+        skew=parts.skew,
     )
 
 

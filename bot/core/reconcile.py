@@ -31,7 +31,9 @@ from bot.core.check_times import (
 from bot.core.clock_steps import ClockSteps
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
+from bot.core.prompt_age import asked_at as aged
 from bot.core.settle import IDS_HELD, Settle, status_notice
+from bot.core.skew import Skew
 from mpesa.errors import NoAnswer
 from mpesa.models import QueryAnswer
 from storage.engine import Store
@@ -94,6 +96,7 @@ class Reconcile:
         clock: Clock,
         settings: ReconcileSettings,
         wake: Callable[[], None],
+        skew: Skew | None = None,
     ) -> None:
         self._store = store
         self._accounts = Accounts(daraja, accounts)
@@ -103,6 +106,7 @@ class Reconcile:
         self._budget = pace_of(store, clock, "queries", per_second=settings.queries_per_minute / 60)
         self._wake = wake
         self._steps = ClockSteps(store=store, clock=clock)
+        self._skew = skew or Skew(clock)
 
     async def check_now(self, payment_id: str, *, by: int, update_id: int | None) -> CheckNow:
         """A person wants to know now: to the front, at most once per payment in 30 s."""
@@ -212,10 +216,11 @@ class Reconcile:
             return []
 
     async def _answered(self, asked: Payment, answer: QueryAnswer, asked_at: datetime) -> None:
-        now = self._clock.now()
+        now, theirs = self._clock.now(), self._skew.theirs()
         result = answer.result
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
+            put_at = aged(payment, seen.told, ours=asked_at, theirs=theirs)
             evidence: tuple[Evidence, ...] = ()
             not_yet = payment.not_yet
             # An answer has no amount. About an id that only a callback named, it may be of a
@@ -224,9 +229,9 @@ class Reconcile:
             hearsay = None if seen.accepted else IDS_HELD
             held = result.paid and large and hearsay is not None
             if held:
-                evidence = (_held_evidence(payment.id, asked_at),)
+                evidence = (_held_evidence(payment.id, put_at),)
             elif result.paid:
-                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, hearsay, asked_at),)
+                evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, hearsay, put_at),)
             elif result.final:
                 reason = result.meaning.value
                 evidence = (_query_evidence(payment.id, Kind.QUERY_FAILED, reason, asked_at),)

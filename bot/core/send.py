@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -30,8 +30,10 @@ from bot.core.leaving import RETRY_AFTER_S, NotWanted, push_in_time
 from bot.core.outage import UNHEARD, Outages
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
+from bot.core.prompt_age import dated
 from bot.core.restored import RESTORED, restored
 from bot.core.settle import BAD_CREDENTIALS, Settle
+from bot.core.skew import Skew
 from mpesa.errors import BadCredentials, NotSent, OutcomeUnknown, Refused
 from mpesa.models import Accepted, Push
 from storage.engine import Store
@@ -85,6 +87,7 @@ class Sending:
         background: Callable[[Coroutine[Any, Any, None]], None],
         wake: Callable[[], None],
         outages: Outages | None = None,
+        skew: Skew | None = None,
     ) -> None:
         self._store = store
         self._accounts = Accounts(daraja, accounts)
@@ -94,6 +97,7 @@ class Sending:
         self._background = background
         self._wake = wake
         self._outages = outages or Outages(clock)
+        self._skew = skew or Skew(clock)
         self._first_check = timedelta(seconds=settings.first_check_after_s)
         self._pace = pace_of(store, clock, "pushes", per_second=settings.pushes_per_second)
         self._in_hand: set[str] = set()
@@ -264,10 +268,10 @@ class Sending:
         return known if isinstance(known, str) else None
 
     async def _accepted(self, payment_id: str, accepted: Accepted) -> None:
-        now = self._clock.now()
+        now, theirs = self._clock.now(), dated(self._skew.theirs())
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
-            evidence = [_evidence(payment_id, Kind.ACCEPTED, now)]
+            evidence = [replace(_evidence(payment_id, Kind.ACCEPTED, now), source=theirs)]
             notices: tuple[NewNotice, ...] = ()
             merchant = payment.merchant_request_id
             other_checkout = payment.checkout_index not in (None, seen.checkout_index)

@@ -44,6 +44,11 @@ class Skew:
             return None
         return self._skew
 
+    def theirs(self) -> datetime | None:
+        """What time it is by Safaricom's clock; None where no reply came lately."""
+        skew = self.seen()
+        return None if skew is None else self._clock.now() + skew
+
     async def write_down(self, store: Store) -> None:
         """Tell the other processes, where ours is off. Raises NotKept."""
         skew = self.seen()

@@ -21,6 +21,7 @@ from bot.core.reconcile import Reconcile, ReconcileSettings
 from bot.core.record_desk import RecordDesk
 from bot.core.send import Sending, SendSettings
 from bot.core.settle import Settle
+from bot.core.skew import Skew
 from mpesa.callbacks import parse_callback
 from mpesa.errors import NoAnswer
 from mpesa.models import Accepted, Push, QueryAnswer
@@ -176,6 +177,7 @@ def make_desk(
     *,
     seed: int = 7,
     accounts: Mapping[str, ScriptedDaraja] | None = None,
+    skew: Skew | None = None,
 ) -> Desk:
     """A process at work on *store*. Another *seed* makes other ids, as another process does."""
     tasks: list[asyncio.Task[None]] = []
@@ -201,6 +203,7 @@ def make_desk(
         background=background,
         wake=wake,
         outages=outages,
+        skew=skew,
     )
     return Desk(
         store=store,
@@ -227,6 +230,7 @@ def make_desk(
             clock=clock,
             settings=ReconcileSettings(check_after_s=CHECKS, queries_per_minute=5),
             wake=wake,
+            skew=skew,
         ),
         people=People(store=store, settle=settle, clock=clock, wake=wake),
         books=Books(store=store, clock=clock, limits=limits),

@@ -629,7 +629,7 @@ _HEARD = (
         "an answer counts as later than its question",
         "I1",
         "bot/core/reconcile.py",
-        "Kind.QUERY_PAID, hearsay, asked_at),)",
+        "Kind.QUERY_PAID, hearsay, put_at),)",
         "Kind.QUERY_PAID, hearsay, now),)",
     ),
     plant(
@@ -659,6 +659,20 @@ _HEARD = (
         "bot/core/reconcile.py",
         "if not evidence and needs_person(payment, now):",
         "if evidence and needs_person(payment, now):",
+    ),
+    plant(
+        "a clock that was set makes an open prompt an old one",
+        "I1",
+        "bot/core/prompt_age.py",
+        "return by_theirs if ours - by_theirs > CLOCKS_DIFFER else ours",
+        "return ours",
+    ),
+    plant(
+        "the date of Safaricom's reply to a push is not kept",
+        "I1",
+        "bot/core/send.py",
+        "evidence = [replace(_evidence(payment_id, Kind.ACCEPTED, now), source=theirs)]",
+        "evidence = [replace(_evidence(payment_id, Kind.ACCEPTED, now), source=None)]",
     ),
     plant(
         "what was asked for by a clock since set back is asked about when it shows that hour again",

@@ -39,6 +39,7 @@ from bot.core.core import Core
 from bot.core.ports import Ids
 from bot.core.post import Post
 from bot.core.settle import Settle
+from bot.core.skew import Skew
 from bot.core.takeover import Takeover
 from bot.core.tokens import SharedToken
 from bot.playground.errors import ApiError
@@ -253,13 +254,15 @@ class Process:
             background = Background()
             settle = Settle(operators=sorted(config.telegram.operators))
             post = Post(store=store, clock=out.clock)
-            daraja = self._daraja(store, settle, post)
+            skew = Skew(self.outside.clock)
+            daraja = self._daraja(store, settle, post, skew)
             core = build_core(
                 Parts(
                     config=config,
                     store=store,
                     daraja=daraja,
                     office=daraja.back_office,
+                    skew=skew,
                     background=background.start,
                     settle=settle,
                     post=post,
@@ -276,9 +279,9 @@ class Process:
             background.last_call()
             await background.close()
 
-    def _daraja(self, store: Store, settle: Settle, post: Post) -> Daraja:
+    def _daraja(self, store: Store, settle: Settle, post: Post, skew: Skew) -> Daraja:
         mpesa, out = self.outside.config.mpesa, self.outside
-        transport = InlineTransport(out.safaricom, out.network, self.life)
+        transport = InlineTransport(out.safaricom, out.network, self.life, skew.dated)
 
         async def fetch() -> Token:
             asked_at = out.clock.now()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import Context
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mpesa.bodies import BODY_BYTES_MAX
@@ -32,7 +33,7 @@ from mpesa.simulator.safaricom import Safaricom
 from mpesa.transport import Deadline, Lost, Transport
 from mpesa.wire import PUSH_PATH, TOKEN_PATH, Reply
 from tests.prove.histories.life import Life
-from tests.prove.histories.virtual import passes
+from tests.prove.histories.virtual import micros_now, passes
 
 __all__ = ["InlineTransport", "Network", "SeededSafaricom"]
 
@@ -192,10 +193,17 @@ class Network:
 class InlineTransport(Transport):
     """The transport without a socket: a request is a step, and so is its reply."""
 
-    def __init__(self, safaricom: SeededSafaricom, network: Network, life: Life) -> None:
+    def __init__(
+        self,
+        safaricom: SeededSafaricom,
+        network: Network,
+        life: Life,
+        dated: Callable[[datetime], None],
+    ) -> None:
         self._safaricom = safaricom
         self._network = network
         self._life = life
+        self._told_date = dated
 
     async def get(self, path: str, *, authorization: str) -> Reply:
         assert path == TOKEN_PATH.partition("?")[0] or path == TOKEN_PATH
@@ -244,4 +252,5 @@ class InlineTransport(Transport):
         self._life.step(f"after {name}")
         if answer.drop or self._network.down == "hanging":
             raise Lost("the connection broke off")
+        self._told_date(datetime.fromtimestamp(micros_now() // 1_000_000, UTC))
         return Reply(answer.status, answer.text.encode(), None)
