@@ -270,11 +270,17 @@ class Asking:
             .with_for_update()
         )
 
-    async def proposals(self, *, limit: int) -> list[DecidedByOne]:
-        """Everything that waits for a second person, oldest first."""
+    async def proposals(
+        self, *, by: Collection[int], since: datetime, limit: int
+    ) -> list[DecidedByOne]:
+        """What one of these people has said since then, and waits for a second; oldest first."""
         return await self._decisions(
             select(decisions)
-            .where(decisions.c.done_at.is_(None))
+            .where(
+                decisions.c.done_at.is_(None),
+                decisions.c.by.in_(sorted(by)),
+                decisions.c.at > since,
+            )
             .order_by(decisions.c.id)
             .limit(limit)
         )

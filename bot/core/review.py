@@ -120,7 +120,7 @@ class Review:
         async with self._store.read() as tx:
             told = (await tx.evidence.of([payment_id])).get(payment_id, [])
         told = sorted(told, key=lambda each: (each.at, each.id))
-        proposal = _proposal(told, self._clock.now())
+        proposal = _proposal(told, self._clock.now(), self._rule)
         if proposal is not None and proposal.deciding is Deciding.VOID:
             proposal = None if _missed(proposal.read_up_to, told) else proposal
         return ReviewItem(pending=pending, evidence=told, proposal=proposal)
@@ -166,7 +166,7 @@ class Review:
         now = self._clock.now()
         async with self._store.read() as tx:
             told = (await tx.evidence.of([payment_id])).get(payment_id, [])
-        proposal = _proposal(told, now)
+        proposal = _proposal(told, now, self._rule)
         if proposal is None or proposal.id != proposal_id:
             return await self._nothing(update_id, Verdict.GONE)
         if proposal.by == by:
@@ -189,7 +189,7 @@ class Review:
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             # Whoever proposed it may have proposed otherwise, or another have decided, since.
-            stands = _proposal(seen.told, now) == proposal
+            stands = _proposal(seen.told, now, self._rule) == proposal
             verdict = self._possible(payment, seen, ruling, now) if stands else Verdict.GONE
             answers.append(verdict)
             agreed = self._admit(ruling, payment, seen, now, with_=first)
@@ -352,9 +352,9 @@ def _order(each: Evidence) -> int:
     return each.id or NOT_KEPT_YET
 
 
-def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
+def _proposal(told: Sequence[Evidence], now: datetime, rule: TwoPeopleRule) -> Proposal | None:
     """
-    The newest proposal that nobody has decided since, while it lasts.
+    The newest proposal that nobody has decided since, while it waits for a second.
 
     By their ids: clocks of several processes may differ, and one may be set back.
     """
@@ -364,7 +364,7 @@ def _proposal(told: Sequence[Evidence], now: datetime) -> Proposal | None:
         each
         for each in told
         if each.kind is Kind.PROPOSED
-        and TwoPeopleRule.lasts(each.at, now)
+        and rule.waits(each.by, each.at, now)
         and _order(each) > decided_up_to
     ]
     if not open_since:

@@ -101,7 +101,7 @@ class TwoPeople:
             others = [
                 each
                 for each in await tx.record.proposed(deed, subject, argument)
-                if self.rule.lasts(each.at, now)
+                if self.rule.waits(each.by, each.at, now)
             ]
             if any(each.by != by for each in others):
                 return Ruling.DONE
@@ -118,8 +118,9 @@ class TwoPeople:
 
     async def waiting(self, *, limit: int = 20) -> list[DecidedByOne]:
         """What waits for a second person, oldest first."""
+        by, since = self.rule.operators, self.rule.since(self._clock.now())
         async with self._store.read() as tx:
-            return await tx.record.proposals(limit=limit)
+            return await tx.record.proposals(by=by, since=since, limit=limit)
 
 
 class Rulings:

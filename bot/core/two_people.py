@@ -1,4 +1,4 @@
-"""Two people: from which amount one operator is not enough, and how long a first word waits."""
+"""Two people: from which amount one operator is not enough, and how long whose first word waits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,12 @@ class TwoPeopleRule:
             return Needs.ONE
         return Needs.SECOND if len(self.operators) > 1 else Needs.ANOTHER_OPERATOR
 
+    def waits(self, by: int | None, proposed_at: datetime, now: datetime) -> bool:
+        """Whether a first word still waits for a second: not for ever, and only an operator's."""
+        # Of who is none any more, dismissed or robbed of the account, no word moves money.
+        return by in self.operators and proposed_at > self.since(now)
+
     @staticmethod
-    def lasts(proposed_at: datetime, now: datetime) -> bool:
-        """Whether a first word still waits for a second."""
-        return proposed_at > now - PROPOSAL_LIFE
+    def since(now: datetime) -> datetime:
+        """What was said first before then waits no more."""
+        return now - PROPOSAL_LIFE

@@ -762,6 +762,13 @@ OF_THE_RECORD = (
         "return Needs.ONE",
     ),
     plant(
+        "the word of who is no operator any more is one of two",
+        "I12",
+        "bot/core/two_people.py",
+        "return by in self.operators and proposed_at",
+        "return proposed_at",
+    ),
+    plant(
         "an operator credits a receipt that another payment holds",
         "I4",
         "bot/core/review.py",
