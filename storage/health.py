@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select, text
+from sqlalchemy import Select, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.lines import NOT_A_PROMPT, NOT_INCOMPLETE
+from storage.lines import NOT_A_PROMPT, NOT_INCOMPLETE, last_paid
 from storage.newest import newest
 from storage.presence import PROCESS_CLASS
 from storage.records import Kind, Status
-from storage.schema import OWED, UNSETTLED, evidence, inbox, notices, payments
+from storage.schema import OWED, UNSETTLED, Instant, evidence, inbox, notices, payments
+from storage.set_back import FAR_AHEAD
 
 __all__ = ["HealthBook", "Recent", "Waiting"]
 
@@ -131,7 +132,7 @@ class HealthBook:
         )
         return set((await self._connection.execute(query)).scalars()) if payment_ids else set()
 
-    async def lines_paused(self, *, since: datetime, incomplete: int) -> int:
+    async def lines_paused(self, *, since: datetime, incomplete: int, now: datetime) -> int:
         """Lines prompted after *since* whose last *incomplete* prompts nobody completed."""
         # Ids begin with the instant that they were made at: this looks at one day, not at all.
         first_id = f"{int(since.timestamp() * 1000):012x}"
@@ -148,17 +149,12 @@ class HealthBook:
         line_ids = sorted((await self._connection.execute(prompted)).scalars())
         if not line_ids:
             return 0
-        other = payments.alias()
-        last_paid = (
-            select(func.coalesce(func.max(other.c.begun_at), literal_column("0")))
-            .where(other.c.line_id == payments.c.line_id, other.c.status == Status.PAID)
-            .scalar_subquery()
-        )
+        far = bindparam("far", now + FAR_AHEAD, type_=Instant())
         paused = (
             select(payments.c.line_id)
             .where(
                 payments.c.line_id.in_(line_ids),
-                payments.c.begun_at > last_paid,
+                payments.c.begun_at > last_paid(payments.alias(), payments.c.line_id, far),
                 payments.c.status.not_in(NOT_INCOMPLETE),
             )
             .group_by(payments.c.line_id)

@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
     and_,
     bindparam,
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     union_all,
@@ -30,7 +34,7 @@ from storage.schema import Instant, buttons, intents, lines, looks, payments, pe
 from storage.set_back import FAR_AHEAD, UNSEEN
 from storage.setwise import Among
 
-__all__ = ["NAMED_BY", "Lines"]
+__all__ = ["NAMED_BY", "Lines", "last_paid"]
 
 CREDITED_OR_CLAIMED = (Status.PAID, Status.CONFIRMING, Status.REVIEW)
 NOT_A_PROMPT = (Status.CREATED, Status.REFUSED, Status.VOID)
@@ -129,12 +133,28 @@ _STRANGER_ASKS = select(
 _LAST_BEGUN = select(func.max(payments.c.begun_at)).where(
     _LINE, payments.c.status.not_in(NOT_A_PROMPT)
 )
-_LAST_PAID = select(func.coalesce(func.max(payments.c.begun_at), 0)).where(
-    _LINE, payments.c.status == Status.PAID
-)
+
+
+def last_paid(
+    prompts: FromClause, line: ColumnElement[int], far: BindParameter[datetime]
+) -> ScalarSelect[int]:
+    """
+    When the last of these prompts to this line was begun that was paid; 0 where none was.
+
+    What is *far* ahead was begun by a clock that was set back since: nothing comes after that for
+    as long as it was ahead, and the line would be anybody's to prompt.
+    """
+    return (
+        select(func.coalesce(func.max(prompts.c.begun_at), literal_column("0")))
+        .where(prompts.c.line_id == line, prompts.c.status == Status.PAID)
+        .where(prompts.c.begun_at <= far)
+        .scalar_subquery()
+    )
+
+
 _STREAK = select(func.count()).where(
     _LINE,
-    payments.c.begun_at > _LAST_PAID.scalar_subquery(),
+    payments.c.begun_at > last_paid(payments.alias(), bindparam("line"), _FAR),
     payments.c.status.not_in(NOT_INCOMPLETE),
 )
 _STREAK_UP_TO = _STREAK.where(payments.c.begun_at <= bindparam("up_to", type_=Instant()))
@@ -262,7 +282,7 @@ class Lines:
         }
         return LineFacts(
             own=own,
-            streak=await self.streak(line_id),
+            streak=await self.streak(line_id, now=now),
             last_begun_at=await self.last_begun(line_id),
             open_payment=None if open_row is None else read_payment(open_row),
             same_amount_paid_at=(await execute(_SAME_AMOUNT, same_amount)).scalar(),
@@ -282,13 +302,14 @@ class Lines:
         asks, oldest, newest = (await self._connection.execute(_STRANGER_ASKS, values)).one()
         return asks, oldest, newest
 
-    async def streak(self, line_id: int, *, up_to: datetime | None = None) -> int:
+    async def streak(self, line_id: int, *, now: datetime, up_to: datetime | None = None) -> int:
         """
         Prompts to this line in a row that were not completed, begun no later than *up_to*.
 
         Counted since the line's last paid push; refused and not-sent ones never reached it.
         """
-        values = {"line": line_id} if up_to is None else {"line": line_id, "up_to": up_to}
+        values = {"line": line_id, "far": now + FAR_AHEAD}
+        values |= {} if up_to is None else {"up_to": up_to}
         query = _STREAK if up_to is None else _STREAK_UP_TO
         return (await self._connection.execute(query, values)).scalar_one()
 

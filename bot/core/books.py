@@ -139,7 +139,8 @@ class Books:
     async def _view(self, tx: Tx, payment: Payment, intent: Intent | None = None) -> PaymentView:
         streak = 0
         if payment.begun_at is not None:
-            streak = await tx.lines.streak(payment.line_id, up_to=payment.begun_at)
+            now = self._clock.now()
+            streak = await tx.lines.streak(payment.line_id, now=now, up_to=payment.begun_at)
         paused = None
         if streak >= self._limits.incomplete_before_pause:
             paused = paused_until(payment.begun_at, self._limits)

@@ -178,6 +178,7 @@ class Health:
                 lines_paused=await tx.health.lines_paused(
                     since=now - self._limits.pause,
                     incomplete=self._limits.incomplete_before_pause,
+                    now=now,
                 ),
                 instances=await tx.health.instances(),
                 free_bytes=self._machine.free_bytes(),

@@ -103,7 +103,7 @@ async def test_a_number_that_was_paid_from_stays_in_the_books(
 ) -> None:
     await share(desk)
     paid = await desk.post(await desk.ask(), success())
-    before = await desk.store.write(lambda tx: tx.lines.streak(paid.line_id))
+    before = await desk.store.write(lambda tx: tx.lines.streak(paid.line_id, now=desk.clock.now()))
 
     await forget(desk, privacy)
 
@@ -112,7 +112,7 @@ async def test_a_number_that_was_paid_from_stays_in_the_books(
     assert (now.line_id, now.credited_cents, now.receipt) == (paid.line_id, 5000, paid.receipt)
     async with desk.store.read() as tx:
         assert await tx.lines.phone(now.line_id) == PHONE
-        assert await tx.lines.streak(now.line_id) == before
+        assert await tx.lines.streak(now.line_id, now=desk.clock.now()) == before
         assert await tx.people.of_line(now.line_id) == []
 
 
@@ -129,7 +129,7 @@ async def test_prompts_that_were_not_completed_still_count_after_that(
     await forget(desk, privacy)
 
     async with desk.store.read() as tx:
-        assert await tx.lines.streak(await line_of(desk.store)) == 3
+        assert await tx.lines.streak(await line_of(desk.store), now=desk.clock.now()) == 3
 
 
 @BOTH_WAYS

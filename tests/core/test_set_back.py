@@ -278,6 +278,42 @@ async def test_of_two_clocks_that_are_set_right_at_once_the_one_further_ahead_co
     await further.close()
 
 
+async def answers_of(desk: Desk, count: int) -> list[str]:
+    """What each of so many wishes for one line comes to, where nobody completes a prompt."""
+    said = []
+    for number in range(count):
+        got = await desk.open(ask_key=f"again:{number}", amount_kes=60 + number)
+        await desk.finish()
+        if isinstance(got, Refusal):
+            said.append(str(got.reason))
+        else:
+            await desk.post(got.payment, failure(1032, len(desk.daraja.pushes)))
+            said.append("prompted")
+        desk.clock.advance(200)
+    return said
+
+
+@both_engines
+@pytest.mark.parametrize("ahead_s", [0, 5 * 3600.0])
+async def test_what_was_paid_while_it_was_ahead_does_not_hide_later_prompts(
+    desk: Desk, ahead_s: float
+) -> None:
+    desk.clock.advance(ahead_s)
+    await desk.post(await desk.ask(), success())
+    desk.clock.advance(-ahead_s + 600)
+    await desk.reconcile.start()
+
+    assert (await answers_of(desk, 8)).count("prompted") <= 4
+    assert await paused(desk) == 1
+
+
+async def paused(desk: Desk) -> int:
+    """How many lines are left alone."""
+    now = desk.clock.now()
+    async with desk.store.read() as tx:
+        return await tx.health.lines_paused(since=now - timedelta(days=1), incomplete=3, now=now)
+
+
 @pytest.mark.parametrize("ahead_s", [3600.0, 36 * 3600.0, 60 * 3600.0])
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_the_list_of_payments_is_fetched_again_at_once(

@@ -128,7 +128,7 @@ NEAREST = {
     "storage/unnamed_claims.py": ("core/test_unnamed_claims.py",),
     "storage/owing.py": ("storage/test_notices.py", "chat/test_notices.py"),
     "storage/notice_": ("storage/test_notices.py", "chat/test_notices.py"),
-    "storage/lines.py": ("core/test_ask.py", "core/test_limits_last.py"),
+    "storage/lines.py": ("core/test_ask.py", "core/test_limits_last.py", "core/test_set_back.py"),
     "storage/inbox.py": ("chat/test_inbox.py",),
     "storage/": ("storage/test_store.py", "storage/test_batches.py", "storage/test_poison.py"),
 }

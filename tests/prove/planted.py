@@ -513,8 +513,15 @@ _PUSH = (
         "prompts that were not completed are not counted",
         "line",
         "storage/lines.py",
-        "payments.c.begun_at > _LAST_PAID.scalar_subquery(),",
-        "payments.c.begun_at < _LAST_PAID.scalar_subquery(),",
+        "payments.c.begun_at > last_paid(",
+        "payments.c.begun_at < last_paid(",
+    ),
+    plant(
+        "what was paid by a clock that was ahead hides what was not completed since",
+        "line",
+        "storage/lines.py",
+        "        .where(prompts.c.begun_at <= far)\n",
+        "        .where(prompts.c.begun_at != far)\n",
     ),
 )
 

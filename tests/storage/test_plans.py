@@ -300,7 +300,7 @@ async def test_a_look_at_how_the_bot_is_reads_no_whole_table(full: Store) -> Non
             await tx.health.waiting(now=LATER)
             await tx.health.recent(since=NOON, limit=50)
             await tx.health.called([f"{number:032x}" for number in range(3)])
-            await tx.health.lines_paused(since=NOON, incomplete=4)
+            await tx.health.lines_paused(since=NOON, incomplete=4, now=LATER)
             await tx.record.near(amount_kes=50, since=NOON, until=LATER, limit=5)
             await tx.record.may_have_come(amount_kes=50, since=NOON, until=LATER)
             await tx.record.covering(amount_cents=50_00, since=NOON, until=LATER, limit=5)
