@@ -339,7 +339,7 @@ class Reconcile:
         await self._submit(Unit(payment_id=asked.id, admit=admit))
 
     def _pending(self, payment: Payment) -> tuple[NewNotice, ...]:
-        return (status_notice(payment.id), *self._settle.pending_alarm(payment.id))
+        return (status_notice(payment.id), *self._settle.pending_alarm(payment))
 
     async def _submit(self, unit: Unit) -> None:
         try:

@@ -273,8 +273,9 @@ class Settle:
             for operator in self._operators
         )
 
-    def pending_alarm(self, payment_id: str) -> tuple[NewNotice, ...]:
-        return self.alarm(Alarm.PENDING, payment_id)
+    def pending_alarm(self, payment: Payment) -> tuple[NewNotice, ...]:
+        """It comes to wait for a person: told once, each time that it does."""
+        return self.alarm(Alarm.PENDING, payment.id, key=_this_time(payment))
 
     def _alarms(
         self,
@@ -300,9 +301,16 @@ class Settle:
         # A credit that waits for a person was contradicted, which is an alarm of its own.
         newly = pending_at not in (None, payment.pending_at)
         if newly and standing.status is not Status.PAID:
-            key = once_more(payment.id, evidence)
+            written_off = _has(evidence, Kind.OPERATOR_VOID)
+            key = once_more(payment.id, evidence) if written_off else _this_time(payment)
             alarms += self.alarm(Alarm.PENDING, payment.id, key=key)
         return alarms
+
+
+def _this_time(payment: Payment) -> str:
+    """Names the time that it waits: what is decided may have waited before it was."""
+    # By its revision: two times may be heard of in one second, and a clock may be set back.
+    return f"{payment.id}:rev{payment.rev}" if payment.status in FINAL else payment.id
 
 
 def _tell(

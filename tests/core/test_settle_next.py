@@ -19,7 +19,7 @@ from bot.core.settle import (
     status_notice,
 )
 from mpesa.results import Meaning
-from storage.records import Alarm, Evidence, Kind, NewNotice, NoticeKind, Payment, Status
+from storage.records import FINAL, Alarm, Evidence, Kind, NewNotice, NoticeKind, Payment, Status
 from tests.fakes import a_payment, fact
 from tests.stores import NOON
 
@@ -196,7 +196,25 @@ def test_a_lapsed_payment_is_a_last_word_and_comes_to_operators() -> None:
         *alarms(Alarm.PENDING),
     }
     assert decision.pending_at == NOON + timedelta(seconds=500)
-    assert set(settle.pending_alarm(ID)) == alarms(Alarm.PENDING)
+    assert set(settle.pending_alarm(PAYMENT)) == alarms(Alarm.PENDING)
+
+
+@pytest.mark.parametrize("was", FINAL)
+def test_what_was_decided_comes_to_operators_under_another_name_each_time(was: Status) -> None:
+    told = [after(0, Kind.BEGUN), after(60, Kind.CALLBACK_FAILED)]
+    large = replace(PAYMENT, amount_kes=PAYMENT.confirm_above_kes + 1, status=was)
+    keys = set()
+    for rev in (5, 9):
+        row = replace(large, rev=rev)
+        decision = settle(row, [*told, after(rev, Kind.CALLBACK_PAID)])
+
+        assert decision.status is Status.REVIEW
+        new = {notice for notice in decision.notices if notice.alarm is Alarm.PENDING}
+        assert new == alarms(Alarm.PENDING, f"{ID}:rev{rev}") == set(settle.pending_alarm(row))
+        keys |= {notice.key for notice in new}
+        waits = replace(row, status=decision.status, pending_at=decision.pending_at)
+        assert settle(waits, [*told, after(rev, Kind.CALLBACK_PAID)]).notices == ()
+    assert len(keys) == 2 * len(OPERATORS)
 
 
 @pytest.mark.parametrize("reason", [Meaning.MISCONFIGURED.value, BAD_CREDENTIALS])

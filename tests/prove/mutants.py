@@ -39,7 +39,7 @@ ONE_TEST_S, ONE_FOLDER_S, HISTORIES_S = 120.0, 900.0, 3600.0
 
 # Besides those tests that are called like the file.
 NEAREST = {
-    "bot/core/settle.py": ("core/test_settle*",),
+    "bot/core/settle.py": ("core/test_settle*", "core/test_waits_again.py"),
     "bot/core/leaving.py": (
         "core/test_attempts.py",
         "core/test_throttled.py",

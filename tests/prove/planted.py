@@ -53,6 +53,13 @@ MONEY_FILES = (
 
 _SETTLE = (
     plant(
+        "what waits for a person once more rings for nobody",
+        "I7",
+        "bot/core/settle.py",
+        "if payment.status in FINAL else payment.id",
+        "if payment.status in () else payment.id",
+    ),
+    plant(
         "a forged success above the limit credits",
         "I1",
         "bot/core/settle.py",
