@@ -137,7 +137,7 @@ def build_core(parts: Parts) -> Core:
         health=_health(parts, machine),
         buttons=Buttons(store=store, clock=clock, ids=parts.ids),
         record=_record(parts),
-        touched=_touched(parts, looks={"d": drives.look, "i": news.look}),
+        touched=_touched(parts, looks={**drives.looks, "i": news.look}),
         drives=drives,
         merchants=merchants,
         invoices=Invoices(

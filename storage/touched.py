@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.schema import touched
 from storage.setwise import Many
 
-__all__ = ["ATTEMPT", "Touched", "touch"]
+__all__ = ["ATTEMPT", "GONE_BACK", "Touched", "touch"]
 
 ATTEMPT = "a"
 """What stands before the colon for a payment that is one of several attempts."""
+GONE_BACK = "b"
+"""The same for a gift to a drive of which more, or less, has gone back than before."""
 
 # Rows are only ever added and taken away: nobody waits for another's row, however many payments
 # of one drive are settled at once.

@@ -36,7 +36,7 @@ from storage.records import (
 )
 from storage.schema import UNCONFIRMED, intents, lines, payments
 from storage.setwise import Among
-from storage.touched import ATTEMPT, touch
+from storage.touched import ATTEMPT, GONE_BACK, touch
 
 __all__ = ["SettleFailed", "Settling", "Stale"]
 
@@ -325,6 +325,8 @@ def _touches(case: _Case) -> list[str]:
     if was == (now.status, now.words, now.credited_cents, now.receipt):
         return []
     touched = [] if now.subject is None else [now.subject]
+    if before.reversed_cents != now.reversed_cents and (now.subject or "").startswith("d:"):
+        touched.append(f"{GONE_BACK}:{now.id}")
     # Who waited for a lock sees the row as it is now, but of other rows what was there before.
     return [*touched, f"{ATTEMPT}:{now.id}"] if case.has_others or now.retried else touched
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from bot.chat.context import language_of
 from bot.chat.drive_cards import accept_keys, card, closed_text, manage_key, offered, thanks_text
 from bot.chat.drive_papers import closing_paper
+from bot.chat.gift_letters import language_for, late, turned, went_back
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.core.drive_views import CardView, shown, takes_gifts
@@ -19,7 +19,6 @@ from storage.records import (
     Keyboard,
     Notice,
     PaymentView,
-    Person,
     Reply,
     Shows,
     Status,
@@ -100,63 +99,12 @@ async def _statement(
     )
 
 
-async def _late(
-    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
-) -> Reply | None:
-    drive, payment_id = view.drive, details[0]
-    found = await core.drives.among([payment_id])
-    if not found or not found[0].cents:
-        return None  # it has all gone back by now
-    language = await _language(core, notice.chat_id)
-    [gift] = shown(found, Shows.ALL, treasurer=True)
-    text = paper.texts.say(
-        language,
-        "late.asks",
-        amount=money(gift.cents or 0),
-        name=gift.name or gift.phone_mask,
-        title=drive.title,
-    )
-    if not view.treasurers:
-        text = f"{text}\n{paper.texts.say(language, 'late.nobody')}"
-    keys = tuple(
-        Button(
-            label=plain(paper.texts.say(language, f"late.button.{what}")),
-            does=Deed(
-                action=f"d.{what}", subject=drive.id, argument=payment_id, owner=notice.chat_id
-            ),
-        )
-        for what in ("keep", "return")
-    )
-    return Reply(chat_id=notice.chat_id, text=text, keyboard=Keyboard(rows=(keys,)))
-
-
-async def _went_back(
-    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
-) -> Reply | None:
-    """A gift that was handed back, and that M-Pesa took back too, or not after all."""
-    drive = view.drive
-    entry = await core.drives.treasury.took_back(drive.id, int(details[0]))
-    if entry is None:
-        return None
-    language = await _language(core, notice.chat_id)
-    text = paper.texts.say(
-        language,
-        "late.went-back" if entry.cents > 0 else "late.untold",
-        amount=money(abs(entry.cents)),
-        name=entry.name or plain(paper.texts.say(language, "drive.well-wisher")),
-        title=drive.title,
-        total=money(view.totals.cents),
-    )
-    keys = manage_key(drive.id, paper, language)
-    return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
-
-
 async def _join(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
     drive, person_id = view.drive, int(details[0])
     name = await core.drives.treasurers.name_of(drive.id, person_id)
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     keys = tuple(
         Button(
             label=plain(paper.texts.say(language, f"treasurer.button.{what}")),
@@ -179,7 +127,7 @@ async def _named(
     """Somebody was named as a treasurer: will they?"""
     drive = view.drive
     name = await core.drives.treasurers.name_of(drive.id, int(details[0]))
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     text = paper.texts.say(language, "treasurer.named", name=name, title=drive.title)
     keys = accept_keys(drive.id, notice.chat_id, paper, language)
     return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
@@ -190,7 +138,7 @@ async def _answered(
 ) -> Reply:
     """Whoever was named has answered, or somebody who runs the group has come in."""
     word = notice.topic.partition(":")[0]
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     name = await core.drives.treasurers.name_of(view.drive.id, int(details[0]))
     text = paper.texts.say(language, f"treasurer.{word}", name=name, title=view.drive.title)
     keys = manage_key(view.drive.id, paper, language)
@@ -200,7 +148,7 @@ async def _answered(
 async def _joined(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     text = paper.texts.say(language, "treasurer.joined", title=view.drive.title)
     keys = manage_key(view.drive.id, paper, language)
     return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
@@ -209,7 +157,7 @@ async def _joined(
 async def _left(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     name = await core.drives.treasurers.name_of(view.drive.id, int(details[0]))
     text = paper.texts.say(language, "treasurer.left", name=name, title=view.drive.title)
     keys = manage_key(view.drive.id, paper, language)
@@ -221,7 +169,7 @@ async def _gone(
 ) -> Reply:
     """A treasurer left the group: what do the others say?"""
     drive, person_id = view.drive, details[0]
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     name = await core.drives.treasurers.name_of(drive.id, int(person_id))
     keys = tuple(
         Button(
@@ -256,7 +204,7 @@ async def _off(
 ) -> Reply:
     """Who left was taken off: told to them and to the other treasurers."""
     title, person_id = view.drive.title, int(details[0])
-    language = await _language(core, notice.chat_id)
+    language = await language_for(core, notice.chat_id)
     if notice.chat_id == person_id:
         text = paper.texts.say(language, "treasurer.off-you", title=title)
         return Reply(chat_id=notice.chat_id, text=text)
@@ -275,7 +223,7 @@ async def _pledge(
     pledge, left_kes = found
     if int(details[1]) < pledge.reminded:
         return None  # who let us in again after a while hears the last one, not all at once
-    language, drive = await _language(core, notice.chat_id), view.drive
+    language, drive = await language_for(core, notice.chat_id), view.drive
     when = "due-today"
     if now < pledge.due_at:
         when = "due-soon"
@@ -306,8 +254,10 @@ MAKERS: dict[str, Maker] = {
     "thanks": _thanks,
     "closed": _closed,
     "statement": _statement,
-    "late": _late,
-    "went-back": _went_back,
+    "late": late,
+    "went-back": went_back,
+    "reversed": turned,
+    "again": turned,
     "join": _join,
     "joined": _joined,
     "named": _named,
@@ -373,10 +323,3 @@ def _gift_keys(
         return Button(label=label, does=does)
 
     return (tuple(key(what) for what in whats), (key("behalf"),))
-
-
-async def _language(core: Core, person_id: int) -> str:
-    person: Person | None = await core.people.get(person_id)
-    if person is None:
-        return language_of(None, None)
-    return language_of(person.language, person.telegram_language)

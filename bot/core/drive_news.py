@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from bot.core.gift_reversals import reversal_news, turn_to_tell
 from bot.core.given_back import count_gifts_once
 from bot.core.people import FIRST_PSEUDONYM
 from bot.core.ports import Clock
@@ -77,6 +78,19 @@ class DriveNews:
         if len(fresh) == AT_ONCE:
             await tx.touched.touch(subject)
 
+    async def look_at_gift(self, tx: Tx, subject: str) -> None:
+        """*subject*: "b:<payment>", a gift of which more, or less, has gone back than before."""
+        payment = await tx.payments.get(subject.partition(":")[2])
+        assert payment is not None, "payments stay"
+        assert payment.subject is not None, "it was given to a drive"
+        drive = await tx.drives.lock(payment.subject.removeprefix("d:"))
+        assert drive is not None, "drives stay"
+        topic = await turn_to_tell(tx, drive, payment, self._operators)
+        if topic is not None:
+            told = await self._who_is_told(tx, drive)
+            owed = [reversal_news(drive, topic, each) for each in told]
+            await tx.notices.owe(owed, now=self._clock.now())
+
     async def card(self, tx: Tx, drive: Drive, now: datetime) -> None:
         """The card anew, as soon as the pace of its edits allows; all that comes until then."""
         key = card_key(drive)
@@ -115,11 +129,16 @@ class DriveNews:
 
         The last may step down from a closed drive: what is asked then, operators are asked.
         """
-        at_work = await _at_work(tx, drive)
-        asked = at_work if at_work or but is not None else sorted(self._operators)
+        asked = await self._who_is_told(tx, drive, nobody_else=but is not None)
         await tx.notices.owe(
             [self._news(drive, topic, each) for each in asked if each != but], now=now
         )
+
+    async def _who_is_told(
+        self, tx: Tx, drive: Drive, *, nobody_else: bool = False
+    ) -> Collection[int]:
+        at_work = await _at_work(tx, drive)
+        return at_work if at_work or nobody_else else sorted(self._operators)
 
     async def to_group(self, tx: Tx, drive: Drive, topic: str, now: datetime) -> None:
         """One new message to the drive's chat."""

@@ -25,6 +25,7 @@ from bot.core.pledging import Pledging
 from bot.core.ports import Clock, Ids
 from bot.core.post import chat_now
 from bot.core.promises import still_promised
+from bot.core.touched import Look
 from bot.core.treasurers import Treasurers
 from bot.core.treasury import Treasury
 from storage.engine import Store
@@ -41,6 +42,7 @@ from storage.records import (
     Treasurer,
     TreasurerState,
 )
+from storage.touched import GONE_BACK
 from storage.tx import Tx
 
 __all__ = ["Drives", "GiveRequest", "Named", "NewDrive"]
@@ -99,6 +101,7 @@ class Drives:
         self._wake = wake
         self._news = news = DriveNews(clock, operators=asking.operators)
         self.look = news.look
+        self.looks: dict[str, Look] = {"d": news.look, GONE_BACK: news.look_at_gift}
         self.giving = Giving(store=store, clock=clock, asking=asking, wake=wake)
         self.treasury = Treasury(store=store, clock=clock, news=news, wake=wake)
         self.treasurers = Treasurers(store=store, clock=clock, news=news, wake=wake)

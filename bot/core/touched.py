@@ -26,8 +26,8 @@ LONGEST_WAIT = timedelta(minutes=5)
 
 Look = Callable[[Tx, str], Awaitable[None]]
 """
-Looks at one subject ("d:<id>", "i:<id>", "a:<payment>") and owes what follows, in the transaction
-that took it.
+Looks at one subject ("d:<id>", "i:<id>", "a:<payment>", "b:<payment>") and owes what follows, in
+the transaction that took it.
 
 It may read payments but must lock none: settling locks a payment before it touches a subject.
 """

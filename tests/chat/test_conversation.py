@@ -221,7 +221,7 @@ class Office:
             guards={IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment},
         )
         drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
-        looks = {"d": drives.look, "i": InvoiceNews(clock=clock).look}
+        looks = {**drives.looks, "i": InvoiceNews(clock=clock).look}
         return Core(
             asking=asking,
             sending=sending,

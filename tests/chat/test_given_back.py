@@ -24,13 +24,43 @@ async def taken_back(office: Office, payment_id: str) -> None:
     )
 
 
-async def untold(office: Office, payment_id: str) -> None:
+async def test_treasurers_read_that_mpesa_took_a_gift_back(harambee: Harambee) -> None:
+    office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
+    await harambee.jane_gave_her_number()
+    card = await harambee.opened()
+    jane.press(card, "KES 500")
+    await harambee.pushed(1)
+    await harambee.paid()
+    await harambee.look()
+    [view] = await office.core.books.latest(person_id=jane.id)
+
+    part = fact(
+        Kind.REVERSED,
+        payment_id=view.payment.id,
+        at=office.clock.now(),
+        receipt="UKN9BACK02",
+        amount_cents=20_000,
+    )
+    await heard(office, part)
+
+    told = await office.said(mary.chat, "has taken back KES 200 so far of the KES 500 that Jane")
+    assert "the drive stands at KES 300" in told.text
+    assert "UKN4ABCDE7" in told.text
+    await taken_back(office, view.payment.id)
+    told = await office.said(mary.chat, "M-Pesa took back KES 500 that Jane gave")
+    assert "the drive stands at KES 0" in told.text
+    for receipt in (BACK, "UKN9BACK02"):
+        await untold(office, view.payment.id, receipt)
+    await office.said(mary.chat, "all of it counts, and the drive stands at KES 500")
+
+
+async def untold(office: Office, payment_id: str, receipt: str = BACK) -> None:
     """They say that it was another payment."""
     moved = fact(
         Kind.RECEIPT_MOVED,
         payment_id=payment_id,
         at=office.clock.now(),
-        receipt=reversal_key(BACK),
+        receipt=reversal_key(receipt),
     )
     await heard(office, moved)
 

@@ -129,7 +129,7 @@ def make_drives(desk: Desk) -> DriveLife:
         asking=desk.asking,
         wake=wake,
     )
-    touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks={"d": made.look}, wake=wake)
+    touched = TouchedSubjects(store=desk.store, clock=desk.clock, looks=made.looks, wake=wake)
     return DriveLife(desk=desk, drives=made, touched=touched)
 
 

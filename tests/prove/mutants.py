@@ -57,6 +57,8 @@ NEAREST = {
     "bot/core/giving.py": ("core/test_drives.py", "core/test_page_limits.py"),
     "bot/core/treasury.py": ("core/test_drives.py",),
     "bot/core/drive_": ("core/test_treasury.py", "core/test_drives.py", "chat/test_drive*"),
+    "bot/core/gift_reversals.py": ("core/test_gifts_reversed.py",),
+    "storage/units.py": ("core/test_gifts_reversed.py",),
     "bot/core/promises.py": ("core/test_pledging.py",),
     "bot/core/by_hand.py": ("core/test_record.py", "core/test_drives.py"),
     "bot/core/bill": ("core/test_invoices.py", "core/test_invoice_properties.py"),
