@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bot.chat.drive_cards import accept_keys, card, closed_text, manage_key, offered, thanks_text
 from bot.chat.drive_papers import closing_paper
-from bot.chat.gift_letters import language_for, late, turned, went_back
+from bot.chat.gift_letters import handed_back, language_for, late, turned, went_back
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.core.drive_views import CardView, shown, takes_gifts
@@ -256,6 +256,7 @@ MAKERS: dict[str, Maker] = {
     "statement": _statement,
     "late": late,
     "went-back": went_back,
+    "handed-back": handed_back,
     "reversed": turned,
     "again": turned,
     "join": _join,
@@ -282,8 +283,9 @@ async def dressed(core: Core, paper: Stationery, view: PaymentView, reply: Reply
     language, say = view.intent.language, paper.texts.say
     lines = [reply.text, _seen(view, gift, drive.title, drive.shows, paper)]
     payment = view.payment
-    if payment.status is Status.PAID and await core.drives.came_late(drive, payment):
-        lines.append(say(language, "gift.after-closing"))
+    if payment.status is Status.PAID:
+        word = await core.drives.late_word(drive, payment)
+        lines += [] if word is None else [say(language, f"gift.late.{word}")]
     rows = () if reply.keyboard is None else reply.keyboard.rows
     if drive.shows is not Shows.TOTALS and not payment.superseded:
         rows = (*rows, *_gift_keys(gift, drive.shows, paper, language))

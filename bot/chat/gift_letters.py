@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bot.chat.context import language_of
-from bot.chat.drive_cards import manage_key
+from bot.chat.drive_cards import TREASURERS_NAMED, manage_key
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
 from bot.core.drive_views import CardView, shown
 from bot.core.gift_reversals import AGAIN
-from bot.texts import money, plain
+from bot.texts import clean, money, plain
 from storage.records import Button, Deed, Keyboard, Notice, Person, Reply, Shows
 
 __all__ = ["language_for", "late", "turned", "went_back"]
@@ -63,6 +63,23 @@ async def went_back(
     )
     keys = manage_key(drive.id, paper, language)
     return Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
+
+
+async def handed_back(
+    core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
+) -> Reply | None:
+    """Whoever gave it reads that it was handed back: if it was not, nobody else can know."""
+    drive = view.drive
+    entry = await core.drives.handed_back(drive.id, details[0])
+    if entry is None:
+        return None
+    language, say = await language_for(core, notice.chat_id), paper.texts.say
+    names = ", ".join(clean(each.name) for each in view.treasurers[:TREASURERS_NAMED])
+    lines = (
+        say(language, "gift.handed-back", amount=money(-entry.cents), title=drive.title),
+        say(language, "gift.not-got", names=names) if names else say(language, "gift.not-got-it"),
+    )
+    return Reply(chat_id=notice.chat_id, text="\n".join(lines))
 
 
 async def turned(

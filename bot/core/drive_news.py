@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from bot.core.gift_reversals import reversal_news, turn_to_tell
+from bot.core.gift_reversals import gift_news, turn_to_tell
 from bot.core.given_back import count_gifts_once
 from bot.core.people import FIRST_PSEUDONYM
 from bot.core.ports import Clock
@@ -88,7 +88,7 @@ class DriveNews:
         topic = await turn_to_tell(tx, drive, payment, self._operators)
         if topic is not None:
             told = await self._who_is_told(tx, drive)
-            owed = [reversal_news(drive, topic, each) for each in told]
+            owed = [gift_news(drive, topic, each) for each in told]
             await tx.notices.owe(owed, now=self._clock.now())
 
     async def card(self, tx: Tx, drive: Drive, now: datetime) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Literal
 
 from bot.core.ask import Asked, Asking
 from bot.core.departures import Departures
-from bot.core.drive_news import DriveNews, card_key, is_late
+from bot.core.drive_news import ASKED_ABOUT, DriveNews, card_key, is_late
 from bot.core.drive_privacy import shown_when_written
 from bot.core.drive_views import CardView, PageView, ShownGift, merged, shown, takes_gifts
 from bot.core.drive_words import label_of, typed_reference
@@ -35,6 +36,8 @@ from storage.records import (
     Drive,
     DriveKind,
     DriveStatus,
+    Entry,
+    EntryKind,
     GiftRow,
     Payment,
     Shows,
@@ -168,12 +171,26 @@ class Drives:
         async with self._store.read() as tx:
             return await tx.drives.get(drive_id)
 
-    async def came_late(self, drive: Drive, payment: Payment) -> bool:
-        """Whether it came after the drive was closed, so that its treasurers decide about it."""
-        if drive.status is not DriveStatus.CLOSED:
-            return False
+    async def late_word(
+        self, drive: Drive, payment: Payment
+    ) -> EntryKind | Literal["asked"] | None:
+        """What its treasurers decided about a gift that came after closing, or are asked about."""
         async with self._store.read() as tx:
-            return await is_late(tx, drive, payment)
+            late = drive.status is DriveStatus.CLOSED and await is_late(tx, drive, payment)
+            # What was decided stands, also where the drive was opened again since.
+            if not late and await tx.gifts.thanks_of(payment.id) != ASKED_ABOUT:
+                return None
+            entry = await tx.drives.about_payment(payment.id)
+        if entry is None:
+            return "asked" if late else None
+        return entry.kind
+
+    async def handed_back(self, drive_id: str, payment_id: str) -> Entry | None:
+        """The line of the journal that says that a gift was handed back to its giver."""
+        async with self._store.read() as tx:
+            entries = await tx.drives.handed_back(drive_id)
+        theirs = (each for each in entries if each.payment_id == payment_id)
+        return next((each for each in theirs if each.kind is EntryKind.RETURNED), None)
 
     async def by_open_key(self, key: str) -> Drive | None:
         """What was opened with that key before."""

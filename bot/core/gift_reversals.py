@@ -13,7 +13,7 @@ from bot.core.turns import AGAIN, PAID, REVERSED, topics_of, untold
 from storage.records import Drive, EntryKind, NewNotice, NoticeKind, Payment
 from storage.tx import Tx
 
-__all__ = ["AGAIN", "REVERSED", "reversal_news", "turn_to_tell"]
+__all__ = ["AGAIN", "REVERSED", "gift_news", "turn_to_tell"]
 
 
 async def turn_to_tell(
@@ -27,9 +27,7 @@ async def turn_to_tell(
     topics = (await topics_of(tx, [payment]))[payment.id]
     # Whoever looked after it at the time: what one of them was told, all of them were.
     chats = {each.person_id for each in await tx.drives.treasurers(drive.id)} | set(operators)
-    keys = {
-        reversal_news(drive, topic, chat_id).key: topic for topic in topics for chat_id in chats
-    }
+    keys = {gift_news(drive, topic, chat_id).key: topic for topic in topics for chat_id in chats}
     told = {keys[key] for key in await tx.notices.known_of(list(keys))}
     topic = untold(topics, told)
     what = None if topic is None else topic.partition(":")[0]
@@ -47,8 +45,8 @@ async def _was_handed_back(tx: Tx, drive: Drive, payment: Payment) -> bool:
     )
 
 
-def reversal_news(drive: Drive, topic: str, chat_id: int) -> NewNotice:
-    """One new message about it; the drive is not in its key, which would be too long for that."""
+def gift_news(drive: Drive, topic: str, chat_id: int) -> NewNotice:
+    """One new message about a gift; with the drive in its key that would be too long."""
     return NewNotice(
         key=f"d:{topic}:{chat_id}",
         kind=NoticeKind.NEWS,

@@ -16,7 +16,9 @@ from bot.core.drive_acts import Actor, Answer, DriveActs
 from bot.core.drive_news import AWAITED, is_late
 from bot.core.drive_privacy import CLOCKS_APART, PRIVACY_EDITS_READ, shown_when_written
 from bot.core.drive_views import merged
+from bot.core.gift_reversals import gift_news
 from bot.core.giving import is_treasurer
+from bot.core.people import is_forgotten
 from bot.core.restored import restored
 from bot.core.settle import status_notice
 from bot.core.went_back import Part, parts_of
@@ -166,9 +168,22 @@ class Treasury(DriveActs):
                     key=f"late:{payment_id}",
                 )
             )
-            return Answer.DONE if written else Answer.ALREADY
+            if not written:
+                return Answer.ALREADY
+            await self._tell_giver(tx, drive, by, payment, keep=keep)
+            return Answer.DONE
 
         return await self._do(drive_id, by, deed, closing)
+
+    async def _tell_giver(
+        self, tx: Tx, drive: Drive, by: Actor, payment: Payment, *, keep: bool
+    ) -> None:
+        """What was decided; that it was handed back rings, for it may be not so."""
+        owed = [status_notice(payment.id)]
+        chat_id = (await tx.payments.intent(payment.intent_id)).chat_id
+        if not keep and chat_id != by.id and not is_forgotten(chat_id):
+            owed.append(gift_news(drive, f"handed-back:{payment.id}", chat_id))
+        await tx.notices.owe(owed, now=self._clock.now())
 
     async def change(
         self, drive_id: str, by: Actor, *, what: str, value: Any, told: str, closing: Closing

@@ -204,8 +204,14 @@ async def test_treasurers_are_told_that_a_late_gift_counts_once(harambee: Haramb
     await harambee.look()
     question = await office.said(mary.chat, "after it was closed")
 
+    status = await office.said(jane.chat, "its treasurers decide what becomes of it")
+
     await office.answered(mary.press(question, "↩️ Handed back"))
     await office.said(mary.chat, "Written down as handed back")
+    told = await office.said(jane.chat, "handed your KES 500 back to you")
+    assert "ask Mary" in told.text
+    await harambee.look()
+    await office.api.wait_for(lambda: "it was handed back to you" in status.text)
     other = await office.answered(mary.press(question, "🤝 Keep it"))
     assert other.startswith("Mary has decided before: it was handed back")
     assert "so already" in await office.answered(mary.press(question, "↩️ Handed back"))

@@ -9,11 +9,15 @@ from datetime import timedelta
 import pytest
 
 from bot.core.drive_acts import Actor, Answer
+from bot.core.people import FIRST_PSEUDONYM
 from storage.records import (
+    NOBODY,
     Closing,
     Drive,
     DriveStatus,
+    EntryKind,
     Kind,
+    NoticeKind,
     Payment,
     Status,
     TreasurerState,
@@ -343,3 +347,49 @@ async def test_what_may_never_come_holds_nobody_and_goes_to_operators_if_it_does
 
     asked = [each.topic for each in await drives.owed(OPERATOR) if each.topic.startswith("late")]
     assert asked == [f"late:{given_up.id}"]
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("keep", [True, False])
+async def test_a_giver_hears_once_that_their_gift_was_handed_back(
+    drives: DriveLife, keep: bool
+) -> None:
+    drive = await drives.open()
+    gift = await drives.give(drive, 1)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await came(drives, gift)
+    await drives.owed(1005)
+
+    assert await decide(drives, drive, gift, keep=keep) is Answer.DONE
+    assert await decide(drives, drive, gift, keep=not keep) is Answer.ALREADY
+
+    told = [(each.kind, each.topic.partition(":")[0]) for each in await drives.owed(1005)]
+    news = [] if keep else [(NoticeKind.NEWS, "handed-back")]
+    assert sorted(told) == sorted([(NoticeKind.STATUS, ""), *news])
+    await become(drives, drive, DriveStatus.OPEN)
+    opened = await drives.drives.get(drive.id)
+    assert opened is not None
+    word = await drives.drives.late_word(opened, await drives.desk.get(gift.id))
+    assert word is (EntryKind.KEPT if keep else EntryKind.RETURNED)
+
+
+async def test_who_is_forgotten_or_gave_on_a_page_hears_nothing(drives: DriveLife) -> None:
+    drive = await drives.open()
+    page = await drives.give(drive, 1, giver_id=NOBODY, chat_id=NOBODY)
+    forgotten = await drives.give(drive, 2)
+    await become(drives, drive, DriveStatus.CLOSED)
+    await came(drives, page)
+    await came(drives, forgotten)
+
+    async def forget(tx: Tx) -> None:
+        await tx.privacy_in_drives.forget(1006, pseudonym=FIRST_PSEUDONYM + 7)
+        await tx.privacy.forget(1006, pseudonym=FIRST_PSEUDONYM + 7)
+
+    await drives.desk.store.write(forget)
+    for gift in (page, forgotten):
+        assert await decide(drives, drive, gift) is Answer.DONE
+
+    async with drives.desk.store.read() as tx:
+        keys = [f"d:handed-back:{page.id}:{NOBODY}"]
+        keys.append(f"d:handed-back:{forgotten.id}:{FIRST_PSEUDONYM + 7}")
+        assert await tx.notices.known_of(keys) == set()

@@ -55,7 +55,7 @@ NEAREST = {
     "bot/core/post.py": ("chat/test_notices.py",),
     "bot/core/inbox.py": ("chat/test_inbox.py",),
     "bot/core/giving.py": ("core/test_drives.py", "core/test_page_limits.py"),
-    "bot/core/treasury.py": ("core/test_drives.py",),
+    "bot/core/treasury.py": ("core/test_drives.py", "core/test_late_gifts.py"),
     "bot/core/drive_": ("core/test_treasury.py", "core/test_drives.py", "chat/test_drive*"),
     "bot/core/gift_reversals.py": ("core/test_gifts_reversed.py",),
     "storage/units.py": ("core/test_gifts_reversed.py",),

@@ -113,6 +113,13 @@ OF_DRIVES = (
         "if before.reversed_cents > now.reversed_cents and",
     ),
     plant(
+        "who gave does not hear that it was handed back",
+        "I7",
+        "bot/core/treasury.py",
+        "if not keep and chat_id != by.id and not is_forgotten(chat_id):",
+        "if keep and chat_id != by.id and not is_forgotten(chat_id):",
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
