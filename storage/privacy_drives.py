@@ -123,6 +123,19 @@ class PrivacyInDrives:
             for row in (await self._connection.execute(query)).mappings()
         ]
 
+    async def lock(self, person_id: int) -> None:
+        """Hold the drives that they look after: of two who go at once, one sees the other go."""
+        query = (
+            select(drives.c.id)
+            .join(treasurers, treasurers.c.drive_id == drives.c.id)
+            .where(
+                treasurers.c.person_id == person_id,
+                treasurers.c.state == TreasurerState.ACCEPTED.value,
+            )
+            .order_by(drives.c.id)
+        )
+        await self._connection.execute(query.with_for_update(of=drives))
+
     async def alone(self, person_id: int) -> int:
         """
         How many drives have nobody but this person to look after them.

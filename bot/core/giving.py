@@ -171,6 +171,11 @@ class Giving:
         """Show a gift otherwise from now on; None if it is not theirs. The card follows."""
 
         async def run(tx: Tx) -> Gift | None:
+            theirs = await tx.gifts.get(intent_id)
+            if theirs is None:
+                return None
+            # Locked: what treasurers hide at this instant is not written over with what was.
+            await tx.drives.lock(theirs.drive_id)
             known = await tx.gifts.get(intent_id)
             if known is None or known.giver_id != by or by == NOBODY:
                 return None

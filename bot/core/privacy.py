@@ -125,6 +125,7 @@ class Privacy:
             if await tx.privacy.undecided(person_id) or await tx.privacy.unread(person_id):
                 await close(tx, waiting, self._clock)
                 return Forgotten.WAITING
+            await tx.privacy_in_drives.lock(person_id)
             if await tx.privacy_in_drives.alone(person_id):
                 await close(tx, needed, self._clock)
                 return Forgotten.NEEDED

@@ -54,7 +54,12 @@ NEAREST = {
     "bot/core/people.py": ("core/test_ask.py", "core/test_reconcile.py"),
     "bot/core/post.py": ("chat/test_notices.py",),
     "bot/core/inbox.py": ("chat/test_inbox.py",),
-    "bot/core/giving.py": ("core/test_drives.py", "core/test_page_limits.py"),
+    "bot/core/privacy.py": ("core/test_drives_at_once.py",),
+    "bot/core/giving.py": (
+        "core/test_drives_at_once.py",
+        "core/test_drives.py",
+        "core/test_page_limits.py",
+    ),
     "bot/core/treasury.py": ("core/test_drives.py", "core/test_late_gifts.py"),
     "bot/core/drive_": ("core/test_treasury.py", "core/test_drives.py", "chat/test_drive*"),
     "bot/core/gift_reversals.py": ("core/test_gifts_reversed.py",),

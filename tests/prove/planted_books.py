@@ -120,6 +120,20 @@ OF_DRIVES = (
         "if keep and chat_id != by.id and not is_forgotten(chat_id):",
     ),
     plant(
+        "who shows a gift otherwise shows an amount that is hidden meanwhile",
+        "I12",
+        "bot/core/giving.py",
+        "await tx.drives.lock(theirs.drive_id)",
+        "await tx.drives.get(theirs.drive_id)",
+    ),
+    plant(
+        "two treasurers who are forgotten at once leave nobody",
+        "I8",
+        "bot/core/privacy.py",
+        "            await tx.privacy_in_drives.lock(person_id)\n",
+        "",
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
