@@ -233,18 +233,44 @@ class PrivacyInDrives:
 
     async def _trail_of(self, person_id: int) -> None:
         """That a treasurer of this name came or went; their names are sealed, so one by one."""
-        query = (
-            select(drive_edits.c.id, drive_edits.c.after, treasurers.c.name)
-            .join(treasurers, treasurers.c.drive_id == drive_edits.c.drive_id)
-            .where(treasurers.c.person_id == person_id, drive_edits.c.what == TREASURERS)
+        theirs = select(treasurers.c.drive_id).where(treasurers.c.person_id == person_id)
+        for drive_id in (await self._connection.execute(theirs)).scalars().all():
+            changes = await self._changes_of(drive_id)
+            names = await self._names(drive_id)
+            own = names.pop(person_id, set())
+            others = {name for each in names.values() for name in each}
+            # Of what they wrote themselves, what names nobody else may be how they were named.
+            own |= {name for _, by, _, name in changes if by == person_id and name not in others}
+            for edit_id, _, sign, name in changes:
+                if name in own - {""}:
+                    sealed = self._crypt.seal_text(f"{sign}–")
+                    await self._set(drive_edits, drive_edits.c.id == edit_id, after=sealed)
+
+    async def _changes_of(self, drive_id: str) -> list[tuple[int, int, str, str]]:
+        """Who came and went: the line, who wrote it, the sign, and the name."""
+        query = select(drive_edits.c.id, drive_edits.c.by, drive_edits.c.after).where(
+            drive_edits.c.drive_id == drive_id, drive_edits.c.what == TREASURERS
         )
+        found = []
         for row in (await self._connection.execute(query)).all():
             after = self._crypt.open_text(row.after)
-            name = self._crypt.open_text(row.name)
-            for sign in SIGNS:
-                if name and after == f"{sign}{name}":
-                    sealed = self._crypt.seal_text(f"{sign}–")
-                    await self._set(drive_edits, drive_edits.c.id == row.id, after=sealed)
+            sign = next((each for each in SIGNS if after.startswith(each)), "")
+            found.append((row.id, row.by, sign, after.removeprefix(sign)))
+        return found
+
+    async def _names(self, drive_id: str) -> dict[int, set[str]]:
+        """By person, all names that they have or had there, as far as the drive says whose."""
+        now = select(treasurers.c.person_id, treasurers.c.name).where(
+            treasurers.c.drive_id == drive_id
+        )
+        once = select(drive_edits.c.by, drive_edits.c.by_name).where(
+            drive_edits.c.drive_id == drive_id
+        )
+        names: dict[int, set[str]] = {}
+        for query in (now, once):
+            for who, name in (await self._connection.execute(query)).all():
+                names.setdefault(who, set()).add(self._crypt.open_text(name))
+        return names
 
     async def _set(self, table: Table, where: Any, **values: Any) -> None:
         await self._connection.execute(update(table).where(where).values(**values))

@@ -578,6 +578,37 @@ async def test_a_treasurer_is_forgotten_once_somebody_else_looks_after_the_money
     assert joined.after == "+ –"
 
 
+JANE_AS_WANJIKU = Actor(id=1005, name="Wanjiku")
+JANE_AS_NJOKI = replace(JANE_AS_WANJIKU, name="Njoki")
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("by", [JANE_AS_WANJIKU, JANE_AS_NJOKI])
+async def test_no_name_that_a_forgotten_treasurer_ever_had_stays_in_the_trail(
+    drives: DriveLife, privacy: Privacy, by: Actor
+) -> None:
+    """She left, by this name, came back by another, and was not let in again."""
+    drive = await drives.open()
+    team = drives.drives.treasurers
+    await team.ask_to_join(drive.id, JANE_AS_WANJIKU, Closing())
+    await team.agree(drive.id, MARY, person_id=by.id, yes=True, closing=Closing())
+    await team.ask_to_join(drive.id, OTHER, Closing())
+    await team.agree(drive.id, by, person_id=OTHER.id, yes=True, closing=Closing())
+    drives.desk.clock.advance(60)
+    await team.leave(drive.id, by, Closing())
+    drives.desk.clock.advance(60)
+    await team.ask_to_join(drive.id, replace(by, name="Shiru"), Closing())
+    await team.agree(drive.id, MARY, person_id=by.id, yes=False, closing=Closing())
+    assert "Wanjiku" in await names_in_drives(drives.desk.store)
+
+    assert await forget_whom(privacy, by.id) is Forgotten.DONE
+
+    left = await names_in_drives(drives.desk.store)
+    assert not any(each in left for each in ("Wanjiku", "Njoki", "Shiru"))
+    trail = [e.after for e in await drives.treasury.trail(drive.id) if e.what == "treasurers"]
+    assert trail == ["+ –", "+ Otieno", "− –"]
+
+
 @pytest.mark.both_engines
 async def test_nobody_is_reminded_of_what_a_forgotten_person_promised(
     drives: DriveLife, privacy: Privacy

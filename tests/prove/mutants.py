@@ -123,6 +123,7 @@ NEAREST = {
     "storage/crypt.py": ("core/test_at_rest.py", "core/test_rotation.py"),
     "storage/gifts.py": ("core/test_drives.py", "core/test_treasury.py"),
     "storage/drives.py": ("core/test_drives.py", "core/test_treasury.py"),
+    "storage/privacy_drives.py": ("core/test_privacy.py", "core/test_delete_me.py"),
     "storage/pledges.py": ("core/test_pledging.py",),
     "storage/invoice": ("core/test_invoice*", "core/test_ledgers.py"),
     "storage/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),

@@ -134,6 +134,14 @@ OF_DRIVES = (
         "",
     ),
     plant(
+        "an earlier name of whoever is forgotten stays in a trail",
+        "I12",
+        "storage/privacy_drives.py",
+        "        for query in (now, once):",
+        "        for query in (now,):",
+        ("            own |= {", "            {"),
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
