@@ -208,7 +208,9 @@ class Pledging:
         if over or not takes_gifts(
             replace(drive, status=DriveStatus.OPEN) if paused else drive, now
         ):
-            await tx.pledges.change(pledge.id, remind_at=None)
+            # The drive may be opened again before the next one, and the promise is still open.
+            later = None if over else next_reminder(pledge.due_at, now=now)
+            await tx.pledges.change(pledge.id, remind_at=later)
             return
         # They were told not to pay again: it is put off, and no reminder is used up by that.
         if paused or await tx.pledges.may_be_kept(pledge):

@@ -419,6 +419,22 @@ async def promised(life: DriveLife, drive: Drive) -> tuple[int, int]:
 MARY = Actor(id=OPENER, name="Mary")
 
 
+@pytest.mark.parametrize(("days", "numbers"), [(2, (1, 2)), (5, (1,)), (12, ())])
+async def test_what_is_closed_over_a_reminder_and_opened_again_has_those_still_to_come(
+    drives: DriveLife, days: int, numbers: tuple[int, ...]
+) -> None:
+    """What came while it was closed is not made up for: that day is over."""
+    drive = await drives.open()
+    pledge = await promise(drives, drive, days=4)
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing())
+    told = await reminded(drives, days=days)
+    assert [each for each in told if each.startswith("pledge")] == []
+    await drives.treasury.set_status(drive.id, MARY, DriveStatus.OPEN, Closing())
+
+    after = [each for each in await reminded(drives, days=12) if each.startswith("pledge")]
+    assert after == [f"pledge:{pledge.id}:{number}" for number in numbers]
+
+
 @pytest.mark.parametrize("days", [2, 9])
 async def test_a_pause_over_a_reminder_ends_no_reminders(drives: DriveLife, days: int) -> None:
     """The first is put off, however many would have come: three there are at most."""

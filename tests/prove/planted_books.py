@@ -142,6 +142,13 @@ OF_DRIVES = (
         ("            own |= {", "            {"),
     ),
     plant(
+        "a drive that was closed by mistake reminds nobody any more",
+        "I8",
+        "bot/core/pledging.py",
+        "later = None if over else next_reminder(pledge.due_at, now=now)",
+        "later = None",
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
