@@ -65,7 +65,7 @@ async def decided(press: DeedPress) -> Toast:
 
 
 async def taken_over(press: DeedPress) -> Toast:
-    """An admin of the group looks after a drive whose only treasurer has left it."""
+    """An admin of the group looks after a drive whose treasurers have all left it."""
     turn, person_id = press.turn, int(press.deed.argument)
     drive = await turn.core.drives.get(press.deed.subject)
     if drive is None:
@@ -75,8 +75,9 @@ async def taken_over(press: DeedPress) -> Toast:
     )
     if not runs_it:
         return turn.toast("treasurer.admins-only", alert=True)
-    if await _is_back(turn, drive, person_id):
-        return turn.toast("treasurer.is-back", alert=True)
+    for each in await turn.core.drives.treasurers.of(drive.id):
+        if each.person_id != turn.person.id and await _is_back(turn, drive, each.person_id):
+            return turn.toast("treasurer.is-back", alert=True)
     answer = await turn.core.drives.departures.take_over(
         drive.id, actor(turn), person_id=person_id, closing=turn.closing()
     )

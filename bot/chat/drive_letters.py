@@ -187,7 +187,7 @@ async def _gone(
 async def _alone(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply:
-    """The only treasurer left the group: an admin of it may come in."""
+    """None of its treasurers is in the group any more: an admin of it may come in."""
     drive = view.drive
     label = plain(paper.texts.say(drive.language, "treasurer.button.take"))
     does = Deed(action="d.take", subject=drive.id, argument=details[0])

@@ -1,9 +1,9 @@
 """
 Departures: a treasurer has left the group whose money they look after.
 
-Nothing is taken from them by a machine. The other treasurers are asked; where there is no other,
-an admin of the group may come in beside them, and is asked then. That they left is a line of the
-trail, and by that line the same departure, told to us twice, is known.
+Nothing is taken from them by a machine. The other treasurers are asked; where none of them is in
+the group any more, an admin of it may come in beside them, and is asked then. That they left is a
+line of the trail, and by that line the same departure, told to us twice, is known.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Departures(DriveActs):
         self, drive_id: str, by: Actor, *, person_id: int, closing: Closing
     ) -> Answer:
         """
-        Somebody who runs the group looks after it beside its only treasurer, who has left.
+        Somebody who runs the group looks after it beside its treasurers, who have all left.
 
         The caller knows that they run the group. The first one counts.
         """
@@ -103,8 +103,8 @@ class Departures(DriveActs):
             if drive.status is DriveStatus.CLOSED:
                 return Answer.CLOSED
             at_work = await _at_work(tx, drive)
-            alone = len(at_work) == 1 and at_work[0].person_id == person_id != by.id
-            if not alone or not await _went_away(tx, at_work[0]):
+            people = [each.person_id for each in at_work]
+            if person_id not in people or by.id in people or not await _all_went_away(tx, at_work):
                 return Answer.ALREADY
             now = self._clock.now()
             own = Treasurer(
@@ -119,7 +119,8 @@ class Departures(DriveActs):
             await self._note(tx, drive, by, "treasurers", "", f"+ {by.name}")
             moment = int(now.timestamp())
             await self._news.to_person(tx, drive, f"joined:{moment}", by.id, now)
-            await self._news.to_person(tx, drive, f"gone:{person_id}:{moment}", by.id, now)
+            for each in people:
+                await self._news.to_person(tx, drive, f"gone:{each}:{moment}", by.id, now)
             await self._news.to_treasurers(tx, drive, f"took:{by.id}:{moment}", now, but=by.id)
             await tx.touched.touch(drive.subject)
             await close(tx, closing, self._clock)
@@ -150,7 +151,7 @@ class Departures(DriveActs):
         if len(at_work) > 1:
             topic = f"gone:{person_id}:{moment}"
             await self._news.to_treasurers(tx, drive, topic, now, but=person_id)
-        else:
+        if await _all_went_away(tx, at_work):
             await self._news.to_group(tx, drive, f"alone:{person_id}:{moment}", now)
 
 
@@ -168,3 +169,9 @@ async def _went_away(tx: Tx, whom: Treasurer) -> bool:
     """Whether they left since they began: a button from before they were let in again is old."""
     left = await _departures(tx, whom.drive_id, whom.person_id)
     return any(each.at >= whom.at for each in left)
+
+
+async def _all_went_away(tx: Tx, at_work: list[Treasurer]) -> bool:
+    """Whether nobody who looks after it is in the group, as far as we were told."""
+    away = [await _went_away(tx, each) for each in at_work]
+    return bool(away) and all(away)

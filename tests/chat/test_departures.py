@@ -243,6 +243,27 @@ async def test_nobody_is_asked_about_others_other_groups_and_closed_drives(
     assert not any(ALONE in text for text in harambee.group.texts)
 
 
+async def test_nobody_takes_over_while_one_of_two_is_in_the_group_again(
+    harambee: Harambee,
+) -> None:
+    office, mary, jane = harambee.office, harambee.mary, harambee.office.jane
+    await with_jane(harambee)
+    harambee.group.standing[office.otieno.id] = "administrator"
+    jane.leave(harambee.group)
+    await office.said(mary.chat, GONE)
+    mary.leave(harambee.group)
+    offer = await office.said(harambee.group, ALONE)
+    jane.join(harambee.group)
+    await office.answered(office.otieno.press(offer, "Look after it"))
+    assert await at_work(harambee) == ["Jane", "Mary"]
+
+    jane.leave(harambee.group)
+    await settled(harambee)
+    await office.answered(office.otieno.press(offer, "Look after it"))
+
+    assert await at_work(harambee) == ["Jane", "Mary", "Otieno"]
+
+
 async def test_the_group_of_a_lone_treasurer_is_told_and_an_admin_comes_in(
     harambee: Harambee, api: BotApi
 ) -> None:

@@ -122,3 +122,51 @@ async def test_nobody_is_taken_off_who_has_not_left_and_no_closed_drive_is_taken
         Answer.CLOSED,
     )
     assert await at_work(drives, drive) == {"Mary", "Otieno"}
+
+
+async def test_when_the_last_of_two_leaves_an_admin_may_come_in(
+    drives: DriveLife, departures: Departures
+) -> None:
+    drive = await of_two(drives)
+    await left(departures, OTIENO)
+    early = await departures.take_over(drive.id, JANE, person_id=OTIENO.id, closing=Closing())
+    assert early is Answer.ALREADY
+    assert topics(await owed(drives, GROUP), "alone") == []
+
+    await left(departures, MARY, 3600)
+    await left(departures, MARY, 3601)
+
+    assert len(topics(await owed(drives, GROUP), "alone")) == 1
+    answers = await asyncio.gather(
+        *(
+            departures.take_over(drive.id, who, person_id=OPENER, closing=Closing())
+            for who in (JANE, Actor(id=2001, name="Ali"), OTIENO)
+        )
+    )
+    assert sorted(answers) == [Answer.ALREADY, Answer.ALREADY, Answer.DONE]
+    assert await at_work(drives, drive) > {"Mary", "Otieno"}
+    [winner] = {each.person_id for each in await drives.drives.treasurers.of(drive.id)} - {
+        OPENER,
+        OTIENO.id,
+    }
+    asked = topics(await owed(drives, winner), "gone")
+    assert {each.split(":")[1] for each in asked} == {str(OPENER), str(OTIENO.id)}
+
+
+async def test_nobody_takes_over_from_two_of_whom_one_was_let_in_again(
+    drives: DriveLife, departures: Departures
+) -> None:
+    drive = await of_two(drives)
+    await left(departures, OTIENO)
+    off = await departures.take_off(drive.id, MARY, person_id=OTIENO.id, closing=Closing())
+    assert off is Answer.DONE
+    drives.desk.clock.advance(60)
+    treasurers = drives.drives.treasurers
+    await treasurers.ask_to_join(drive.id, OTIENO, Closing())
+    await treasurers.agree(drive.id, MARY, person_id=OTIENO.id, yes=True, closing=Closing())
+
+    await left(departures, MARY, 3600)
+
+    assert topics(await owed(drives, GROUP), "alone") == []
+    taken = await departures.take_over(drive.id, JANE, person_id=OPENER, closing=Closing())
+    assert taken is Answer.ALREADY

@@ -149,6 +149,20 @@ OF_DRIVES = (
         "later = None",
     ),
     plant(
+        "a group does not hear that the last of two treasurers has left it",
+        "I7",
+        "bot/core/departures.py",
+        "if await _all_went_away(tx, at_work):",
+        "if len(at_work) == 1:",
+    ),
+    plant(
+        "an admin takes over from two of whom one is there",
+        "I12",
+        "bot/core/departures.py",
+        "return bool(away) and all(away)",
+        "return any(away)",
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
