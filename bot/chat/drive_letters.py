@@ -15,6 +15,7 @@ from bot.texts import kes, money, plain
 from storage.records import (
     Button,
     Deed,
+    DriveStatus,
     Gift,
     Keyboard,
     Notice,
@@ -73,7 +74,9 @@ async def _thanks(
 
 async def _closed(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
-) -> Reply:
+) -> Reply | None:
+    if view.drive.status is not DriveStatus.CLOSED:
+        return None  # while this waited, it was opened again, as its card says
     return Reply(
         chat_id=notice.chat_id,
         thread_id=view.drive.thread_id,
@@ -88,8 +91,8 @@ async def _statement(
     drive = view.drive
     statement = await core.drives.treasury.public_statement(drive.id)
     assert statement is not None, "the drive is there"
-    if statement.drive.shows is Shows.TOTALS:
-        return None  # it shows no names by now: while this waited, it has changed
+    if statement.drive.shows is Shows.TOTALS or statement.drive.status is not DriveStatus.CLOSED:
+        return None  # while this waited, it came to show no names, or was opened again
     return Reply(
         chat_id=notice.chat_id,
         thread_id=drive.thread_id,

@@ -96,6 +96,21 @@ async def test_a_closing_paper_that_waited_shows_what_the_drive_shows_by_then(
     assert text.count("500.00") < first.count("500.00")
 
 
+@pytest.mark.parametrize("status", [DriveStatus.OPEN, DriveStatus.PAUSED])
+async def test_nobody_reads_that_a_drive_is_closed_which_was_opened_again_meanwhile(
+    harambee: Harambee, status: DriveStatus
+) -> None:
+    await jane_gave(harambee)
+    treasury, drive = harambee.office.core.drives.treasury, await harambee.drive
+    topics = ("closed:1", "statement:1")
+    assert await treasury.set_status(drive.id, MARY, DriveStatus.CLOSED, Closing()) is Answer.DONE
+    assert None not in [await letter(harambee, drive.id, each) for each in topics]
+
+    assert await treasury.set_status(drive.id, MARY, status, Closing()) is Answer.DONE
+
+    assert [await letter(harambee, drive.id, each) for each in topics] == [None, None]
+
+
 async def test_an_operator_decides_about_a_drive_that_nobody_looks_after(
     harambee: Harambee,
 ) -> None:

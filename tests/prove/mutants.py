@@ -64,6 +64,7 @@ NEAREST = {
     "bot/core/drive_": ("core/test_treasury.py", "core/test_drives.py", "chat/test_drive*"),
     "bot/core/gift_reversals.py": ("core/test_gifts_reversed.py",),
     "storage/units.py": ("core/test_gifts_reversed.py",),
+    "bot/chat/drive_letters.py": ("chat/test_closing.py",),
     "bot/core/promises.py": ("core/test_pledging.py",),
     "bot/core/by_hand.py": ("core/test_record.py", "core/test_drives.py"),
     "bot/core/bill": ("core/test_invoices.py", "core/test_invoice_properties.py"),

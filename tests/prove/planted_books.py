@@ -163,6 +163,13 @@ OF_DRIVES = (
         "return any(away)",
     ),
     plant(
+        "a group reads that a drive is closed which was opened again",
+        "I7",
+        "bot/chat/drive_letters.py",
+        "if view.drive.status is not DriveStatus.CLOSED:",
+        "if view.drive.status is DriveStatus.PAUSED:",
+    ),
+    plant(
         "anybody writes cash down",
         "I12",
         "bot/core/drive_acts.py",
