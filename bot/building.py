@@ -120,8 +120,8 @@ def build_core(parts: Parts) -> Core:
     merchants = Merchants(
         store=store, clock=clock, operators=operators, collectors=configured, wake=wake
     )
-    acts = Acts(store=store, clock=clock, wake=wake)
-    news = InvoiceNews(clock=clock)
+    acts = Acts(store=store, clock=clock, operators=operators, wake=wake)
+    news = InvoiceNews(clock=clock, operators=operators)
     return Core(
         asking=asking,
         sending=sending,

@@ -23,10 +23,14 @@ from bot.core.core import Core
 from bot.core.eat import day_of
 from bot.core.invoice_talk import WORDS_CHARS_MAX
 from bot.core.invoices import InvoiceNewsView
+from bot.core.people import is_forgotten
 from bot.texts import Texts, apart, clean, kes, money
 from storage.records import Button, InvoiceEntry, Keyboard, Notice, Reply
 
 __all__ = ["about_invoice", "about_merchant"]
+
+OF_MONEY = ("paid", "reversed", "again", "overpaid", "went-back")
+"""Topics that operators read where no merchant is left to."""
 
 
 async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply | None:
@@ -57,6 +61,8 @@ async def about_invoice(core: Core, paper: Stationery, notice: Notice) -> Reply 
             return await invoice_paper(core, quill, chat_id=notice.chat_id)
         case _:
             text, keys = _news(core, quill, found, topic, detail, await _owed(core, quill))
+            if text and topic in OF_MONEY and _inherits(core, quill):
+                text = _lines(text, quill.say("news.merchant-gone"))
             return None if not text else Reply(chat_id=notice.chat_id, text=text, keyboard=keys)
 
 
@@ -80,6 +86,11 @@ async def about_merchant(core: Core, paper: Stationery, notice: Notice) -> Reply
     return Reply(chat_id=notice.chat_id, text=text)
 
 
+def _inherits(core: Core, quill: Quill) -> bool:
+    """Whether an operator reads it because its merchant was forgotten."""
+    return is_forgotten(quill.view.invoice.merchant_id) and quill.owner in core.operators
+
+
 async def _language(core: Core, texts: Texts, person_id: int, otherwise: str) -> str:
     person = await core.people.get(person_id)
     if person is None:
@@ -101,7 +112,8 @@ async def _owed(core: Core, quill: Quill) -> str:
 def _news(
     core: Core, quill: Quill, found: InvoiceNewsView, topic: str, detail: str, owed: str
 ) -> tuple[str, Keyboard | None]:
-    mine = quill.owner == quill.view.invoice.merchant_id
+    inherits = _inherits(core, quill)
+    mine = inherits or quill.owner == quill.view.invoice.merchant_id
     match topic:
         case "paid" | "reversed" | "again":
             return _money(quill, found, topic, owed, mine=mine), None
@@ -117,9 +129,10 @@ def _news(
         case "overpaid":
             if not quill.view.excess_cents:
                 return "", None
-            void = quill.view.standing is Standing.VOID
-            said = quill.say("news.overpaid-void" if void else "news.overpaid")
-            return said, keyboard(excess_buttons(quill))
+            key = "news.overpaid"
+            if quill.view.standing is Standing.VOID:
+                key = "news.overpaid-void-gone" if inherits else "news.overpaid-void"
+            return quill.say(key), keyboard(excess_buttons(quill))
         case "went-back" if found.entry is not None:
             amount = money(abs(found.entry.about_cents))
             if found.entry.about_cents < 0:

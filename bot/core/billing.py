@@ -259,10 +259,10 @@ class Billing:
         return [each for each in found if each.kind in kinds and undone_key(each.id) not in undone]
 
     async def view(self, invoice_id: str, *, by: int) -> InvoiceView | None:
-        """One's own invoice."""
+        """One's own invoice, or one whose money one answers for."""
         async with self._store.read() as tx:
             invoice = await tx.invoices.get(invoice_id)
-            if invoice is None or invoice.merchant_id != by:
+            if invoice is None or not self._acts.answers_for(invoice, by):
                 return None
             return await view_of(tx, invoice)
 

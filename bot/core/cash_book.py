@@ -108,7 +108,7 @@ class CashBook:
                 await tell_given_back(tx, invoice, key, credited, now)
             return None
 
-        return await self._acts.do(invoice_id, by, closing, act)
+        return await self._acts.do(invoice_id, by, closing, act, of_money=True)
 
     async def both_went_back(
         self, invoice_id: str, *, entry_id: int, by: int, closing: Closing
@@ -128,4 +128,4 @@ class CashBook:
                 await ask_anew(tx, view.invoice, now)
             return None
 
-        return await self._acts.do(invoice_id, by, closing, act)
+        return await self._acts.do(invoice_id, by, closing, act, of_money=True)

@@ -4,11 +4,12 @@ News of invoices: who is owed which message when something has come for one.
 Each message has a key of its own, so looking twice says nothing twice: what was paid is told
 once for each payment, and what was paid too much once for each sum that came and that is left.
 Whoever opens an invoice reads on it what has come so far, and is told only of what comes after.
+Where its merchant was forgotten, operators hear of its money: nobody else is left who would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -48,8 +49,9 @@ DIGEST_CHARS = 32
 class InvoiceNews:
     """Looks at an invoice whose money has moved; see `bot/core/touched.py`."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, operators: Collection[int] = ()) -> None:
         self._clock = clock
+        self._operators = operators
 
     async def look(self, tx: Tx, subject: str) -> None:
         """Owe the news of what has come since, and have every card of it told anew."""
@@ -73,9 +75,31 @@ class InvoiceNews:
             too_much = news(invoice, topic, chat_id=invoice.merchant_id)
             if any(each.topic.startswith(AGAIN) for each in owed):
                 # They were told of it before that money was said to have gone back.
-                await tx.notices.send_anew(too_much.key, now=now)
+                for each in [too_much, *self._to_operators(invoice, topic)]:
+                    await tx.notices.send_anew(each.key, now=now)
             owed.append(too_much)
+        owed += await self._instead(tx, invoice, owed)
         await tx.notices.owe([*owed, *await cards_of(tx, invoice)], now=now)
+
+    async def _instead(
+        self, tx: Tx, invoice: Invoice, owed: Sequence[NewNotice]
+    ) -> list[NewNotice]:
+        """
+        What operators are owed because a merchant who was forgotten cannot be.
+
+        Not what that merchant was told before: it went on under the name that they have now.
+        """
+        if not is_forgotten(invoice.merchant_id):
+            return []
+        theirs = [each for each in owed if each.chat_id == invoice.merchant_id]
+        known = await tx.notices.known_of([each.key for each in theirs])
+        fresh = [each.topic for each in theirs if each.key not in known]
+        return [one for topic in fresh for one in self._to_operators(invoice, topic)]
+
+    def _to_operators(self, invoice: Invoice, topic: str) -> list[NewNotice]:
+        if not is_forgotten(invoice.merchant_id):
+            return []
+        return [news(invoice, topic, chat_id=each) for each in sorted(self._operators)]
 
     async def _came(self, tx: Tx, invoice: Invoice, credited: Sequence[Payment]) -> list[NewNotice]:
         """

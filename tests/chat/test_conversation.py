@@ -122,7 +122,7 @@ def invoicing(
 ) -> dict[str, Any]:
     """The services of invoices."""
     collectors = {"": MAMA_NJERI}
-    acts = Acts(store=store, clock=clock, wake=wake)
+    acts = Acts(store=store, clock=clock, operators=frozenset({OPERATOR}), wake=wake)
     merchants = Merchants(
         store=store,
         clock=clock,
@@ -221,7 +221,8 @@ class Office:
             guards={IntentKind.GIFT: guard_gift, IntentKind.INSTALMENT: guard_instalment},
         )
         drives = Drives(store=store, clock=clock, ids=Ids(os.urandom), asking=asking, wake=wake)
-        looks = {**drives.looks, "i": InvoiceNews(clock=clock).look}
+        news = InvoiceNews(clock=clock, operators=frozenset({OPERATOR}))
+        looks = {**drives.looks, "i": news.look}
         return Core(
             asking=asking,
             sending=sending,

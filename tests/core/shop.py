@@ -139,7 +139,7 @@ class Shop:
 
     async def look(self, view: InvoiceView) -> None:
         """Look at an invoice once more, though nothing has happened to it."""
-        look = InvoiceNews(clock=self.desk.clock).look
+        look = InvoiceNews(clock=self.desk.clock, operators=[OPERATOR]).look
         await self.desk.store.write(lambda tx: look(tx, view.invoice.subject))
 
     def number_of(self, payment: Payment) -> int:
@@ -171,7 +171,7 @@ def make_shop(desk: Desk, *, seed: int = 11) -> Shop:
     merchants = Merchants(
         store=store, clock=clock, operators=[OPERATOR], collectors=COLLECTORS, wake=wake
     )
-    acts = Acts(store=store, clock=clock, wake=wake)
+    acts = Acts(store=store, clock=clock, operators=[OPERATOR], wake=wake)
     desk.asking._guards = {IntentKind.INSTALMENT: guard_instalment}
     return Shop(
         desk=desk,
@@ -195,7 +195,10 @@ def make_shop(desk: Desk, *, seed: int = 11) -> Shop:
         talk=InvoiceTalk(store=store, clock=clock, acts=acts, limits=LimitSettings(), wake=wake),
         receipts=Receipts(store=store, collectors=COLLECTORS, public_url="https://pay.example.org"),
         touched=TouchedSubjects(
-            store=store, clock=clock, looks={"i": InvoiceNews(clock=clock).look}, wake=wake
+            store=store,
+            clock=clock,
+            looks={"i": InvoiceNews(clock=clock, operators=[OPERATOR]).look},
+            wake=wake,
         ),
     )
 

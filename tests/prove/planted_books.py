@@ -421,8 +421,8 @@ OF_INVOICES = (
         "anybody does what only the merchant may",
         "I12",
         "bot/core/invoice_acts.py",
-        "if invoice is None or invoice.merchant_id != by:",
-        "if invoice is None:",
+        "if invoice.merchant_id != by and not (of_money and self.answers_for(invoice, by)):",
+        "if by is None:",
     ),
     plant(
         "what stays as agreed still stays once it pays a larger bill",
@@ -561,6 +561,34 @@ OF_INVOICES = (
         "storage/statements.py",
         "return (payments.c.subject.in_(theirs),)",
         "return ()",
+    ),
+    plant(
+        "nobody hears of money whose merchant was forgotten",
+        "I2",
+        "bot/core/invoice_news.py",
+        "fresh = [each.topic for each in theirs if each.key not in known]",
+        "fresh = list[str]()",
+    ),
+    plant(
+        "operators hear again of what a forgotten merchant had heard of",
+        "I7",
+        "bot/core/invoice_news.py",
+        "fresh = [each.topic for each in theirs if each.key not in known]",
+        "fresh = [each.topic for each in theirs]",
+    ),
+    plant(
+        "operators answer for the money of every merchant",
+        "I12",
+        "bot/core/invoice_acts.py",
+        "inherited = is_forgotten(invoice.merchant_id) and person_id in self._operators",
+        "inherited = person_id in self._operators",
+    ),
+    plant(
+        "whoever answers for its money may do anything with an invoice",
+        "I12",
+        "bot/core/invoice_acts.py",
+        "not (of_money and self.answers_for(invoice, by))",
+        "not self.answers_for(invoice, by)",
     ),
 )
 

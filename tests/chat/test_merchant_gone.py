@@ -1,0 +1,51 @@
+"""A merchant who was forgotten: what operators, and their customers, read and press then."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.playground.chats import Message
+from bot.playground.people import Person
+from storage.records import Closing
+from tests.chat.test_conversation import Office
+from tests.chat.test_given_back import only_invoice
+from tests.chat.test_invoice_chat import issued, njeri, opened, peter, prompted
+
+__all__ = ["njeri", "peter"]
+
+
+@pytest.fixture
+async def bill(office: Office, njeri: Person, peter: Person) -> Message:
+    """Of a void invoice, whose prompt failed before; its merchant is gone."""
+    bill = await opened(office, peter, await issued(office, njeri))
+    await prompted(office, peter, bill, "💸 Pay KES 1,500")
+    await office.result(1037)
+    await office.core.touched.run_due()
+    invoice_id = await only_invoice(office, njeri)
+    await office.core.billing.void(invoice_id, by=njeri.id, why="", closing=Closing())
+    await is_forgotten(office, njeri)
+    return bill
+
+
+async def is_forgotten(office: Office, person: Person) -> None:
+    person.say("/privacy")
+    card = await office.said(person.chat, "What I keep, and why")
+    person.press(card, "Delete me")
+    person.press(await office.said(person.chat, "Shall I forget you?"), "Yes, forget me")
+    await office.said(person.chat, "The payments stay in the books")
+
+
+async def test_an_operator_reads_what_came_and_says_what_became_of_it(
+    office: Office, njeri: Person, peter: Person, bill: Message
+) -> None:
+    await office.result(0, receipt="UKN4ABCDE7")
+    await office.core.touched.run_due()
+
+    paid = await office.said(office.boss.chat, "paid by Peter")
+    asked = await office.said(office.boss.chat, "is void, and KES 1,500 came for it")
+    for each in (paid, asked):
+        assert "Njeri, who issued it, asked to be forgotten" in each.text
+    assert "open it again" not in asked.text
+    assert await office.answered(office.boss.press(asked, "↩️ I gave it back")) == "👌 Noted"
+    await office.said(peter.chat, "was given back")
+    assert not [each for each in njeri.chat.from_bot if "1,500 came for it" in each.text]
