@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.crypt import Crypt
@@ -16,14 +27,19 @@ from storage.invoice_tables import (
     invoices,
     merchants,
 )
-from storage.invoices import paid_cents
+from storage.invoices import SUBJECT, paid_cents
 from storage.privacy_keys import renamed
-from storage.records import Decided, InvoiceEntryKind, invoice_label
+from storage.records import OPEN, Decided, InvoiceEntryKind, Status, invoice_label
+from storage.schema import payments
 
 __all__ = ["OnInvoice", "PrivacyInInvoices"]
 
 OWN_WORDS = (InvoiceEntryKind.QUESTION.value, InvoiceEntryKind.NOT_MINE.value)
 """What customers write; all else that an entry says is the merchant's book."""
+
+TOO_MUCH_FROM_CENTS = 100
+"""Prompts are whole shillings: less than one too much is not called so."""
+_ON_ITS_WAY = (*OPEN, Status.CONFIRMING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +108,14 @@ class PrivacyInInvoices:
             for row in await self._connection.execute(query)
         ]
 
-    async def unpaid(self, person_id: int) -> int:
+    async def unsettled(self, person_id: int) -> int:
         """
-        How many invoices this person has issued that are not paid, void or written off.
+        How many invoices of this person wait for something that only they could settle.
+
+        Such as are not paid, void or written off; those for which too much came, while they have
+        not said what became of it; and those of which a payment is on its way. What we stopped
+        asking about, and what an operator is to decide first, may take for ever: if it comes when
+        they are gone, operators are told.
 
         As a merchant they are locked until the transaction ends: nothing is issued meanwhile.
         """
@@ -105,8 +126,7 @@ class PrivacyInInvoices:
             .select_from(invoices)
             .where(
                 invoices.c.merchant_id == person_id,
-                invoices.c.decided == Decided.ISSUED.value,
-                paid_cents() < invoices.c.total_cents,
+                or_(_unpaid(), _too_much(), _awaited()),
             )
         )
         return int((await self._connection.execute(query)).scalar_one())
@@ -189,3 +209,28 @@ class PrivacyInInvoices:
                 )
             )
         await execute(delete(merchants).where(merchants.c.id == person_id))
+
+
+def _unpaid() -> ColumnElement[bool]:
+    issued = invoices.c.decided == Decided.ISSUED.value
+    return and_(issued, paid_cents() < invoices.c.total_cents)
+
+
+def _too_much() -> ColumnElement[bool]:
+    """As `bot.core.bills.excess_cents` says it: of a void one, all is too much."""
+    void = invoices.c.decided == Decided.VOID.value
+    billed = case((void, 0), else_=invoices.c.total_cents)
+    kept = (
+        select(func.coalesce(func.sum(invoice_entries.c.about_cents), 0))
+        .where(
+            invoice_entries.c.invoice_id == invoices.c.id,
+            invoice_entries.c.kind == InvoiceEntryKind.KEPT.value,
+        )
+        .correlate(invoices)
+        .scalar_subquery()
+    )
+    return paid_cents() - billed - kept >= TOO_MUCH_FROM_CENTS
+
+
+def _awaited() -> ColumnElement[bool]:
+    return exists().where(payments.c.subject == SUBJECT, payments.c.status.in_(_ON_ITS_WAY))

@@ -43,7 +43,7 @@ class Forgotten(StrEnum):
     DONE = "done"
     WAITING = "waiting"  # for the last word about a payment: it could not be told
     NEEDED = "needed"  # a drive is open that nobody else looks after
-    OWED = "owed"  # invoices that they issued are not paid
+    OWED = "owed"  # invoices that they issued are not paid, or too much, or may be soon
     RECENT = "recent"  # they had a phone of somebody else prompted, and those are still counted
 
 
@@ -116,8 +116,9 @@ class Privacy:
         last word would go to nobody. Nor while they alone look after an open drive: nobody could
         close it, or write cash down; or after a closed one to which a late gift is on its way, or
         waits for their word. Nor while invoices of theirs are unpaid: nobody could say that one was
-        paid in cash, or is void. Nor while prompts to phones of others count in their hour, or
-        whoever is forgotten often could prompt any number; *recent* is told when that is over.
+        paid in cash, or is void; or of what came too much, what became of it. Nor while prompts to
+        phones of others count in their hour, or whoever is forgotten often could prompt any number;
+        *recent* is told when that is over.
         """
 
         async def run(tx: Tx) -> Forgotten:
@@ -129,7 +130,7 @@ class Privacy:
             if await tx.privacy_in_drives.alone(person_id):
                 await close(tx, needed, self._clock)
                 return Forgotten.NEEDED
-            if await tx.privacy_in_invoices.unpaid(person_id):
+            if await tx.privacy_in_invoices.unsettled(person_id):
                 await close(tx, owed, self._clock)
                 return Forgotten.OWED
             _, _, newest_at = await tx.lines.stranger_asks(

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
+from bot.core.ask import Asked
 from bot.core.invoice_acts import Done
 from bot.core.invoices import InvoiceView
 from bot.core.people import is_forgotten
@@ -15,8 +16,10 @@ from storage.errors import StoreFailed
 from storage.invoice_tables import bills, invoice_entries, merchants
 from storage.records import Closing, InvoiceEntryKind
 from storage.tx import Tx
+from tests.core.bodies import failure
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, shop
+from tests.core.test_given_back import give_back
 from tests.core.test_privacy import everywhere, forget_whom
 from tests.stores import TestClock
 
@@ -156,6 +159,45 @@ async def test_a_merchant_is_forgotten_once_nothing_is_owed_to_them(
     await shop.appoint()
     again = await shop.issue()
     assert (again.invoice.label, again.invoice.merchant_id) == ("INV-0001", NJERI)
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("how", ["paid", "void", "write_off"])
+async def test_a_merchant_first_says_what_became_of_what_is_too_much(
+    shop: Shop, privacy: Privacy, how: str, keep: bool
+) -> None:
+    view = await shop.issue()
+    prompts = 1 if how == "void" else 2
+    asked = [await shop.pay(view, phone=f"25472200000{number}") for number in range(prompts)]
+    if how != "paid":
+        await getattr(shop.billing, how)(view.invoice.id, by=NJERI, why="", closing=Closing())
+    for each in asked:
+        assert isinstance(each, Asked)
+        await shop.complete(each.payment)
+    await shop.touched.run_due()
+
+    assert await forget_whom(privacy, NJERI) is Forgotten.OWED
+
+    assert (await shop.view(view)).invoice.merchant_id == NJERI
+    assert isinstance(await give_back(shop, view, keep=keep), Done)
+    assert await forget_whom(privacy, NJERI) is Forgotten.DONE
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("how", ["void", "write_off"])
+async def test_a_merchant_is_not_forgotten_while_a_prompt_is_on_a_phone(
+    shop: Shop, privacy: Privacy, how: str
+) -> None:
+    view = await shop.issue()
+    asked = await shop.pay(view)
+    assert isinstance(asked, Asked)
+    await getattr(shop.billing, how)(view.invoice.id, by=NJERI, why="", closing=Closing())
+
+    assert await forget_whom(privacy, NJERI) is Forgotten.OWED
+
+    await shop.desk.post(asked.payment, failure(1037, shop.number_of(asked.payment)))
+    assert await forget_whom(privacy, NJERI) is Forgotten.DONE
 
 
 @pytest.mark.parametrize(

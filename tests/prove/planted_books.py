@@ -590,6 +590,27 @@ OF_INVOICES = (
         "not (of_money and self.answers_for(invoice, by))",
         "not self.answers_for(invoice, by)",
     ),
+    plant(
+        "a merchant is forgotten who has not said what became of too much",
+        "I2",
+        "storage/privacy_invoices.py",
+        "or_(_unpaid(), _too_much(), _awaited())",
+        "or_(_unpaid(), _awaited())",
+    ),
+    plant(
+        "a merchant is forgotten of whose invoice a prompt is on a phone",
+        "I2",
+        "storage/privacy_invoices.py",
+        "or_(_unpaid(), _too_much(), _awaited())",
+        "or_(_unpaid(), _too_much())",
+    ),
+    plant(
+        "what came for a void invoice keeps no merchant here",
+        "I2",
+        "storage/privacy_invoices.py",
+        "case((void, 0), else_=invoices.c.total_cents)",
+        "case((void, invoices.c.total_cents), else_=invoices.c.total_cents)",
+    ),
 )
 
 OF_THE_RECORD = (
