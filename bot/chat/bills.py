@@ -16,6 +16,7 @@ from bot.core.ask import Asked, Refusal
 from bot.core.bills import Standing
 from bot.core.invoice_talk import WORDS_CHARS_MAX
 from bot.core.invoices import InvoiceView, PayInvoice
+from bot.core.people import is_forgotten
 from bot.core.phones import mask
 from bot.texts import clean, kes, plain
 from storage.records import Draft, DraftKind, Keyboard
@@ -96,6 +97,9 @@ async def question(press: DeedPress) -> Toast:
     view = await turn.core.invoices.by_code(press.deed.subject)
     if view is None:
         return turn.toast("toast.old")
+    if is_forgotten(view.invoice.merchant_id):
+        await turn.answer(_nobody_to_ask(turn, view))
+        return Toast()
     quill = quill_of(turn, view)
     keys = Keyboard(force_reply=clean(plain(quill.say("bill.question-like")), limit=64))
     closing = turn.closing(turn.reply(quill.say("bill.ask-what"), keys))
@@ -106,9 +110,11 @@ async def question(press: DeedPress) -> Toast:
 async def not_mine(press: DeedPress) -> Toast:
     """It was sent to the wrong person."""
     turn = press.turn
-    text = turn.say("bill.not-mine-noted")
     view = await turn.core.invoice_talk.not_mine(
-        press.deed.subject, person_id=turn.person.id, closing=turn.closing(turn.reply(text))
+        press.deed.subject,
+        person_id=turn.person.id,
+        closing=turn.closing(turn.reply(turn.say("bill.not-mine-noted"))),
+        gone=turn.closing(turn.reply(turn.say("bill.not-mine-gone"))),
     )
     return Toast() if view is not None else turn.toast("toast.old")
 
@@ -137,13 +143,22 @@ async def typed(turn: Turn, draft: Draft) -> None:
 
 async def ask_merchant(turn: Turn, code: str) -> None:
     """These words are a question to the merchant."""
+    view = await turn.core.invoices.by_code(code)
+    nobody = turn.say("bill.unknown") if view is None else _nobody_to_ask(turn, view)
     await turn.core.invoice_talk.ask(
         code,
         person_id=turn.person.id,
         text=turn.words.strip()[:WORDS_CHARS_MAX],
         key=turn.key_of_words("question"),
         closing=turn.answered(turn.reply(turn.say("bill.question-sent"))),
+        gone=turn.answered(turn.reply(nobody)),
     )
+
+
+def _nobody_to_ask(turn: Turn, view: InvoiceView) -> str:
+    """Its merchant was forgotten; whose account it is paid to can still be asked, elsewhere."""
+    collector = turn.core.invoices.collector(view.invoice.account)
+    return turn.say("bill.nobody-to-ask", merchant=view.merchant.name, collector=collector.name)
 
 
 async def _part_typed(turn: Turn, view: InvoiceView) -> None:

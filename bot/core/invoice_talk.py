@@ -3,6 +3,7 @@ Talk: what customers say about an invoice, and what its merchant says to that.
 
 Who says that an invoice is not theirs gets no more of it, and nobody is reminded of it until the
 merchant has decided. People without Telegram write on the invoice's page, counted as prompts are.
+Words to a merchant who was forgotten reach nobody: they are not kept, and who wrote them is told.
 """
 
 from __future__ import annotations
@@ -65,17 +66,23 @@ class InvoiceTalk:
         self._wake = wake
 
     async def ask(
-        self, code: str, *, person_id: int, text: str, key: str, closing: Closing
+        self, code: str, *, person_id: int, text: str, key: str, closing: Closing, gone: Closing
     ) -> InvoiceView | None:
-        """A question of somebody who has the link reaches the merchant; None: no such invoice."""
+        """
+        A question of somebody who has the link reaches the merchant; None: no such invoice.
+
+        *gone* is what is said instead where the merchant was forgotten.
+        """
 
         async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
             await self._tell(tx, invoice, InvoiceEntryKind.QUESTION, person_id, now, key, why=text)
 
-        return await self._about(code, closing, act)
+        return await self._about(code, closing, gone, act)
 
-    async def not_mine(self, code: str, *, person_id: int, closing: Closing) -> InvoiceView | None:
-        """Somebody who was sent it says that it is not theirs: the merchant is told."""
+    async def not_mine(
+        self, code: str, *, person_id: int, closing: Closing, gone: Closing
+    ) -> InvoiceView | None:
+        """Somebody who was sent it says that it is not theirs: the merchant is told, if any is."""
 
         async def act(tx: Tx, invoice: Invoice, now: datetime) -> None:
             readers = await tx.invoices.readers(invoice.id)
@@ -87,7 +94,7 @@ class InvoiceTalk:
                 await tx.invoices.change(invoice.id, customer_id=readers[0] if readers else None)
             await self._disown(tx, invoice, person_id, now)
 
-        return await self._about(code, closing, act)
+        return await self._about(code, closing, gone, act)
 
     async def from_page(
         self, code: str, *, text: str, key: str, page: PageAsk
@@ -95,7 +102,8 @@ class InvoiceTalk:
         """
         What somebody wrote on the page; no text: "not mine". None: no such invoice.
 
-        The same key twice is one. Counted by address and by page, for nobody knows who it is.
+        It was carried on unless the merchant of the view was forgotten. The same key twice is one.
+        Counted by address and by page, for nobody knows who it is.
         """
         now = self._clock.now()
 
@@ -204,6 +212,7 @@ class InvoiceTalk:
         self,
         code: str,
         closing: Closing,
+        gone: Closing,
         act: Callable[[Tx, Invoice, datetime], Awaitable[None]],
     ) -> InvoiceView | None:
         now = self._clock.now()
@@ -214,7 +223,8 @@ class InvoiceTalk:
             if invoice is None:
                 return None
             await act(tx, invoice, now)
-            await close(tx, closing, self._clock)
+            nobody = is_forgotten(invoice.merchant_id)
+            await close(tx, gone if nobody else closing, self._clock)
             return await view_of(tx, invoice)
 
         view = await self._store.write(run)
@@ -240,7 +250,13 @@ class InvoiceTalk:
         *,
         why: str = "",
     ) -> bool:
-        """Write down what a customer says and owe it to the merchant; False if that was done."""
+        """
+        Write down what a customer says and owe it to the merchant.
+
+        False if that was done before, or there is nobody to read it.
+        """
+        if is_forgotten(invoice.merchant_id):
+            return False
         entry = await _enter(tx, invoice, kind, person_id, now, key, why=why)
         if entry is None:
             return False

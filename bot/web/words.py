@@ -13,6 +13,7 @@ from bot.core.hear import NotKept
 from bot.core.invoice_talk import WORDS_CHARS_MAX, OnPage
 from bot.core.invoices import InvoicePage, InvoiceView
 from bot.core.limits import Refusal
+from bot.core.people import is_forgotten
 from bot.texts import clean
 from bot.web.callbacks import not_found
 from bot.web.forms import Sent, Trouble, read_form
@@ -118,6 +119,10 @@ class WordPage:
             shown = _Shown(
                 typed=typed, word=Problem("page.word.too-many", {"until": said}), status=429
             )
+            return await self._show(request, shown, sent)
+        if is_forgotten(answer.invoice.merchant_id):
+            names = {"merchant": answer.merchant.name, "collector": found.collector.name}
+            shown = _Shown(typed=typed, word=Problem("page.word.gone", names), status=410)
             return await self._show(request, shown, sent)
         where = reader.link(f"{request.path}/{SENT}")
         return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})

@@ -49,3 +49,30 @@ async def test_an_operator_reads_what_came_and_says_what_became_of_it(
     assert await office.answered(office.boss.press(asked, "↩️ I gave it back")) == "👌 Noted"
     await office.said(peter.chat, "was given back")
     assert not [each for each in njeri.chat.from_bot if "1,500 came for it" in each.text]
+
+
+async def test_a_question_to_nobody_is_not_said_to_be_passed_on(
+    office: Office, peter: Person, bill: Message
+) -> None:
+    pressed = len(peter.chat.from_bot)
+    await office.answered(peter.press(bill, "❓ Question"))
+    told = await office.said(peter.chat, "does not use this service any more")
+
+    assert "Please ask Mama Njeri" in told.text
+    assert not [each for each in peter.chat.from_bot[pressed:] if "What shall I ask" in each.text]
+
+
+async def test_nor_is_one_that_was_begun_before(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    bill = await opened(office, peter, await issued(office, njeri))
+    await office.answered(peter.press(bill, "❓ Question"))
+    await office.said(peter.chat, "What shall I ask")
+    invoice_id = await only_invoice(office, njeri)
+    await office.core.billing.void(invoice_id, by=njeri.id, why="", closing=Closing())
+    await is_forgotten(office, njeri)
+
+    peter.say("Was that two bags?")
+
+    await office.said(peter.chat, "does not use this service any more")
+    assert not [each for each in peter.chat.from_bot if "passed it on" in each.text]

@@ -169,7 +169,9 @@ async def bill(desk: Desk) -> None:
     view = await shop.issue(a_bill(username="peterm", note="by Friday"))
     code, invoice_id = view.invoice.code, view.invoice.id
     await shop.invoices.open(code, person_id=PETER, closing=NOTHING)
-    await shop.talk.ask(code, person_id=PETER, text="Which bags?", key="q:1", closing=NOTHING)
+    await shop.talk.ask(
+        code, person_id=PETER, text="Which bags?", key="q:1", closing=NOTHING, gone=NOTHING
+    )
     await shop.billing.note_etims(
         invoice_id, etims=Etims(number="CU-77"), by=NJERI, closing=NOTHING
     )

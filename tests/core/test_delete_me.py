@@ -136,9 +136,14 @@ async def is_billed(shop: Shop) -> None:
     code = (await shop.issue()).invoice.code
     await shop.invoices.open(code, person_id=AKINYI.id, closing=NOTHING)
     await shop.talk.ask(
-        code, person_id=AKINYI.id, text=f"Call Akinyi, {SHARED}", key="q:1", closing=NOTHING
+        code,
+        person_id=AKINYI.id,
+        text=f"Call Akinyi, {SHARED}",
+        key="q:1",
+        closing=NOTHING,
+        gone=NOTHING,
     )
-    await shop.talk.not_mine(code, person_id=AKINYI.id, closing=NOTHING)
+    await shop.talk.not_mine(code, person_id=AKINYI.id, closing=NOTHING, gone=NOTHING)
 
 
 @pytest.mark.both_engines

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.ask import Asked
+from bot.core.ask import Asked, PageAsk
 from bot.core.invoice_acts import Done, No
+from bot.core.invoice_talk import FROM_CUSTOMERS
 from bot.core.invoices import InvoiceView
 from bot.core.people import is_forgotten
 from bot.core.privacy import Forgotten, Privacy, PrivacySettings
@@ -126,3 +127,31 @@ async def test_an_operator_does_nothing_else_with_it_nor_with_a_merchants_own(
     view, _ = await gone(shop, privacy)
     again = await shop.billing.reopen(view.invoice.id, by=OPERATOR, closing=Closing())
     assert again is No.NOT_YOURS
+
+
+@pytest.mark.both_engines
+async def test_nobody_is_asked_once_the_merchant_is_gone(shop: Shop, privacy: Privacy) -> None:
+    view, _ = await gone(shop, privacy)
+    code = view.invoice.code
+    said = [
+        await shop.talk.ask(
+            code, person_id=PETER, text="Which bags?", key="q:1", closing=Closing(), gone=Closing()
+        ),
+        await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing()),
+        *[
+            await shop.talk.from_page(
+                code, text=text, key=f"w:{text}", page=PageAsk(address="a", page="i:x")
+            )
+            for text in ("Which bags?", "")
+        ],
+    ]
+
+    for each in said:
+        assert isinstance(each, InvoiceView)
+        assert is_forgotten(each.invoice.merchant_id)
+    async with shop.desk.store.read() as tx:
+        assert await tx.invoices.entries(view.invoice.id, *FROM_CUSTOMERS) == []
+        assert await tx.invoices.readers(view.invoice.id) == []
+    assert (await shop.view(view)).invoice.customer_id is None
+    to_nobody = await shop.news((await shop.view(view)).invoice.merchant_id)
+    assert not [each for each in to_nobody if each.startswith(("question", "not-mine"))]

@@ -233,7 +233,7 @@ async def test_who_becomes_the_customer_hears_nothing_of_cash_before_they_opened
     assert await heard(shop, PETER) == [f"cash:{first}"]
     shop.desk.clock.advance(60)
     await opens(shop, view, MARY)
-    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing(), gone=Closing())
     shop.desk.clock.advance(60)
     second = await writes_cash(shop, view, 30_000, "two")
 

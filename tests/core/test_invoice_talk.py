@@ -34,7 +34,12 @@ def reminders_of(shop: Shop) -> Reminders:
 
 async def asked(shop: Shop, view: InvoiceView, *, by: int = PETER, key: str = "q:1") -> int:
     await shop.talk.ask(
-        view.invoice.code, person_id=by, text="Which bags?", key=key, closing=Closing()
+        view.invoice.code,
+        person_id=by,
+        text="Which bags?",
+        key=key,
+        closing=Closing(),
+        gone=Closing(),
     )
     [*_, newest] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.QUESTION, by=NJERI)
     return newest.id
@@ -89,7 +94,7 @@ async def test_not_mine_stops_reminders_until_the_merchant_decides(
     reminders, clock = reminders_of(shop), shop.desk.clock
     invoice_id, code = view.invoice.id, view.invoice.code
     await reminders.remind(invoice_id, Remind.PLAN, by=NJERI, closing=Closing())
-    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
     assert (await shop.view(view)).invoice.disowned_by == PETER
     await shop.invoices.open(code, person_id=MARY, closing=Closing())
 
@@ -112,7 +117,7 @@ async def test_the_merchant_says_that_it_is_theirs_all_the_same(
     shop: Shop, view: InvoiceView
 ) -> None:
     invoice_id = view.invoice.id
-    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing(), gone=Closing())
 
     stolen = await shop.talk.decide(invoice_id, theirs=True, by=OTHER, closing=Closing())
     done = await shop.talk.decide(invoice_id, theirs=True, by=NJERI, closing=Closing())
@@ -131,13 +136,13 @@ async def test_not_mine_after_all_is_told_anew_and_decided_anew(
     shop: Shop, view: InvoiceView
 ) -> None:
     invoice_id, code, reminders = view.invoice.id, view.invoice.code, reminders_of(shop)
-    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
     await shop.talk.decide(invoice_id, theirs=True, by=NJERI, closing=Closing())
     await reminders.remind(invoice_id, Remind.PLAN, by=NJERI, closing=Closing())
 
     for _ in range(2):
         shop.desk.clock.advance(60)
-        await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+        await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
 
     assert (await shop.view(view)).invoice.disowned_by == PETER
     assert await topics(shop, NJERI, "not-mine") == 2
@@ -157,22 +162,22 @@ async def test_who_has_it_no_more_cannot_stop_the_reminders_of_whoever_has(
     shop: Shop, view: InvoiceView
 ) -> None:
     code = view.invoice.code
-    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
     await shop.invoices.open(code, person_id=MARY, closing=Closing())
     await shop.talk.decide(view.invoice.id, theirs=False, by=NJERI, closing=Closing())
 
-    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
 
     assert (await shop.view(view)).invoice.disowned_by is None
     assert await topics(shop, NJERI, "not-mine") == 1
     await shop.invoices.open(code, person_id=PETER, closing=Closing())
-    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
     assert (await shop.view(view)).invoice.disowned_by == PETER, "they had it again"
     assert await topics(shop, NJERI, "not-mine") == 2
 
 
 async def test_what_is_paid_needs_no_decision(shop: Shop, view: InvoiceView) -> None:
-    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing(), gone=Closing())
     await shop.paid(view, by=MARY)
 
     sent = await reminders_of(shop).remind(view.invoice.id, Remind.NOW, by=NJERI, closing=Closing())

@@ -451,7 +451,7 @@ async def test_the_first_who_opens_it_is_its_customer_unless_it_is_not_theirs(sh
     assert (await shop.view(view)).invoice.customer_id == PETER
 
     for _ in range(2):
-        await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+        await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
 
     assert (await shop.view(view)).invoice.customer_id == MARY
     told = [each for each in await shop.news(NJERI) if each.startswith("not-mine")]
@@ -462,7 +462,12 @@ async def test_a_question_reaches_the_merchant_once(shop: Shop) -> None:
     view = await shop.issue()
     for _ in range(2):
         await shop.talk.ask(
-            view.invoice.code, person_id=PETER, text="Which bags?", key="q:1", closing=Closing()
+            view.invoice.code,
+            person_id=PETER,
+            text="Which bags?",
+            key="q:1",
+            closing=Closing(),
+            gone=Closing(),
         )
 
     told = [each for each in await shop.news(NJERI) if each.startswith("question")]

@@ -59,10 +59,15 @@ async def test_a_customer_who_is_forgotten_stands_nowhere_and_the_invoice_stays(
     await shop.paid(view, 500, by=PETER)
     code, talk = view.invoice.code, shop.talk
     await talk.ask(
-        code, person_id=PETER, text="I am Peter", key=f"question:{PETER}:7", closing=Closing()
+        code,
+        person_id=PETER,
+        text="I am Peter",
+        key=f"question:{PETER}:7",
+        closing=Closing(),
+        gone=Closing(),
     )
     [asked] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.QUESTION, by=NJERI)
-    await talk.not_mine(code, person_id=PETER, closing=Closing())
+    await talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
     before = await shop.view(view)
     assert before.invoice.disowned_by == PETER
     shop.desk.clock.advance(3600)
@@ -95,7 +100,9 @@ async def test_what_stands_on_invoices_is_given_too(
     shop: Shop, view: InvoiceView, privacy: Privacy
 ) -> None:
     code = view.invoice.code
-    await shop.talk.ask(code, person_id=PETER, text="Which bags?", key="q:1", closing=Closing())
+    await shop.talk.ask(
+        code, person_id=PETER, text="Which bags?", key="q:1", closing=Closing(), gone=Closing()
+    )
     await shop.cash_book.cash(
         view.invoice.id, cents=20_050, by=NJERI, why="at the gate", key="c:1", closing=Closing()
     )
@@ -216,7 +223,12 @@ async def test_what_the_books_say_cannot_be_changed(
     shop: Shop, view: InvoiceView, table: str, values: dict[str, object]
 ) -> None:
     await shop.talk.ask(
-        view.invoice.code, person_id=PETER, text="Why?", key="q:1", closing=Closing()
+        view.invoice.code,
+        person_id=PETER,
+        text="Why?",
+        key="q:1",
+        closing=Closing(),
+        gone=Closing(),
     )
     forge = update({"bills": bills, "invoice_entries": invoice_entries}[table]).values(**values)
 
@@ -234,7 +246,12 @@ async def test_why_a_merchant_did_something_cannot_be_changed(
     shop: Shop, view: InvoiceView
 ) -> None:
     await shop.talk.ask(
-        view.invoice.code, person_id=PETER, text="Why?", key="q:1", closing=Closing()
+        view.invoice.code,
+        person_id=PETER,
+        text="Why?",
+        key="q:1",
+        closing=Closing(),
+        gone=Closing(),
     )
     [asked] = await shop.billing.entries(view.invoice.id, InvoiceEntryKind.QUESTION, by=NJERI)
     await shop.talk.answer(

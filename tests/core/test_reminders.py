@@ -146,7 +146,7 @@ async def test_what_fell_due_while_it_was_disowned_is_said_once(
     invoice_id, code = view.invoice.id, view.invoice.code
     await shop.invoices.open(code, person_id=PETER, closing=Closing())
     assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
-    await shop.talk.not_mine(code, person_id=PETER, closing=Closing())
+    await shop.talk.not_mine(code, person_id=PETER, closing=Closing(), gone=Closing())
     for _ in range(8):
         shop.desk.clock.advance(DAY_S)
         await reminders.run_due()
@@ -347,7 +347,9 @@ async def test_what_need_not_be_asked_after_a_gap_is_not(
     await mark(shop.desk.store, as_of=shop.desk.clock.now())
     assert await asked_now(shop) == []
     if why == "not theirs":
-        await shop.talk.not_mine(view.invoice.code, person_id=PETER, closing=Closing())
+        await shop.talk.not_mine(
+            view.invoice.code, person_id=PETER, closing=Closing(), gone=Closing()
+        )
     elif why == "asked anew":
         await wish(reminders, view.invoice.id, Remind.SNOOZE)
 

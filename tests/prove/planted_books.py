@@ -611,6 +611,20 @@ OF_INVOICES = (
         "case((void, 0), else_=invoices.c.total_cents)",
         "case((void, invoices.c.total_cents), else_=invoices.c.total_cents)",
     ),
+    plant(
+        "a question to nobody is said to be passed on",
+        "I8",
+        "bot/core/invoice_talk.py",
+        "gone if nobody else closing",
+        "closing",
+    ),
+    plant(
+        "words to a merchant who was forgotten are kept for nobody",
+        "I8",
+        "bot/core/invoice_talk.py",
+        "        if is_forgotten(invoice.merchant_id):\n            return False\n",
+        "",
+    ),
 )
 
 OF_THE_RECORD = (

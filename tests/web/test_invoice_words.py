@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.invoice_talk import FROM_CUSTOMERS
+from bot.core.privacy import Forgotten
 from storage.records import Closing, InvoiceEntryKind
 from tests.core.shop import NJERI
 from tests.web.place import Answer, Place, ticket_in
@@ -112,3 +114,32 @@ async def test_words_are_limited_and_kept_for_whoever_typed_them(place: Place) -
     assert long.status in (303, 400)
     assert (await place.get("/i/" + "A" * 22 + "/word")).status == 404
     assert (await place.post("/i/" + "A" * 22 + "/word", {"question": "?"})).status == 404
+
+
+@pytest.mark.parametrize(
+    "fields", [{"question": "Which bags?"}, {"question": "", "what": "not-mine"}]
+)
+async def test_a_page_whose_merchant_was_forgotten_says_that_nobody_reads_it(
+    place: Place, fields: dict[str, str]
+) -> None:
+    view = await place.invoice()
+    path = f"/i/{view.invoice.code}/word"
+    await place.core.billing.void(view.invoice.id, by=NJERI, why="", closing=Closing())
+    nothing = Closing()
+    forgotten = await place.core.privacy.forget(
+        NJERI,
+        done=nothing,
+        waiting=nothing,
+        needed=nothing,
+        owed=nothing,
+        recent=lambda _: nothing,
+    )
+    assert forgotten is Forgotten.DONE
+
+    sent = await write(place, path, **fields)
+
+    assert sent.status == 410
+    assert "does not use this service any more" in sent.words
+    assert fields["question"] in sent.text
+    async with place.core.privacy._store.read() as tx:
+        assert await tx.invoices.entries(view.invoice.id, *FROM_CUSTOMERS) == []
