@@ -31,6 +31,7 @@ from storage.records import (
     Invoice,
     InvoiceEntry,
     InvoiceEntryKind,
+    Merchant,
 )
 from storage.tx import Tx
 
@@ -105,7 +106,7 @@ class Billing:
             )
             await tx.invoices.add(invoice, by=merchant.id, at=now)
             if not new.draft:
-                await self._issue(tx, invoice, merchant.next_number, now)
+                await self._issue(tx, invoice, merchant, now)
             return await self._acts.told(tx, invoice.id, closing, now)
 
         return await self._acts.write(run)
@@ -122,7 +123,7 @@ class Billing:
             merchant = await self._merchants.locked(tx, by)
             if merchant is None:
                 return No.NOT_A_MERCHANT
-            await self._issue(tx, invoice, merchant.next_number, now)
+            await self._issue(tx, invoice, merchant, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)
@@ -266,12 +267,18 @@ class Billing:
                 return None
             return await view_of(tx, invoice)
 
-    async def _issue(self, tx: Tx, invoice: Invoice, number: int, now: datetime) -> None:
-        """The number, and the next one's, in this commit: none is left out, none is used twice."""
-        await tx.merchants.change(invoice.merchant_id, next_number=number + 1)
+    async def _issue(self, tx: Tx, invoice: Invoice, merchant: Merchant, now: datetime) -> None:
+        """
+        The number, and the next one's, in this commit: none is left out, none is used twice.
+
+        It is paid to the account that its merchant has now: a draft may be older than that.
+        """
+        number = merchant.next_number
+        await tx.merchants.change(merchant.id, next_number=number + 1)
         await tx.invoices.change(
             invoice.id,
             number=number,
+            account=merchant.account,
             decided=Decided.ISSUED.value,
             issued_revision=invoice.revision,
             issued_at=now,

@@ -559,3 +559,21 @@ async def test_an_account_that_is_gone_sends_nothing_and_says_so(desk: Desk, sho
     assert isinstance(asked, Asked)
     assert desk.daraja.pushes == []
     assert (await desk.get(asked.payment.id)).status is Status.VOID
+
+
+@pytest.mark.both_engines
+async def test_a_draft_is_issued_to_the_account_that_its_merchant_has_by_then(shop: Shop) -> None:
+    drafted = await shop.make(draft=True)
+    assert isinstance(drafted, Done)
+    issued = await shop.issue()
+    assert await shop.merchants.change(NJERI, closing=Closing(), account="branch")
+
+    done = await shop.billing.issue(drafted.view.invoice.id, by=NJERI, closing=Closing())
+
+    assert isinstance(done, Done)
+    assert done.view.invoice.account == "branch"
+    asked = await shop.pay(done.view, phone="254712000002")
+    assert isinstance(asked, Asked)
+    assert asked.payment.account == "branch"
+    # What customers have already stays where they were told to pay it.
+    assert (await shop.view(issued)).invoice.account == ""

@@ -625,6 +625,13 @@ OF_INVOICES = (
         "        if is_forgotten(invoice.merchant_id):\n            return False\n",
         "",
     ),
+    plant(
+        "a draft is paid to the account that its merchant had",
+        "I9",
+        "bot/core/billing.py",
+        "            account=merchant.account,\n            decided=Decided.ISSUED.value,\n",
+        "            decided=Decided.ISSUED.value,\n",
+    ),
 )
 
 OF_THE_RECORD = (
