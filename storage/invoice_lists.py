@@ -20,8 +20,7 @@ from storage.statements import AT, MOVED
 
 __all__ = ["Ageing", "InvoiceLists", "Listed", "Stretch", "Takings", "Which"]
 
-SCAN_BATCH = 200
-SCAN_MAX = 5000
+SEARCHED_MAX = 5000
 
 # Last days of the steps by which a debt ages; the last step has no end.
 STEPS = (0, 30, 60, 90)
@@ -116,6 +115,10 @@ def _left() -> ColumnElement[int]:
 class InvoiceLists:
     """Lists of a merchant's invoices, inside one open transaction."""
 
+    searched_max = SEARCHED_MAX
+    """So many of the newest are looked through for words; books leave none out."""
+    read_at_once = 200
+
     def __init__(self, connection: AsyncConnection, crypt: Crypt) -> None:
         self._connection = connection
         self._crypt = crypt
@@ -154,7 +157,7 @@ class InvoiceLists:
         """
         wanted = words.casefold().split()
         found: list[Listed] = []
-        async for batch in self._scan(merchant_id):
+        async for batch in self._scan(merchant_id, most=self.searched_max):
             found += [each for each in batch if _holds(each.invoice, wanted)]
             if len(found) >= limit:
                 break
@@ -164,7 +167,7 @@ class InvoiceLists:
         """The newest invoice of each customer whose name holds the words; searched as above."""
         wanted = words.casefold().removeprefix("@").split()
         found: dict[str, Invoice] = {}
-        async for batch in self._scan(merchant_id):
+        async for batch in self._scan(merchant_id, most=self.searched_max):
             for each in batch:
                 bill = each.invoice.bill
                 name = f"{bill.customer} {bill.username or ''}".casefold()
@@ -175,10 +178,10 @@ class InvoiceLists:
         return list(found.values())[:limit]
 
     async def of_same_customer(self, merchant_id: int, invoice: Invoice) -> list[str]:
-        """The ids of this merchant's invoices to whoever *invoice* is to; searched as above."""
+        """The ids of all of this merchant's invoices to whoever *invoice* is to."""
         name, person_id = invoice.bill.customer.casefold(), invoice.customer_id
         found: list[str] = []
-        async for batch in self._scan(merchant_id):
+        async for batch in self._scan(merchant_id, most=None):
             found += [
                 each.invoice.id
                 for each in batch
@@ -187,10 +190,12 @@ class InvoiceLists:
             ]
         return found
 
-    async def _scan(self, merchant_id: int) -> AsyncIterator[list[Listed]]:
-        """The newest 5,000 invoices of a merchant, newest first, a batch at a time."""
+    async def _scan(self, merchant_id: int, *, most: int | None) -> AsyncIterator[list[Listed]]:
+        """A merchant's invoices, newest first, a batch at a time; *most*, or all of them."""
         below: tuple[datetime, str] | None = None
-        for _ in range(SCAN_MAX // SCAN_BATCH):
+        left = most
+        while left is None or left > 0:
+            size = self.read_at_once if left is None else min(left, self.read_at_once)
             query = _listed(merchant_id).order_by(
                 invoices.c.created_at.desc(), invoices.c.id.desc()
             )
@@ -202,10 +207,11 @@ class InvoiceLists:
                         and_(invoices.c.created_at == at, invoices.c.id < invoice_id),
                     )
                 )
-            batch = await self._many(query.limit(SCAN_BATCH))
+            batch = await self._many(query.limit(size))
             yield batch
-            if len(batch) < SCAN_BATCH:
+            if len(batch) < size:
                 return
+            left = None if left is None else left - size
             below = batch[-1].invoice.created_at, batch[-1].invoice.id
 
     async def owed(self, merchant_id: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,12 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     RowMapping,
     Select,
     and_,
     func,
+    literal,
     select,
     type_coerce,
 )
@@ -186,7 +188,7 @@ class Statements:
         if scope.whose is Whose.MERCHANT:
             query = query.where(invoices.c.merchant_id == scope.person_id)
         if scope.whose is Whose.CUSTOMER:
-            query = query.where(invoices.c.id.in_(scope.invoice_ids))
+            query = query.where(_among(invoices.c.id, scope.invoice_ids))
         return [
             CashRow(
                 id=row["id"],
@@ -283,6 +285,17 @@ class Statements:
         return found
 
 
+def _among(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """
+    Whether it is one of these, however many they are.
+
+    Both engines limit how many values a statement has, so they go as one: the names of an object,
+    for the names are what the two unpack alike.
+    """
+    names = func.json_each(literal(dict.fromkeys(values, 0), JSON)).table_valued("key")
+    return column.in_(select(names.c.key))
+
+
 def _whose(scope: Scope) -> Sequence[ColumnElement[bool]]:
     match scope.whose:
         case Whose.EVERYBODY:
@@ -295,7 +308,7 @@ def _whose(scope: Scope) -> Sequence[ColumnElement[bool]]:
             return (payments.c.intent_id.in_(asked),)
         case Whose.CUSTOMER:
             theirs_alone = [f"i:{each}" for each in scope.invoice_ids]
-            return (payments.c.subject.in_(theirs_alone),)
+            return (_among(payments.c.subject, theirs_alone),)
         case Whose.LINE:
             return (payments.c.line_id == int(scope.about),)
         case Whose.DRIVE:

@@ -128,6 +128,7 @@ NEAREST = {
     "storage/privacy_drives.py": ("core/test_privacy.py", "core/test_delete_me.py"),
     "storage/pledges.py": ("core/test_pledging.py",),
     "storage/invoice": ("core/test_invoice*", "core/test_ledgers.py"),
+    "storage/invoice_lists.py": ("core/test_customers_books.py",),
     "storage/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "storage/record.py": (
         "storage/test_record_rows.py",

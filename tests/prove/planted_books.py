@@ -632,6 +632,13 @@ OF_INVOICES = (
         "            account=merchant.account,\n            decided=Decided.ISSUED.value,\n",
         "            decided=Decided.ISSUED.value,\n",
     ),
+    plant(
+        "a customer's books leave out what is older than a search goes",
+        "I10",
+        "storage/invoice_lists.py",
+        "async for batch in self._scan(merchant_id, most=None):",
+        "async for batch in self._scan(merchant_id, most=self.searched_max):",
+    ),
 )
 
 OF_THE_RECORD = (
