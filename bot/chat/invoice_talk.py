@@ -74,4 +74,7 @@ async def decide(press: DeedPress) -> Toast:
     if isinstance(said, No):
         turn.closed = False
         return Toast(plain(refused(turn, said)), alert=True)
-    return turn.toast(f"toast.{press.deed.argument}", alert=True)
+    key = f"toast.{press.deed.argument}"
+    if press.deed.argument == "theirs" and said.view.invoice.customer_id is None:
+        key = "toast.theirs-no-chat"
+    return turn.toast(key, alert=True)

@@ -38,6 +38,7 @@ class No(StrEnum):
     NO_EXCESS = "no-excess"
     OTHER_EXCESS = "other-excess"  # what is too much is not what the reader was shown
     STALE = "stale"  # the button was used, or is too old
+    ASKER_GONE = "asker-gone"  # was forgotten: an answer would reach nobody
     TAKEN_BACK = "taken-back"  # these very words were carried out, and that was undone since
 
 

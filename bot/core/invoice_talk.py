@@ -161,6 +161,8 @@ class InvoiceTalk:
             asked = await tx.invoices.entry(view.invoice.id, entry_id)
             if asked is None or asked.kind not in FROM_CUSTOMERS:
                 return No.NOT_YOURS
+            if is_forgotten(asked.by):
+                return No.ASKER_GONE
             kind = InvoiceEntryKind.ANSWER
             await self._to_customer(tx, view.invoice, kind, asked, now, key, why=text)
             return None

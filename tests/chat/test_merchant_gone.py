@@ -76,3 +76,26 @@ async def test_nor_is_one_that_was_begun_before(
 
     await office.said(peter.chat, "does not use this service any more")
     assert not [each for each in peter.chat.from_bot if "passed it on" in each.text]
+
+
+async def test_a_merchant_is_told_that_whoever_asked_is_gone(
+    office: Office, njeri: Person, peter: Person
+) -> None:
+    bill = await opened(office, peter, await issued(office, njeri))
+    peter.press(bill, "❓ Question")
+    await office.said(peter.chat, "What shall I ask")
+    peter.say("Was that two bags?")
+    asked = await office.said(njeri.chat, "Was that two bags?")
+    peter.press(bill, "🚫 Not mine")
+    disowned = await office.said(njeri.chat, "is not theirs")
+    await is_forgotten(office, peter)
+
+    njeri.press(asked, "✍️ Answer")
+    await office.said(njeri.chat, "What shall I answer")
+    njeri.say("Yes, two")
+
+    await office.said(njeri.chat, "asked to be forgotten, so I have not sent your answer")
+    assert not [each for each in njeri.chat.from_bot if "on its way" in each.text]
+    toast = await office.answered(njeri.press(disowned, "🙋 It is theirs"))
+    assert "can be reminded" not in toast
+    assert "send the link" in toast

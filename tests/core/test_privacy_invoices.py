@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.ask import Asked
-from bot.core.invoice_acts import Done
+from bot.core.invoice_acts import Done, No
 from bot.core.invoices import InvoiceView
 from bot.core.people import is_forgotten
 from bot.core.privacy import Forgotten, Privacy, PrivacySettings
@@ -85,7 +85,7 @@ async def test_a_customer_who_is_forgotten_stands_nowhere_and_the_invoice_stays(
         view.invoice.id, entry_id=asked.id, by=NJERI, text="Yes", key="a:1", closing=Closing()
     )
     theirs = await talk.decide(view.invoice.id, theirs=True, by=NJERI, closing=Closing())
-    assert isinstance(answer, Done)
+    assert answer is No.ASKER_GONE
     assert isinstance(theirs, Done)
     assert theirs.view.invoice.customer_id is None
     assert theirs.view.invoice.disowned_by is None

@@ -74,7 +74,7 @@ NEAREST = {
         "core/test_invoice_p*",
     ),
     "bot/core/invoice": ("core/test_invoice*", "core/test_excess.py"),
-    "bot/core/invoice_talk.py": ("chat/test_merchant_gone.py",),
+    "bot/core/invoice_talk.py": ("core/test_privacy_invoices.py", "chat/test_merchant_gone.py"),
     "bot/core/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "bot/core/ledgers.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "bot/core/went_back.py": ("core/test_periods.py", "core/test_settle*"),

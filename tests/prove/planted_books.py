@@ -639,6 +639,13 @@ OF_INVOICES = (
         "async for batch in self._scan(merchant_id, most=None):",
         "async for batch in self._scan(merchant_id, most=self.searched_max):",
     ),
+    plant(
+        "an answer to nobody is said to be on its way",
+        "I8",
+        "bot/core/invoice_talk.py",
+        "            if is_forgotten(asked.by):\n                return No.ASKER_GONE\n",
+        "",
+    ),
 )
 
 OF_THE_RECORD = (
