@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.invoice_tables import TO_REMIND, invoices, reminders
@@ -77,7 +89,7 @@ class Reminders:
 
     async def any_due(self, *, now: datetime) -> bool:
         """Whether a reminder is due, or a merchant is to be asked about an invoice."""
-        query = select(reminders.c.id).where(reminders.c.due_at <= now, TO_REMIND).limit(1)
+        query = select(reminders.c.id).where(_due(now)).limit(1)
         if (await self._connection.execute(query)).first() is not None:
             return True
         other = (
@@ -91,7 +103,7 @@ class Reminders:
         """Those whose time has come, locked: no other process sends them."""
         query = (
             select(reminders)
-            .where(reminders.c.due_at <= now, TO_REMIND)
+            .where(_due(now))
             .order_by(reminders.c.due_at, reminders.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -153,3 +165,12 @@ class Reminders:
             .values(state="due", due_at=now, owed_at=now)
         )
         return again.rowcount
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    """Of an invoice that was closed by mistake they wait until it is open again."""
+    closed = exists().where(
+        invoices.c.id == reminders.c.invoice_id,
+        invoices.c.decided.in_((Decided.VOID.value, Decided.WRITTEN_OFF.value)),
+    )
+    return and_(reminders.c.due_at <= now, TO_REMIND, ~closed)

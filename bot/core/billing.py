@@ -20,7 +20,7 @@ from bot.core.invoices import InvoiceView, view_of
 from bot.core.merchants import Merchants
 from bot.core.people import close
 from bot.core.ports import Clock, Ids
-from bot.core.reminders import plan_anew
+from bot.core.reminders import plan_anew, put_off_missed
 from storage.engine import Store
 from storage.errors import NotKept
 from storage.records import (
@@ -211,6 +211,7 @@ class Billing:
             if view.invoice.decided not in (Decided.VOID, Decided.WRITTEN_OFF):
                 return No.NOT_OPEN
             await self._decide(tx, view.invoice, Decided.ISSUED, InvoiceEntryKind.REOPENED, by, now)
+            await put_off_missed(tx, view.invoice.id, now)
             return None
 
         return await self._acts.do(invoice_id, by, closing, act)

@@ -32,7 +32,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders", "plan_anew"]
+__all__ = ["SUMMARY_HOUR", "Remind", "Reminded", "Reminders", "plan_anew", "put_off_missed"]
 
 REMINDERS_MAX = 3
 SUMMARY_HOUR = 20
@@ -251,6 +251,13 @@ async def plan_anew(tx: Tx, invoice_id: str, due_on: date, now: datetime) -> Non
         await tx.reminders.unplan(reminder.id)
     for at in _plan(due_on, now) if planned else []:
         await tx.reminders.add(invoice_id, due_at=at, most=REMINDERS_MAX)
+
+
+async def put_off_missed(tx: Tx, invoice_id: str, now: datetime) -> None:
+    """What fell due while the invoice was closed waits for the morning: there it is said once."""
+    for reminder in await tx.reminders.planned(invoice_id):
+        if reminder.due_at <= now:
+            await tx.reminders.put_off(reminder.id, due_at=morning_after(day_of(now)))
 
 
 def _is_of_plan(reminder: Reminder) -> bool:

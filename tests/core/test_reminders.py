@@ -780,3 +780,31 @@ async def test_a_reminder_that_another_process_has_just_sent_is_not_unplanned(
 
     async with store.read() as tx:
         assert await tx.reminders.last_sent(invoice_id) == first.number
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("how", ["void", "write_off"])
+async def test_what_fell_due_while_it_was_closed_by_mistake_is_said_once_when_it_is_open(
+    shop: Shop, reminders: Reminders, how: str
+) -> None:
+    invoice_id = await an_opened_invoice(shop)
+    assert await wish(reminders, invoice_id, Remind.PLAN) is Reminded.PLANNED
+    await getattr(shop.billing, how)(invoice_id, by=NJERI, why="", closing=Closing())
+
+    async def days(count: int) -> None:
+        for _ in range(count):
+            shop.desk.clock.advance(DAY_S)
+            await reminders.run_due()
+
+    await days(5)  # over the day before it is due, and that day
+    assert await reminded(shop) == []
+    async with shop.desk.store.read() as tx:
+        assert not await tx.reminders.any_due(now=shop.desk.clock.now())
+    await shop.billing.reopen(invoice_id, by=NJERI, closing=Closing())
+    await reminders.run_due()
+    assert await reminded(shop) == []
+    await days(1)
+    assert len(await reminded(shop)) == 1
+    await days(3)
+
+    assert len(await reminded(shop)) == 2  # and the one that was still to come

@@ -68,6 +68,7 @@ NEAREST = {
     "bot/core/promises.py": ("core/test_pledging.py",),
     "bot/core/by_hand.py": ("core/test_record.py", "core/test_drives.py"),
     "bot/core/bill": ("core/test_invoices.py", "core/test_invoice_properties.py"),
+    "bot/core/billing.py": ("core/test_reminders.py",),
     "bot/core/cash_book.py": (
         "core/test_invoices.py",
         "core/test_excess.py",

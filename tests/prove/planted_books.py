@@ -646,6 +646,20 @@ OF_INVOICES = (
         "            if is_forgotten(asked.by):\n                return No.ASKER_GONE\n",
         "",
     ),
+    plant(
+        "reminders of an invoice that was closed by mistake are dropped",
+        "I8",
+        "storage/reminders.py",
+        "return and_(reminders.c.due_at <= now, TO_REMIND, ~closed)",
+        "return and_(reminders.c.due_at <= now, TO_REMIND)",
+    ),
+    plant(
+        "a customer is reminded the moment an invoice is open again",
+        "I7",
+        "bot/core/billing.py",
+        "            await put_off_missed(tx, view.invoice.id, now)\n",
+        "",
+    ),
 )
 
 OF_THE_RECORD = (
