@@ -22,6 +22,7 @@ from storage.crypt import Crypt
 from storage.errors import WrongKey
 from storage.leases import Holder
 from storage.notice_picks import FAR, any_ready, mark, pick
+from storage.notice_returns import CLOSED_OUT, SET_ASIDE, owe_again
 from storage.notice_tells import TELL, TELL_ONCE_MORE
 from storage.notice_words import read_whisper, unpack
 from storage.owing import owe_notices
@@ -30,14 +31,6 @@ from storage.schema import DEAD, OWED, Instant, intents, notices
 from storage.setwise import padded
 
 __all__ = ["CLOSED_OUT", "SET_ASIDE", "Notices"]
-
-SET_ASIDE = "odd: "
-"""So begins why it is dead, where Telegram's refusal is none that we know."""
-
-CLOSED_OUT = "closed: "
-"""So begins why it is dead, where a group takes no message of ours for the time being."""
-
-_ABOUT_MONEY = or_(notices.c.payment_id.is_not(None), notices.c.subject.is_not(None))
 
 KEYS_AT_ONCE = 256
 
@@ -199,31 +192,27 @@ class Notices:
         return done.rowcount == 1
 
     async def revive(self, chat_id: int, *, now: datetime, why: str = "") -> int:
-        """Somebody who had blocked us is back: owe again what payments came to meanwhile."""
-        these = update(notices).where(DEAD, notices.c.chat_id == chat_id, _ABOUT_MONEY)
+        """Somebody who had blocked us is back: owe again what is about money (see `owe_again`)."""
+        which = [notices.c.chat_id == chat_id]
         if why:
-            these = these.where(notices.c.why.startswith(why))
-        again = these.values(state="due", due_at=now, owed_at=now, tries=0, why=None)
-        return (await self._connection.execute(again)).rowcount
+            which.append(notices.c.why.startswith(why))
+        again = {"due_at": now, "owed_at": now, "tries": 0, "why": None}
+        return await owe_again(self._connection, *which, **again)
 
     async def reopened(self, chat_id: int, *, now: datetime) -> None:
         """A group took a message: owe again what it did not take while it was closed."""
         await self.revive(chat_id, now=now, why=CLOSED_OUT)
 
     async def try_set_aside(self, *, now: datetime, tried_before: datetime, since: datetime) -> int:
-        """Owe once more what payments came to *since* then and was not refused for good."""
-        again = await self._connection.execute(
-            update(notices)
-            .where(
-                DEAD,
-                _ABOUT_MONEY,
-                or_(notices.c.why.startswith(SET_ASIDE), notices.c.why.startswith(CLOSED_OUT)),
-                notices.c.due_at <= tried_before,
-                notices.c.created_at >= since,
-            )
-            .values(state="due", due_at=now, owed_at=now)
+        """Owe once more what is about money, came *since* then and was not refused for good."""
+        return await owe_again(
+            self._connection,
+            or_(notices.c.why.startswith(SET_ASIDE), notices.c.why.startswith(CLOSED_OUT)),
+            notices.c.due_at <= tried_before,
+            notices.c.created_at >= since,
+            due_at=now,
+            owed_at=now,
         )
-        return again.rowcount
 
     async def lost_message(self, notice: Notice, *, now: datetime) -> None:
         """The message to edit is gone: the next try sends a new one."""
@@ -357,11 +346,11 @@ class Notices:
         return last
 
     async def purge(self, *, before: datetime) -> int:
-        """Forget plain messages told before *before*."""
+        """Forget plain messages told before *before*; one with a topic may be told yet."""
         gone = await self._connection.execute(
             delete(notices).where(
                 notices.c.kind == NoticeKind.SAY.value,
-                notices.c.state.in_(("told", "dead")),
+                or_(notices.c.state == "told", and_(DEAD, notices.c.topic == "")),
                 notices.c.created_at < before,
             )
         )
@@ -383,6 +372,7 @@ class Notices:
             subject=row["subject"],
             topic=row["topic"],
             whisper=read_whisper(row),
+            made_at=row["created_at"],
         )
 
     def _words(self, body: bytes | None) -> Reply | None:

@@ -20,6 +20,7 @@ from storage.invoices import Invoices
 from storage.leases import Holder, Leases
 from storage.lines import Lines
 from storage.merchants import Merchants
+from storage.notice_returns import Untold
 from storage.notices import Notices
 from storage.page_prompts import PagePrompts
 from storage.payments import Payments
@@ -76,6 +77,10 @@ class Tx:
     @cached_property
     def notices(self) -> Notices:
         return Notices(self._connection, self._crypt, self._holder)
+
+    @cached_property
+    def untold(self) -> Untold:
+        return Untold(self._connection, self._crypt)
 
     @cached_property
     def buttons(self) -> Buttons:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.chat.keyboards import Stationery
 from bot.chat.pens import Card
@@ -20,15 +20,24 @@ SHORT_ID_CHARS = 8
 
 
 def alarm_card(
-    alarm: Alarm, view: PaymentView | None, paper: Stationery, *, language: str, many: int = 0
+    alarm: Alarm,
+    view: PaymentView | None,
+    paper: Stationery,
+    *,
+    language: str,
+    many: int = 0,
+    rang_at: datetime | None = None,
 ) -> Card:
     """
     One alarm: what happened, what it does to the money, and what to do. Masks only.
 
-    *many*: of how many payments, where it is about some of them together.
+    *many*: of how many payments, where it is about some of them together. *rang_at*: when that was,
+    where it is told much later.
     """
     texts = paper.texts
     lines = [texts.say(language, f"alarm.{alarm}", many=many)]
+    if rang_at is not None:
+        lines.append(texts.say(language, "rang-at", when=texts.when(language, rang_at)))
     if view is not None:
         lines.append(payment_facts(view.payment, paper, language=language))
     return Card(text="\n".join(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import assert_never
 
@@ -22,6 +22,7 @@ from storage.records import (
     Keyboard,
     Notice,
     NoticeKind,
+    OpenKind,
     PaymentView,
     Reply,
     Status,
@@ -36,6 +37,12 @@ PROGRESS = frozenset(OPEN) - {Status.UNSURE}
 
 PRESS_GOOD_FOR = timedelta(seconds=12)
 """A whisper may answer a press for 15 s (Bot API), and takes a while to get there."""
+
+MADE_SURE = frozenset({Alarm.CLAIMS_WAIT, Alarm.UNMATCHED})
+"""Alarms that are told only while they are true; what others ring for may be over by then."""
+
+NOW_FOR = timedelta(hours=1)
+"""An alarm that is told within it says what is so."""
 
 MakeAbout = Callable[[Core, Stationery, Notice], Awaitable[Reply | None]]
 """Makes a CARD or NEWS about one kind of subject."""
@@ -95,9 +102,27 @@ class Letters:
             many = await self.core.record.rows.claims.waiting()
             if not many:
                 return None
+        if notice.alarm is Alarm.UNMATCHED and not await self._books_differ():
+            return None
         view = await self._view(notice)
-        card = alarm_card(notice.alarm, view, self.paper, language=OPERATORS_LANGUAGE, many=many)
+        card = alarm_card(
+            notice.alarm,
+            view,
+            self.paper,
+            language=OPERATORS_LANGUAGE,
+            many=many,
+            rang_at=None if notice.alarm in MADE_SURE else self._if_long_ago(notice.made_at),
+        )
         return Reply(chat_id=notice.chat_id, text=card.text, keyboard=card.keyboard)
+
+    async def _books_differ(self) -> bool:
+        """Whether anything is open of what that alarm rings for."""
+        open_now = await self.core.record.rows.count_open()
+        return any(many for kind, many in open_now.items() if kind is not OpenKind.ONLY_OURS)
+
+    def _if_long_ago(self, at: datetime | None) -> datetime | None:
+        """When it rang, where that is not now."""
+        return None if at is None or at + NOW_FOR > self.core.clock.now() else at
 
     async def _view(self, notice: Notice) -> PaymentView | None:
         if notice.payment_id is None:

@@ -13,19 +13,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum, StrEnum
-from itertools import takewhile
+from enum import StrEnum
 from typing import Protocol
 
 from bot.core.latencies import Latency
 from bot.core.limits import LimitSettings
-from bot.core.outage import LOST_IN_A_ROW, UNHEARD
 from bot.core.people import close
 from bot.core.ports import Clock
 from bot.core.reach import Sight, sight
 from bot.core.restored import lift_in, restored
 from bot.core.settle import BAD_CREDENTIALS
 from bot.core.skew import SKEW_BAD_S, SKEW_GOOD_S, Skew, skew_written
+from bot.core.unanswered import no_answers
 from storage.engine import Store
 from storage.health import CALLBACKS, Recent, Waiting
 from storage.records import Closing, Kind, NewNotice, NoticeKind, Reply
@@ -39,6 +38,7 @@ STATE = "health"
 """Under this name of the shared values stands what operators were told is wrong."""
 
 LATELY = timedelta(minutes=10)
+TRIED_EVERY = timedelta(hours=1)
 RATIO_WITHIN = timedelta(hours=1)
 RATIO_AMONG = 10
 RATIO_BAD, RATIO_GOOD = 0.20, 0.10
@@ -173,7 +173,7 @@ class Health:
                 lately=_told(recent, called, since=now - LATELY),
                 within_the_hour=_told(recent, called, since=now - RATIO_WITHIN),
                 token_refused=_token_refused(recent, since=now - LATELY),
-                no_answers=_no_answers(recent, since=now - LATELY),
+                no_answers=no_answers(recent, since=now - LATELY),
                 skew=await self._worst_skew(tx, now),
                 lines_paused=await tx.health.lines_paused(
                     since=now - self._limits.pause,
@@ -198,7 +198,9 @@ class Health:
         """Tell operators what changed since they were last told. A job."""
         await self._skew.write_down(self._store)
         snapshot = await self.look()
-        if not _changes(snapshot, snapshot.wrong):
+        async with self._store.read() as tx:
+            missed = await self._missed(tx, snapshot.wrong, snapshot.at)
+        if not missed and not _changes(snapshot, snapshot.wrong):
             return
 
         async def run(tx: Tx) -> list[Change]:
@@ -206,11 +208,12 @@ class Health:
             wrong = _read(await tx.shared.lock(STATE))
             changes = _changes(snapshot, wrong)
             for change in changes:
+                await self._tell(tx, change)
                 if change.over:
                     del wrong[change.trouble]
                 else:
                     wrong[change.trouble] = change.since
-                await tx.notices.owe(await self._notices(tx, change), now=snapshot.at)
+            await self._tell_missed(tx, wrong, snapshot)
             await tx.shared.put(STATE, _written(wrong))
             return changes
 
@@ -240,21 +243,63 @@ class Health:
             self._wake()
         return lifted
 
-    async def _notices(self, tx: Tx, change: Change) -> list[NewNotice]:
-        new = []
-        for operator in self._operators:
-            person = await tx.people.get(operator)
-            text = self._say(change, None if person is None else person.language)
-            at = int(change.snapshot.at.timestamp())
-            new.append(
-                NewNotice(
-                    key=f"health:{change.trouble}:{change.over:d}:{at}:{operator}",
-                    kind=NoticeKind.SAY,
-                    chat_id=operator,
-                    reply=Reply(chat_id=operator, text=text),
-                )
+    async def _tell(self, tx: Tx, change: Change) -> None:
+        """A change, to each operator; that it is over only to those who could hear of it."""
+        spared: set[str] = set()
+        if change.over:
+            spared = await tx.untold.forget(list(self._begun(change.trouble, change.since)))
+        at = change.snapshot.at
+        new = [
+            NewNotice(
+                key=_key(change.trouble, operator, at=at, over=change.over),
+                kind=NoticeKind.SAY,
+                chat_id=operator,
+                reply=await self._words(tx, operator, change),
+                topic="" if change.over else STATE,
             )
-        return new
+            for operator in self._operators
+            if _key(change.trouble, operator, at=change.since) not in spared
+        ]
+        await tx.notices.owe(new, now=at)
+
+    async def _missed(
+        self, tx: Tx, wrong: Mapping[Trouble, datetime], now: datetime
+    ) -> dict[str, tuple[Trouble, int]]:
+        """What is wrong and could not be told to an operator who can be told things again."""
+        keys = {
+            key: (trouble, operator)
+            for trouble, since in wrong.items()
+            for key, operator in self._begun(trouble, since).items()
+        }
+        if not keys:
+            return {}
+        untold = await tx.untold.of(list(keys), tried_before=now - TRIED_EVERY)
+        away = {keys[each][1] for each in untold}
+        found = [await tx.people.get(each) for each in sorted(away)]
+        here = {each.id for each in found if each is not None and each.reachable}
+        return {key: keys[key] for key in untold if keys[key][1] in here}
+
+    async def _tell_missed(
+        self, tx: Tx, wrong: Mapping[Trouble, datetime], snapshot: Snapshot
+    ) -> None:
+        """In the words of now: those of then are not true any more."""
+        for key, (trouble, operator) in (await self._missed(tx, wrong, snapshot.at)).items():
+            change = Change(trouble=trouble, over=False, since=wrong[trouble], snapshot=snapshot)
+            words = await self._words(tx, operator, change)
+            await tx.untold.owe(key, words, now=snapshot.at)
+
+    def _begun(self, trouble: Trouble, since: datetime) -> dict[str, int]:
+        """The words that it began: their keys, and to whom."""
+        return {_key(trouble, operator, at=since): operator for operator in self._operators}
+
+    async def _words(self, tx: Tx, operator: int, change: Change) -> Reply:
+        person = await tx.people.get(operator)
+        text = self._say(change, None if person is None else person.language)
+        return Reply(chat_id=operator, text=text)
+
+
+def _key(trouble: Trouble, operator: int, *, at: datetime, over: bool = False) -> str:
+    return f"health:{trouble}:{over:d}:{int(at.timestamp())}:{operator}"
 
 
 def judge(trouble: Trouble, snapshot: Snapshot) -> bool | None:
@@ -341,43 +386,6 @@ def _token_refused(recent: Sequence[Recent], *, since: datetime) -> bool | None:
         if each.kind is Kind.NOT_SENT and each.reason == BAD_CREDENTIALS:
             return True if each.at >= since else None
     return None
-
-
-def _no_answers(recent: Sequence[Recent], *, since: datetime) -> bool | None:
-    """
-    Whether asking has stopped on some account: as many pushes in a row there got no reply.
-
-    It is over once no account that is heard of is so. One that is silent since says nothing.
-    """
-    accounts = {each.account for each in recent if each.kind is Kind.BEGUN}
-    found = [
-        _unanswered([each for each in recent if each.account == account], since=since)
-        for account in accounts
-    ]
-    if _Unanswered.NOW in found:
-        return True
-    return False if _Unanswered.NOT in found and _Unanswered.BEFORE not in found else None
-
-
-class _Unanswered(Enum):
-    NOW, BEFORE, NOT, UNKNOWN = range(4)
-
-
-def _unanswered(recent: Sequence[Recent], *, since: datetime) -> _Unanswered:
-    """In the order in which they left: that a reply is lost is known last of all."""
-    ended = {
-        each.payment_id: each
-        for each in recent
-        if each.kind in (Kind.ACCEPTED, Kind.REFUSED)
-        or (each.kind is Kind.REPLY_LOST and each.reason == UNHEARD)
-    }
-    begun = [each.payment_id for each in recent if each.kind is Kind.BEGUN]
-    pushes = [ended[each] for each in begun if each in ended]
-    lost = list(takewhile(lambda each: each.kind is Kind.REPLY_LOST, pushes))
-    if len(lost) >= LOST_IN_A_ROW:
-        lately = max(each.at for each in lost) >= since
-        return _Unanswered.NOW if lately else _Unanswered.BEFORE
-    return _Unanswered.NOT if len(pushes) > len(lost) else _Unanswered.UNKNOWN
 
 
 def _read(raw: bytes | None) -> dict[Trouble, datetime]:

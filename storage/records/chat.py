@@ -196,6 +196,7 @@ class Notice:
     subject: str | None = None
     topic: str = ""
     whisper: Whisper | None = None  # where it may be told until its last word
+    made_at: datetime | None = None  # when it was owed first
 
 
 class DraftKind(StrEnum):

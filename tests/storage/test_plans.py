@@ -26,6 +26,7 @@ from storage.records import (
     Pledge,
     PledgeState,
     QuestionKind,
+    Reply,
     Shows,
     Source,
     Status,
@@ -368,6 +369,10 @@ OUTBOX: list[tuple[str, Callable[[Tx], Awaitable[Any]]]] = [
     ("notices_owed", lambda tx: tx.leases.release({7}, now=LATER)),
     ("notices_owed", lambda tx: tx.health.waiting(now=LATER)),
     ("notices_dead", lambda tx: tx.notices.revive(100, now=LATER)),
+    (
+        "notices_dead",
+        lambda tx: tx.notices.try_set_aside(now=LATER, tried_before=LATER, since=NOON),
+    ),
 ]
 
 
@@ -380,6 +385,26 @@ async def test_what_was_told_long_ago_is_not_read_again(
 
     first = next(each for each in heard if "notices" in each[0])
     assert only_by(index, await plan(told_much, first)), first[0]
+
+
+UNTOLD: list[Callable[[Tx], Awaitable[Any]]] = [
+    lambda tx: tx.untold.of(["s:1:1", "s:2:1"], tried_before=LATER),
+    lambda tx: tx.untold.owe("s:1:1", Reply(chat_id=1, text="hello"), now=LATER),
+    lambda tx: tx.untold.forget(["s:1:1", "s:2:1"]),
+]
+
+
+@pytest.mark.parametrize("look", UNTOLD)
+async def test_what_could_not_be_told_is_found_without_reading_the_outbox(
+    told_much: Store, look: Callable[[Tx], Awaitable[Any]]
+) -> None:
+    with overheard() as heard:
+        await told_much.write(look)
+
+    first = next(each for each in heard if "notices" in each[0])
+    found = await plan(told_much, first)
+    known_by = ("sqlite_autoindex_notices_1", "notices_key_once", "notices_dead")
+    assert any(only_by(index, found) for index in known_by), first[0]
 
 
 async def test_the_next_notice_is_marked_by_its_number(told_much: Store) -> None:
