@@ -12,6 +12,7 @@ from bot.chat.invoices import DRAFT_LIFE, paper_notice, quill_of
 from bot.chat.keyboards import keyboard, share_number
 from bot.chat.parse import Unclear, read_amount
 from bot.chat.pay import INVOICE_LINK
+from bot.chat.read_late import bill_read_late, read_late
 from bot.core.ask import Asked, Refusal
 from bot.core.bills import Standing
 from bot.core.invoice_talk import WORDS_CHARS_MAX
@@ -166,6 +167,9 @@ async def _part_typed(turn: Turn, view: InvoiceView) -> None:
     if isinstance(amount_kes, Unclear):
         values = {**amount_kes.values, "pay": turn.command("pay")}
         await turn.answer(turn.say(amount_kes.key, **values))
+        return
+    if await read_late(turn, key_of_press(turn)):
+        await bill_read_late(turn, view)
         return
     if turn.person.phone is None:
         await _ask_for_phone(turn, view, amount_kes)

@@ -27,6 +27,7 @@ from bot.chat.drive_cards import offered, sheet
 from bot.chat.give_words import NAME_CHARS_MAX, Wish, give_words
 from bot.chat.keyboards import share_number
 from bot.chat.parse import Unclear, read_amount
+from bot.chat.read_late import read_late
 from bot.core.ask import Asked, Refusal
 from bot.core.drives import GiveRequest
 from bot.core.phones import BadPhone, mask, read_phone
@@ -46,7 +47,6 @@ from storage.records import (
 )
 
 __all__ = [
-    "FRESH_FOR",
     "RESUME",
     "chosen",
     "give",
@@ -58,8 +58,6 @@ __all__ = [
 ]
 
 DRAFT_LIFE = timedelta(minutes=30)
-FRESH_FOR = timedelta(minutes=15)
-"""Nobody expects a prompt for what they wrote longer ago, while we were away."""
 CODE_CHARS = 12
 RESUME = "give"
 """The payload of the link that goes on with a gift in private."""
@@ -74,12 +72,9 @@ async def give(turn: Turn) -> None:
         await _unclear(turn, found)
         return
     words, on_behalf, anonymous = found
-    assert turn.message is not None, "a command is a message"
     key = f"m:{turn.chat_id}:{turn.message_id}"
-    late = turn.message.date + FRESH_FOR < turn.core.clock.now()
-    if late and await turn.core.asking.known(key) is None:
-        when = turn.paper.texts.when(turn.language, turn.message.date)
-        await _privately(turn, turn.say("give.too-old", when=when))
+    if await read_late(turn, key):
+        await _privately(turn, _too_old(turn))
         return
     phone = None
     if words.phone_text is not None:
@@ -156,7 +151,7 @@ async def resumed(turn: Turn) -> None:
     if draft is None or draft.kind is not DraftKind.GIVE:
         await turn.answer(turn.say("give.none-known"))
         return
-    await _go_on(turn, Wish.unpacked(draft.data), resumed=True)
+    await _answered(turn, Wish.unpacked(draft.data))
 
 
 async def written(turn: Turn, draft: Draft) -> None:
@@ -167,19 +162,19 @@ async def written(turn: Turn, draft: Draft) -> None:
         if isinstance(amount, Unclear):
             await _unclear(turn, amount)
             return
-        await _go_on(turn, replace(wish, amount_kes=amount), resumed=True)
+        await _answered(turn, replace(wish, amount_kes=amount))
         return
     try:
         phone = read_phone(turn.words)
     except BadPhone as exc:
         await turn.answer(turn.say(f"phone-problem.{exc.reason}"))
         return
-    await _go_on(turn, replace(wish, phone=phone), resumed=True)
+    await _answered(turn, replace(wish, phone=phone))
 
 
 async def phone_shared(turn: Turn, draft: Draft, phone: str) -> None:
     """The answer to "which number?", by Telegram's own button."""
-    await _go_on(turn, replace(Wish.unpacked(draft.data), phone=phone), resumed=True)
+    await _answered(turn, replace(Wish.unpacked(draft.data), phone=phone))
 
 
 async def chosen(press: DeedPress) -> Toast:
@@ -197,6 +192,20 @@ async def chosen(press: DeedPress) -> Toast:
         return turn.toast("give.other-wish", alert=True)
     await _go_on(turn, replace(wish, drive_id=press.deed.subject), resumed=True)
     return Toast()
+
+
+async def _answered(turn: Turn, wish: Wish) -> None:
+    """Written in answer to a question: the wish goes on, unless we read that too late."""
+    if not await read_late(turn, wish.key):
+        await _go_on(turn, wish, resumed=True)
+        return
+    closing = turn.closing(aside_reply(turn, _too_old(turn), Keyboard(remove=True)))
+    chat_id = turn.person.id
+    await turn.core.people.drop_draft(chat_id=chat_id, person_id=chat_id, closing=closing)
+
+
+def _too_old(turn: Turn) -> str:
+    return turn.say("give.too-old", when=turn.paper.texts.when(turn.language, turn.written_at))
 
 
 async def _go_on(turn: Turn, wish: Wish, *, resumed: bool, query_id: str | None = None) -> None:

@@ -14,6 +14,7 @@ from bot.chat.giving import phone_shared
 from bot.chat.keyboards import Action, action_buttons, keyboard, share_number
 from bot.chat.outcomes import standing
 from bot.chat.parse import PayWords, Unclear, pay_words
+from bot.chat.read_late import FRESH_FOR, bill_read_late, read_late
 from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
 from bot.core.invoices import PayInvoice
 from bot.core.phones import BadPhone, mask, read_phone
@@ -33,7 +34,6 @@ from storage.records import (
 )
 
 __all__ = [
-    "FRESH_FOR",
     "again",
     "by_hand",
     "check",
@@ -45,9 +45,6 @@ __all__ = [
 ]
 
 DRAFT_LIFE = timedelta(minutes=30)
-FRESH_FOR = timedelta(minutes=15)
-"""Telegram keeps for a day what was written and pressed while we were away; nobody expects a
-prompt then."""
 TOAST_CHARS_MAX = 200
 
 INVOICE_LINK = "i_"
@@ -63,12 +60,10 @@ async def pay(turn: Turn) -> None:
         text = unclear_text(words, turn.language, turn.paper.texts, pay=turn.command("pay"))
         await turn.answer(text, _offers(turn, words))
         return
-    written_at = turn.written_at
-    late = written_at + FRESH_FOR < turn.core.clock.now()
+    late = turn.written_at + FRESH_FOR < turn.core.clock.now()
     before = await turn.core.asking.known(_ask_key(turn)) if turn.edited or late else None
     if late and before is None:
-        when = turn.paper.texts.when(turn.language, written_at)
-        await turn.answer(turn.say("pay.too-old", when=when, pay=turn.command("pay")))
+        await turn.answer(_too_old(turn))
         return
     phone = turn.person.phone
     if words.phone_text is not None:
@@ -243,6 +238,10 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
     if draft.data.startswith(INVOICE_LINK):
         await _resume_invoice(turn, draft, phone, thanks)
         return
+    key = f"m:{turn.chat_id}:{draft.message_id}"
+    if await read_late(turn, key):
+        await turn.core.post.say(turn.answered(turn.reply(_too_old(turn), NO_KEYS)))
+        return
     answer = await turn.core.asking.open(
         AskRequest(
             asked_by=turn.person.id,
@@ -254,7 +253,7 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
             amount_kes=draft.amount_kes,
             phone=phone,
             note=draft.note,
-            ask_key=f"m:{turn.chat_id}:{draft.message_id}",
+            ask_key=key,
             update_id=None,
         )
     )
@@ -275,12 +274,17 @@ async def _resume(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
 
 async def _resume_invoice(turn: Turn, draft: Draft, phone: str, thanks: str) -> None:
     """The same for an invoice that somebody is about to pay."""
+    code, key = draft.data.removeprefix(INVOICE_LINK), f"i:{turn.chat_id}:{turn.message_id}"
+    view = await turn.core.invoices.by_code(code)
+    if view is not None and await read_late(turn, key):
+        await bill_read_late(turn, view)
+        return
     answer = await turn.core.invoices.pay(
         PayInvoice(
-            code=draft.data.removeprefix(INVOICE_LINK),
+            code=code,
             amount_kes=draft.amount_kes,
             phone=phone,
-            ask_key=f"i:{turn.chat_id}:{turn.message_id}",
+            ask_key=key,
             language=turn.language,
             asked_by=turn.person.id,
             chat_id=turn.chat_id,
@@ -313,6 +317,11 @@ async def _ask_for_phone(turn: Turn, words: PayWords) -> None:
     text = turn.say("pay.which-phone", amount=amount, collector=turn.core.collector.name)
     keys = share_number(turn.paper.texts, turn.language)
     await turn.core.people.keep_draft(draft, turn.closing(turn.reply(text, keys)))
+
+
+def _too_old(turn: Turn) -> str:
+    when = turn.paper.texts.when(turn.language, turn.written_at)
+    return turn.say("pay.too-old", when=when, pay=turn.command("pay"))
 
 
 async def _asked_before(turn: Turn, payment: Payment, words: PayWords, phone_mask: str) -> None:

@@ -37,6 +37,7 @@ from bot.chat import (
 from bot.chat.context import DeedPress, Press, Toast, Turn
 from bot.chat.drive_routes import DRIVE_RULES
 from bot.chat.keyboards import Action
+from bot.chat.read_late import FRESH_FOR
 from bot.core.buttons import Rule
 from bot.texts import Texts
 
@@ -143,7 +144,7 @@ COMMANDS = (
     Command(name="start", handler=start.start, groups=True, in_menu=False),
 )
 
-SENDS_A_PROMPT = Rule(once=True, fresh_for=pay.FRESH_FOR)
+SENDS_A_PROMPT = Rule(once=True, fresh_for=FRESH_FOR)
 
 DECIDED_SOON = Rule(fresh_for=timedelta(hours=6))
 """What was looked up a day ago may be another today. A press repeated decides nothing twice."""

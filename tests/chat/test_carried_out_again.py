@@ -185,11 +185,12 @@ async def test_whoever_cannot_be_told_in_private_is_told_in_the_group_of_the_pro
     assert said in harambee.group.last.text
 
 
+@pytest.mark.parametrize("seconds", [60, LONG_S])
 @pytest.mark.parametrize(
     ("result", "said"), [(None, "Asking 0712***031"), (1032, "already asked 0712***031")]
 )
 async def test_the_number_that_was_asked_for_is_asked_once(
-    office: CutOffice, harambee: Harambee, result: int | None, said: str
+    office: CutOffice, harambee: Harambee, result: int | None, said: str, seconds: float
 ) -> None:
     jane = office.jane
     await harambee.opened()
@@ -198,12 +199,35 @@ async def test_the_number_that_was_asked_for_is_asked_once(
     await office.said(jane.chat, "Which M-Pesa number gives KES 500")
     await office.handled()
 
-    office.cut_off_for(60, result=result)
+    office.cut_off_for(seconds, result=result)
     jane.say("0712000031")
     await office.handled()
 
     assert (office.cut.cuts, len(office.daraja.pushes)) == (1, 1)
     assert said in office.said_to(jane)
+    assert nothing_untrue(office.said_to(jane))
+
+
+@pytest.mark.parametrize("bill", [False, True])
+async def test_the_number_that_pays_is_not_read_late_once_its_prompt_is_out(
+    office: CutOffice, njeri: Person, peter: Person, bill: bool
+) -> None:
+    peter.start()
+    if bill:
+        shown = await opened(office, peter, await issued(office, njeri))
+        peter.press(shown, "💸 Pay KES 1,500")
+    else:
+        peter.say("/pay 50")
+    await office.said(peter.chat, "Which M-Pesa number")
+    await office.handled()
+
+    office.cut_off_for(LONG_S)
+    peter.say("0722000001")
+    await office.handled()
+
+    assert (office.cut.cuts, len(office.daraja.pushes)) == (1, 1)
+    assert nothing_untrue(office.said_to(peter))
+    assert "I could not read it before now" not in office.said_to(peter)
 
 
 @pytest.mark.parametrize("part", [False, True])
