@@ -11,12 +11,13 @@ from bot.core.gift_reversals import AGAIN
 from bot.texts import clean, money, plain
 from storage.records import Button, Deed, Keyboard, Notice, Person, Reply, Shows
 
-__all__ = ["language_for", "late", "turned", "went_back"]
+__all__ = ["handed_back", "language_for", "late", "turned", "went_back"]
 
 
 async def late(
     core: Core, paper: Stationery, notice: Notice, view: CardView, details: list[str]
 ) -> Reply | None:
+    """A gift that came after closing: its treasurers are asked what becomes of it."""
     drive, payment_id = view.drive, details[0]
     found = await core.drives.among([payment_id])
     if not found or not found[0].cents:

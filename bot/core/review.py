@@ -52,7 +52,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["Deciding", "Proposal", "Review", "ReviewItem", "Ruling", "Verdict"]
+__all__ = ["Proposal", "Review", "ReviewItem"]
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from bot.core.decisions import Deciding, Verdict
 from bot.core.record_desk import Known, RecordDesk
-from bot.core.review import Deciding, Verdict
 from storage.records import NewRecordRow, OpenKind, Payment, RowKind, Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.review import Verdict
+from bot.core.decisions import Verdict
 from bot.core.rulings import Ruling
 from storage.records import NewRecordRow, OpenKind, RowKind, RowState, Source
 from tests.core.bodies import success

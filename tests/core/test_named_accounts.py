@@ -8,8 +8,8 @@ import pytest
 
 from bot.core.bills import Standing
 from bot.core.counter import Whose
+from bot.core.decisions import Verdict
 from bot.core.record_desk import RecordDesk
-from bot.core.review import Verdict
 from bot.core.rulings import Ruling
 from storage.records import (
     Alarm,
@@ -197,6 +197,32 @@ async def test_a_person_hears_whose_it_was_and_can_give_it_to_them(
     now, was = await desk.get(mine.id), await desk.get(other.id)
     assert (now.status, now.receipt, now.credited_cents) == (Status.PAID, RECEIPT, 50_00)
     assert (was.receipt, Word.CONTRADICTED in was.words) == (None, True)
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+@pytest.mark.both_engines
+async def test_after_a_death_in_between_it_is_given_when_it_is_pressed_again(
+    desk: Desk, record: RecordDesk
+) -> None:
+    """Taken from the one, and not yet given to the other: it still stands in the queue."""
+    mine = await desk.ask(amount_kes=50)
+    other = await typed_for(desk, amount_kes=50)
+    full = a_row(desk.clock.now(), reference=mine.push_ref, source=BOOKS)
+    await record.rows.take([by_code(full)])
+    await record.rows.take([full])
+    found = await one_open(record)
+    row = await record.rows.get(RECEIPT)
+    assert row is not None
+
+    assert await record.rows.placing.take_away(row, other.id, mine, by=AMINA)
+    assert await opens(record) == [(OpenKind.REVIEW, RECEIPT)]
+    for _ in range(2):
+        await record.assign(found.id, to=mine.id, by=AMINA, why="as the books say")
+
+    now, was = await desk.get(mine.id), await desk.get(other.id)
+    assert (now.status, now.receipt, now.credited_cents) == (Status.PAID, RECEIPT, 50_00)
+    assert was.receipt is None
     assert await opens(record) == []
     await assert_replays(desk)
 

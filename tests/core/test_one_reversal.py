@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from bot.chat.alarms import short_id
+from bot.core.decisions import Deciding, Verdict
+from bot.core.decisions import Ruling as Decision
 from bot.core.record_desk import RecordDesk
 from bot.core.reversal_rows import ReversalRows
-from bot.core.review import Deciding, Review, Verdict
-from bot.core.review import Ruling as Decision
+from bot.core.review import Review
 from bot.core.rulings import Ruling
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (

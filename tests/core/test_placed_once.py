@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from bot.core.decisions import Verdict
 from bot.core.placing import Placing
 from bot.core.record import Record
 from bot.core.record_desk import RecordDesk
 from bot.core.references import ByHand
-from bot.core.review import Verdict
 from bot.core.rulings import Deed, Ruling, TwoPeople
 from storage.engine import Store
 from storage.errors import NotKept

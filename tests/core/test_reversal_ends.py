@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from bot.core.decisions import Deciding
+from bot.core.decisions import Ruling as Decision
 from bot.core.record_desk import RecordDesk
-from bot.core.review import Deciding
-from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
 from mpesa.async_results import parse_result
 from mpesa.bodies import Unreadable

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from bot.core.review import Deciding, Review, Ruling, Verdict
+from bot.core.decisions import Deciding, Ruling, Verdict
+from bot.core.review import Review
 from storage.records import Alarm, Closing, Kind, NoticeKind, Payment, Status, Word
 from storage.schema import looks, notices
 from tests.core.bodies import failure, success

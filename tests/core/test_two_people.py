@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.review import Verdict
+from bot.core.decisions import Verdict
 from bot.core.rulings import Ruling
 from mpesa.errors import OutcomeUnknown
 from storage.records import Payment, Status

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from bot.core.ask import Asked
+from bot.core.decisions import Deciding, Verdict
+from bot.core.decisions import Ruling as Decision
 from bot.core.record_desk import RecordDesk
-from bot.core.review import Deciding, Verdict
-from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
 from bot.core.told_rows import is_reversals
 from storage.engine import Store

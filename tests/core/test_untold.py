@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from bot.core.decisions import Verdict
 from bot.core.drive_acts import Answer
 from bot.core.invoice_acts import Done, No
 from bot.core.invoices import InvoiceView
-from bot.core.review import Verdict
 from bot.core.rulings import Ruling
 from bot.core.settle import RULED
 from storage.records import (

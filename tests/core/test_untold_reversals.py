@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 
 from bot.core.ask import Asked
+from bot.core.decisions import Deciding, Verdict
+from bot.core.decisions import Ruling as Decision
 from bot.core.invoice_news import news
 from bot.core.invoices import InvoiceView
 from bot.core.record_desk import RecordDesk
-from bot.core.review import Deciding, Verdict
-from bot.core.review import Ruling as Decision
 from bot.core.rulings import Ruling
 from storage.records import Alarm, Closing, NewRecordRow, Notice, Payment, RowKind, Source
 from storage.tx import Tx

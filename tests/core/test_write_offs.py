@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.review import Review, Verdict
+from bot.core.decisions import Verdict
+from bot.core.review import Review
 from bot.core.settle import POSITIVES, Settle, stand
 from bot.core.write_off import newest, not_covered, read_up_to, source
 from mpesa.models import QueryAnswer
