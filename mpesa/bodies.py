@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 BODY_BYTES_MAX: Final = 64 * 1024
+NESTED_MAX: Final = 64  # Safaricom's own bodies are six deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ def read_object(body: bytes, *, bytes_max: int = BODY_BYTES_MAX) -> dict[str, ob
     """
     Parse `body` as one JSON object; numbers with a point or exponent become exact `Decimal`s.
 
-    Stricter than `json.loads`, which takes NaN, lets the last of two equal keys win, reads UTF-16
-    and raises four kinds of exception on hostile input.
+    Stricter than `json.loads`, which takes NaN, lets the last of two equal keys win, reads UTF-16,
+    raises four kinds of exception on hostile input, and has another idea of what is nested too
+    deeply in each version of Python.
     """
     if len(body) > bytes_max:
         return Unreadable("the body is too long")
@@ -41,7 +43,24 @@ def read_object(body: bytes, *, bytes_max: int = BODY_BYTES_MAX) -> dict[str, ob
         return Unreadable("a number is too long")
     if not isinstance(found, dict):
         return Unreadable("the body is not a JSON object")
+    if _is_nested_deeper(found, NESTED_MAX):
+        return Unreadable("the body is nested too deeply")
     return found
+
+
+def _is_nested_deeper(found: dict[str, object], most: int) -> bool:
+    """Whether more than *most* objects and arrays lie in one another; never recurses itself."""
+    level: list[dict[str, object] | list[object]] = [found]
+    for _ in range(most):
+        level = [
+            part
+            for whole in level
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 class _NotTaken(Exception):

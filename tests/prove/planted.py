@@ -53,7 +53,7 @@ MONEY_FILES = (
     *(
         f"mpesa/{name}.py"
         for name in (
-            *("async_results", "back_office", "c2b", "callbacks", "client", "fields"),
+            *("async_results", "back_office", "bodies", "c2b", "callbacks", "client", "fields"),
             *("org_wire", "results", "statement_rows", "tokens", "transport", "wire"),
         )
     ),
@@ -710,6 +710,20 @@ _HEARD = (
         "mpesa/callbacks.py",
         'if result.paid and code != "0" and not isinstance(code, int):',
         'if result.paid and code == "no":',
+    ),
+    plant(
+        "of two equal keys the last one wins",
+        "I12",
+        "mpesa/bodies.py",
+        "if len(found) != len(pairs):",
+        "if len(found) > len(pairs):",
+    ),
+    plant(
+        "a body may be nested as deeply as this Python reads",
+        "I12",
+        "mpesa/bodies.py",
+        "NESTED_MAX: Final = 64",
+        "NESTED_MAX: Final = 64_000",
     ),
     plant(
         "still being processed is a no",

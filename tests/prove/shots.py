@@ -234,6 +234,7 @@ def _request(method: str, path: str, body: bytes, extra: bytes = b"") -> bytes:
 
 
 LONG_DIGITS = "7" * 5000
+DEPTHS = (80, 900, 3000, 7900)  # the second and the third end what Python 3.11 and 3.12 read
 UNREADABLE: Sequence[Any] = (
     *(None, True, False, [], {}, "", " ", "1,000", "abc", "-5", "1e3", -1, -0.5, 0.001),
     *(
@@ -368,7 +369,8 @@ def _spoilt_text(chance: random.Random, text: str) -> bytes:
         case 5:
             return (text + chance.choice((text, "}", ",", "\x00", " null", "]"))).encode()
         case 6:
-            deep = "[" * 3000 + "]" * 3000
+            depth = chance.choice(DEPTHS)
+            deep = "[" * depth + "]" * depth
             return f'{text[:place]}"x": {deep}, {text[place:]}'.encode()
         case 7:
             return (text + " " * OVERSIZE).encode()
