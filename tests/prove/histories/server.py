@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
@@ -223,12 +223,10 @@ class Server:
         while not task.done() and (ends_s is None or inner.time() < ends_s):
             timer = None if ends_s is None else inner.call_at(ends_s, inner.stop)
             task.add_done_callback(self._stop)
-            outer = asyncio._get_running_loop()
-            asyncio._set_running_loop(None)
             try:
-                inner.run_forever()
+                with _outside_of_any_loop():
+                    inner.run_forever()
             finally:
-                asyncio._set_running_loop(outer)
                 task.remove_done_callback(self._stop)
                 if timer is not None:
                     timer.cancel()
@@ -236,6 +234,25 @@ class Server:
 
     def _stop(self, _done: object) -> None:
         self._inner.stop()
+
+
+@contextmanager
+def _outside_of_any_loop() -> Iterator[None]:
+    """Another loop may run here: Python 3.14 knows of one running task, and not of one a loop."""
+    outer = asyncio._get_running_loop()
+    if outer is None:
+        yield
+        return
+    task = asyncio.current_task(outer)
+    if task is not None:
+        asyncio.tasks._leave_task(outer, task)
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(outer)
+        if task is not None:
+            asyncio.tasks._enter_task(outer, task)
 
 
 async def _awaited(start: Callable[[], Awaitable[Any]]) -> Any:
