@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ def answers(probe: str) -> bool:
     try:
         with urllib.request.urlopen(probe, timeout=PROBE_TIMEOUT_S) as reply:
             return "vulnerabilities" in json.load(reply)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()  # it is the reply too
+        return False
     except (OSError, ValueError):
         return False
 

@@ -219,7 +219,7 @@ def test_an_id_that_is_none_is_refused(name: str, value: object) -> None:
         (b'{"a":1e99999999999999999999}', "a number is too long"),
         (b'{"a":1,"a":2}', "a key is given twice"),
         (b'{"Body":{"stkCallback":{"ResultCode":1,"ResultCode":0}}}', "a key is given twice"),
-        (b'{"a":' + b"[" * 30_000, "the body is nested too deeply"),
+        (b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "the body is nested too deeply"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "the body is nested too deeply"),
         (b'{"a":' + b"[{}," * 64 + b"[]" + b"]" * 64 + b"}", "the body is nested too deeply"),
         (b'{"a":' + b"[" * 900 + b"]" * 900 + b"}", "the body is nested too deeply"),
