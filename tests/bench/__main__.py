@@ -24,7 +24,11 @@ from tests.bench.sweeps import sweeps
 
 @click.command()
 @click.option(
-    "--seconds", type=float, default=10.0, show_default=True, help="Callbacks: load per arm."
+    "--seconds",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Callbacks: load per arm, at most.",
 )
 @click.option(
     "--only",

