@@ -35,10 +35,11 @@ def running_server(bin_folder: Path, *, durable: bool = False) -> Iterator[str]:
     A fresh server on a free loopback port; yields `postgresql://…/postgres`.
 
     PostgreSQL refuses to run as root, so root starts it as the package's own user. Unless
-    *durable*, it keeps its promises off the disk (fsync off): the tests are about SQL, not about
-    power cuts.
+    *durable*, it keeps its promises off the disk (in memory, fsync off): the tests are about SQL,
+    not about power cuts.
     """
-    folder = Path(tempfile.mkdtemp(prefix="lipabot-pg-", dir=in_memory(ROOM_BYTES)))
+    memory = None if durable else in_memory(ROOM_BYTES)
+    folder = Path(tempfile.mkdtemp(prefix="lipabot-pg-", dir=memory))
     user = "postgres" if os.geteuid() == 0 else None
     if user is not None:
         account = pwd.getpwnam(user)
