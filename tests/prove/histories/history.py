@@ -30,6 +30,7 @@ from tests.prove.histories.safaricom import Network, SeededSafaricom
 from tests.prove.histories.stories import DriveStory, InvoiceStory
 from tests.prove.histories.telegram import SeededTelegram
 from tests.prove.histories.virtual import StallingLoop, WallClock, passes
+from tests.prove.histories.witness import Wish, Witness
 
 __all__ = ["HOURS", "MOVED_TO", "Ground", "History", "HistorySettings", "payment_at"]
 
@@ -101,6 +102,7 @@ class History:
     groups: list[Chat] = field(default_factory=list)
     lied_to: set[str] = field(default_factory=set)  # payments a lie about which may be believed
     diary: Diary = field(default_factory=Diary)
+    witness: Witness = field(default_factory=Witness)
     quiet: bool = False
     births: int = 0
     broke: list[str] = field(default_factory=list)  # what handlers and jobs raised, and never may
@@ -109,12 +111,14 @@ class History:
         self._hash = hashlib.blake2b(digest_size=16)
         self.ground = self.lay(self._fork())
         self.disk = self.ground.disk
-        self.network = Network(self._fork())
+        self.network = Network(self._fork(), self.witness)
         self.true_clock = WallClock()
         self.clocks = [WallClock() for _ in range(self.settings.instances)]
         self.webhook = self.settings.instances > 1 and self.rng.random() < 0.5
         self.telegram = SeededTelegram(
-            clock=lambda: self.true_clock.now().timestamp(), rng=self._fork()
+            clock=lambda: self.true_clock.now().timestamp(),
+            rng=self._fork(),
+            witness=self.witness,
         )
         self.telegram.world.whispers = self.rng.random() < WHISPERS
         self.safaricom = SeededSafaricom(clock=self.true_clock, rng=self._fork(), post=self.post)
@@ -126,12 +130,6 @@ class History:
     def fingerprint(self) -> str:
         """The same for two runs that took the same steps at the same moments."""
         return self._hash.hexdigest()
-
-    @property
-    def excuses(self) -> int:
-        """How often a message may have come twice: its send was cut off, or not answered."""
-        met = self.telegram.met
-        return met["after"] + met["silent"] + self.births + self.effects["a process stalled"]
 
     def message(self, chat_id: int, message_id: int | None) -> Message | None:
         """A message; a group that became a supergroup keeps its old ones where they were."""
@@ -270,6 +268,7 @@ class History:
                     raise failure
                 life.die("a start that failed")
             self.lives[place] = None
+            self.witness.ends.append((life.number, asyncio.get_running_loop().time()))
             if life.died_in is not None:
                 self.effects["died " + _kind_of_step(life.died_in)] += 1
             await life.bury()
@@ -354,8 +353,9 @@ class History:
         if mood is DiskMood.WELL and self.disk.mood is not DiskMood.WELL:
             asyncio.get_running_loop().create_task(self._rouse_after(SILENT_S))
         elif mood is not DiskMood.WELL:
-            ill_s = self.rng.expovariate(1 / ILL_S)
-            asyncio.get_running_loop().call_later(ill_s, self._set_mood, DiskMood.WELL)
+            ill_s, loop = self.rng.expovariate(1 / ILL_S), asyncio.get_running_loop()
+            loop.call_later(ill_s, self._set_mood, DiskMood.WELL)
+            self.witness.ill.append((loop.time(), loop.time() + ill_s))
         self.disk.mood = mood
 
     def _set_clock(self, rng: random.Random) -> None:
@@ -390,6 +390,7 @@ class History:
         process = rng.choice(self.lives)
         if process is not None and process.ready.is_set() and not process.life.stalled:
             process.life.stall()
+            self.witness.ends.append((process.life.number, process.life.stalled_at_s))
             self.effects["a process stalled"] += 1
             stalled = self._stalled(process, rng.choice(STALLS_S))
             asyncio.get_running_loop().create_task(stalled)
@@ -479,10 +480,14 @@ class History:
         command, card = "/pay", self.drive.card
         if card is not None and rng.random() < GIVES:
             command, group = "/give", self.drive.group()
-        text = f"{command} {amount} 07120000{rng.randrange(10, 40):02d}"
+        phone = f"07120000{rng.randrange(10, 40):02d}"
+        text = f"{command} {amount} {phone}"
         if group is not None:
             text = text.replace(command, f"{command}@{self.telegram.world.bot.username}")
-        person.say(text, chat=group)
+        said = person.say(text, chat=group)
+        self.witness.wishes.append(
+            Wish(said.chat.id, said.id, person.id, command == "/give", amount, f"254{phone[1:]}")
+        )
         for _ in range(rng.randrange(3)):
             await passes(rng.choice((20, 200, 4000)) * rng.random())
             self._press_something(rng)
@@ -527,6 +532,7 @@ class History:
         found = ADDRESS.search(victim.order.callback_url)
         if found is not None:
             self.lied_to.add(payment_at(found[0]))
+            self.witness.lied(payment_at(found[0]), told.body)
         asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
 
     def _known_of(self, pushes: list[PushRecord]) -> list[PushRecord]:

@@ -20,8 +20,9 @@ from storage.records import FINAL, Evidence, Kind, Payment, Status, Word
 from storage.schema import evidence as evidence_table
 from storage.schema import inbox, notices, payments
 from storage.tx import Tx
+from tests.prove.histories.closely import judge_closely
 from tests.prove.histories.diary import BORN
-from tests.prove.histories.history import History, payment_at
+from tests.prove.histories.history import MOVED_TO, History, payment_at
 from tests.prove.histories.process import Process
 from tests.prove.histories.subjects import judge_subjects
 from tests.prove.histories.truth import judge_people
@@ -71,6 +72,7 @@ async def judge(history: History, process: Process) -> Verdict:
         await _told(history, process, tx, verdict)
         await _durable(history, tx, verdict)
         await judge_subjects(history, tx, books.ours, books.theirs, verdict)
+        await judge_closely(history, process, tx, books.ours, books.evidence, books.theirs, verdict)
         await judge_people(history, tx, books.ours, books.evidence, verdict)
     verdict.payments = len(books.ours)
     for payment in books.ours.values():
@@ -143,7 +145,7 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
         right = payment.arrived_cents == rows[0].amount_cents
         verdict.must(right, "I10 amount", payment.push_ref, payment.credited_cents)
         # Somebody who knew both ids named a receipt, or an operator looked at a wrong line.
-        lied_to = payment.id in history.lied_to
+        lied_to = payment.receipt in history.witness.forged[payment.id]
         lied_to |= history.diary.wrong_about(payment.push_ref, "credit")
         true = payment.receipt in (None, rows[0].receipt) or lied_to
         verdict.must(true, "I9 cross-talk", payment.push_ref, payment.receipt)
@@ -152,7 +154,9 @@ def _one(history: History, books: _Books, payment: Payment, verdict: Verdict) ->
         # then Safaricom's no stands beside it, or nobody could be asked yet.
         small = payment.amount_kes <= payment.confirm_above_kes
         word = Kind.QUERY_PAID in kinds or (small and Kind.CALLBACK_PAID in kinds)
-        flagged = Word.CONTRADICTED in payment.words or not payment.confirmed
+        # Safaricom can only be asked about an id that it gave us itself.
+        unknown = Kind.ACCEPTED not in kinds and not payment.confirmed
+        flagged = Word.CONTRADICTED in payment.words or unknown
         by_hand = history.diary.wrong_about(payment.push_ref, "credit")
         by_hand &= Kind.OPERATOR_PAID in kinds
         if (word and flagged) or by_hand:
@@ -190,8 +194,9 @@ def _own(
 ) -> None:
     """What belongs to a payment: Safaricom's id of its own push, and a message about it."""
     ids = [each.checkout_request_id for each in accepted if each.checkout_request_id is not None]
-    if ids and payment.checkout_index is not None and payment.id not in history.lied_to:
-        own = payment.checkout_index in books.index(ids[0])
+    if ids and payment.checkout_index is not None:
+        named = {ids[0]} | history.witness.forged[payment.id]
+        own = any(payment.checkout_index in books.index(each) for each in named)
         verdict.must(own, "I9 cross-talk", payment.push_ref, "has another's id")
     verdict.must(books.told.get(payment.id, 0) == 1, "I7 told", payment.push_ref, "has no message")
 
@@ -233,7 +238,7 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
             continue
         last_word = row["told"] == row["wanted"]
         verdict.must(last_word, "I7 told", row["key"], "the last word is not told")
-        if row["message_id"] is None and history.effects["group migrated"]:
+        if row["message_id"] is None and row["chat_id"] == MOVED_TO:
             continue  # it was told in the group that became another; its messages stay there
         message = history.message(row["chat_id"], row["message_id"])
         if message is None:
@@ -248,19 +253,6 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
     left = select(func.count()).where(or_(inbox.c.done_at.is_(None), inbox.c.quarantined))
     undone = (await connection.execute(left)).scalar_one()
     verdict.must(undone == 0, "I8 bounded", undone, "updates are not carried out")
-    _twins(history, verdict)
-
-
-def _twins(history: History, verdict: Verdict) -> None:
-    """A second status message of one payment only where a send was cut off or unanswered."""
-    seen: Counter[str] = Counter()
-    for chat in history.telegram.world.chats.values():
-        for message in chat.messages:
-            if message.sender is history.telegram.world.bot and message.keyboard is None:
-                seen[f"{chat.id} {message.text}"] += "✅" in message.text
-    twins = sum(count - 1 for count in seen.values() if count > 1)
-    verdict.effects["a message came twice"] += twins
-    verdict.must(twins <= history.excuses, "I7 twins", twins, "with", history.excuses)
 
 
 async def _durable(history: History, tx: Tx, verdict: Verdict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -34,6 +35,7 @@ from mpesa.transport import Deadline, Lost, Transport
 from mpesa.wire import PUSH_PATH, TOKEN_PATH, Reply
 from tests.prove.histories.life import Life
 from tests.prove.histories.virtual import micros_now, passes
+from tests.prove.histories.witness import Left, Witness
 
 __all__ = ["InlineTransport", "Network", "SeededSafaricom"]
 
@@ -79,6 +81,7 @@ CALLBACKS = {
     CallbackFault.TWICE: 12,
     CallbackFault.BEFORE_REPLY: 12,
 }
+AT_THE_GATE = (b"SpikeArrest", b"500.003.02", b"404.001.03")  # nothing was done with such a push
 LINE_BUSY = 0.02
 HOUR_S = 3600.0
 CONNECTING_S = 25.0
@@ -180,6 +183,7 @@ class Network:
     """Between us and Safaricom."""
 
     rng: random.Random
+    witness: Witness
     down: str = ""  # "", "refused" (nothing leaves) or "hanging" (it leaves, no answer comes)
     world: Context | None = None
     slow: float = 0.03  # how often a connection for a push takes longer than a push may wait
@@ -223,10 +227,20 @@ class InlineTransport(Transport):
         ends = self._safaricom.endpoints
         push = path == PUSH_PATH
         work = ends.push(incoming) if push else ends.query(incoming)
-        return await self._exchange("push" if push else "query", work, deadline)
+        if not push:
+            return await self._exchange("query", work, deadline)
+        left = Left(json.loads(body)["AccountReference"])
+        reply = await self._exchange("push", work, deadline, left)
+        left.status = reply.status
+        left.turned_away = any(each in reply.body for each in AT_THE_GATE)
+        return reply
 
     async def _exchange(
-        self, name: str, work: Coroutine[Any, Any, Any], deadline: Deadline | None
+        self,
+        name: str,
+        work: Coroutine[Any, Any, Any],
+        deadline: Deadline | None,
+        left: Left | None = None,
     ) -> Reply:
         try:
             self._life.step(f"before {name}")
@@ -240,6 +254,8 @@ class InlineTransport(Transport):
         except BaseException:
             work.close()
             raise
+        if left is not None:
+            self._network.witness.pushes.append(left)
         if not reaches:
             work.close()
             await passes(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections import Counter
@@ -17,19 +18,26 @@ from bot.playground.errors import ApiError
 from bot.playground.params import Params, Upload
 from tests.prove.histories.life import Life
 from tests.prove.histories.virtual import passes
+from tests.prove.histories.witness import Sent, Witness, plain
 
 __all__ = ["InlineRequest", "SeededTelegram"]
 
 TROUBLES = ("flood", "error", "before", "after", "silent")
+OK = 200
 COURTESY = ("getme", "answercallbackquery")
+
+
+class _Undone(NetworkError):
+    """It broke off before Telegram had it."""
 
 
 class SeededTelegram(BotApi):
     """Telegram that answers calls in the loop's own thread, badly for as long as it is noisy."""
 
-    def __init__(self, *, clock: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, *, clock: Callable[[], float], rng: random.Random, witness: Witness) -> None:
         super().__init__(clock=clock)
         self._rng = rng
+        self.witness = witness
         self.noise = 0.0
         self.met: Counter[str] = Counter()
 
@@ -53,7 +61,7 @@ class SeededTelegram(BotApi):
         if trouble == "error":
             return 502, b"<html>Bad Gateway</html>"
         if trouble == "before":
-            raise NetworkError("connection reset")
+            raise _Undone("connection reset")
         try:
             status, body = (
                 200,
@@ -105,9 +113,27 @@ class InlineRequest(BaseRequest):
                 uploads[part] = Upload(file, content, kind)
         self._life.step(f"before {name}")
         only_if_held()
-        status, body = await self._api.answer(name, values, uploads)
-        self._life.step(f"after {name}")
+        sent = self._sending(name, values)
+        try:
+            status, body = await self._api.answer(name, values, uploads)
+            self._life.step(f"after {name}")
+        except _Undone:
+            raise
+        except BaseException:
+            sent.cut = True
+            self._api.witness.sends.append(sent)
+            raise
+        if status == OK:
+            sent.cut = self._life.stalled_at_s >= sent.at_s > 0
+            self._api.witness.sends.append(sent)
         return status, body
+
+    def _sending(self, name: str, values: dict[str, Any]) -> Sent:
+        at_s = asyncio.get_running_loop().time()
+        marked = str(values.get("text") or values.get("caption") or "")
+        # An edit makes no second message.
+        chat_id = int(values.get("chat_id") or 0) if name.startswith("send") else 0
+        return Sent(chat_id, plain(marked), at_s, self._life.number)
 
     def _file(self, url: str) -> tuple[int, bytes]:
         """What somebody dropped into a chat."""

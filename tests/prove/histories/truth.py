@@ -255,16 +255,19 @@ def _talk(history: History, verdict: _Verdict) -> None:
     """Words between a customer and a merchant arrive once."""
     diary, chats = history.diary, history.telegram.world.chats
     merchant = chats[OPERATOR].from_bot
-    customer = chats[history.invoice.customer.id].from_bot
+    customer_id = history.invoice.customer.id
+    customer = chats[customer_id].from_bot
+    may = history.witness.excused
     for words, told in diary.asked.items():
         many = _many(merchant, words)
         verdict.must(many >= 1 or not told, "I7 told", "never passed on", words)
-        verdict.must(many <= 1 + history.excuses, "I7 twins", words, many)
+        verdict.must(many <= 1 + may(OPERATOR, words), "I7 twins", words, many)
     for words in diary.answered:
-        verdict.must(_many(customer, words) <= 1 + history.excuses, "I7 twins", words)
+        many = _many(customer, words)
+        verdict.must(many <= 1 + may(customer_id, words), "I7 twins", words, many)
     verdict.effects["a customer asked a merchant"] += len(diary.asked)
     reminders = _many(customer, "Kind reminder")
-    most = diary.reminded + history.excuses
+    most = diary.reminded + may(customer_id, "Kind reminder")
     verdict.must(reminders <= most, "I7 twins", "reminders", reminders, "asked for", most)
     verdict.effects["a customer was reminded"] += reminders
 
