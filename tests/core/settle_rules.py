@@ -26,6 +26,7 @@ NEVER_CAME = int(F.REFUSED | F.NOT_SENT)
 WRITTEN_OFF = int(F.VOID | F.VOID_LAST)
 OTHER_IDS = int(F.CONTRADICTED)
 NOISE = int(F.UNTRUSTED | F.CLAIM)
+MOVED = int(F.MOVED | F.MOVED_OTHER | F.MOVED_RULED)
 SURE = THE_RECORD | A_PERSON | int(F.QUERY_YES)
 YES = SUCCESS | QUERY_YES | THE_RECORD | A_PERSON
 NO = CALLBACK_NO | QUERY_NO | NEVER_CAME
@@ -38,6 +39,7 @@ RECEIPTS = {
     F.RECORD_OTHER: "UKN7ABCDEF",
     F.OPERATOR: "UKN6ABCDEF",
 }
+GONE = {F.MOVED: "UKN1ABCDEF", F.MOVED_OTHER: "UKN7ABCDEF", F.MOVED_RULED: "UKN6ABCDEF"}
 PAID_AFTER_S = {F.PAID: 28, F.PAID_AGAIN: 33, F.LIMIT_HELD: 27, F.RECORD: 28, F.RECORD_OTHER: 29}
 REASONS = {fact: evidence.reason for fact, evidence in facts_about(SMALL).items()}
 # A person and a machine may hear "paid" of one payment; whose word on the amount is the best?
@@ -77,7 +79,7 @@ def _of_credit(
     payment: Payment, facts: int, proof: int, found: Standing, begun_at: datetime
 ) -> str | None:
     asked_cents = payment.amount_kes * 100
-    cents = asked_cents - 950 if facts & F.RECORD_OTHER else asked_cents
+    cents = asked_cents - 950 if _witness(facts, proof) is F.RECORD_OTHER else asked_cents
     back = cents if facts & F.REVERSED else 0
     if (found.credited_cents, found.reversed_cents) != (cents - back, back):
         return "another amount than the best witness named, less what went back"
@@ -101,45 +103,58 @@ def _words(facts: int, proof: int) -> frozenset[Word]:
     gave_up = facts & (NO | WRITTEN_OFF | F.LAPSED)
     if gave_up and TOLD_AFTER[first(gave_up)] < TOLD_AFTER[first(facts & YES)]:
         words.add(Word.LATE)
-    if facts & F.RECORD_OTHER:
+    if _witness(facts, proof) is F.RECORD_OTHER:
         words.add(Word.OTHER_AMOUNT)
     if len(_told_receipts(facts)) > 1:
         words.add(Word.TWICE)
     if not facts & (F.BEGUN | F.ACCEPTED):
         words.add(Word.BY_HAND)
-    if facts & (NO | WRITTEN_OFF | OTHER_IDS):
+    all_gone = all(_is_gone(facts, each) for each in F(proof))
+    if all_gone or facts & (NO | WRITTEN_OFF | OTHER_IDS):
         words.add(Word.CONTRADICTED)
     if facts & F.REVERSED:
         words.add(Word.REVERSED)
-    assert proof, "only of a credit"
     return frozenset(words)
+
+
+def _is_gone(facts: int, each: F) -> bool:
+    """Whether the receipt that it names is another payment's."""
+    return any(facts & moved and GONE[moved] == RECEIPTS.get(each) for moved in GONE)
 
 
 @remembered
 def _told_receipts(facts: int) -> frozenset[str]:
     """Receipts that are this payment's: not those that another one holds."""
-    return frozenset(receipt for fact, receipt in RECEIPTS.items() if facts & fact)
+    return frozenset(
+        receipt for fact, receipt in RECEIPTS.items() if facts & fact and not _is_gone(facts, fact)
+    )
 
 
 @remembered
-def _witness(proof: int) -> F:
-    """Whose word on the receipt and the time counts: the earliest of the best kind."""
-    return next(first(proof & kind) for kind in BEST_WITNESS if proof & kind)
+def _witness(facts: int, proof: int) -> F:
+    """
+    Whose word on the amount, the receipt and the time counts: the earliest of the best kind, of
+    those whose receipt is ours, if there are any.
+    """
+    ours = sum(each for each in F(proof) if not _is_gone(facts, each)) or proof
+    return next(first(ours & kind) for kind in BEST_WITNESS if ours & kind)
 
 
 @remembered
 def _receipt(facts: int, proof: int) -> str | None:
-    said = RECEIPTS.get(_witness(proof))
-    return said or min(_told_receipts(facts), default=None)
+    said = RECEIPTS.get(_witness(facts, proof))
+    told = _told_receipts(facts)
+    return said if said in told else min(told, default=None)
 
 
 @remembered
 def _paid_at(facts: int, proof: int, begun_at: datetime) -> datetime:
-    """As told by the witness; else the earliest told; else when the witness was heard."""
-    witness = _witness(proof)
+    """As told by the witness; else the earliest told of ours; else when the witness was heard."""
+    witness = _witness(facts, proof)
     told_s = PAID_AFTER_S.get(witness)
     if told_s is None:
-        told_s = min((s for fact, s in PAID_AFTER_S.items() if facts & fact), default=None)
+        ours = (s for f, s in PAID_AFTER_S.items() if facts & f and not _is_gone(facts, f))
+        told_s = min(ours, default=None)
     heard_after = TOLD_AFTER[witness] if told_s is None else timedelta(seconds=told_s)
     return begun_at + heard_after
 
@@ -198,10 +213,14 @@ def of_extension(facts: int, more: int, was: Standing, now: Standing) -> str | N
     """The promise that learning *more* breaks, if it breaks one."""
     if more & NOISE:
         return None if was == now else "a body that nobody trusts, or a claim, moved it"
+    if more & MOVED:
+        return _of_moved(was, now)
     if was.status is Status.PAID:
         if now.status is not Status.PAID:
             return "a credit was undone by more evidence"
         corrects = THE_RECORD | A_PERSON | F.REVERSED
+        if facts & MOVED:
+            corrects |= YES  # the first word about it whose receipt is not another payment's
         if now.credited_cents != was.credited_cents and not more & corrects:
             return "the amount of a credit changed"
         if was.confirmed and not now.confirmed:
@@ -215,6 +234,18 @@ def of_extension(facts: int, more: int, was: Standing, now: Standing) -> str | N
         return "a yes was written off by a machine"
     if more & YES and now.status not in (*UNDECIDED_YES, PAID) and not facts & WRITTEN_OFF:
         return "a yes was not heard"
-    if any(word in was.words and word not in now.words for word in LASTING):
+    lasting = LASTING if not facts & MOVED else (Word.REVERSED, Word.TWICE)
+    if any(word in was.words and word not in now.words for word in lasting):
+        return "a word was taken back"
+    return None
+
+
+def _of_moved(was: Standing, now: Standing) -> str | None:
+    """That a receipt is another's changes whose word counts, and no status."""
+    if (was.status, was.confirmed) != (now.status, now.confirmed):
+        return "a receipt that is another's moved a status"
+    if was.decided_at != now.decided_at:
+        return "a receipt that is another's changed when it was decided"
+    if Word.CONTRADICTED in was.words and Word.CONTRADICTED not in now.words:
         return "a word was taken back"
     return None

@@ -18,6 +18,7 @@ from tests.stores import NOON
 __all__ = [
     "BREACHES_MAX",
     "FULL",
+    "FULL_WHOSE",
     "LARGE",
     "NONE",
     "QUICK",
@@ -71,6 +72,9 @@ class F(IntFlag):
     OPERATOR = auto()
     REVERSED = auto()
     VOID_LAST = auto()
+    MOVED = auto()
+    MOVED_OTHER = auto()
+    MOVED_RULED = auto()
 
 
 NONE = F(0)
@@ -106,6 +110,9 @@ TOLD_AFTER = {
     F.OPERATOR: timedelta(days=4),
     F.REVERSED: timedelta(days=5),
     F.VOID_LAST: timedelta(days=6),
+    F.MOVED: timedelta(days=7),
+    F.MOVED_OTHER: timedelta(days=7),
+    F.MOVED_RULED: timedelta(days=7),
 }
 
 
@@ -151,7 +158,19 @@ _ANSWERS = Space(
     ),
 )
 
-QUICK = (_PROOFS, _ANSWERS)
+# Whose the money is: each receipt that was named, and that it is another payment's.
+_WHOSE = Space(
+    outer=((NONE, F.BEGUN | F.ACCEPTED),),
+    inner=(
+        (NONE, F.PAID, F.LIMIT_HELD, F.PAID | F.PAID_AGAIN),
+        _QUERIES,
+        (NONE, F.RECORD, F.RECORD_OTHER),
+        (NONE, F.VOID, F.VOID_LAST),
+        *maybe(F.FAILED, F.OPERATOR, F.REVERSED, F.MOVED, F.MOVED_OTHER, F.MOVED_RULED),
+    ),
+)
+
+QUICK = (_PROOFS, _ANSWERS, _WHOSE)
 """What `make test` can afford: every kind, in sets of up to all of one half of them."""
 
 FULL = Space(
@@ -170,6 +189,16 @@ FULL = Space(
     ),
 )
 """Every kind that can move a status or a word, present and absent, with its variants."""
+
+FULL_WHOSE = Space(
+    outer=((NONE, F.BEGUN | F.ACCEPTED),),
+    inner=(
+        *FULL.inner[:3],
+        *FULL.inner[4:],
+        *maybe(F.QUERY_NO, F.MOVED, F.MOVED_OTHER, F.MOVED_RULED),
+    ),
+)
+"""The same about a push that was answered, with every receipt that may be another payment's."""
 
 
 def facts_about(payment: Payment) -> dict[F, Evidence]:
@@ -235,6 +264,9 @@ def facts_about(payment: Payment) -> dict[F, Evidence]:
         F.OPERATOR: told(Kind.OPERATOR_PAID, receipt="UKN6ABCDEF"),
         F.REVERSED: told(Kind.REVERSED),
         F.VOID_LAST: told(Kind.OPERATOR_VOID, reason="operator-again"),
+        F.MOVED: told(Kind.RECEIPT_MOVED, receipt="UKN1ABCDEF"),
+        F.MOVED_OTHER: told(Kind.RECEIPT_MOVED, receipt="UKN7ABCDEF"),
+        F.MOVED_RULED: told(Kind.RECEIPT_MOVED, receipt="UKN6ABCDEF"),
     }
     return _in_time(made, begun_at)
 

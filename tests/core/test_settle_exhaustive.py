@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from tests.core.settle_space import LARGE, QUICK, SMALL, F, Space, facts_about, 
 small_and_large = pytest.mark.parametrize("payment", [SMALL, LARGE], ids=["small", "large"])
 
 
-@pytest.mark.parametrize("space", QUICK, ids=["whom to believe", "what is said beside"])
+@pytest.mark.parametrize("space", QUICK, ids=["whom to believe", "said beside", "whose"])
 @small_and_large
 def test_every_set_stands_as_promised_and_no_fact_undoes_another(
     space: Space, payment: Payment
@@ -29,7 +30,6 @@ def test_every_set_stands_as_promised_and_no_fact_undoes_another(
 
 OF_THEIR_OWN = {
     Kind.PROPOSED,  # moves nothing: tests/core/test_review.py
-    Kind.RECEIPT_MOVED,  # in every order: tests/core/test_settle_record.py
 }
 
 
@@ -62,6 +62,14 @@ def test_a_rule_that_is_broken_would_be_noticed(payment: Payment) -> None:
         return Standing(status=Status.DECLINED) if said_no else stand(payment, evidence)
 
     assert walk(QUICK[0], payment, last_word_wins, of_set, of_extension).breaches != []
+
+
+def test_a_receipt_that_is_anothers_and_counts_would_be_noticed() -> None:
+    def believes_all(payment: Payment, evidence: Sequence[Evidence]) -> Standing:
+        kept = [each for each in evidence if each.kind is not Kind.RECEIPT_MOVED]
+        return stand(payment, kept)
+
+    assert walk(QUICK[2], SMALL, believes_all, of_set, of_extension).breaches != []
 
 
 def told(payment: Payment, *facts: F) -> list[Evidence]:
