@@ -24,7 +24,7 @@ __all__ = ["judge_closely"]
 UNDECIDED_AT_MOST = timedelta(hours=50)  # 48, and a clock that is an hour wrong
 EDITED_TO_KES = 55
 RECEIPT = re.compile(r"\b[A-Z][A-Z0-9]{9}\b")
-LOOKED_FOR, AMOUNT = "🔎", re.compile(r"KES [\d,]+")
+LOOKED_FOR, AMOUNT = "🔎", re.compile(r"KES [1-9][\d,]*")
 MINUTE = re.compile(r"\d+ \w+ \d{4} \d\d:\d\d")
 TWO_PEOPLE_ABOVE_KES = 4000
 
@@ -126,12 +126,12 @@ def _two_people(
 
 
 def _no_twins(history: History, verdict: _Verdict) -> None:
-    """What says that it is paid stands once in a chat, unless its sender could not know."""
+    """What names a receipt stands once in a chat, unless its sender could not know."""
     for chat in history.telegram.world.chats.values():
         seen: Counter[str] = Counter(
             message.text
             for message in chat.from_bot
-            if "✅" in message.text and (RECEIPT.search(message.text) or message.keyboard is None)
+            if "✅" in message.text and RECEIPT.search(message.text)
         )
         for words, many in seen.items():
             if many > 1:
@@ -205,10 +205,13 @@ def _gist(kind: str, text: str) -> str:
 
 
 async def _still_read(tx: Tx, row: Any) -> bool:
-    """Who said that an invoice is not theirs is told no more of it."""
+    """
+    Who said that an invoice is not theirs is told no more of it; which gifts the card of a drive
+    names is a matter of their times (its total is judged beside its journal).
+    """
     what, _, subject_id = row["subject"].partition(":")
     if what != "i":
-        return True
+        return False
     invoice = await tx.invoices.get(subject_id)
     assert invoice is not None, "it has a card"
     return row["chat_id"] in {invoice.merchant_id, *await tx.invoices.readers(subject_id)}
