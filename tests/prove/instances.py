@@ -38,6 +38,8 @@ OPEN_AT_ONCE = 250
 FED_AT_ONCE = 25
 LAST_WORDS_WITHIN_S = 240.0
 TAKEN_OVER_WITHIN_S = 30.0
+REST_S = 2.0
+FED_PER_S = 20  # about, by four processes on two cores
 KINDS: tuple[tuple[Behaviour, Fault | None], ...] = (
     (Behaviour.PAY, None),
     (Behaviour.CANCEL, None),
@@ -60,6 +62,7 @@ class Chaos:
     kills: int
     stops: int
     stopped_s: float
+    spread_s: float = 0.0  # about how long the feeding takes: so long it goes on, or longer
     done: collections.Counter[str] = field(default_factory=collections.Counter)
 
     async def reign(self, instances: Instances, feeding: asyncio.Event) -> None:
@@ -72,11 +75,11 @@ class Chaos:
         instances.chance.shuffle(acts)
         firsts = {"kill": True, "stop": True}
         waking: set[asyncio.Task[None]] = set()
+        rest_s = max(REST_S, self.spread_s / len(acts)) if acts else REST_S
         for act in acts:
-            await pause(instances.chance.uniform(0.5, 4.0))
-            victim = await self._victim(instances, poller=firsts[act])
-            if victim is None:
-                continue
+            await pause(instances.chance.uniform(0.25, 1.75) * rest_s)
+            while (victim := await self._victim(instances, poller=firsts[act])) is None:
+                await pause(REST_S)  # all others are stopped: one of them wakes
             was_poller, firsts[act] = firsts[act], False
             if act == "kill":
                 await victim.kill()
@@ -250,12 +253,14 @@ async def run(
 ) -> list[Row]:
     """The whole proof, and its row."""
     began = time.perf_counter()
-    chaos = Chaos(kills=kills, stops=stops, stopped_s=stopped_s)
+    chaos = Chaos(kills, stops, stopped_s, spread_s=payments / FED_PER_S)
     async with _cluster(processes, seed) as instances:
         await instances.start()
         errands = await live_through(instances, payments, chaos)
         exits = await instances.stop()
         broken, seen = await judge(instances, errands)
+        if (chaos.done["kill"], chaos.done["stop"]) != (kills, stops):
+            broken.append(f"of {kills} kills and {stops} stops were done {dict(chaos.done)}")
         broken += [f"a bot stopped with status {status}" for status in exits if status != 0]
         gaps = ", ".join(f"{how} {took_s:.1f} s" for how, took_s in instances.taken_over_s)
     for each in broken:
