@@ -6,13 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, case, func, literal_column, select
+from sqlalchemy import (
+    Connection,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from storage.crypt import Crypt
 from storage.notice_words import pack
-from storage.records import EDITED, NOBODY, NewNotice
+from storage.records import EDITED, NOBODY, NewNotice, NoticeKind
 from storage.schema import intents, micros, notices, payments
 from storage.setwise import Among, Many
 
@@ -53,6 +64,15 @@ _OWE = Many(
     {"sqlite": _owe(sqlite_insert), "postgresql": _owe(pg_insert)},
     [column.name for column in notices.c if column.name != "id"],
 )
+_THIS = notices.alias()
+# A ring says where its payment stands when it is told: who was away reads the last one alone.
+_RING_ONCE = delete(notices).where(
+    notices.c.payment_id == bindparam("of"),
+    notices.c.kind == NoticeKind.RING.value,
+    or_(notices.c.state == "due", notices.c.state == "dead"),  # no IN: these come many at once
+    notices.c.key != bindparam("ring"),
+    select(_THIS.c.id).where(_THIS.c.key == bindparam("ring"), _THIS.c.state == "due").exists(),
+)
 _HOMES = Among(
     select(payments.c.id, intents.c.chat_id).join(intents, payments.c.intent_id == intents.c.id),
     payments.c.id,
@@ -78,6 +98,11 @@ def owe_notices(
     rows = [row for row in rows if row["chat_id"] not in (None, NOBODY)]
     if rows:
         _OWE(connection, rows)
+    rings = [row for row in rows if row["kind"] == NoticeKind.RING.value]
+    if rings:
+        connection.execute(
+            _RING_ONCE, [{"of": row["payment_id"], "ring": row["key"]} for row in rings]
+        )
 
 
 def _row(new: NewNotice, homes: Mapping[str, int], crypt: Crypt, at: int | None) -> dict[str, Any]:

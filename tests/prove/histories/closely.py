@@ -53,7 +53,7 @@ async def judge_closely(
         _decided_in_time(history, payment, verdict)
         _two_people(history, payment, evidence.get(payment.id, []), verdict)
     rows = (await tx.payments._connection.execute(select(notices))).mappings().all()
-    _no_twins(history, rows, verdict)
+    _no_twins(history, verdict)
     _dead(rows, verdict)
     _alarmed(history, ours, rows, verdict)
     await _as_it_is(history, process, tx, rows, verdict)
@@ -125,10 +125,8 @@ def _two_people(
             verdict.must(len(by) > 1, "I1 phantom", payment.push_ref, "credited by one alone", by)
 
 
-def _no_twins(history: History, rows: Sequence[Any], verdict: _Verdict) -> None:
+def _no_twins(history: History, verdict: _Verdict) -> None:
     """What names a receipt stands once in a chat, unless its sender could not know."""
-    rings = Counter(row["payment_id"] for row in rows if row["kind"] == "ring")
-    many_rings = {row["chat_id"] for row in rows if rings[row["payment_id"]] > 1}
     for chat in history.telegram.world.chats.values():
         seen: Counter[str] = Counter(
             message.text
@@ -138,8 +136,6 @@ def _no_twins(history: History, rows: Sequence[Any], verdict: _Verdict) -> None:
         for words, many in seen.items():
             if many > 1:
                 may = history.witness.excused(chat.id, words)
-                # Two rings of one payment that waited, for who blocked us, say the same by then.
-                may += chat.id in many_rings
                 verdict.effects["a message came twice"] += 1
                 verdict.must(many - 1 <= may, "I7 twins", chat.id, words, many, may)
 
