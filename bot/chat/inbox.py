@@ -15,6 +15,7 @@ from telegram.ext import BaseUpdateProcessor
 
 from bot.core.inbox import Inbox
 from bot.core.ports import Clock
+from storage.errors import NotKept
 from storage.records import InboxItem, NewUpdate
 
 __all__ = ["InboxQueue", "PerChatProcessor", "chat_of"]
@@ -62,9 +63,15 @@ class InboxQueue(asyncio.Queue[object]):
             self._taking_in = asyncio.create_task(self._take_in(), name="inbox")
 
     async def kept(self) -> None:
-        """Returns when everything that was put is committed, however long the store fails."""
+        """
+        Returns when everything that was put is committed, however long the store fails.
+
+        Raises NotKept: it never will be, for the queue was closed. Telegram shall come again.
+        """
         while self._taking_in is not None and not self._taking_in.done():
             await asyncio.wait((self._taking_in,))
+        if self._coming:
+            raise NotKept("what was put before the queue was closed is not kept")
 
     async def _take_in(self) -> None:
         """A batch of polled updates is a commit or two, and not a hundred; its order is kept."""

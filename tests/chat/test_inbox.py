@@ -14,7 +14,7 @@ from bot.chat.inbox import InboxQueue, PerChatProcessor
 from bot.core.inbox import Inbox
 from bot.core.post import Post
 from storage.engine import Store
-from storage.errors import StoreBusy, StoreFailed
+from storage.errors import NotKept, StoreBusy, StoreFailed
 from storage.records import NewUpdate
 from tests.stores import TestClock
 
@@ -94,6 +94,19 @@ async def test_an_update_is_committed_before_it_is_enqueued(
     assert [item.update_id for item in waiting] == [7]
     assert json.loads(waiting[0].body)["message"]["text"] == "/pay 50"
     assert ids_in(queue) == [7]
+
+
+async def test_what_a_closed_queue_did_not_keep_is_never_called_kept(
+    queue: InboxQueue, inbox: Inbox, shaky: ShakyInbox
+) -> None:
+    shaky.fail_before = 1_000
+    await queue.put(update_of(7))
+    await queue.close()
+
+    # To ask Telegram for more is to let it forget.
+    with pytest.raises(NotKept):
+        await queue.kept()
+    assert await inbox.waiting() == []
 
 
 async def test_the_same_update_twice_is_handled_once(queue: InboxQueue) -> None:

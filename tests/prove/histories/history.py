@@ -48,6 +48,7 @@ SELDOM, SELDOM_STEPS = 0.1, ("before push", "after push")
 MORE_WISHES = 20  # at most: where limits refuse some, people ask again
 PROMOTED = 0.5  # how often a group makes the bot an admin
 OUTAGES, RUSH, RUSH_S = 0.2, 12, 600.0  # how often none is answered, while so many want to pay
+RELAPSES, RELAPSE_AFTER_H, RELAPSE_H = 2, (1, 14), (0.3, 3)
 WHISPERS = 0.8  # how often Telegram's servers know of them
 BIRTHS = 6  # at least: then a life lasts, unless it is stopped in order
 STALLS_S = (3.0, 30.0, 90.0, 90.0, 90.0, 400.0)
@@ -174,7 +175,9 @@ class History:
         for course in worlds:
             await course
         self._calm_down()
+        relapse = loop.create_task(self._relapse())
         await passes(HOURS * HOUR_S - loop.time())
+        await relapse
         await asyncio.gather(*stories)
         await self.safaricom.settled()
         if posting is not None:
@@ -338,6 +341,23 @@ class History:
             await passes(rng.expovariate(RUSH / RUSH_S))
         self._mend("network")
         await asyncio.gather(*rush)
+
+    async def _relapse(self) -> None:
+        """Twice more some bad hours, while what waits longest is looked at for the last time."""
+        rng, moods = self._fork(), [each for each in DiskMood if each is not DiskMood.WELL]
+        for _ in range(RELAPSES):
+            await passes(rng.uniform(*RELAPSE_AFTER_H) * HOUR_S)
+            self.network.down = rng.choice(("refused", "hanging"))
+            self.telegram.noise = rng.choice((0.0, 0.5, 1.0))
+            if rng.random() < 0.5:
+                self._set_mood(rng.choice(moods))
+            await passes(rng.uniform(*RELAPSE_H) * HOUR_S)
+            for what in ("network", "disk", "noise"):
+                self._mend(what)
+            process = rng.choice(self.lives)
+            if process is not None and rng.random() < 0.5:
+                process.life.die("in its sleep")
+            self.effects["bad hours came back"] += 1
 
     def _mend(self, what: str) -> None:
         match what:

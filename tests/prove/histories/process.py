@@ -343,10 +343,10 @@ class Process:
             working.append(self.life.begin(self._lead(core, queue)))
         await self.stop.wait()
         self.ready.clear()
-        await queue.close()
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        await queue.close()
 
     async def _lead(self, core: Core, queue: InboxQueue) -> None:
         """Poll Telegram while we have the lead; stand by while another has it."""

@@ -56,6 +56,7 @@ EFFECTS = (
     "database busy",
     "database full",
     "database lying",
+    "bad hours came back",
     # Telegram and its people
     "Telegram flood",
     "Telegram error",
