@@ -299,3 +299,20 @@ async def test_an_attempt_that_is_paid_while_it_is_being_tried_again_is_said_bes
     assert (paid.status, paid.superseded) == (Status.PAID, True)
     async with desk.store.read() as tx:
         assert f"a:{payment.id}" in await tx.touched.waiting(limit=10)
+
+
+@pytest.mark.parametrize(("elsewhere", "beside"), [(False, Beside.MAYBE), (True, Beside.NOTHING)])
+async def test_a_prompt_that_nobody_has_heard_of_is_said_in_its_own_chat_alone(
+    desk: Desk, elsewhere: bool, beside: Beside
+) -> None:
+    desk.daraja.replies = [ConnectionError()]
+    lost = await desk.ask()
+    assert lost.status is Status.UNSURE
+    desk.clock.advance(600)
+
+    chat_id = desk.request.chat_id - elsewhere
+    again = await desk.ask(ask_key="m:again", chat_id=chat_id)
+    again = await desk.post(again, failure(1032, 2))
+
+    assert again.status is Status.DECLINED
+    assert of_others(await seen(desk, again)) is beside

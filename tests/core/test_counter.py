@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from bot.core.ask import Asked
 from bot.core.bills import Standing
@@ -25,6 +26,7 @@ from storage.records import (
     Source,
     Status,
 )
+from storage.schema import payments
 from tests.core.bodies import failure
 from tests.core.conftest import Desk
 from tests.core.shop import NJERI, OPERATOR, Shop, make_shop
@@ -430,12 +432,12 @@ async def test_money_without_a_time_is_for_operators(
 async def test_a_prompt_of_another_till_has_no_part_in_these_books(
     shop: Shop, record: RecordDesk, clock: TestClock
 ) -> None:
-    await shop.merchants.change(RIVAL, account="branch", closing=Closing())
-    theirs = await shop.issue(by=RIVAL)
-    asked = await shop.pay(theirs)
-    assert isinstance(asked, Asked), asked
-    assert asked.payment.account == "branch"
+    _, payment = await prompted(shop, "0")
     await came(record, clock)
+    assert (await seen(record)).whose is Whose.PROMPTED
+
+    theirs = update(payments).where(payments.c.id == payment.id).values(account="branch")
+    await shop.desk.store.write(lambda tx: tx.payments._connection.execute(theirs))
 
     assert (await seen(record)).whose is Whose.FREE
 

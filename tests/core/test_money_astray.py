@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from bot.core.record_desk import RecordDesk
 from bot.core.rulings import Ruling
-from storage.records import NewRecordRow, OpenKind, Payment, Source, Status, Word
+from storage.records import NewRecordRow, OpenKind, Payment, RowKind, Source, Status, Word
 from storage.schema import payments
 from tests.core.bodies import success
 from tests.core.conftest import Desk
@@ -119,3 +119,16 @@ async def test_what_another_account_received_is_not_given_back_in_the_name_of_th
 
     assert ruled == [Ruling.CANNOT, Ruling.CANNOT]
     assert office.reversed == []
+
+
+async def test_what_went_back_of_the_first_account_is_proposed_for_no_payment_of_another(
+    desk: Desk, record: RecordDesk
+) -> None:
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+    await record.rows.take([a_row(desk.clock.now(), receipt="UKN7BACKBA", kind=RowKind.REVERSAL)])
+    [proposed] = await record.rows.suggestions("UKN7BACKBA")
+    assert proposed.payment.id == payment.id
+
+    await of_fish(desk, payment)
+
+    assert await record.rows.suggestions("UKN7BACKBA") == []

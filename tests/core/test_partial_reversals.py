@@ -10,6 +10,7 @@ from bot.chat.alarms import _spaced
 from bot.chat.cards import status_card
 from bot.chat.keyboards import Stationery
 from bot.core.bills import Standing
+from bot.core.outcomes import Outcome, standing
 from bot.core.ports import Collector
 from bot.core.record_desk import RecordDesk
 from bot.texts import Texts
@@ -76,6 +77,20 @@ async def test_parts_add_up_and_never_to_more_than_came(
     assert Word.REVERSED in after.words
     assert await record.rows.net_cents() == left_cents
     await assert_replays(desk)
+
+
+@pytest.mark.parametrize(
+    ("parts", "stands"),
+    [([], Outcome.PAID), ([20], Outcome.PAID), ([20, 30], Outcome.RETURNED)],
+)
+async def test_one_of_which_a_part_went_back_is_still_paid(
+    desk: Desk, record: RecordDesk, clock: TestClock, parts: list[float], stands: Outcome
+) -> None:
+    payment = await desk.post(await desk.ask(), success(receipt=RECEIPT))
+
+    await went_back(record, clock, parts)
+
+    assert standing(await desk.get(payment.id)) is stands
 
 
 async def test_the_order_of_the_parts_and_of_the_payment_does_not_matter(

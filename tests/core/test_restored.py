@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from bot.core.limits import Refusal, RefusalReason
-from bot.core.restored import RESTORED, end_of_books, lift, mark, restored
+from bot.core.restored import RESTORED, end_of_books, lift, lift_in, mark, restored
 from storage.records import Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk
@@ -95,6 +96,19 @@ async def test_marked_twice_the_earlier_end_counts(desk: Desk, days: int, end: i
 
     async with desk.store.read() as tx:
         assert await restored(tx) == told == NOON + timedelta(days=end)
+
+
+async def test_who_reconciled_one_gap_has_not_reconciled_an_earlier_one(desk: Desk) -> None:
+    await mark(desk.store, as_of=NOON)
+    earlier = await mark(desk.store, as_of=NOON - timedelta(days=1))
+
+    assert await desk.store.write(partial(lift_in, expected=NOON)) is None
+
+    async with desk.store.read() as tx:
+        assert await restored(tx) == earlier
+    assert await desk.store.write(partial(lift_in, expected=earlier)) == earlier
+    async with desk.store.read() as tx:
+        assert await restored(tx) is None
 
 
 @pytest.mark.both_engines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import pytest
@@ -14,8 +14,9 @@ from bot.core.invoices import guard_instalment
 from bot.core.people import People
 from bot.core.statement_desk import Choice, StatementDesk
 from bot.core.statements import PaymentRow, Statements, Whose
-from storage.records import Closing, Drive, IntentKind, Person
+from storage.records import Closing, Drive, IntentKind, Person, TreasurerState
 from storage.schema import looks
+from storage.tx import Tx
 from tests.core.conftest import Desk
 from tests.core.drive_life import OPENER, DriveLife, drives
 from tests.core.shop import COLLECTORS, NJERI, OPERATOR, Shop, a_bill, make_shop
@@ -201,6 +202,20 @@ async def test_a_treasurer_has_the_statement_of_their_drive(office: Office) -> N
     assert gift.customer == "Jane"
 
 
+async def test_a_treasurer_who_left_has_the_statement_no_more(office: Office) -> None:
+    [drive] = await office.desk.find(OPENER, "akinyi")
+    asker = await office.person(OPENER)
+    assert await office.desk.choice(asker, Whose.DRIVE, drive.about) == drive
+
+    async def leave(tx: Tx) -> None:
+        for each in await tx.drives.treasurers(drive.about):
+            await tx.drives.invite(replace(each, state=TreasurerState.LEFT))
+
+    await office.shop.desk.store.write(leave)
+
+    assert await office.desk.choice(asker, Whose.DRIVE, drive.about) is None
+
+
 @pytest.mark.both_engines
 async def test_looks_at_numbers_and_books_are_kept(office: Office) -> None:
     [line, *_] = await office.desk.find(OPERATOR, "0712000001")
@@ -229,3 +244,14 @@ async def test_who_asked_for_much_gets_every_invoice_of_a_customer_and_no_other(
     scope = await office.desk.scope(await office.person(NJERI), first, FAR, FAR)
 
     assert len(scope.invoice_ids) == 5
+
+
+@pytest.mark.both_engines
+async def test_a_name_in_telegram_that_two_were_seen_under_is_neithers(office: Office) -> None:
+    assert await office.found(OPERATOR, "@peter") == [(Whose.PERSON, "Peter Kamau")]
+
+    await office.people.meet(
+        user_id=MARY, first_name="Mary", telegram_language="en", private=True, username="peter"
+    )
+
+    assert await office.found(OPERATOR, "@peter") == []

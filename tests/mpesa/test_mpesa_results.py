@@ -186,6 +186,22 @@ def test_every_documented_error_has_its_verdict(
 
 
 @pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("400.009.99", Verdict.REFUSED),
+        ("404.009.99", Verdict.REFUSED),
+        ("500.009.99", Verdict.UNKNOWN),
+        ("503.009.99", Verdict.UNKNOWN),
+        ("900.009.99", Verdict.UNKNOWN),
+    ],
+)
+def test_an_unlisted_error_refuses_a_push_only_in_the_family_that_does(
+    code: str, verdict: Verdict
+) -> None:
+    assert look_up_error(code, "Something new").verdict is verdict
+
+
+@pytest.mark.parametrize(
     ("code", "status", "verdict"),
     [
         ("policies.ratelimit.SpikeArrestViolation", 429, Verdict.THROTTLED),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from mpesa.simulator import ManualClock, Portal, Simulator, SimulatorSettings
 from mpesa.statement import BadRow, BadStatement, Nature, Statement, StatementRow, open_statement
@@ -301,3 +302,17 @@ def test_a_statement_is_walked_through_once_and_lazily(tmp_path: Path) -> None:
         first = next(walk)
         assert isinstance(first, StatementRow)
         assert first.receipt == "UKM1AAAA01"
+
+
+def test_a_workbook_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "statement.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, HEADING.split(","))
+        for number in range(1, 101):
+            line = LINE.replace("UKM1AAAA01", f"UKM1AAA{number:03}")
+            sheet.write_row(number, 0, line.split(","))
+
+    found = rows(path)
+
+    assert [each.receipt for each in found] == [f"UKM1AAA{number:03}" for number in range(1, 101)]

@@ -317,6 +317,29 @@ async def test_what_a_dead_process_had_in_hand_is_free_at_once(
 
 
 @on_postgres
+async def test_a_check_that_a_dead_process_had_in_hand_is_made_at_once(
+    open_a_store: OpenStore, clock: TestClock
+) -> None:
+    async def check(store: Store) -> list[Payment]:
+        return await store.write(
+            lambda tx: tx.payments.claim_checks([f"{1:032x}"], now=clock.now(), lease=LEASE)
+        )
+
+    async with open_a_store() as alive:
+        async with open_a_store() as dead:
+            number = dead.holder.number
+            await add_payment(dead, change=lambda p: replace(p, next_check_at=NOON))
+            assert len(await check(dead)) == 1
+            assert await check(alive) == []
+        assert await alive.presence.bury(number)
+
+        assert await alive.write(lambda tx: tx.leases.release([number], now=clock.now())) == 1
+        await alive.presence.buried(number)
+
+        assert len(await check(alive)) == 1
+
+
+@on_postgres
 async def test_a_role_is_one_process_s_until_its_session_ends(two: tuple[Store, Store]) -> None:
     one, other = two
     assert await one.presence.try_role("polling")
