@@ -21,6 +21,7 @@ from pathlib import Path
 import click
 
 from tests.prove.bug import Planted
+from tests.prove.nearest import NEAREST
 from tests.prove.planted import PLANTED
 from tests.prove.runs import NEVER_ENDED, TestRuns
 from tests.prove.table import Row
@@ -37,122 +38,6 @@ QUIETLY = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider")
 ON_SQLITE = ("-m", "not postgres and not browser")
 ONE_TEST_S, ONE_FOLDER_S, HISTORIES_S = 120.0, 900.0, 3600.0
 
-# Besides those tests that are called like the file.
-NEAREST = {
-    "bot/core/settle.py": ("core/test_settle*", "core/test_waits_again.py"),
-    "bot/core/leaving.py": (
-        "core/test_attempts.py",
-        "core/test_throttled.py",
-        "core/test_troubles.py",
-    ),
-    "bot/core/prompt_age.py": ("core/test_prompt_age.py",),
-    "bot/core/send.py": ("core/test_prompt_age.py", "core/test_ask.py", "core/test_troubles.py"),
-    "bot/core/ask.py": ("core/test_limits_last.py",),
-    "bot/core/limits.py": ("core/test_ask.py", "core/test_page_limits.py"),
-    "bot/core/hear.py": ("core/test_liars.py",),
-    "bot/core/check_times.py": ("core/test_reconcile.py",),
-    "bot/core/people.py": ("core/test_ask.py", "core/test_reconcile.py"),
-    "bot/core/post.py": ("chat/test_notices.py",),
-    "bot/core/inbox.py": ("chat/test_inbox.py",),
-    "bot/core/privacy.py": ("core/test_drives_at_once.py",),
-    "bot/core/giving.py": (
-        "core/test_drives_at_once.py",
-        "core/test_drives.py",
-        "core/test_page_limits.py",
-    ),
-    "bot/core/treasury.py": ("core/test_drives.py", "core/test_late_gifts.py"),
-    "bot/core/drive_": ("core/test_treasury.py", "core/test_drives.py", "chat/test_drive*"),
-    "bot/core/gift_reversals.py": ("core/test_gifts_reversed.py",),
-    "storage/units.py": ("core/test_gifts_reversed.py",),
-    "bot/chat/drive_letters.py": ("chat/test_closing.py",),
-    "bot/core/promises.py": ("core/test_pledging.py",),
-    "bot/core/by_hand.py": ("core/test_record.py", "core/test_drives.py"),
-    "bot/core/bill": ("core/test_invoices.py", "core/test_invoice_properties.py"),
-    "bot/core/billing.py": ("core/test_reminders.py",),
-    "bot/core/cash_book.py": (
-        "core/test_invoices.py",
-        "core/test_excess.py",
-        "core/test_invoice_p*",
-    ),
-    "bot/core/invoice": ("core/test_invoice*", "core/test_excess.py"),
-    "bot/core/invoice_talk.py": ("core/test_privacy_invoices.py", "chat/test_merchant_gone.py"),
-    "bot/core/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
-    "bot/core/ledgers.py": ("core/test_ledgers.py", "core/test_periods.py"),
-    "bot/core/went_back.py": ("core/test_periods.py", "core/test_settle*"),
-    "bot/core/decisions.py": ("core/test_decided_amounts.py", "core/test_review.py"),
-    "bot/core/named_late.py": ("core/test_named_accounts.py",),
-    "bot/core/counter.py": ("core/test_named_accounts.py", "core/test_counter.py"),
-    "bot/core/row_batches.py": ("core/test_named_accounts.py", "core/test_record.py"),
-    "bot/core/placing.py": (
-        "core/test_named_accounts.py",
-        "core/test_record.py",
-        "core/test_placed_once.py",
-        "core/test_counter.py",
-    ),
-    "bot/core/reversal_rows.py": (
-        "core/test_one_reversal.py",
-        "core/test_placed_once.py",
-        "core/test_gone_back.py",
-    ),
-    "bot/core/portal.py": ("core/test_record.py", "test_cli_reconcile.py"),
-    "bot/core/re": ("core/test_record.py", "core/test_review.py", "web/test_record_posts.py"),
-    "bot/core/review.py": ("core/test_decided_amounts.py",),
-    "bot/core/record.py": (
-        "core/test_record.py",
-        "core/test_gone_back.py",
-        "web/test_record_posts.py",
-    ),
-    "bot/core/rulings.py": (
-        "core/test_record.py",
-        "core/test_placed_once.py",
-        "core/test_gone_back.py",
-    ),
-    "bot/core/told_rows.py": (
-        "core/test_decided_amounts.py",
-        "core/test_record.py",
-        "core/test_placed_once.py",
-        "core/test_typed_codes.py",
-    ),
-    "bot/core/ways.py": (
-        "core/test_record.py",
-        "core/test_listed_rows.py",
-        "web/test_record_posts.py",
-    ),
-    "bot/core/status_answers.py": ("core/test_claims_asked.py", "web/test_record_posts.py"),
-    "bot/core/claims_alarm.py": ("core/test_unnamed_claims.py",),
-    "bot/core/replay.py": ("core/test_replay.py", "test_cli_replay.py"),
-    "bot/web/callbacks.py": ("web/test_doors.py", "web/test_full_store.py"),
-    "mpesa/": ("mpesa/test_mpesa_*",),
-    "storage/crypt.py": ("core/test_at_rest.py", "core/test_rotation.py"),
-    "storage/gifts.py": ("core/test_drives.py", "core/test_treasury.py"),
-    "storage/drives.py": ("core/test_drives.py", "core/test_treasury.py"),
-    "storage/privacy_drives.py": ("core/test_privacy.py", "core/test_delete_me.py"),
-    "storage/pledges.py": ("core/test_pledging.py",),
-    "storage/invoice": ("core/test_invoice*", "core/test_ledgers.py"),
-    "storage/invoice_lists.py": ("core/test_customers_books.py",),
-    "storage/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
-    "storage/record.py": (
-        "storage/test_record_rows.py",
-        "core/test_named_accounts.py",
-        "core/test_record.py",
-    ),
-    "storage/differences.py": ("core/test_record.py",),
-    "storage/unnamed_claims.py": ("core/test_unnamed_claims.py",),
-    "storage/owing.py": ("storage/test_notices.py", "chat/test_notices.py"),
-    "storage/notice_returns.py": ("chat/test_operators_back.py",),
-    "storage/notices.py": ("chat/test_operators_back.py",),
-    "bot/core/health.py": ("chat/test_operators_back.py",),
-    "bot/core/unanswered.py": ("core/test_health.py",),
-    "bot/chat/letters.py": ("chat/test_operators_back.py",),
-    "bot/chat/read_late.py": ("chat/test_carried_out_again.py",),
-    "bot/chat/pay.py": ("chat/test_read_late.py",),
-    "bot/chat/giving.py": ("chat/test_read_late.py",),
-    "bot/chat/bills.py": ("chat/test_read_late.py",),
-    "storage/notice_": ("storage/test_notices.py", "chat/test_notices.py"),
-    "storage/lines.py": ("core/test_ask.py", "core/test_limits_last.py", "core/test_set_back.py"),
-    "storage/inbox.py": ("chat/test_inbox.py",),
-    "storage/": ("storage/test_store.py", "storage/test_batches.py", "storage/test_poison.py"),
-}
 FOLDERS = {
     "mpesa": ("tests/mpesa", "tests/core"),
     "storage": ("tests/storage", "tests/core", "tests/chat"),
