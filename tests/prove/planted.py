@@ -11,53 +11,13 @@ line: the payer's line is protected · seen: who looked at whole numbers is know
 from __future__ import annotations
 
 from tests.prove.bug import plant
+from tests.prove.planted_beside import OF_DOORS, OF_THE_CORE
 from tests.prove.planted_books import OF_DRIVES, OF_INVOICES, OF_THE_RECORD
+from tests.prove.planted_stored import OF_MPESA, OF_STORAGE
 
-__all__ = ["MONEY_FILES", "PLANTED", "PROMISES"]
+__all__ = ["PLANTED", "PROMISES"]
 
 PROMISES = tuple(f"I{number}" for number in range(1, 13))
-
-MONEY_FILES = (
-    *(
-        f"bot/core/{name}.py"
-        for name in (
-            *("ask", "billing", "bills", "books", "buttons", "by_hand", "cash_book"),
-            "claims_alarm",
-            *("drive_acts", "drive_news", "drives", "giving", "hear", "inbox", "invoice_acts"),
-            *("invoice_news", "invoices", "ledgers", "limits", "people", "placing", "pledging"),
-            *("portal", "post", "promises", "receipts", "reconcile", "record", "references"),
-            *("replay", "reversal_ends", "reversal_rows", "reversals", "review", "rulings"),
-            *("send", "settle", "statements", "status_answers", "touched", "treasury", "ways"),
-            *("went_back", "write_off"),
-        )
-    ),
-    *(
-        f"storage/{name}.py"
-        for name in (
-            *("crypt", "differences", "drives", "engine", "evidence", "gifts", "inbox"),
-            *("invoice_lists", "invoices", "lines", "locks", "moves", "notice_picks"),
-            *(
-                "notice_returns",
-                "notice_tells",
-                "notices",
-                "owing",
-                "payments",
-                "pledges",
-                "reading",
-                "record",
-            ),
-            *("rooms", "schema", "statements", "touched", "units", "unnamed_claims", "writer"),
-        )
-    ),
-    "bot/web/callbacks.py",
-    *(
-        f"mpesa/{name}.py"
-        for name in (
-            *("async_results", "back_office", "bodies", "c2b", "callbacks", "client", "fields"),
-            *("org_wire", "results", "statement_rows", "tokens", "transport", "wire"),
-        )
-    ),
-)
 
 
 _SETTLE = (
@@ -1028,4 +988,8 @@ _KEPT = (
     ),
 )
 
-PLANTED = (*_SETTLE, *_PUSH, *_HEARD, *_KEPT, *OF_DRIVES, *OF_INVOICES, *OF_THE_RECORD)
+PLANTED = (
+    *(*_SETTLE, *_PUSH, *_HEARD, *_KEPT),
+    *(*OF_DRIVES, *OF_INVOICES, *OF_THE_RECORD),
+    *(*OF_THE_CORE, *OF_DOORS, *OF_STORAGE, *OF_MPESA),
+)

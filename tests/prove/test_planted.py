@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.prove.bug import Planted
+from tests.prove.money_files import MONEY_FILES, NO_MONEY, in_folders
 from tests.prove.mutants import QUIETLY, SOUND, planted
-from tests.prove.planted import MONEY_FILES, PLANTED, PROMISES
+from tests.prove.planted import PLANTED, PROMISES
 from tests.prove.runs import TestRuns
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,35 @@ def test_there_are_enough_of_each() -> None:
     assert len(PLANTED) >= 30
     assert set(PROMISES) - {bug.breaks for bug in PLANTED} == set()
     assert set(MONEY_FILES) - {bug.file for bug in PLANTED} == set()
+
+
+def unlisted(root: Path) -> list[str]:
+    """Files of which nobody has said whether they handle money."""
+    known = {*MONEY_FILES, *(each for files in NO_MONEY.values() for each in files)}
+    return sorted(in_folders(root) - known)
+
+
+def test_of_every_file_it_is_said_once_whether_it_handles_money() -> None:
+    every = Counter((*MONEY_FILES, *(each for files in NO_MONEY.values() for each in files)))
+
+    assert unlisted(ROOT) == []
+    assert sorted(set(every) - in_folders(ROOT)) == [], "these are gone"
+    assert [name for name, many in every.items() if many > 1] == []
+
+
+def test_a_new_file_is_noticed(tmp_path: Path) -> None:
+    for folder in ("bot/core", "bot/web", "mpesa/simulator", "storage"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "lottery.py").touch()
+
+    new = ["bot/core/lottery.py", "bot/web/lottery.py", "storage/lottery.py"]
+    assert unlisted(tmp_path) == new
+
+
+def test_what_handles_no_money_has_no_bug_that_says_it_does() -> None:
+    without = {each for files in NO_MONEY.values() for each in files}
+
+    assert without & {bug.file for bug in PLANTED} == set()
 
 
 def test_each_has_a_name_of_its_own() -> None:

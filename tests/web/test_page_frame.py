@@ -6,6 +6,7 @@ import gzip
 import re
 
 import pytest
+from sqlalchemy import update
 
 from bot.core.ports import Collector
 from bot.texts import LANGUAGES, Texts
@@ -13,8 +14,9 @@ from bot.web.assets import assets
 from bot.web.progress import sentences
 from bot.web.rendering import Press
 from storage.records import Shows, Status
+from storage.schema import intents
 from tests.chat.test_cards import view as card_view
-from tests.web.place import MASK, PHONE, Place, ticket_in
+from tests.web.place import MASK, OPENER, PHONE, Place, ticket_in
 
 AWAY = re.compile(
     r'(?:src|href|action|content)="(?:https?:)?//(?!pay\.example\.org|wa\.me|t\.me)[^"]*"'
@@ -189,6 +191,18 @@ async def test_a_status_address_is_of_one_payment_one_page_and_two_hours(place: 
     assert over.status == 410
     assert f'href="/d/{drive.code}"' in over.text
     assert "KES 500" not in over.words
+
+
+async def test_a_status_address_shows_nothing_that_was_asked_for_in_a_chat(place: Place) -> None:
+    drive = await place.drive()
+    where = (await place.send(f"/d/{drive.code}")).headers["Location"]
+    assert (await place.get(where)).status == 200
+
+    in_a_chat = update(intents).values(asked_by=OPENER)
+    await place.store.write(lambda tx: tx.payments._connection.execute(in_a_chat))
+
+    assert (await place.get(where)).status == 404
+    assert (await place.get(f"{where}/live")).status == 404
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,0 +1,246 @@
+"""The bugs planted in what the books keep beside the payments, and in mpesa; see `planted.py`."""
+
+from __future__ import annotations
+
+from tests.prove.bug import plant
+
+__all__ = ["OF_MPESA", "OF_STORAGE"]
+
+OF_STORAGE = (
+    plant(
+        "money that a credited prompt may be is given away",
+        "I4",
+        "storage/unreceipted.py",
+        "MAY_HAVE_COME = (*UNDECIDED, Status.PAID)",
+        "MAY_HAVE_COME = UNDECIDED",
+    ),
+    plant(
+        "a row is taken for a prompt of another account",
+        "I9",
+        "storage/unreceipted.py",
+        '        payments.c.receipt.is_(None),\n        payments.c.account == "",\n',
+        "        payments.c.receipt.is_(None),\n",
+    ),
+    plant(
+        "a reversal is proposed for what another account received",
+        "I9",
+        "storage/taken_back.py",
+        '                payments.c.account == "",\n',
+        "",
+    ),
+    plant(
+        "a part of a payment that went back is proposed for none",
+        "I2",
+        "storage/taken_back.py",
+        "payments.c.credited_cents >= amount_cents,",
+        "payments.c.credited_cents == amount_cents,",
+    ),
+    plant(
+        "what was begun on a clock that was ahead is not asked about until then",
+        "I8",
+        "storage/set_back.py",
+        ".where(_ahead(now)).values(next_check_at=now, **_may_press(now))",
+        ".where(_ahead(now)).values(**_may_press(now))",
+    ),
+    plant(
+        "who pressed on a clock that was ahead may not press until then",
+        "I8",
+        "storage/set_back.py",
+        "case((pressed_at > now + FAR_AHEAD, null()), else_=pressed_at)",
+        "case((pressed_at < now - FAR_AHEAD, null()), else_=pressed_at)",
+    ),
+    plant(
+        "a further attempt does not see the one after it",
+        "I3",
+        "storage/attempts.py",
+        "for each in found if each.id != payment.id)",
+        "for each in found if each.id < payment.id)",
+    ),
+    plant(
+        "a prompt of another chat is said in this one",
+        "I9",
+        "storage/attempts.py",
+        '        intents.c.chat_id == bindparam("chat"),\n',
+        "",
+    ),
+    plant(
+        "a second person agrees to what nobody else has said",
+        "I12",
+        "storage/asked.py",
+        "                decisions.c.argument == argument,\n"
+        "                decisions.c.done_at.is_(None),\n            )\n            .order_by(",
+        "                decisions.c.done_at.is_(None),\n            )\n            .order_by(",
+    ),
+    plant(
+        "what was agreed to once can be done again on one word",
+        "I12",
+        "storage/asked.py",
+        ".values(done_at=at, seconded_by=by)",
+        ".values(seconded_by=by)",
+    ),
+    plant(
+        "a lease that runs still is free to be taken",
+        "I3",
+        "storage/leases.py",
+        "return or_(until.is_(None), until <= self.moment(now))",
+        "return or_(until.is_(None), until >= self.moment(now))",
+    ),
+    plant(
+        "a check that a dead process had in hand is nobody's",
+        "I8",
+        "storage/leases.py",
+        ".values(check_holder=None, check_until=None),",
+        ".values(check_holder=None),",
+    ),
+    plant(
+        "two processes have one role",
+        "I3",
+        "storage/presence.py",
+        "            if not await self._ask(select(lock)):",
+        "            if await self._ask(select(lock)) is None:",
+    ),
+    plant(
+        "a process that was silent for long goes on with what others have taken over",
+        "I3",
+        "storage/presence.py",
+        "return self._named and self.steady_s() - self._spoke_s < SURE_S",
+        "return self._named",
+    ),
+    plant(
+        "a copy of a copy goes as far as today",
+        "I3",
+        "storage/backups.py",
+        "_mark(aside, crypt, _as_of(aside, crypt) or now)",
+        "_mark(aside, crypt, now)",
+    ),
+    plant(
+        "a journal of other books is played into these",
+        "I2",
+        "storage/journals.py",
+        "return None if versions == _WITH_JOURNAL else journal",
+        "return None if versions else journal",
+    ),
+    plant(
+        "what is paid by hand for a drive is nobody's where rows come by the hundred",
+        "I2",
+        "storage/named.py",
+        'for kind, table in (("d", _DRIVES), ("i", _INVOICES))',
+        'for kind, table in (("i", _INVOICES),)',
+    ),
+    plant(
+        "what was declined is asked for again though its payer says that it was paid",
+        "I3",
+        "storage/payment_rows.py",
+        "payments.c.status.not_in((*_MADE_SURE, Status.PAID))),",
+        "payments.c.status == Status.PROMPTED),",
+    ),
+    plant(
+        "of two who had one name the first is meant",
+        "I12",
+        "storage/people.py",
+        "return persons[0] if len(persons) == 1 else None",
+        "return persons[0] if persons else None",
+    ),
+    plant(
+        "a stranger's line is known once somebody has asked it for money",
+        "line",
+        "storage/page_prompts.py",
+        "exists().where(payments.c.line_id == line_id, payments.c.status == Status.PAID),",
+        "exists().where(payments.c.line_id == line_id),",
+    ),
+    plant(
+        "a merchant who has no summary planned never has one",
+        "I7",
+        "storage/merchants.py",
+        "or_(merchants.c.summary_at.is_(None), merchants.c.summary_at <= now),",
+        "merchants.c.summary_at <= now,",
+    ),
+    plant(
+        "who is forgotten stays in what another pays",
+        "I12",
+        "storage/privacy.py",
+        "                asked_by=pseudonym, chat_id=case((own_chat, pseudonym), "
+        "else_=intents.c.chat_id)\n",
+        "                asked_by=pseudonym\n",
+    ),
+    plant(
+        "two payments of one person that is forgotten have one key",
+        "I4",
+        "storage/privacy_keys.py",
+        'f"gone:{sha256(name.encode()).hexdigest()}"',
+        "name[:KEY_LENGTH_MAX]",
+    ),
+    plant(
+        "that pushes are not answered any more is looked for where they were long ago",
+        "I7",
+        "storage/health.py",
+        "if row.at >= since and row.kind in KINDS",
+        "if row.at <= since and row.kind in KINDS",
+    ),
+    plant(
+        "a look at the books adds up what was there before and after it began",
+        "I10",
+        "storage/postgres.py",
+        'isolation_level="REPEATABLE READ",',
+        'isolation_level="READ COMMITTED",',
+    ),
+)
+
+OF_MPESA = (
+    plant(
+        "a push whose id Daraja knows already was refused",
+        "I3",
+        "mpesa/rejections.py",
+        '("500.002.1001", "", UNCLEAR),',
+        '("500.002.1001", "", _BAD_REQUEST),',
+    ),
+    plant(
+        "trouble of Daraja's own is a refusal",
+        "I3",
+        "mpesa/rejections.py",
+        '("400.", "401.", "403.", "404.", "405.")',
+        '("400.", "401.", "403.", "404.", "405.", "500.")',
+    ),
+    plant(
+        "a gateway that did not hear the answer has refused the push",
+        "I3",
+        "mpesa/rejections.py",
+        "        return _WRONG_PATH\n    return UNCLEAR",
+        "        return _WRONG_PATH\n    return _BAD_REQUEST",
+    ),
+    plant(
+        "the first line of a statement is not read",
+        "I2",
+        "mpesa/statement.py",
+        "for line, cells in chain([first], self._lines):",
+        "for line, cells in self._lines:",
+    ),
+    plant(
+        "of a spreadsheet only the beginning is read",
+        "I2",
+        "mpesa/statement.py",
+        "                yield from peeked\n                yield from rows\n",
+        "                yield from peeked\n",
+    ),
+    plant(
+        "money for a till goes to the store number",
+        "I2",
+        "mpesa/models.py",
+        "return self.till_number or self.shortcode",
+        "return self.shortcode or self.till_number",
+    ),
+    plant(
+        "a number fits whose last digits do",
+        "I9",
+        "mpesa/phones.py",
+        "return starts and phone.endswith(tail)",
+        "return phone.endswith(tail)",
+    ),
+    plant(
+        "a code that resembles 0 is a yes",
+        "I1",
+        "mpesa/org_results.py",
+        'if meaning is OrgMeaning.DONE and code != "0" and not isinstance(code, int):',
+        "if meaning is OrgMeaning.DONE and code is None:",
+    ),
+)
