@@ -13,9 +13,9 @@ from weakref import WeakValueDictionary
 from telegram import Update
 from telegram.ext import BaseUpdateProcessor
 
+from bot.core.hear import NotKept
 from bot.core.inbox import Inbox
 from bot.core.ports import Clock
-from storage.errors import NotKept
 from storage.records import InboxItem, NewUpdate
 
 __all__ = ["InboxQueue", "PerChatProcessor", "chat_of"]

@@ -134,7 +134,11 @@ NEAREST = {
     ),
     "storage/differences.py": ("core/test_record.py",),
     "storage/unnamed_claims.py": ("core/test_unnamed_claims.py",),
-    "storage/owing.py": ("storage/test_notices.py", "chat/test_notices.py"),
+    "storage/owing.py": (
+        "storage/test_rings.py",
+        "storage/test_notices.py",
+        "chat/test_notices.py",
+    ),
     "storage/notice_returns.py": ("chat/test_operators_back.py",),
     "storage/notices.py": ("chat/test_operators_back.py",),
     "bot/core/health.py": ("chat/test_operators_back.py",),

@@ -222,6 +222,13 @@ OF_THE_CORE = (
 
 OF_DOORS = (
     plant(
+        "what a closed inbox did not keep is called kept, and Telegram forgets it",
+        "I11",
+        "bot/chat/inbox.py",
+        "        if self._coming:\n",
+        "        if not self._coming and self._mine is None:\n",
+    ),
+    plant(
         "who writes an address into a header has as many prompts as they like",
         "line",
         "bot/web/guard.py",

@@ -8,6 +8,20 @@ __all__ = ["OF_MPESA", "OF_STORAGE"]
 
 OF_STORAGE = (
     plant(
+        "who was away is rung for each way in which a payment ended",
+        "I7",
+        "storage/owing.py",
+        "    if rings:\n",
+        "    if len(rings) > 1:\n",
+    ),
+    plant(
+        "an older ring that waits takes a newer one's place",
+        "I7",
+        "storage/owing.py",
+        'notices.c.key != bindparam("ring"),',
+        'notices.c.key == bindparam("ring"),',
+    ),
+    plant(
         "money that a credited prompt may be is given away",
         "I4",
         "storage/unreceipted.py",
