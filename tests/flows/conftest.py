@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable
@@ -14,33 +15,37 @@ from mpesa.simulator import SimulatorSettings
 
 pytest.register_assert_rewrite("tests.flows.world", "tests.flows.kills", "tests.flows.instances")
 
-from tests.flows.instances import KEY, fresh_database  # noqa: E402 - after the line above
+from tests.flows.instances import fresh_database  # noqa: E402 - after the line above
 from tests.flows.world import QUICK, World, open_world  # noqa: E402 - after the line above
+from tests.stores import ENGINES, TEMPLATE  # noqa: E402 - after the line above
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module that says so (ENGINES) lives through its tests once on each of them."""
-    engines = getattr(metafunc.module, "ENGINES", None)
-    if engines is not None and "world" in metafunc.fixturenames:
-        metafunc.parametrize("world", engines, indirect=True, scope="module")
+    """What is lived through in a module's world is lived through on both engines."""
+    if "worlds_database" in metafunc.fixturenames:
+        metafunc.parametrize("worlds_database", ENGINES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def worlds_database(request: pytest.FixtureRequest) -> str | None:
+    """The address of a database of the module's own; None for a file in the world's folder."""
+    if request.param == "sqlite":
+        return None
+    server: str = request.getfixturevalue("migrated_server")
+    name = f"{request.module.__name__.rpartition('.')[2]}_{os.getpid()}"
+    return asyncio.run(fresh_database(server, name, template=TEMPLATE))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    worlds_database: str | None,
 ) -> AsyncIterator[World]:
     """The world of this module; at its end Safaricom's statement must equal our books."""
     settings: SimulatorSettings = getattr(request.module, "SETTINGS", QUICK)
     folder: Path = tmp_path_factory.mktemp("world")
-    database, security = None, ""
-    if getattr(request, "param", "sqlite") == "postgres":
-        server: str = request.getfixturevalue("postgres_server")
-        database = await fresh_database(server, f"{folder.name}_{os.getpid()}")
-        security = f'key = "{KEY}"'
-    async with open_world(
-        folder, settings=settings, database=database, security=security
-    ) as opened:
-        opened.key = KEY if database else None
+    async with open_world(folder, settings=settings, database=worlds_database) as opened:
         yield opened
         await opened.simulator.settled()
         assert await opened.bot.stop() == 0

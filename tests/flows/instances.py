@@ -20,11 +20,9 @@ from mpesa.simulator import SimulatorSettings
 from storage.presence import ROLE_CLASS, role_key
 from tests.flows.forks import ForkedBot
 from tests.flows.world import QUICK, World, free_port, open_world
-from tests.keys import SERVERS_KEY
 
-__all__ = ["KEY", "Balancer", "Instance", "Instances", "fresh_database", "open_instances", "pause"]
+__all__ = ["Balancer", "Instance", "Instances", "fresh_database", "open_instances", "pause"]
 
-KEY = SERVERS_KEY
 FORWARD_WITHIN_S = 3.0
 HEADERS = ("Content-Type", "X-Telegram-Bot-Api-Secret-Token")
 
@@ -208,12 +206,11 @@ async def open_instances(
                 checks=checks,
                 start=False,
                 database=database,
-                security=f'key = "{KEY}"\nunconfirmed_total_kes = 1000000000',
+                security="unconfirmed_total_kes = 1000000000",
                 limits="pushes_per_second = 400",
                 telegram=telegram,
             )
         )
-        world.key = KEY
         bots = [_settle_in(folder / f"bot{each}", world, address) for each in range(processes)]
         balancer.instances = bots
         try:

@@ -21,7 +21,6 @@ from tests.flows.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 PATIENCE_S = 60.0
 PEOPLE = 6
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}

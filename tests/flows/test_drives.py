@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sqlite3
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +13,7 @@ from bot.playground.chats import Chat, Message
 from bot.playground.people import Person
 from mpesa.simulator import Behaviour, CallbackFault, Fault, ReplyFault
 from storage.records import Status
+from tests.flows.strangers import rows
 from tests.flows.world import World, open_world
 
 GROUP, SUPERGROUP = -7001, -1007001
@@ -77,15 +77,11 @@ class Village:
             member.press(offer, "Give KES 500")
             await self.world.api.wait_for(lambda: last() in told[:3], WAIT_S)
 
-    def kept_kes(self) -> int:
+    async def kept_kes(self) -> int:
         """What stands as credited in the bot's own books, in whole shillings."""
-        books = sqlite3.connect(f"file:{self.world.bot.folder / 'bot.db'}?mode=ro", uri=True)
-        try:
-            query = "SELECT COALESCE(SUM(credited_cents), 0) FROM payments WHERE status = 'paid'"
-            found: int = books.execute(query).fetchone()[0]
-        finally:
-            books.close()
-        return found // 100
+        query = "SELECT credited_cents AS cents FROM payments WHERE status = 'paid'"
+        kept = await rows(self.world.database, query)
+        return sum(int(row["cents"] or 0) for row in kept) // 100
 
     async def card_says(self, chat: Chat, words: str) -> Message:
         """The newest card, once it says so."""
@@ -99,8 +95,9 @@ class Village:
 
 async def test_a_whole_drive_ends_with_card_statement_and_books_in_agreement(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, database=store_url) as world:
         village = Village(world)
         await open_and_give(village)
         moved = await move_and_give_in_a_topic(village)
@@ -165,7 +162,7 @@ async def write_down_and_close(village: Village, moved: Chat) -> str:
     await village.said(moved, "cash KES 2,800). Thank you!")
     await village.world.simulator.settled()
     await village.card_says(moved, "🏁 Closed")
-    await village.card_says(moved, f"KES {village.kept_kes() + 2_800:,} of")
+    await village.card_says(moved, f"KES {await village.kept_kes() + 2_800:,} of")
     await the_page_agrees(village)
     mary.say("/export")
     formats = await village.said(mary.chat, "How would you like it")
@@ -179,17 +176,13 @@ async def write_down_and_close(village: Village, moved: Chat) -> str:
 
 async def the_page_agrees(village: Village) -> None:
     """Whoever opens the link without Telegram reads the same total, and no phone."""
-    books = sqlite3.connect(f"file:{village.world.bot.folder / 'bot.db'}?mode=ro", uri=True)
-    try:
-        [(code,)] = books.execute("SELECT code FROM drives").fetchall()
-    finally:
-        books.close()
-    address = f"http://127.0.0.1:{village.world.bot.port}/d/{code}"
+    [drive] = await rows(village.world.database, "SELECT code FROM drives")
+    address = f"http://127.0.0.1:{village.world.bot.port}/d/{drive['code']}"
     async with aiohttp.ClientSession() as client, client.get(address) as answer:
         page = (await answer.text()).replace("\u00a0", " ")
     assert answer.status == 200
     words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert f"KES {village.kept_kes() + 2_800:,} of KES 50,000" in words
+    assert f"KES {await village.kept_kes() + 2_800:,} of KES 50,000" in words
     assert "grandma" in words
     assert "0712***" not in words
 
@@ -198,9 +191,9 @@ async def agree(village: Village, moved: Chat, exported: str) -> None:
     """Card, exported books and Safaricom's statement add up to the same."""
     world = village.world
     await world.simulator.settled()
-    rows = world.simulator.books.statement(exclude_overnight_reversals=True)
-    theirs = {row.account_reference: row.amount_cents for row in rows}
-    assert len(theirs) == len(rows), "one reference, one payment"
+    statement = world.simulator.books.statement(exclude_overnight_reversals=True)
+    theirs = {row.account_reference: row.amount_cents for row in statement}
+    assert len(theirs) == len(statement), "one reference, one payment"
     assert all(reference.startswith("AKINYI-") for reference in theirs)
     ours = {each.push_ref: each for each in await world.payments() if each.status is Status.PAID}
     paid_kes = sum(each.credited_cents or 0 for each in ours.values()) // 100

@@ -88,8 +88,10 @@ async def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path) -> 
         await judge_errands(world, errands)
 
 
-async def test_a_storm_of_sigterms_while_pushes_are_under_way(tmp_path: Path) -> None:
-    async with open_world(tmp_path, start=False) as world:
+async def test_a_storm_of_sigterms_while_pushes_are_under_way(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with open_world(tmp_path, database=store_url, start=False) as world:
         errands = []
         for turn in range(4):
             pushes = len(world.simulator.pushes)

@@ -164,8 +164,10 @@ async def test_a_stranger_who_presses_anothers_button_changes_nothing(
     assert world.simulator.pushes_to(thief.phone) == []
 
 
-async def test_a_kill_between_the_money_and_the_news_loses_no_news(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_kill_between_the_money_and_the_news_loses_no_news(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with open_world(tmp_path, database=store_url) as world:
         njeri = await a_merchant(world, 1)
         peter = world.person(2, name="Peter")
         card = await billed(world, njeri, "1500 Peter 2 bags charcoal")

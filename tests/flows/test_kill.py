@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.flows.instances import KEY, fresh_database
 from tests.flows.kills import (
     MOMENTS,
     await_last_words,
@@ -17,16 +15,18 @@ from tests.flows.kills import (
 )
 from tests.flows.processes import BotProcess
 from tests.flows.world import open_world
-from tests.stores import TEMPLATE
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: str) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_kill_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, store_url: str, moment: str
+) -> None:
+    async with open_world(tmp_path, database=store_url) as world:
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS[moment])
         errands += send_errands(world, 8, 3)  # written while nobody listens
 
+        # On PostgreSQL no file lock says that nobody else is at work: it finds out who is dead.
         await world.bot.start()
         await await_last_words(world, errands)
 
@@ -34,33 +34,8 @@ async def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path: Path, moment: 
         await judge_errands(world, errands)
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize(
-    "moment",
-    ["a few messages are sent", "Safaricom hears of a few pushes", "a callback is delivered"],
-)
-async def test_a_kill_on_postgresql_loses_and_repeats_no_more(
-    tmp_path: Path, migrated_server: str, moment: str
-) -> None:
-    database = await fresh_database(
-        migrated_server, f"{tmp_path.name}_{os.getpid()}", template=TEMPLATE
-    )
-    security = f'key = "{KEY}"'
-    async with open_world(tmp_path, database=database, security=security) as world:
-        world.key = KEY
-        errands = send_errands(world, 1, 7)
-        await kill_at(world, MOMENTS[moment])
-
-        # No file lock says that nobody else is at work: it finds out who is dead by itself.
-        await world.bot.start()
-        await await_last_words(world, errands)
-
-        assert await world.bot.stop() == 0
-        await judge_errands(world, errands)
-
-
-async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_second_kill_while_picking_up_the_pieces(tmp_path: Path, store_url: str) -> None:
+    async with open_world(tmp_path, database=store_url) as world:
         errands = send_errands(world, 1, 7)
         await kill_at(world, MOMENTS["Safaricom hears of a few pushes"])
         edits = len(world.api.calls_of("editMessageText"))

@@ -26,9 +26,9 @@ async def pay_once(world: World) -> None:
     await world.judge()
 
 
-async def test_a_till_is_paid(tmp_path: Path) -> None:
+async def test_a_till_is_paid(tmp_path: Path, store_url: str) -> None:
     settings = replace(QUICK, transaction_type="till", till_number="600000")
-    async with open_world(tmp_path, settings=settings) as world:
+    async with open_world(tmp_path, database=store_url, settings=settings) as world:
         await pay_once(world)
 
         [push] = world.simulator.pushes
@@ -36,8 +36,8 @@ async def test_a_till_is_paid(tmp_path: Path) -> None:
         assert push.order.party_b == "600000"
 
 
-async def test_telegram_by_webhook(tmp_path: Path) -> None:
-    async with open_world(tmp_path, telegram='mode = "webhook"') as world:
+async def test_telegram_by_webhook(tmp_path: Path, store_url: str) -> None:
+    async with open_world(tmp_path, database=store_url, telegram='mode = "webhook"') as world:
         await pay_once(world)
 
         assert world.api.calls_of("setWebhook")
@@ -53,12 +53,8 @@ async def test_on_postgresql(tmp_path: Path, postgres_server: str) -> None:
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     url = postgres_server.removesuffix("postgres") + name
-    key = "k" * 40
     # The command itself, on a database that it fills.
-    async with open_world(
-        tmp_path, database=url, security=f'key = "{key}"', bot_type=BotProcess
-    ) as world:
-        world.key = key
+    async with open_world(tmp_path, database=url, bot_type=BotProcess) as world:
         await pay_once(world)
 
 
@@ -82,8 +78,9 @@ async def test_a_second_process_on_the_same_file_refuses_and_says_why(tmp_path: 
 
 async def test_a_token_that_telegram_does_not_know_stops_the_start_in_one_line(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_world(tmp_path, start=False, bot_type=BotProcess) as world:
+    async with open_world(tmp_path, database=store_url, start=False, bot_type=BotProcess) as world:
         world.api.token = "123456:" + "A" * 35
 
         await world.bot.spawn()
@@ -98,9 +95,12 @@ async def test_a_token_that_telegram_does_not_know_stops_the_start_in_one_line(
 
 async def test_an_undecided_payment_reaches_the_operators_with_what_to_look_up(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
     settings = replace(QUICK, prompt_lifetime_s=3600)
-    async with open_world(tmp_path, settings=settings, checks="[1, 5, 10]") as world:
+    async with open_world(
+        tmp_path, database=store_url, settings=settings, checks="[1, 5, 10]"
+    ) as world:
         world.simulator.phone(world.phone(1)).behave(Behaviour.IGNORE)
         person = world.person(1, language="sw")
         person.say(f"/pay 50 {world.typed(1)}")

@@ -14,7 +14,6 @@ from tests.flows.world import QUICK, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 # Prompts stay open past the first check (1 to 2 s after the push), so that queries meet them open.
 SETTINGS = replace(QUICK, prompt_lifetime_s=3.0)
 PATIENCE_S = 60.0

@@ -15,9 +15,11 @@ from tests.flows.world import QUICK, open_world
 PATIENCE_S = 60.0
 
 
-async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(tmp_path: Path) -> None:
+async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(
+    tmp_path: Path, store_url: str
+) -> None:
     settings = replace(QUICK, answer_after_s=3600, prompt_lifetime_s=3600)
-    async with open_world(tmp_path, settings=settings) as world:
+    async with open_world(tmp_path, database=store_url, settings=settings) as world:
         person, other = world.person(1), world.person(2)
         world.simulator.faults.for_phone(world.phone(1), Fault(slow_s=60))
         for method in ("sendMessage", "editMessageText"):
@@ -41,8 +43,10 @@ async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(tmp_path
         world.api.faults.clear()
 
 
-async def test_a_start_that_waits_for_telegram_can_be_stopped(tmp_path: Path) -> None:
-    async with open_world(tmp_path, start=False, bot_type=BotProcess) as world:
+async def test_a_start_that_waits_for_telegram_can_be_stopped(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with open_world(tmp_path, database=store_url, start=False, bot_type=BotProcess) as world:
         world.api.faults.silent(method="getMe", times=1000)
         await world.bot.spawn()
         await world.api.wait_for(lambda: bool(world.api.calls_of("getMe")), timeout_s=PATIENCE_S)

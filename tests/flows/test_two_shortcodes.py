@@ -39,8 +39,8 @@ async def paid_into_fish(world: World, merchant: Person) -> None:
     await heard(world, boss, "the next invoices are paid to Amina Fish")
 
 
-async def test_each_merchants_money_goes_by_their_own_keys(tmp_path: Path) -> None:
-    async with open_world(tmp_path, settings=SETTINGS, mpesa=ACCOUNT) as world:
+async def test_each_merchants_money_goes_by_their_own_keys(tmp_path: Path, store_url: str) -> None:
+    async with open_world(tmp_path, database=store_url, settings=SETTINGS, mpesa=ACCOUNT) as world:
         njeri, amina = await a_merchant(world, 1), await a_merchant(world, 2)
         await paid_into_fish(world, amina)
         peter, mary, otieno = (
@@ -84,8 +84,10 @@ async def test_each_merchants_money_goes_by_their_own_keys(tmp_path: Path) -> No
     assert len(world.simulator.pushes) == 4
 
 
-async def test_a_merchants_bill_is_paid_by_the_account_it_was_issued_for(tmp_path: Path) -> None:
-    async with open_world(tmp_path, settings=SETTINGS, mpesa=ACCOUNT) as world:
+async def test_a_merchants_bill_is_paid_by_the_account_it_was_issued_for(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with open_world(tmp_path, database=store_url, settings=SETTINGS, mpesa=ACCOUNT) as world:
         amina = await a_merchant(world, 1)
         before = await billed(world, amina, "200 Peter goods")
         await paid_into_fish(world, amina)

@@ -22,6 +22,8 @@ from storage.records import Payment, Status
 from storage.schema import payments
 from tests.flows.forks import ForkedBot
 from tests.flows.processes import BotProcess
+from tests.flows.strangers import everything
+from tests.keys import SERVERS_KEY
 from tests.stores import put_tables
 
 __all__ = ["World", "open_world"]
@@ -87,7 +89,7 @@ class World:
         the queue of a person, but never as anything else.
         """
         await self.simulator.settled()
-        self._nothing_personal_is_legible()
+        await self._nothing_personal_is_legible()
         rows = self.simulator.books.statement(exclude_overnight_reversals=True)
         theirs = {row.account_reference: row.amount_cents for row in rows}
         assert len(theirs) == len(rows), "one reference, one payment"
@@ -99,11 +101,11 @@ class World:
                     theirs.pop(payment.push_ref, None)
         assert ours == theirs
 
-    def _nothing_personal_is_legible(self) -> None:
-        """No phone in the database's files, and none in what a group was told."""
-        files = b"".join(each.read_bytes() for each in self.bot.folder.glob("bot.db*"))
+    async def _nothing_personal_is_legible(self) -> None:
+        """No phone in the database, and none in what a group was told."""
+        kept = await everything(self.database)
         for push in self.simulator.pushes:
-            assert not push.phone or push.phone[3:].encode() not in files
+            assert not push.phone or push.phone[3:].encode() not in kept
         for chat in self.api.world.chats.values():
             if chat.is_group:
                 for message in chat.from_bot:
@@ -128,14 +130,18 @@ async def open_world(
     A world in *folder*; `changes` are further lines of config.toml by table name.
 
     Unless it is to be not *migrated* or is given by its address, its database has its tables
-    already when the bot first starts, for making them costs as much as the whole start.
+    already when the bot first starts, for making them costs as much as the whole start. One on
+    PostgreSQL is sealed with the servers' key.
     """
-    port = free_port()
+    port, key = free_port(), None
     if database is None:
         file = folder / "bot.db"
         database = f"sqlite:///{file}"
         if migrated:
             put_tables(file)
+    elif database.startswith("postgresql"):
+        key = SERVERS_KEY
+        changes["security"] = f'key = "{key}"\n{changes.get("security", "")}'
     simulator = simulator or Simulator(settings=settings)
     async with api or BotApi() as api, simulator.serving() as daraja:
         api.person(OPERATOR, "Amina", started=True)
@@ -144,7 +150,7 @@ async def open_world(
         config.write_text(_config(api.url, daraja, port, database, checks, settings, changes))
         logs = Path(os.environ.get("LOGS_OF_THE_SUITE", folder))
         bot = bot_type(folder, port, logs / f"bot-{port}-{folder.name}.log")
-        world = World(api, simulator, bot, database)
+        world = World(api, simulator, bot, database, key)
         try:
             if start:
                 await bot.start()

@@ -1,0 +1,57 @@
+"""What stands in a database, as a stranger reads it beside the bot, on either engine."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+__all__ = ["everything", "file_of", "rows"]
+
+TABLES = """
+SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+"""
+
+
+def file_of(database: str) -> Path | None:
+    """Where the SQLite file at that address is; None for PostgreSQL."""
+    url = make_url(database)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+async def rows(database: str, query: str, *values: object) -> list[dict[str, Any]]:
+    """What *query* finds; its values stand as `?`, as SQLite has it."""
+    file = file_of(database)
+    if file is not None:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
+            books.row_factory = sqlite3.Row
+            return [dict(row) for row in books.execute(query, values)]
+    numbers = itertools.count(1)
+    numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+    connection = await asyncpg.connect(database)
+    try:
+        return [dict(row) for row in await connection.fetch(numbered, *values)]
+    finally:
+        await connection.close()
+
+
+async def everything(database: str) -> bytes:
+    """Every byte that is kept: SQLite's files, or PostgreSQL's rows with bytes as they read."""
+    file = file_of(database)
+    if file is not None:
+        return b"".join(each.read_bytes() for each in file.parent.glob(f"{file.name}*"))
+    connection = await asyncpg.connect(database, server_settings={"bytea_output": "escape"})
+    try:
+        kept: list[str] = []
+        for (table,) in await connection.fetch(TABLES):
+            each = await connection.fetch(f'SELECT kept::text FROM "{table}" AS kept')
+            kept += [str(text) for (text,) in each]
+    finally:
+        await connection.close()
+    return "\n".join(kept).encode()
