@@ -30,7 +30,7 @@ from mpesa.simulator import ManualClock, Portal, Row, Simulator, SimulatorSettin
 from storage.engine import Store, open_store
 from storage.records import OpenDifference, Payment
 from tests.flows.world import free_port
-from tests.stores import KEY, put_tables
+from tests.stores import KEY
 
 __all__ = ["Shop", "open_shop", "phone"]
 
@@ -136,16 +136,23 @@ def phone(number: int) -> str:
 
 @asynccontextmanager
 async def open_shop(
-    folder: Path, *, settings: SimulatorSettings = FAST, key: str = KEY, **mpesa: Any
+    folder: Path,
+    database: str,
+    *,
+    settings: SimulatorSettings = FAST,
+    key: str = KEY,
+    **mpesa: Any,
 ) -> AsyncIterator[Shop]:
-    """A shop, open until the block ends; *mpesa* are keys of its configuration."""
+    """
+    A shop whose books are in *database*, open until the block ends; *mpesa* are keys of its
+    configuration.
+    """
     simulator = Simulator(clock=ManualClock(), settings=settings)
     clock = simulator.clock
     assert isinstance(clock, ManualClock)
-    put_tables(folder / "bot.db")
     async with AsyncExitStack() as stack:
         daraja_url = await stack.enter_async_context(simulator.serving())
-        config = _config(folder, daraja_url, simulator, mpesa)
+        config = _config(folder, database, daraja_url, simulator, mpesa)
         store = await stack.enter_async_context(
             open_store(config.storage.url.get_secret_value(), key=key, now=clock.now)
         )
@@ -184,7 +191,9 @@ async def open_shop(
         yield Shop(core, store, simulator, clock, background, folder)
 
 
-def _config(folder: Path, daraja_url: str, simulator: Simulator, mpesa: dict[str, Any]) -> Config:
+def _config(
+    folder: Path, database: str, daraja_url: str, simulator: Simulator, mpesa: dict[str, Any]
+) -> Config:
     certificate = folder / "safaricom.cer"
     certificate.write_bytes(simulator.org.certificate)
     port, settings = free_port(), simulator.settings
@@ -206,7 +215,7 @@ def _config(folder: Path, daraja_url: str, simulator: Simulator, mpesa: dict[str
             "telegram": {"token": TOKEN, "operators": [900, 901]},
             "mpesa": known | mpesa,
             "webhook": {"public_url": f"http://127.0.0.1:{port}", "port": port},
-            "storage": {"url": f"sqlite:///{folder / 'bot.db'}"},
+            "storage": {"url": database},
             "polling": {"queries_per_minute": 6000},
             "limits": {"strangers_per_person_per_hour": 10**6},
         }

@@ -282,8 +282,10 @@ class Story:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_what_is_paid_is_what_safaricoms_statement_says(tmp_path: Path, seed: int) -> None:
-    async with open_shop(tmp_path) as shop:
+async def test_what_is_paid_is_what_safaricoms_statement_says(
+    tmp_path: Path, store_url: str, seed: int
+) -> None:
+    async with open_shop(tmp_path, store_url) as shop:
         story = Story(shop, random.Random(seed))
         for _ in range(4):
             await story.issue()

@@ -47,8 +47,9 @@ async def ask_into_the_void(shop: Shop, number: int) -> Payment:
 
 async def test_while_safaricom_answers_nobody_the_bot_as_it_is_built_asks_nobody(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_shop(tmp_path) as shop:
+    async with open_shop(tmp_path, store_url) as shop:
         shop.simulator.faults.always(Endpoint.PUSH, NOTHING)
         for number in range(1, 6):
             await shop.ask(number, 100 + number)
@@ -175,9 +176,9 @@ async def lost_for_others(shop: Shop) -> Owed:
 
 @pytest.mark.parametrize("way", ["list", "portal"])
 async def test_gifts_and_instalments_of_that_hour_are_found_each_for_its_own(
-    tmp_path: Path, way: str
+    tmp_path: Path, store_url: str, way: str
 ) -> None:
-    async with open_shop(tmp_path, pull=True, pull_number="0722000999") as shop:
+    async with open_shop(tmp_path, store_url, pull=True, pull_number="0722000999") as shop:
         owed = await lost_for_others(shop)
 
         if way == "list":
@@ -192,12 +193,13 @@ async def test_gifts_and_instalments_of_that_hour_are_found_each_for_its_own(
 
 async def test_the_command_line_finds_that_hour_and_ends_well_with_nothing_open(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_shop(tmp_path, key=CLI_KEY) as shop:
+    async with open_shop(tmp_path, store_url, key=CLI_KEY) as shop:
         owed = await lost_for_others(shop)
         statement = shop.exported()
         total_cents = shop.simulator.books.total_cents()
-    config = runnable(tmp_path, storage=f"sqlite:///{tmp_path / 'bot.db'}")
+    config = runnable(tmp_path, storage=store_url)
 
     done = [
         await asyncio.to_thread(
@@ -212,13 +214,13 @@ async def test_the_command_line_finds_that_hour_and_ends_well_with_nothing_open(
     assert "nothing is open" in done[0].stdout
     assert f"KES {total_cents / 100:,.2f} in" in done[0].stdout
     assert "of which 0 receipts are new" in done[1].stdout
-    async with open_shop(tmp_path, key=CLI_KEY) as shop:
+    async with open_shop(tmp_path, store_url, key=CLI_KEY) as shop:
         await owed.assert_found(shop)
 
 
 @pytest.mark.parametrize("c2b", ["off", "v2"])
-async def test_the_list_finds_every_shilling(tmp_path: Path, c2b: str) -> None:
-    async with open_shop(tmp_path, pull=True, pull_number="0722000999", c2b=c2b) as shop:
+async def test_the_list_finds_every_shilling(tmp_path: Path, store_url: str, c2b: str) -> None:
+    async with open_shop(tmp_path, store_url, pull=True, pull_number="0722000999", c2b=c2b) as shop:
         await shop.core.record.ways.register()
         expected = await lost_hour(shop)
 
@@ -229,8 +231,8 @@ async def test_the_list_finds_every_shilling(tmp_path: Path, c2b: str) -> None:
         await shop.assert_every_shilling_has_a_place()
 
 
-async def test_the_portals_statement_finds_every_shilling(tmp_path: Path) -> None:
-    async with open_shop(tmp_path) as shop:
+async def test_the_portals_statement_finds_every_shilling(tmp_path: Path, store_url: str) -> None:
+    async with open_shop(tmp_path, store_url) as shop:
         expected = await lost_hour(shop)
 
         found = await shop.core.record.reconcile(shop.exported())
@@ -248,8 +250,9 @@ async def test_the_portals_statement_finds_every_shilling(tmp_path: Path) -> Non
 
 async def test_a_statement_reconciles_to_zero_once_people_have_said_whose_the_rest_is(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_shop(tmp_path) as shop:
+    async with open_shop(tmp_path, store_url) as shop:
         await lost_hour(shop)
         await shop.core.record.reconcile(shop.exported())
         payer = await shop.ask(30, 500)
@@ -269,8 +272,9 @@ async def test_a_statement_reconciles_to_zero_once_people_have_said_whose_the_re
 
 async def test_by_status_alone_every_receipt_that_somebody_shows_is_found(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_shop(tmp_path) as shop:
+    async with open_shop(tmp_path, store_url) as shop:
         await lost_hour(shop)
         record = shop.core.record
 
@@ -289,8 +293,10 @@ async def test_by_status_alone_every_receipt_that_somebody_shows_is_found(
         await shop.assert_every_shilling_has_a_place()
 
 
-async def test_a_receipt_that_safaricom_does_not_know_is_nobodys(tmp_path: Path) -> None:
-    async with open_shop(tmp_path) as shop:
+async def test_a_receipt_that_safaricom_does_not_know_is_nobodys(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with open_shop(tmp_path, store_url) as shop:
         assert (await shop.core.record.verify("UKN9ZZZZZZ", by=900)).asked
         await shop.quiet()
 
@@ -304,9 +310,9 @@ async def test_a_receipt_that_safaricom_does_not_know_is_nobodys(tmp_path: Path)
 
 @pytest.mark.parametrize("fault", [CallbackFault.NEVER, CallbackFault.TIMEOUT])
 async def test_an_answer_that_does_not_come_is_asked_for_again(
-    tmp_path: Path, fault: CallbackFault
+    tmp_path: Path, store_url: str, fault: CallbackFault
 ) -> None:
-    async with open_shop(tmp_path, c2b="v2") as shop:
+    async with open_shop(tmp_path, store_url, c2b="v2") as shop:
         await shop.core.record.ways.register()
         payment = await shop.ask(1, 50)
         reference = await shop.by_hand_ref(payment)
@@ -327,10 +333,10 @@ async def test_an_answer_that_does_not_come_is_asked_for_again(
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 async def test_a_payment_by_hand_is_credited_once_the_books_agree_with_its_post(
-    tmp_path: Path, version: Literal["v1", "v2"]
+    tmp_path: Path, store_url: str, version: Literal["v1", "v2"]
 ) -> None:
     settings = replace(FAST, c2b=version, c2b_tells_pushes=True)
-    async with open_shop(tmp_path, settings=settings, c2b=version) as shop:
+    async with open_shop(tmp_path, store_url, settings=settings, c2b=version) as shop:
         await shop.core.record.ways.register()
         pushed = await shop.ask(1, 50)
         await shop.quiet()
@@ -349,9 +355,11 @@ async def test_a_payment_by_hand_is_credited_once_the_books_agree_with_its_post(
         assert (await shop.core.record.reconcile(shop.exported())).clean
 
 
-async def test_a_till_is_reconciled_though_it_names_no_account(tmp_path: Path) -> None:
+async def test_a_till_is_reconciled_though_it_names_no_account(
+    tmp_path: Path, store_url: str
+) -> None:
     settings = replace(FAST, transaction_type="till", till_number="600777")
-    async with open_shop(tmp_path, settings=settings) as shop:
+    async with open_shop(tmp_path, store_url, settings=settings) as shop:
         told = await shop.ask(1, 50)
         await shop.quiet()
         shop.simulator.faults.always(Endpoint.PUSH, NOTHING)
@@ -372,8 +380,9 @@ async def test_a_till_is_reconciled_though_it_names_no_account(tmp_path: Path) -
 
 async def test_a_reversal_in_the_portal_and_one_by_us_are_both_in_the_books(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with open_shop(tmp_path) as shop:
+    async with open_shop(tmp_path, store_url) as shop:
         payments = [await shop.ask(number, 100) for number in (1, 2, 3)]
         await shop.quiet()
         in_portal = await shop.get(payments[0].id)
@@ -392,8 +401,8 @@ async def test_a_reversal_in_the_portal_and_one_by_us_are_both_in_the_books(
         assert await shop.core.record.rows.net_cents() == shop.simulator.books.total_cents()
 
 
-async def test_another_businesss_statement_is_refused_whole(tmp_path: Path) -> None:
-    async with open_shop(tmp_path) as shop:
+async def test_another_businesss_statement_is_refused_whole(tmp_path: Path, store_url: str) -> None:
+    async with open_shop(tmp_path, store_url) as shop:
         shop.pay(1, 50, "rent")
         path = shop.exported()
         path.write_text(path.read_text().replace("Short Code:,174379", "Short Code:,600999"))
