@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -51,6 +50,8 @@ from mpesa.client import open_daraja
 from mpesa.models import Account
 from mpesa.simulator import ManualClock, Simulator, SimulatorSettings
 from storage.engine import Store, open_store
+from tests.flows.servers import on_this_server, servers_error
+from tests.flows.strangers import file_of, rows
 from tests.flows.troubles import Disk, SafaricomDoor, TelegramDoor, Traffic, on_this_disk
 from tests.flows.world import free_port
 from tests.stores import KEY, put_tables
@@ -106,7 +107,7 @@ class HouseSimulator(Simulator):
 class Town:
     """The world around the bot, which outlives its processes."""
 
-    database: Path
+    database: str
     clock: ManualClock
     traffic: Traffic
     disk: Disk
@@ -121,14 +122,9 @@ class Town:
         async with AsyncExitStack() as stack:
             yield await _furnish(stack, self)
 
-    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
-        """What stands in the file, as a stranger reads it."""
-        books = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
-        books.row_factory = sqlite3.Row
-        try:
-            return books.execute(query, values).fetchall()
-        finally:
-            books.close()
+    async def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What stands in the database, as a stranger reads it."""
+        return await rows(self.database, query, *values)
 
 
 @dataclass
@@ -210,7 +206,7 @@ class House:
             answer = await handler(request)
             if request.path.startswith("/c/"):
                 payment_id = request.path[3:].partition(".")[0]
-                found = self.town.rows(
+                found = await self.town.rows(
                     "SELECT 1 FROM evidence WHERE payment_id = ? AND kind LIKE 'callback-%'",
                     payment_id,
                 )
@@ -219,13 +215,17 @@ class House:
 
 
 @asynccontextmanager
-async def open_town(folder: Path) -> AsyncIterator[Town]:
-    """A world in which no bot lives yet."""
+async def open_town(folder: Path, database: str | None = None) -> AsyncIterator[Town]:
+    """A world in which no bot lives yet; its *database* has its tables, or is made in *folder*."""
     clock, traffic = ManualClock(), Traffic()
     disk, simulator = Disk(traffic), HouseSimulator(clock, traffic)
-    database = folder / "bot.db"
-    put_tables(database)
-    with on_this_disk(disk):
+    if database is None:
+        file = folder / "bot.db"
+        database = f"sqlite:///{file}"
+        put_tables(file)
+    elif file_of(database) is None:
+        disk.error = servers_error
+    with on_this_disk(disk), on_this_server(disk):
         async with HouseApi(clock, traffic) as api, simulator.serving() as daraja_url:
             api.person(OPERATOR, "Amina", started=True)
             config = _config(api.url, daraja_url, free_port(), database)
@@ -261,7 +261,8 @@ async def _furnish(stack: AsyncExitStack, town: Town) -> House:
         office=daraja.back_office,
     )
     core = build_core(parts)
-    await core.sending.sweep(starting=True)
+    if store.exclusive:
+        await core.sending.sweep(starting=True)
     await core.reconcile.start()
     await core.post.start()
     bot: ExtBot[None] = ExtBot(
@@ -316,7 +317,7 @@ async def _die(house: House, background: Background) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _config(api_url: str, daraja_url: str, port: int, database: Path) -> Config:
+def _config(api_url: str, daraja_url: str, port: int, database: str) -> Config:
     return Config.model_validate(
         {
             "telegram": {"token": TOKEN, "api_url": api_url, "operators": [OPERATOR]},
@@ -329,7 +330,7 @@ def _config(api_url: str, daraja_url: str, port: int, database: Path) -> Config:
                 "business_name": "Mama Njeri Shop",
             },
             "webhook": {"public_url": f"http://127.0.0.1:{port}", "port": port},
-            "storage": {"url": f"sqlite:///{database}"},
+            "storage": {"url": database},
             "polling": {"check_after_s": [10, 20, 40, 80], "queries_per_minute": 6000},
         }
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.playground.chats import Chat
 from bot.playground.people import Person
@@ -171,15 +171,15 @@ async def play(house: House, story: Story, strike: Strike, nth: int) -> bool:
             if in_trouble == STEPS_IN_TROUBLE:
                 assert await house.healthz() == 503, "trouble, and readiness is green"
                 strike.mend()
-        elif over(story):
+        elif await over(story):
             break
     else:
-        raise AssertionError(f"it never ended: {standing(story)}")
+        raise AssertionError(f"it never ended: {await standing(story)}")
     fell = strike.fell()
     strike.mend()
     if strike.blocks and fell:
         story.person.start()
-        while not over(story) or story.town.api.updates.pending:
+        while not await over(story) or story.town.api.updates.pending:
             await house.tick(STEP_S)
     await judge(house, story, strike, story.town.answered[heard:])
     return fell
@@ -217,9 +217,9 @@ class Tally:
         story.tell()
         for _ in range(STEPS_MAX):
             await house.tick(STEP_S)
-            if over(story):
+            if await over(story):
                 return
-        raise AssertionError(f"it never ended: {standing(story)}")
+        raise AssertionError(f"it never ended: {await standing(story)}")
 
     async def each_call(
         self, house: House, name: str, strike: Strike, how: str, *, every: int = 1
@@ -272,19 +272,19 @@ def of_telegram(house: House, fault: TelegramFault) -> Strike:
     )
 
 
-def over(story: Story) -> bool:
+async def over(story: Story) -> bool:
     """Nothing waits, is owed or is open; or it is open, and a person was called."""
     # Payments first: what is decided between two looks is owed to a chat in the second.
-    payments = payments_of(story)
+    payments = await payments_of(story)
     if not payments or any(row["status"] in OPEN and not row["pending_at"] for row in payments):
         return False
-    return not story.town.rows(
+    return not await story.town.rows(
         "SELECT 1 FROM inbox WHERE done_at IS NULL"
         " UNION ALL SELECT 1 FROM notices WHERE state IN ('due', 'sending')"
     )
 
 
-def for_a_person(town: Town, row: sqlite3.Row) -> bool:
+async def for_a_person(town: Town, row: dict[str, Any]) -> bool:
     """
     Open for good, because Safaricom's reply to the push was lost; and operators were called.
 
@@ -299,30 +299,32 @@ def for_a_person(town: Town, row: sqlite3.Row) -> bool:
     accepted = "SELECT 1 FROM evidence WHERE payment_id = ? AND kind = 'accepted'"
     called = "SELECT 1 FROM notices WHERE payment_id = ? AND chat_id = ? AND alarm = 'pending'"
     return bool(
-        town.rows(lost, row["id"])
-        and not town.rows(accepted, row["id"])
-        and town.rows(called, row["id"], OPERATOR)
+        await town.rows(lost, row["id"])
+        and not await town.rows(accepted, row["id"])
+        and await town.rows(called, row["id"], OPERATOR)
     )
 
 
-def payments_of(story: Story) -> list[sqlite3.Row]:
-    return story.town.rows(
+async def payments_of(story: Story) -> list[dict[str, Any]]:
+    return await story.town.rows(
         "SELECT payments.* FROM payments JOIN intents ON intents.id = payments.intent_id"
         " WHERE intents.asked_by = ?",
         story.person.id,
     )
 
 
-def standing(story: Story) -> str:
+async def standing(story: Story) -> str:
     """What stands in the books and in the chat, for the reader of a failed test."""
     town = story.town
-    payments = [(row["status"], row["reason"], row["pending_at"]) for row in payments_of(story)]
-    notices = town.rows(
+    payments = [
+        (row["status"], row["reason"], row["pending_at"]) for row in await payments_of(story)
+    ]
+    notices = await town.rows(
         "SELECT kind, state, tries, why FROM notices WHERE chat_id = ?", story.chat.id
     )
-    waiting = town.rows("SELECT update_id, tries FROM inbox WHERE done_at IS NULL")
+    waiting = await town.rows("SELECT update_id, tries FROM inbox WHERE done_at IS NULL")
     texts = [message.text for message in story.chat.from_bot]
-    return f"{payments} {[tuple(row) for row in notices]} {[tuple(row) for row in waiting]} {texts}"
+    return f"{payments} {notices} {waiting} {texts}"
 
 
 async def judge(house: House, story: Story, strike: Strike, answered: Sequence[Answered]) -> None:
@@ -336,22 +338,22 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
         paid = books.row_of_push(push.checkout_request_id or "")
         if paid is not None:
             theirs[paid.account_reference] = paid.amount_cents
-    payments = payments_of(story)
+    payments = await payments_of(story)
     ours = {row["push_ref"]: row["credited_cents"] for row in payments if row["status"] == "paid"}
     for row in payments:
-        if for_a_person(town, row):
+        if await for_a_person(town, row):
             theirs.pop(row["push_ref"], None)
-    assert ours == theirs, f"{ours} != {theirs}: {standing(story)}"
+    assert ours == theirs, f"{ours} != {theirs}: {await standing(story)}"
 
     said = story.chat.from_bot
     paid_words = sum("✅" in message.text for message in said)
-    assert len(ours) <= paid_words <= len(ours) + strike.twins, standing(story)
-    owed = town.rows("SELECT kind, state FROM notices WHERE chat_id = ?", story.chat.id)
+    assert len(ours) <= paid_words <= len(ours) + strike.twins, await standing(story)
+    owed = await town.rows("SELECT kind, state FROM notices WHERE chat_id = ?", story.chat.id)
     # Who blocks us is told of payments on coming back; a mere answer is gone.
     untold = [row for row in owed if row["state"] != "told"]
     gone = sum(strike.blocks and row["kind"] == "say" for row in untold)
-    assert len(untold) == gone, standing(story)
-    assert len(owed) - gone <= len(said) <= len(owed) + strike.twins, standing(story)
+    assert len(untold) == gone, await standing(story)
+    assert len(owed) - gone <= len(said) <= len(owed) + strike.twins, await standing(story)
 
     for each in answered:
         right = each.status == (200 if each.kept else 503)

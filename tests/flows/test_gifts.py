@@ -7,8 +7,10 @@ from pathlib import Path
 from tests.prove.drives import live
 
 
-async def test_what_a_drive_has_come_to_is_what_safaricom_says(tmp_path: Path) -> None:
-    judged = await live(tmp_path, count=200, seed=4)
+async def test_what_a_drive_has_come_to_is_what_safaricom_says(
+    tmp_path: Path, store_url: str
+) -> None:
+    judged = await live(tmp_path, count=200, seed=4, database=store_url)
 
     assert judged.violations == []
     assert judged.paid > 80, judged.seen

@@ -80,9 +80,9 @@ class Week:
 
 
 @pytest.fixture
-async def week(tmp_path: Path) -> AsyncIterator[Week]:
+async def week(tmp_path: Path, store_url: str) -> AsyncIterator[Week]:
     """Monday evening: the operator appoints Njeri, and is not needed again."""
-    async with open_town(tmp_path) as town, town.process() as house:
+    async with open_town(tmp_path, store_url) as town, town.process() as house:
         njeri = town.api.person(2001, "Njeri", username="njeri", started=True)
         made = Week(town, house, njeri)
         njeri.say("hello")

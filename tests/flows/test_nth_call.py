@@ -46,8 +46,8 @@ def _seconds_as_timedelta(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_town(tmp_path) as town, town.process() as opened:
+async def house(tmp_path: Path, store_url: str) -> AsyncIterator[House]:
+    async with open_town(tmp_path, store_url) as town, town.process() as opened:
         yield opened
 
 
@@ -115,8 +115,10 @@ async def test_telegram_fails_at_any_call(house: House) -> None:
     assert tally.broken >= len(TelegramFault)
 
 
-async def test_a_start_fails_at_any_statement_and_the_next_one_picks_up(tmp_path: Path) -> None:
-    async with open_town(tmp_path) as town:
+async def test_a_start_fails_at_any_statement_and_the_next_one_picks_up(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with open_town(tmp_path, store_url) as town:
         for nth in count(1, 6):
             story = Story(town, nth)
             async with town.process() as house:
@@ -134,7 +136,7 @@ async def test_a_start_fails_at_any_statement_and_the_next_one_picks_up(tmp_path
 
             async with town.process() as house:
                 await house.tick(STEP_S)
-                while not over(story):
+                while not await over(story):
                     await house.tick(STEP_S)
                 strike = Strike(
                     arm=lambda _nth: None, mend=town.disk.mend, fell=lambda: True, twins=2

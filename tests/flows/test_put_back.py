@@ -38,7 +38,7 @@ async def live(house: House, *stories: Story) -> None:
         story.tell()
     await step(house)
     for _ in range(STEPS_MAX):
-        if all(over(story) for story in stories):
+        if all([await over(story) for story in stories]):
             return
         await step(house)
     raise AssertionError("it never ended")
@@ -48,9 +48,9 @@ async def step(house: House, seconds: float = STEP_S) -> None:
     await house.tick(seconds)
 
 
-def by_hand_ref(town: Town, story: Story) -> str:
+async def by_hand_ref(town: Town, story: Story) -> str:
     """The account for paying by hand that the person was told."""
-    [row] = town.rows("SELECT by_hand_ref FROM intents WHERE asked_by = ?", story.person.id)
+    [row] = await town.rows("SELECT by_hand_ref FROM intents WHERE asked_by = ?", story.person.id)
     return str(row["by_hand_ref"])
 
 
@@ -79,8 +79,8 @@ async def after_the_backup(house: House, declined: Story, open_one: Story) -> No
     forgotten = Declined(town, 9)
     await live(house, forgotten)
     for story, account in (
-        (declined, by_hand_ref(town, declined)),
-        (forgotten, by_hand_ref(town, forgotten)),
+        (declined, await by_hand_ref(town, declined)),
+        (forgotten, await by_hand_ref(town, forgotten)),
         (forgotten, "rent"),
     ):
         assert town.simulator.pay_by_hand(story.phone, 55, account) is not None
@@ -144,12 +144,12 @@ async def assert_every_shilling_has_a_place(house: House) -> dict[str, int]:
 async def test_after_a_restore_nobody_is_asked_until_each_shilling_has_its_place(
     town: Town, tmp_path: Path
 ) -> None:
-    copy, simulator = tmp_path / "copy.db", town.simulator
+    database, copy, simulator = tmp_path / "bot.db", tmp_path / "copy.db", town.simulator
     async with town.process() as house:
         declined, open_one = await before_the_backup(house)
-        back_up(town.database, copy, key=KEY, now=town.clock.now())
+        back_up(database, copy, key=KEY, now=town.clock.now())
         await after_the_backup(house, declined, open_one)
-    put_back(copy, town.database, key=KEY, now=town.clock.now())
+    put_back(copy, database, key=KEY, now=town.clock.now())
     asked, answered = len(simulator.pushes), len(town.answered)
 
     async with town.process() as house:
@@ -160,7 +160,7 @@ async def test_after_a_restore_nobody_is_asked_until_each_shilling_has_its_place
             await step(house, 60)
         assert found(eager.chat, "refusal.restored")
         assert [each.status for each in town.answered[answered:]] == [200, 200], "they are late"
-        assert len(town.rows("SELECT DISTINCT payment_id FROM orphans")) == 2
+        assert len(await town.rows("SELECT DISTINCT payment_id FROM orphans")) == 2
         assert found(boss(town).chat, "alarm.orphan")
         credited, listed = await places(house)
         assert (len(credited), listed) == (3, {}), "what was open is found by asking"

@@ -18,6 +18,11 @@ from sqlalchemy import Engine, event
 from mpesa.simulator import Endpoint, Fault, ReplyFault, Simulator
 
 __all__ = [
+    "BEGIN",
+    "COMMIT",
+    "COMMIT_OF_A_LOOK",
+    "FULL",
+    "LOCKED",
     "Disk",
     "DiskFault",
     "Door",
@@ -31,6 +36,10 @@ __all__ = [
 LOOK_S = 0.005
 BEGIN = "BEGIN IMMEDIATE"
 COMMIT = "COMMIT"
+COMMIT_OF_A_LOOK = "COMMIT after a look"
+BROKEN = "disk I/O error"
+FULL = "database or disk is full"
+LOCKED = "database is locked"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,10 +75,12 @@ class Disk:
     """
     Every statement of a process, counted; and the fault of the n-th, once armed.
 
-    Counted are the statements that the fault can meet, or only those that read like *like*.
+    Counted are the statements that the fault can meet, or only those that read like *like*. What
+    is raised is *error*, as the driver would raise it.
     """
 
     traffic: Traffic
+    error: Callable[[str], Exception] = sqlite3.OperationalError
     fault: DiskFault | None = None
     nth: int = 0
     like: str | None = None
@@ -101,7 +112,7 @@ class Disk:
                 self._strike()
             yield
             if self.fault is DiskFault.COMMITTED_AND_FAILED and place == self.nth:
-                self._fail("disk I/O error", once=True)
+                self._fail(BROKEN, once=True)
 
     def _counts(self, words: str) -> bool:
         kind = words.lstrip()[:6].upper()
@@ -124,12 +135,12 @@ class Disk:
             return
         match self.fault:
             case DiskFault.IO_ERROR:
-                self._fail("disk I/O error", once=True)
+                self._fail(BROKEN, once=True)
             case DiskFault.FULL:
                 self.like = None  # it stays full for everybody
-                self._fail("database or disk is full")
+                self._fail(FULL)
             case DiskFault.LOCKED:
-                self._fail("database is locked")
+                self._fail(LOCKED)
             case _:
                 return
 
@@ -137,7 +148,7 @@ class Disk:
         self.struck += 1
         if once:
             self.fault = None
-        raise sqlite3.OperationalError(words)
+        raise self.error(words)
 
 
 @contextmanager
@@ -162,15 +173,16 @@ def on_this_disk(disk: Disk) -> Iterator[None]:
             return super().cursor(Cursor)
 
         def commit(self) -> None:
-            with disk.statement(COMMIT if self.writes else "COMMIT after a look"):
+            with disk.statement(COMMIT if self.writes else COMMIT_OF_A_LOOK):
                 super().commit()
 
         def rollback(self) -> None:
             with disk.traffic.one():
                 super().rollback()
 
-    def connect(_dialect: Any, _record: Any, _args: Any, values: dict[str, Any]) -> None:
-        values["factory"] = Connection
+    def connect(dialect: Any, _record: Any, _args: Any, values: dict[str, Any]) -> None:
+        if dialect.name == "sqlite":
+            values["factory"] = Connection
 
     event.listen(Engine, "do_connect", connect)
     try:

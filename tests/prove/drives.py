@@ -95,11 +95,11 @@ async def run(*, count: int, seed: int) -> list[Row]:
     ]
 
 
-async def live(folder: Path, *, count: int, seed: int) -> Judged:
-    """The whole life of a drive of *count* gifts."""
+async def live(folder: Path, *, count: int, seed: int, database: str | None = None) -> Judged:
+    """The whole life of a drive of *count* gifts; its books are in *folder*, or in *database*."""
     rng = random.Random(seed)
     judged = Judged(gifts=count)
-    async with open_town(folder) as town:
+    async with open_town(folder, database) as town:
         mary = town.api.person(MARY, "Mary", started=True)
         town.api.group(GROUP, "Wazazi", [mary], supergroup=True)
         cash_cents, done = 0, 0
@@ -214,14 +214,14 @@ async def _judge(town: Town, house: House, judged: Judged, cash_cents: int) -> N
     theirs: Counter[str] = Counter()
     for row in rows:
         theirs[row.account_reference] += row.signed_cents
-    unfound = town.rows(
+    unfound = await town.rows(
         "SELECT push_ref FROM payments WHERE status = ? AND checkout_index IS NULL",
         Status.UNSURE.value,
     )
     for found in unfound:
         judged.waiting += theirs.pop(found["push_ref"], 0) > 0
     totals = await house.core.drives.totals(drive.id)
-    counted = town.rows("SELECT status, COUNT(*) AS many FROM payments GROUP BY status")
+    counted = await town.rows("SELECT status, COUNT(*) AS many FROM payments GROUP BY status")
     judged.seen = Counter({each["status"]: each["many"] for each in counted})
     judged.paid, judged.cents = totals.mpesa_gifts, totals.mpesa_cents
     if totals.mpesa_cents != sum(theirs.values()):
