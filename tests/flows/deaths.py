@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,12 +134,15 @@ class Drill:
 
 
 @asynccontextmanager
-async def open_drill(folder: Path, *, migrated: bool = True) -> AsyncIterator[Drill]:
+async def open_drill(
+    folder: Path, database: str | None = None, *, migrated: bool = True
+) -> AsyncIterator[Drill]:
     """A world between two gates, in which nobody lives yet."""
     gate = Gate()
     async with open_world(
         folder,
         start=False,
+        database=database,
         api=GatedBotApi(gate),
         simulator=GatedSimulator(gate, QUICK),
         bot_type=ForkedBot,
@@ -149,11 +152,11 @@ async def open_drill(folder: Path, *, migrated: bool = True) -> AsyncIterator[Dr
         yield Drill(world, world.bot, gate)
 
 
-async def die_twice_at(folder: Path, steps: Sequence[Step]) -> int:
+async def die_twice_at(folder: Path, steps: Sequence[Step], database: str | None = None) -> int:
     """Die at each of *steps*, start, die there again in the midst of more work; judge at last."""
     if steps[0].what == ONCE:
         return await _die_at_first(folder, steps[0])
-    async with open_drill(folder) as drill:
+    async with open_drill(folder, database) as drill:
         for step in steps:
             for _ in range(2):
                 drill.send(MORE_ERRANDS if drill.errands and step.what not in ASKED else ERRANDS)
@@ -178,11 +181,16 @@ async def _die_at_first(folder: Path, step: Step) -> int:
 
 
 async def die_at_each(
-    folder: Path, steps: Sequence[Step], *, at_once: int, in_a_world: int = 1
+    folder: Path,
+    steps: Sequence[Step],
+    *,
+    at_once: int,
+    in_a_world: int = 1,
+    new_database: Callable[[], Awaitable[str]] | None = None,
 ) -> dict[str, str]:
     """
     Twice at every one of *steps*, so many *in_a_world* before it is judged, a few worlds at a
-    time; what went wrong, by steps.
+    time; what went wrong, by steps. Each world has a file, or a *new_database*.
     """
     free = asyncio.Semaphore(at_once)
     wrong: dict[str, str] = {}
@@ -192,7 +200,8 @@ async def die_at_each(
         async with free:
             place.mkdir()
             try:
-                await die_twice_at(place, lot)
+                database = None if new_database is None else await new_database()
+                await die_twice_at(place, lot, database)
             except (AssertionError, TimeoutError) as exc:
                 wrong["; ".join(map(str, lot))] = f"{type(exc).__name__}: {exc}"
 
