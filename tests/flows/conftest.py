@@ -19,11 +19,31 @@ from tests.flows.instances import fresh_database  # noqa: E402 - after the line 
 from tests.flows.world import QUICK, World, open_world  # noqa: E402 - after the line above
 from tests.stores import ENGINES, TEMPLATE  # noqa: E402 - after the line above
 
+HERE = Path(__file__).parent
+BOTH = {"store_url", "worlds_database"}
+"""What gives a test a database on each engine in turn."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What is lived through in a module's world is lived through on both engines."""
     if "worlds_database" in metafunc.fixturenames:
         metafunc.parametrize("worlds_database", ENGINES, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever is lived through on one engine alone is named by its module, with the reason."""
+    unsaid = {
+        f"{Path(str(item.path)).name}: {item.originalname}"
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.path.is_relative_to(HERE)
+        and BOTH.isdisjoint(item.fixturenames)
+        and item.get_closest_marker("postgres") is None
+        and item.originalname not in getattr(item.module, "ON_ONE_ENGINE", ())
+    }
+    if unsaid:
+        told = "\n".join(sorted(unsaid))
+        raise pytest.UsageError(f"on which engines, and if on one alone, why?\n{told}")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,14 @@ from tests.flows.kills import await_last_words, judge_errands, send_errands
 from tests.flows.world import World, open_world
 
 REFUSED_WITHIN_S = 60.0
+ON_ONE_ENGINE = {
+    "test_a_database_that_is_locked_for_long_loses_nothing": (
+        "a server's locks are each waited for: to refuse takes it a minute and a half"
+    ),
+    "test_a_disk_that_is_full_for_a_while_loses_nothing": (
+        "a server's disk is not the process's: see test_nth_call.py"
+    ),
+}
 
 
 @contextmanager

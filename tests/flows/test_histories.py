@@ -15,6 +15,11 @@ SLICE = {"chaos_h": 4, "wishes": 6, "payments": 6}
 SLICE_OF_TWO = {"chaos_h": 2, "wishes": 3, "payments": 4}
 ALONE = (2,)
 TOGETHER = (63,)
+ON_ONE_ENGINE = {
+    "test_no_promise_is_broken_and_every_seed_lives_the_same_days_again": (
+        "the other one has two processes on PostgreSQL"
+    ),
+}
 
 
 def _judged(told: list[Told], lived_twice: int) -> None:

@@ -21,6 +21,11 @@ from tests.stores import TEMPLATE
 
 PATIENCE_S = 60.0
 ROOT = Path(__file__).parents[2]
+ON_ONE_ENGINE = {
+    "test_on_sqlite_a_stopped_bot_keeps_its_file_and_a_second_one_touches_nothing": (
+        "on PostgreSQL a second one is welcome"
+    ),
+}
 
 
 async def run_python(*arguments: str, cwd: Path) -> asyncio.subprocess.Process:
@@ -78,11 +83,10 @@ async def test_bots_that_telegram_calls_need_nobody_to_poll(
 
 
 @pytest.mark.parametrize("where", ["after the commit", "before the door"])
-async def test_a_push_that_was_held_up_by_a_stop_never_leaves(tmp_path: Path, where: str) -> None:
-    database = f"sqlite:///{tmp_path / 'bot.db'}"
+async def test_a_push_that_was_held_up_by_a_stop_never_leaves(store_url: str, where: str) -> None:
     simulator = Simulator()
     async with simulator.serving() as address, asyncio.timeout(60):
-        arguments = ("-m", "tests.flows.stopped_child", where, database, address)
+        arguments = ("-m", "tests.flows.stopped_child", where, store_url, address)
         child = await run_python(*arguments, cwd=ROOT)
         assert child.stdout is not None
         assert (await child.stdout.readline()).strip() == b"stopped"

@@ -16,6 +16,12 @@ from tests.flows.kills import (
 from tests.flows.processes import BotProcess
 from tests.flows.world import open_world
 
+ON_ONE_ENGINE = {
+    "test_sigterm_stops_in_time_with_nothing_half_done": (
+        "it makes its file: test_other_worlds.py fills a database"
+    ),
+}
+
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_kill_loses_nothing_and_repeats_nothing(

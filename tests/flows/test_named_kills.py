@@ -14,6 +14,11 @@ from tests.stores import TEMPLATE
 
 AT_ONCE = 4  # most of a world's time is waiting for Safaricom, Telegram and the clock
 IN_A_WORLD = 4  # steps; `make prove` gives each a world of its own
+ON_ONE_ENGINE = {
+    "test_a_death_at_each_step_loses_nothing_and_repeats_nothing": (
+        "the other one is the same on PostgreSQL"
+    ),
+}
 
 
 @pytest.mark.parametrize("group", STEPS)

@@ -16,6 +16,9 @@ from tests.flows.words import found, latest
 from tests.flows.world import OPERATOR, QUICK, World, open_world
 
 PATIENCE_S = 60.0
+ON_ONE_ENGINE = {
+    "test_a_second_process_on_the_same_file_refuses_and_says_why": "on PostgreSQL it is welcome",
+}
 
 
 async def pay_once(world: World) -> None:

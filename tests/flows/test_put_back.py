@@ -18,6 +18,11 @@ from tests.stores import KEY
 LATE_S = 1800.0
 STEP_S = 2.0
 STEPS_MAX = 60
+ON_ONE_ENGINE = {
+    "test_after_a_restore_nobody_is_asked_until_each_shilling_has_its_place": (
+        "PostgreSQL is put back by its own tools"
+    ),
+}
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,9 @@ from tests.flows.processes import BotProcess
 from tests.flows.world import QUICK, open_world
 
 PATIENCE_S = 60.0
+ON_ONE_ENGINE = {
+    "test_what_would_begin_when_nobody_waits_any_more_is_not_begun": "it needs no database",
+}
 
 
 async def test_it_stops_in_time_with_telegram_and_safaricom_both_silent(

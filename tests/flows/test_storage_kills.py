@@ -15,6 +15,11 @@ from tests.stores import put_tables
 SQLITE_KILLS = 160
 POSTGRES_KILLS = 16
 MIGRATING = 4  # of so many files one has no tables yet: its first lives die while they make them
+ON_ONE_ENGINE = {
+    "test_what_was_acknowledged_is_there_after_every_death": (
+        "the other one is the same on PostgreSQL"
+    ),
+}
 
 
 def test_what_was_acknowledged_is_there_after_every_death(tmp_path: Path) -> None:
