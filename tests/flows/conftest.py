@@ -19,6 +19,7 @@ from tests.flows.instances import fresh_database  # noqa: E402 - after the line 
 from tests.flows.world import QUICK, World, open_world  # noqa: E402 - after the line above
 from tests.stores import ENGINES, TEMPLATE  # noqa: E402 - after the line above
 
+worlds = itertools.count(1)
 HERE = Path(__file__).parent
 BOTH = {"store_url", "worlds_database"}
 """What gives a test a database on each engine in turn."""
@@ -52,7 +53,8 @@ def worlds_database(request: pytest.FixtureRequest) -> str | None:
     if request.param == "sqlite":
         return None
     server: str = request.getfixturevalue("migrated_server")
-    name = f"{request.module.__name__.rpartition('.')[2]}_{os.getpid()}"
+    # A worker that is given a share of a module, and later another, has two worlds of it.
+    name = f"{request.module.__name__.rpartition('.')[2]}_{os.getpid()}_{next(worlds)}"
     return asyncio.run(fresh_database(server, name, template=TEMPLATE))
 
 
