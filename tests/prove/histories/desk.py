@@ -137,8 +137,11 @@ class DeskStory(Story):
             card = await self._card(who, ref)
             if card is None or not any(AGREE in each for each in card.labels):
                 return
-            firsts = [each for each in self.diary.ruled if each.ref == ref]
-            first = firsts[-1]
+            # Who reads "I agree" agrees with what stands there: with what was proposed last.
+            proposed = [e for e in self.diary.ruled if e.ref == ref and "proposed" in e.said]
+            if not proposed:
+                return
+            first = proposed[-1]
             ruled = Ruled(ref, first.what, first.code, who.id, first.right)
             await self._yes(who, card, ruled, _id(card), button=AGREE)
 
