@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 
@@ -17,6 +17,7 @@ from storage.tx import Tx
 from tests.prove.histories.diary import BORN
 from tests.prove.histories.history import MOVED_TO, OPERATOR, SECOND_OPERATOR, History
 from tests.prove.histories.process import Process
+from tests.prove.histories.saying import Verdict
 from tests.prove.histories.witness import plain
 
 __all__ = ["judge_closely"]
@@ -29,12 +30,6 @@ MINUTE = re.compile(r"\d+ \w+ \d{4} \d\d:\d\d")
 TWO_PEOPLE_ABOVE_KES = 4000
 
 
-class _Verdict(Protocol):
-    @property
-    def effects(self) -> Counter[str]: ...
-    def must(self, holds: bool, invariant: str, *what: object) -> None: ...
-
-
 async def judge_closely(
     history: History,
     process: Process,
@@ -42,7 +37,7 @@ async def judge_closely(
     ours: dict[str, Payment],
     evidence: dict[str, list[Evidence]],
     theirs: dict[str, list[Row]],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """Everything that books alone do not show."""
     for reference, more in history.witness.again().items():
@@ -60,7 +55,7 @@ async def judge_closely(
     await _taken(history, tx, verdict)
 
 
-def _wished(history: History, ours: dict[str, Payment], verdict: _Verdict) -> None:
+def _wished(history: History, ours: dict[str, Payment], verdict: Verdict) -> None:
     """What was written is what was asked for, of whom, and for what."""
     asked = {each.ask_key: each for each in ours.values()}
     pushed = {each.order.account_reference: each for each in history.safaricom.pushes if each.order}
@@ -80,7 +75,7 @@ def _wished(history: History, ours: dict[str, Payment], verdict: _Verdict) -> No
 
 
 def _drawn_once(
-    history: History, ours: dict[str, Payment], theirs: dict[str, list[Row]], verdict: _Verdict
+    history: History, ours: dict[str, Payment], theirs: dict[str, list[Row]], verdict: Verdict
 ) -> None:
     """No line of the books is credited to two payments."""
     wrong = any(not each.right for each in history.diary.ruled)
@@ -102,7 +97,7 @@ def _drawn_once(
             verdict.must(len(by) <= 1 or wrong, "I4 one credit per receipt", row.receipt, by)
 
 
-def _decided_in_time(history: History, payment: Payment, verdict: _Verdict) -> None:
+def _decided_in_time(history: History, payment: Payment, verdict: Verdict) -> None:
     """I8 and I2: what nobody could decide for two days waits for a person."""
     old = history.true_clock.now() - payment.created_at > UNDECIDED_AT_MOST
     done = payment.status in FINAL or payment.pending_at is not None
@@ -110,7 +105,7 @@ def _decided_in_time(history: History, payment: Payment, verdict: _Verdict) -> N
 
 
 def _two_people(
-    history: History, payment: Payment, evidence: Sequence[Evidence], verdict: _Verdict
+    history: History, payment: Payment, evidence: Sequence[Evidence], verdict: Verdict
 ) -> None:
     """So much money takes two operators."""
     if payment.amount_kes <= TWO_PEOPLE_ABOVE_KES:
@@ -125,7 +120,7 @@ def _two_people(
             verdict.must(len(by) > 1, "I1 phantom", payment.push_ref, "credited by one alone", by)
 
 
-def _no_twins(history: History, verdict: _Verdict) -> None:
+def _no_twins(history: History, verdict: Verdict) -> None:
     """What names a receipt stands once in a chat, unless its sender could not know."""
     for chat in history.telegram.world.chats.values():
         seen: Counter[str] = Counter(
@@ -140,7 +135,7 @@ def _no_twins(history: History, verdict: _Verdict) -> None:
                 verdict.must(many - 1 <= may, "I7 twins", chat.id, words, many, may)
 
 
-def _dead(rows: Sequence[Any], verdict: _Verdict) -> None:
+def _dead(rows: Sequence[Any], verdict: Verdict) -> None:
     """Everybody can be told again: what is about money was told."""
     for row in rows:
         if row["state"] == "dead":
@@ -152,7 +147,7 @@ def _dead(rows: Sequence[Any], verdict: _Verdict) -> None:
 
 
 def _alarmed(
-    history: History, ours: dict[str, Payment], rows: Sequence[Any], verdict: _Verdict
+    history: History, ours: dict[str, Payment], rows: Sequence[Any], verdict: Verdict
 ) -> None:
     """Operators were told of what needs them."""
     rung = {(row["payment_id"], row["chat_id"]) for row in rows if row["alarm"] is not None}
@@ -172,7 +167,7 @@ def _alarmed(
 
 
 async def _as_it_is(
-    history: History, process: Process, tx: Tx, rows: Sequence[Any], verdict: _Verdict
+    history: History, process: Process, tx: Tx, rows: Sequence[Any], verdict: Verdict
 ) -> None:
     """What stands in a chat is what would be written there now."""
     assert process.letters is not None, "the last life is at work"
@@ -217,7 +212,7 @@ async def _still_read(tx: Tx, row: Any) -> bool:
     return row["chat_id"] in {invoice.merchant_id, *await tx.invoices.readers(subject_id)}
 
 
-async def _taken(history: History, tx: Tx, verdict: _Verdict) -> None:
+async def _taken(history: History, tx: Tx, verdict: Verdict) -> None:
     """What Telegram was told that we have, we have."""
     kept = set((await tx.payments._connection.execute(select(inbox.c.update_id))).scalars())
     queue = history.telegram.updates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 
@@ -28,6 +28,7 @@ from storage.records import (
 from storage.schema import notices
 from storage.tx import Tx
 from tests.prove.histories.history import MOVED_TO, History
+from tests.prove.histories.saying import Verdict
 from tests.prove.histories.truth import judge_journal
 
 __all__ = ["judge_subjects"]
@@ -41,12 +42,6 @@ SHOWN = {
 }
 
 
-class _Verdict(Protocol):
-    @property
-    def effects(self) -> Counter[str]: ...
-    def must(self, holds: bool, invariant: str, *what: object) -> None: ...
-
-
 class _Side:
     """What is paid for one subject, in our books and in Safaricom's."""
 
@@ -58,7 +53,7 @@ class _Side:
         self.paid = [each for each in self.payments if each.status is Status.PAID]
         self._theirs = theirs
 
-    def must_come_to(self, cents: int, verdict: _Verdict) -> None:
+    def must_come_to(self, cents: int, verdict: Verdict) -> None:
         """Safaricom's statement, less what waits for a person, and what one wrong word credited."""
         expected = 0
         for each in self.paid:
@@ -75,7 +70,7 @@ async def judge_subjects(
     tx: Tx,
     ours: dict[str, Payment],
     theirs: dict[str, list[Row]],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """Every drive and every invoice that there is."""
     connection = tx.payments._connection
@@ -105,7 +100,7 @@ async def _drive(
     drive: Drive,
     side: _Side,
     told: dict[str, Any],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> list[Entry]:
     """Judge it; returns its journal."""
     totals = await tx.gifts.totals(drive.id)
@@ -156,7 +151,7 @@ async def _thanks(tx: Tx, drive: Drive) -> dict[str, int]:
     return {row.payment_id: row.thanks for row in found}
 
 
-def _cash(history: History, journal: Sequence[Entry], verdict: _Verdict) -> None:
+def _cash(history: History, journal: Sequence[Entry], verdict: Verdict) -> None:
     """What was said once stands in one journal once at most, and what we answered to for sure."""
     kept = Counter(each.cents // 100 for each in journal if each.kind is EntryKind.CASH)
     twice = [amount for amount, many in kept.items() if many > 1]
@@ -174,7 +169,7 @@ async def _invoice(
     readers: Sequence[int],
     side: _Side,
     told: dict[str, Any],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     invoice = view.invoice
     side.must_come_to(view.sums.mpesa_cents, verdict)
@@ -208,7 +203,7 @@ async def _invoice(
         verdict.effects[name] += many
 
 
-async def _past_mpesa(history: History, tx: Tx, view: InvoiceView, verdict: _Verdict) -> None:
+async def _past_mpesa(history: History, tx: Tx, view: InvoiceView, verdict: Verdict) -> None:
     """What a merchant wrote down, gave back and took back adds up, and each is there once."""
     invoice = view.invoice
     every = await tx.invoices.entries(invoice.id, *InvoiceEntryKind, limit=None)
@@ -242,7 +237,7 @@ async def _past_mpesa(history: History, tx: Tx, view: InvoiceView, verdict: _Ver
 
 
 def _both_told(
-    history: History, view: InvoiceView, payment: Payment, told: dict[str, Any], verdict: _Verdict
+    history: History, view: InvoiceView, payment: Payment, told: dict[str, Any], verdict: Verdict
 ) -> None:
     """The merchant once; whoever paid reads it in the status message, as every payer does."""
     merchant_id = view.invoice.merchant_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 
@@ -25,6 +25,7 @@ from storage.records import (
 from storage.tx import Tx
 from tests.prove.histories.diary import BORN, Dropped, Ruled
 from tests.prove.histories.history import OPERATOR, History
+from tests.prove.histories.saying import Verdict
 
 __all__ = ["judge_people"]
 
@@ -34,18 +35,12 @@ AFTER_VOID = (Status.VOID, Status.REVIEW, Status.PAID)
 MANY = 1_000_000
 
 
-class _Verdict(Protocol):
-    @property
-    def effects(self) -> Counter[str]: ...
-    def must(self, holds: bool, invariant: str, *what: object) -> None: ...
-
-
 async def judge_people(
     history: History,
     tx: Tx,
     ours: dict[str, Payment],
     evidence: dict[str, list[Evidence]],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """What everybody did, as far as they know, against what we made of it."""
     verdict.must(not history.broke, "I8 bounded", *history.broke[:2])
@@ -70,7 +65,7 @@ def _ruled(
     ref: str,
     payment: Payment,
     evidence: Sequence[Evidence],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """Each yes of an operator once, nothing that none of them said, and what follows from it."""
     ruled = [
@@ -97,7 +92,7 @@ def _followed(
     payment: Payment,
     kept: Counter[tuple[str, str]],
     moved: set[str | None],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     if "done" not in ruled.said:
         return
@@ -123,7 +118,7 @@ def _went_back(
     payment: Payment,
     born: set[str],
     open_now: Sequence[OpenDifference],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """No more than Safaricom's books say; all of it, once those were compared."""
     every = _reversals(history)
@@ -168,7 +163,7 @@ def _reversals(history: History) -> list[Row]:
     return [each for each in lines if each.linked_receipt is not None]
 
 
-def _once_back(history: History, ours: dict[str, Payment], verdict: _Verdict) -> None:
+def _once_back(history: History, ours: dict[str, Payment], verdict: Verdict) -> None:
     """Nothing is taken off twice, off the payment that a person named and another one."""
     true_cents = sum(each.amount_cents for each in _reversals(history))
     taken_cents = sum(each.reversed_cents for each in ours.values())
@@ -183,7 +178,7 @@ def _compared(history: History, row: Row) -> bool:
     return any(each.told and row.receipt in each.receipts for each in history.diary.dropped)
 
 
-def _claims(history: History, evidence: dict[str, list[Evidence]], verdict: _Verdict) -> None:
+def _claims(history: History, evidence: dict[str, list[Evidence]], verdict: Verdict) -> None:
     """Who pasted something was heard, and each message once."""
     claims = Counter(
         each.by for told in evidence.values() for each in told if each.kind is Kind.CLAIM
@@ -202,7 +197,7 @@ async def _statements(
     tx: Tx,
     ours: dict[str, Payment],
     open_now: Sequence[OpenDifference],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """Each line of a statement that was taken is in our books, or waits for a person."""
     dropped = [each for each in history.diary.dropped if each.told]
@@ -232,7 +227,7 @@ def _only_ours(
     ours: dict[str, Payment],
     dropped: Dropped,
     open_now: Sequence[OpenDifference],
-    verdict: _Verdict,
+    verdict: Verdict,
 ) -> None:
     """What is credited here, and in no line of the portal's, waits for a person."""
     rows = history.safaricom.books.statement()
@@ -251,7 +246,7 @@ def _only_ours(
         verdict.must(payment.id in noted or not covered, "I1 phantom", ref, "is only ours, unseen")
 
 
-def _talk(history: History, verdict: _Verdict) -> None:
+def _talk(history: History, verdict: Verdict) -> None:
     """Words between a customer and a merchant arrive once."""
     diary, chats = history.diary, history.telegram.world.chats
     merchant = chats[OPERATOR].from_bot
@@ -276,7 +271,7 @@ def _many(messages: Sequence[Message], words: str) -> int:
     return sum(words in each.text for each in messages)
 
 
-def judge_journal(history: History, journal: Sequence[Any], verdict: _Verdict) -> None:
+def judge_journal(history: History, journal: Sequence[Any], verdict: Verdict) -> None:
     """What a treasurer corrected, and said of late gifts."""
     diary = history.diary
     kept = Counter(each.cents // 100 for each in journal if each.kind is EntryKind.CORRECTION)
