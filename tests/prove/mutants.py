@@ -79,9 +79,20 @@ def planted(source: str, bug: Planted) -> str:
 
 
 def proofs_for(
-    bug: Planted, caught: dict[str, str], *, histories: int = 0, near: bool = False
+    bug: Planted,
+    caught: dict[str, str],
+    *,
+    histories: int = 0,
+    near: bool = False,
+    alone: bool = False,
 ) -> Iterator[Proof]:
-    """What may notice it, the cheapest first; only tests that are *near* to it, if so wished."""
+    """
+    What may notice it, the cheapest first; only tests that are *near* to it, or the histories
+    *alone*, if so wished.
+    """
+    if alone:
+        yield Proof("seeded histories", (), HISTORIES_S)
+        return
     if (test := caught.get(bug.name, "")) and not test.startswith("seed"):
         yield Proof("the test that caught it before", (*QUIETLY, test), ONE_TEST_S)
     nearest = _nearest(bug.file)
@@ -187,6 +198,7 @@ class _Search:
     say: Callable[[str], None]
     remember: bool
     near: bool
+    alone: bool
     caught: dict[str, str]
     fates: list[Fate] = field(default_factory=list)
 
@@ -194,7 +206,9 @@ class _Search:
         began_s = time.perf_counter()
         proof, test = None, ""
         with house.with_bug(bug):
-            for each in proofs_for(bug, self.caught, histories=self.histories, near=self.near):
+            for each in proofs_for(
+                bug, self.caught, histories=self.histories, near=self.near, alone=self.alone
+            ):
                 found = house.first_failure(each, self.histories, self.seed)
                 if found is not None:
                     proof, test = each.name, found
@@ -243,6 +257,7 @@ def run(
     control: bool = True,
     remember: bool = False,
     near: bool = False,
+    alone: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Row]:
     """
@@ -250,13 +265,13 @@ def run(
     violations.
 
     *histories* seeded ones, from *seed* on, are the last proof; none if 0. With *near* only tests
-    near to a bug are tried. The *control* is a
+    near to a bug are tried, and with *alone* nothing but the histories. The *control* is a
     house without a bug, in which none of the tests that noticed one may notice anything.
     """
     began_s = time.perf_counter()
     caught = json.loads(CAUGHT.read_text(encoding="utf-8")) if CAUGHT.exists() else {}
     bugs = [bug for bug in PLANTED if only in bug.name or only in bug.file]
-    search = _Search(bugs, histories, seed, say, remember, near, caught)
+    search = _Search(bugs, histories, seed, say, remember, near, alone, caught)
     waiting: queue.SimpleQueue[Planted] = queue.SimpleQueue()
     for bug in bugs:
         waiting.put(bug)
@@ -304,8 +319,16 @@ def _kind_of(fate: Fate) -> str:
 @click.option("--control/--no-control", default=True, show_default=True)
 @click.option("--remember", is_flag=True, help="Keep which test caught which bug, for next time.")
 @click.option("--near", is_flag=True, help="Try only the tests that are near to the bug.")
+@click.option("--alone", is_flag=True, help="Try nothing but the histories: have they teeth?")
 def main(
-    jobs: int, histories: int, seed: int, only: str, control: bool, remember: bool, near: bool
+    jobs: int,
+    histories: int,
+    seed: int,
+    only: str,
+    control: bool,
+    remember: bool,
+    near: bool,
+    alone: bool,
 ) -> None:
     """Plant every bug once and print what noticed it."""
     [row] = run(
@@ -316,6 +339,7 @@ def main(
         control=control,
         remember=remember,
         near=near,
+        alone=alone,
         say=lambda line: click.echo(line),
     )
     click.echo(

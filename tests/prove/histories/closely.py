@@ -27,6 +27,7 @@ EDITED_TO_KES = 55
 RECEIPT = re.compile(r"\b[A-Z][A-Z0-9]{9}\b")
 LOOKED_FOR, AMOUNT = "🔎", re.compile(r"KES [1-9][\d,]*")
 MINUTE = re.compile(r"\d+ \w+ \d{4} \d\d:\d\d")
+SAYS_NO = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)
 TWO_PEOPLE_ABOVE_KES = 4000
 
 
@@ -45,8 +46,12 @@ async def judge_closely(
     _wished(history, ours, verdict)
     _drawn_once(history, ours, theirs, verdict)
     for payment in ours.values():
+        told = evidence.get(payment.id, [])
         _decided_in_time(history, payment, verdict)
-        _two_people(history, payment, evidence.get(payment.id, []), verdict)
+        _two_people(history, payment, told, verdict)
+        said_no = any(each.kind in SAYS_NO for each in told)
+        declined = payment.status is Status.DECLINED
+        verdict.must(said_no or not declined, "I2 loss", payment.push_ref, "nobody said no")
     rows = (await tx.payments._connection.execute(select(notices))).mappings().all()
     _no_twins(history, verdict)
     _dead(rows, verdict)
