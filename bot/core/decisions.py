@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.core.settle import POSITIVES, stand
-from bot.core.told_rows import is_reversals
+from bot.core.told_rows import counted_already, is_reversals
 from storage.records import Evidence, Payment, RowKind
 from storage.tx import Tx
 
@@ -46,6 +46,7 @@ class Verdict(StrEnum):
     CAME_IN = "came-in"  # under that code money came, of another: none went back under it
     OTHER_AMOUNT = "other-amount"  # another amount counts for that code already, and stays
     GONE = "gone"  # there is nothing to agree to any more
+    COUNTED = "counted"  # the prompt whose account the books name counts that money, it seems
     OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
 
 
@@ -89,7 +90,7 @@ async def with_booked_amount(tx: Tx, ruling: Ruling) -> Ruling:
 
 async def not_that_code(tx: Tx, ruling: Ruling) -> Verdict | None:
     """
-    Why that code cannot be what this decision needs: money went back under it, or came.
+    Why that code cannot be what this decision needs: money went back under it, or came, or counts.
 
     What the books name only a moment later is only ours, or open, for a person.
     """
@@ -97,7 +98,11 @@ async def not_that_code(tx: Tx, ruling: Ruling) -> Verdict | None:
     if receipt is None or ruling.deciding is Deciding.VOID:
         return None
     if ruling.deciding is Deciding.CREDIT:
-        return Verdict.WENT_BACK if await is_reversals(tx, receipt) else None
+        if await is_reversals(tx, receipt):
+            return Verdict.WENT_BACK
+        row = await tx.record.get(receipt)
+        counts = row is not None and await counted_already(tx, row, ruling.payment_id)
+        return Verdict.COUNTED if counts else None
     told = (await tx.evidence.of([ruling.payment_id])).get(ruling.payment_id, [])
     if receipt in money_codes(told):
         return None  # its own, or what it had of another's: judged by whose it is now

@@ -20,7 +20,7 @@ from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.reversal_rows import close_taken_back
 from bot.core.settle import RULED, Settle
-from bot.core.told_rows import Placed, rules_amount
+from bot.core.told_rows import Placed, counted_already, rules_amount
 from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
@@ -60,6 +60,7 @@ class Ruling(StrEnum):
     OPERATORS = "operators"  # only operators decide about so much
     UNSURE = "unsure"  # it may have been sent to Safaricom, who has not said how it ended
     NOT_TAKEN = "not-taken"  # Safaricom did not take the request; nothing has moved
+    COUNTED = "counted"  # the prompt whose account the books name counts that money, it seems
     PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
 
 
@@ -162,9 +163,11 @@ class Rulings:
         target = to or open_one.payment_id
         if target is None or open_one.kind is OpenKind.ONLY_OURS:
             return Ruling.CANNOT
-        payment, row = await self._look(target, open_one.receipt)
+        payment, row, counts = await self._look(target, open_one.receipt)
         if payment is None or row is None:
             return Ruling.UNKNOWN
+        if counts:
+            return Ruling.COUNTED
         if row.kind is RowKind.REVERSAL:
             waits = open_one.kind is OpenKind.REVERSAL
             if not await self._placing.reversals.may_bear(payment, row, waits=waits):
@@ -252,18 +255,15 @@ class Rulings:
                 payment.id, replace(row, linked=None), ruled_by=by if differs else None
             )
             return payment.id if told else None
+        closed = partial(_is_closed, open_one.id)
         match open_one.kind:
             case OpenKind.TWICE:
                 holder = open_one.payment_id
                 assert holder is not None, "the payment that has two receipts"
                 await self._placing.disown(row.receipt, holder, by=by)
-                return await self._bear(
-                    row, payment, by, outranks=True, forbids=partial(_is_closed, open_one.id)
-                )
+                return await self._bear(row, payment, by, outranks=True, forbids=closed)
             case OpenKind.UNMATCHED if payment.receipt is not None:
-                return await self._bear(
-                    row, payment, by, outranks=False, forbids=partial(_is_closed, open_one.id)
-                )
+                return await self._bear(row, payment, by, outranks=False, forbids=closed)
             case kind:
                 of = open_one.payment_id if kind is OpenKind.REVIEW else None
                 if of is not None and of != payment.id:
@@ -338,7 +338,7 @@ class Rulings:
                 paid_at=row.at,
                 digest=sha256(what.encode()).hexdigest(),
                 source="operator",
-                body=_reason(why),
+                body=why[:REASON_CHARS_MAX].encode("utf-8", "replace"),
                 by=by,
             )
             taken = seen.receipt_holder not in (None, payment.id)
@@ -385,15 +385,15 @@ class Rulings:
         await self.two_people.done(deed, subject, argument, by=by)
         self._wake()
 
-    async def _look(self, payment_id: str, receipt: str) -> tuple[Payment | None, RecordRow | None]:
+    async def _look(
+        self, payment_id: str, receipt: str
+    ) -> tuple[Payment | None, RecordRow | None, bool]:
         async with self._store.read() as tx:
-            return await tx.payments.get(payment_id), await tx.record.get(receipt)
+            row = await tx.record.get(receipt)
+            counts = row is not None and await counted_already(tx, row, payment_id)
+            return await tx.payments.get(payment_id), row, counts
 
 
 async def _is_closed(difference_id: int, tx: Tx) -> bool:
     """Whether it was closed a moment ago; if not, nobody does before this transaction ends."""
     return not await tx.record.still_open(difference_id)
-
-
-def _reason(why: str) -> bytes:
-    return why[:REASON_CHARS_MAX].encode("utf-8", "replace")

@@ -99,11 +99,13 @@ NEAREST = {
         "web/test_record_posts.py",
     ),
     "bot/core/rulings.py": (
+        "core/test_counted_already.py",
         "core/test_record.py",
         "core/test_placed_once.py",
         "core/test_gone_back.py",
     ),
     "bot/core/told_rows.py": (
+        "core/test_counted_already.py",
         "core/test_decided_amounts.py",
         "core/test_record.py",
         "core/test_placed_once.py",

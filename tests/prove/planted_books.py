@@ -664,6 +664,27 @@ OF_INVOICES = (
 
 OF_THE_RECORD = (
     plant(
+        "a line that its prompt may count already is credited as well",
+        "I4",
+        "bot/core/told_rows.py",
+        "    return not vouched and row.amount_cents == prompted.arrived_cents\n",
+        "    return not vouched and row.amount_cents != prompted.arrived_cents\n",
+    ),
+    plant(
+        "a second line for one account is never anybody's, though the books vouch for the first",
+        "I2",
+        "bot/core/told_rows.py",
+        "    vouched = any(each.kind in VOUCHED and not each.held for each in told)\n",
+        "    vouched = not told\n",
+    ),
+    plant(
+        "who is given a line is not asked whether its prompt counts it",
+        "I4",
+        "bot/core/rulings.py",
+        "        if counts:\n            return Ruling.COUNTED\n",
+        "",
+    ),
+    plant(
         "a claim by post credits",
         "I1",
         "storage/record.py",

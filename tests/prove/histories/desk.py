@@ -30,6 +30,7 @@ SAYS = {
     "decided, and written down": "done",
     "so much money takes two. The other": "proposed",
     "another payment already has": "taken",
+    "counts this very amount already": "counted",
     "that is decided already": "settled",
     "since you looked": "heard since",
     "is not proposed any more": "gone",
