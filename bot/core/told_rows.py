@@ -192,7 +192,7 @@ async def counted_already(tx: Tx, row: RecordRow, payment_id: str) -> bool:
     """
     reference = read_reference(row.reference) if row.kind is RowKind.PAID else None
     prompted = None if reference is None else await tx.record.push_payment(reference)
-    if prompted is None or prompted.id == payment_id:
+    if prompted is None or prompted.id == payment_id or await _counts_elsewhere(tx, row):
         return False
     if prompted.status in ASKED_ABOUT:
         # Safaricom may say "paid" when asked, and no code with it: a callback would have this one.
@@ -203,3 +203,11 @@ async def counted_already(tx: Tx, row: RecordRow, payment_id: str) -> bool:
     told = (await tx.evidence.of([prompted.id])).get(prompted.id, [])
     vouched = any(each.kind in VOUCHED and not each.held for each in told)
     return not vouched and row.amount_cents == prompted.arrived_cents
+
+
+async def _counts_elsewhere(tx: Tx, row: RecordRow) -> bool:
+    """Whether somebody has that money already: nothing more is counted by saying so again."""
+    holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
+    has_it = None if holder is None else await tx.payments.get(holder)
+    waits = has_it is None or (has_it.ask_key == born_key(row) and has_it.credited_cents is None)
+    return not waits

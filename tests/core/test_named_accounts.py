@@ -307,6 +307,9 @@ async def test_money_that_a_payment_was_made_of_stays_with_it(
 
     assert await opens(record) == [(OpenKind.REVIEW, RECEIPT)]
     assert (await born(desk)).receipt == RECEIPT
+    assert await record.assign(waits.id, by=AMINA, why="two") is Ruling.COUNTED
+    theirs = a_row(desk.clock.now(), reference=mine.push_ref, receipt="ZHR9KBPC9K", source=BOOKS)
+    await record.rows.take([theirs])  # no liar: two payments came
     assert await record.assign(waits.id, by=AMINA, why="two") is Ruling.DONE
     assert (await born(desk)).credited_cents == 50_00
     await assert_replays(desk)

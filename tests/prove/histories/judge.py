@@ -45,6 +45,7 @@ class Verdict:
     effects: Counter[str] = field(default_factory=Counter)
     payments: int = 0
     paid: int = 0
+    lived: str = ""  # the fingerprint of the history, before what only the judge reads
 
     def must(self, holds: bool, invariant: str, *what: object) -> None:
         if not holds:
@@ -72,8 +73,9 @@ async def judge(history: History, process: Process) -> Verdict:
         await _told(history, process, tx, verdict)
         await _durable(history, tx, verdict)
         await judge_subjects(history, tx, books.ours, books.theirs, verdict)
-        await judge_closely(history, process, tx, books.ours, books.evidence, books.theirs, verdict)
         await judge_people(history, tx, books.ours, books.evidence, verdict)
+        verdict.lived = history.fingerprint
+        await judge_closely(history, process, tx, books.ours, books.evidence, books.theirs, verdict)
     verdict.payments = len(books.ours)
     for payment in books.ours.values():
         _one(history, books, payment, verdict)

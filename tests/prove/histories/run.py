@@ -144,7 +144,7 @@ async def _live(settings: HistorySettings, lay: Lay) -> Told:
         violations=verdict.violations,
         effects=verdict.effects,
         payments=verdict.payments,
-        fingerprint=history.fingerprint,
+        fingerprint=verdict.lived or history.fingerprint,
         trace=history.trace,
     )
 
