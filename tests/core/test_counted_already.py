@@ -12,7 +12,7 @@ from bot.core.review import Review
 from bot.core.rulings import Ruling
 from storage.engine import Store
 from storage.records import Payment, Status
-from tests.core.bodies import success
+from tests.core.bodies import failure, success
 from tests.core.conftest import Desk
 from tests.core.test_record import a_row, born, unmatched
 from tests.core.test_review import credit, review_of, void
@@ -134,6 +134,22 @@ async def test_a_prompt_that_is_asked_about_yet_is_waited_for(
     paid = (await desk.get(payment.id)).status is Status.PAID
     verdict = await review.decide(credit(own, receipt=TRUE, key="press-2"))
     assert (paid, verdict) == (code == "0", Verdict.COUNTED if paid else Verdict.DONE)
+    assert await record.rows.net_cents() == 50_00
+
+
+async def test_the_same_code_that_a_callback_names_hours_later_counts_nothing_more(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    payment = await desk.post(await desk.ask(), failure(1032))
+    at = desk.clock.now() - timedelta(hours=1)
+    await record.rows.take([a_row(at, reference=payment.push_ref, receipt=TRUE)])
+    own = await born(desk, TRUE)
+    assert await review.decide(credit(own, receipt=TRUE)) is Verdict.DONE
+
+    for _ in range(2):
+        await desk.post(payment, success(receipt=TRUE))
+
+    assert (await desk.get(payment.id)).credited_cents is None
     assert await record.rows.net_cents() == 50_00
 
 

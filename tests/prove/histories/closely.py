@@ -28,7 +28,6 @@ RECEIPT = re.compile(r"\b[A-Z][A-Z0-9]{9}\b")
 LOOKED_FOR, AMOUNT = "🔎", re.compile(r"KES [1-9][\d,]*")
 MINUTE = re.compile(r"\d+ \w+ \d{4} \d\d:\d\d")
 SAYS_NO = (Kind.CALLBACK_FAILED, Kind.QUERY_FAILED)
-TWO_PEOPLE_ABOVE_KES = 4000
 
 
 async def judge_closely(
@@ -113,7 +112,7 @@ def _two_people(
     history: History, payment: Payment, evidence: Sequence[Evidence], verdict: Verdict
 ) -> None:
     """So much money takes two operators."""
-    if payment.amount_kes <= TWO_PEOPLE_ABOVE_KES:
+    if payment.amount_kes <= history.settings.config.security.two_people_above_kes:
         return
     for each in evidence:
         if each.kind is Kind.OPERATOR_PAID:

@@ -506,7 +506,7 @@ class History:
             text = text.replace(command, f"{command}@{self.telegram.world.bot.username}")
         said = person.say(text, chat=group)
         self.witness.wishes.append(
-            Wish(said.chat.id, said.id, person.id, command == "/give", amount, f"254{phone[1:]}")
+            Wish(said.chat.id, said.id, command == "/give", amount, f"254{phone[1:]}")
         )
         for _ in range(rng.randrange(3)):
             await passes(rng.choice((20, 200, 4000)) * rng.random())

@@ -231,7 +231,6 @@ class InlineTransport(Transport):
             return await self._exchange("query", work, deadline)
         left = Left(json.loads(body)["AccountReference"])
         reply = await self._exchange("push", work, deadline, left)
-        left.status = reply.status
         left.turned_away = any(each in reply.body for each in AT_THE_GATE)
         return reply
 

@@ -21,7 +21,6 @@ class Wish:
 
     chat_id: int
     message_id: int
-    person_id: int
     for_drive: bool
     amount_kes: int
     phone: str
@@ -29,10 +28,9 @@ class Wish:
 
 @dataclass(eq=False, slots=True)
 class Left:
-    """A push that went out on the wire; `status` is what came back, None where nothing did."""
+    """A push that went out on the wire."""
 
     reference: str
-    status: int | None = None
     turned_away: bool = False  # at the gate, before anything was done: it may come again
 
 
@@ -56,7 +54,6 @@ class Witness:
     sends: list[Sent] = field(default_factory=list)
     ends: list[tuple[int, float]] = field(default_factory=list)  # which life stalled or died, when
     ill: list[tuple[float, float]] = field(default_factory=list)  # when the disk was, from and to
-
     forged: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By payment: the receipts and ids that a liar named at its address."""
 
