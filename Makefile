@@ -45,7 +45,9 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(PY)
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(PY)
+# What a server would install comes first, and as there: no file but those whose SHA-256 is listed.
+$(VENV)/.dev: pyproject.toml constraints.txt requirements.txt | $(PY)
 	@echo "Installing into $(VENV) …"
+	@$(PIP) --require-hashes --requirement requirements.txt
 	@$(PIP) --editable '.[charts,dev,postgres]'
 	@touch $(VENV)/.runtime $@

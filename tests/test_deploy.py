@@ -54,7 +54,6 @@ def test_the_image_is_made_in_two_stages_and_only_the_program_goes_into_the_last
         "python:3.11-slim"
     ] * 2
     assert of("COPY") == ["--from=build /opt/lipabot /opt/lipabot"]
-    assert any("constraints.txt" in rest for word, rest in BUILD if word == "RUN")
 
 
 def test_it_is_not_root_and_needs_no_shell() -> None:
