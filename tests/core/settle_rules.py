@@ -18,17 +18,18 @@ remembered = lru_cache(maxsize=2**15)
 SUCCESS = int(F.PAID | F.PAID_AGAIN | F.LIMIT_HELD | F.RECEIPT_HELD | F.BARE)
 FREE_SUCCESS = int(F.PAID | F.PAID_AGAIN)
 THE_RECORD = int(F.RECORD | F.RECORD_OTHER)
-A_PERSON = int(F.OPERATOR)
+HELD_RECORD = int(F.RECORD_HELD)
+A_PERSON = int(F.OPERATOR | F.RULED)
 QUERY_YES = int(F.QUERY_YES_EARLY | F.QUERY_YES)
 CALLBACK_NO = int(F.FAILED | F.FAILED_TOO)
 QUERY_NO = int(F.QUERY_NO | F.QUERY_NO_LATER)
 NEVER_CAME = int(F.REFUSED | F.NOT_SENT)
 WRITTEN_OFF = int(F.VOID | F.VOID_LAST)
 OTHER_IDS = int(F.CONTRADICTED)
-NOISE = int(F.UNTRUSTED | F.CLAIM)
+NOISE = int(F.UNTRUSTED | F.CLAIM | F.PROPOSED)
 MOVED = int(F.MOVED | F.MOVED_OTHER | F.MOVED_RULED)
 SURE = THE_RECORD | A_PERSON | int(F.QUERY_YES)
-YES = SUCCESS | QUERY_YES | THE_RECORD | A_PERSON
+YES = SUCCESS | QUERY_YES | THE_RECORD | HELD_RECORD | A_PERSON
 NO = CALLBACK_NO | QUERY_NO | NEVER_CAME
 
 RECEIPTS = {
@@ -37,10 +38,17 @@ RECEIPTS = {
     F.LIMIT_HELD: "UKN8ABCDEF",
     F.RECORD: "UKN1ABCDEF",
     F.RECORD_OTHER: "UKN7ABCDEF",
+    F.RECORD_HELD: "UKN5ABCDEF",
     F.OPERATOR: "UKN6ABCDEF",
+    F.RULED: "UKN1ABCDEF",
 }
 GONE = {F.MOVED: "UKN1ABCDEF", F.MOVED_OTHER: "UKN7ABCDEF", F.MOVED_RULED: "UKN6ABCDEF"}
-PAID_AFTER_S = {F.PAID: 28, F.PAID_AGAIN: 33, F.LIMIT_HELD: 27, F.RECORD: 28, F.RECORD_OTHER: 29}
+PAID_AFTER_S = {
+    **{F.PAID: 28, F.PAID_AGAIN: 33, F.LIMIT_HELD: 27},
+    **{F.RECORD: 28, F.RECORD_OTHER: 29, F.RECORD_HELD: 26},
+}
+# Less than was asked for, in the word of these.
+SHORT_CENTS = {F.RECORD_OTHER: 950, F.RULED: 450}
 REASONS = {fact: evidence.reason for fact, evidence in facts_about(SMALL).items()}
 # A person and a machine may hear "paid" of one payment; whose word on the amount is the best?
 BEST_WITNESS = (THE_RECORD, A_PERSON, FREE_SUCCESS, QUERY_YES)
@@ -79,7 +87,7 @@ def _of_credit(
     payment: Payment, facts: int, proof: int, found: Standing, begun_at: datetime
 ) -> str | None:
     asked_cents = payment.amount_kes * 100
-    cents = asked_cents - 950 if _witness(facts, proof) is F.RECORD_OTHER else asked_cents
+    cents = asked_cents - SHORT_CENTS.get(_witness(facts, proof), 0)
     back = cents if facts & F.REVERSED else 0
     if (found.credited_cents, found.reversed_cents) != (cents - back, back):
         return "another amount than the best witness named, less what went back"
@@ -103,7 +111,7 @@ def _words(facts: int, proof: int) -> frozenset[Word]:
     gave_up = facts & (NO | WRITTEN_OFF | F.LAPSED)
     if gave_up and TOLD_AFTER[first(gave_up)] < TOLD_AFTER[first(facts & YES)]:
         words.add(Word.LATE)
-    if _witness(facts, proof) is F.RECORD_OTHER:
+    if _witness(facts, proof) in SHORT_CENTS:
         words.add(Word.OTHER_AMOUNT)
     if len(_told_receipts(facts)) > 1:
         words.add(Word.TWICE)
@@ -134,8 +142,11 @@ def _told_receipts(facts: int) -> frozenset[str]:
 def _witness(facts: int, proof: int) -> F:
     """
     Whose word on the amount, the receipt and the time counts: the earliest of the best kind, of
-    those whose receipt is ours, if there are any.
+    those whose receipt is ours, if there are any. Before all of them a person's, who said which of
+    two amounts of the books it is.
     """
+    if proof & F.RULED and not _is_gone(facts, F.RULED):
+        return F.RULED
     ours = sum(each for each in F(proof) if not _is_gone(facts, each)) or proof
     return next(first(ours & kind) for kind in BEST_WITNESS if ours & kind)
 
@@ -188,7 +199,8 @@ def _verdict(facts: int) -> tuple[Status, int]:
         since = sum(each for each in F(said_yes) if TOLD_AFTER[each] > last)
         return (Status.REVIEW, since) if since else (Status.VOID, written_off)
     if said_yes:
-        return Status.REVIEW if facts & NO else Status.CONFIRMING, said_yes
+        # A row that is held is in our account: a person says whose it is.
+        return Status.REVIEW if facts & (NO | HELD_RECORD) else Status.CONFIRMING, said_yes
     ladder = (
         (CALLBACK_NO, Status.DECLINED),
         (QUERY_NO, Status.DECLINED),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import IntFlag, auto
 from functools import cache
 
-from bot.core.settle import LIMIT_HELD, RECEIPT_HELD, Standing
+from bot.core.settle import LIMIT_HELD, RECEIPT_HELD, RULED, Standing
 from bot.core.write_off import source
 from storage.records import Evidence, Kind, Payment
 from tests.fakes import a_payment, fact
@@ -18,6 +18,7 @@ from tests.stores import NOON
 __all__ = [
     "BREACHES_MAX",
     "FULL",
+    "FULL_BOOKS",
     "FULL_WHOSE",
     "LARGE",
     "NONE",
@@ -75,6 +76,9 @@ class F(IntFlag):
     MOVED = auto()
     MOVED_OTHER = auto()
     MOVED_RULED = auto()
+    RECORD_HELD = auto()
+    RULED = auto()
+    PROPOSED = auto()
 
 
 NONE = F(0)
@@ -104,10 +108,13 @@ TOLD_AFTER = {
     F.CONTRADICTED: timedelta(hours=2),
     F.UNTRUSTED: timedelta(hours=3),
     F.CLAIM: timedelta(hours=4),
+    F.PROPOSED: timedelta(hours=5),
     F.LAPSED: timedelta(days=2),
     F.RECORD: timedelta(days=3),
     F.RECORD_OTHER: timedelta(days=3),
+    F.RECORD_HELD: timedelta(days=3),
     F.OPERATOR: timedelta(days=4),
+    F.RULED: timedelta(days=4, hours=1),
     F.REVERSED: timedelta(days=5),
     F.VOID_LAST: timedelta(days=6),
     F.MOVED: timedelta(days=7),
@@ -170,7 +177,19 @@ _WHOSE = Space(
     ),
 )
 
-QUICK = (_PROOFS, _ANSWERS, _WHOSE)
+# What the books say, and what a person says of it.
+_BOOKS = Space(
+    outer=((NONE, F.BEGUN | F.ACCEPTED),),
+    inner=(
+        (NONE, F.PAID, F.LIMIT_HELD),
+        (NONE, F.QUERY_YES_EARLY, F.QUERY_YES),
+        (NONE, F.RECORD, F.RECORD_OTHER, F.RECORD_HELD, F.RECORD | F.RECORD_HELD),
+        (NONE, F.VOID, F.VOID_LAST),
+        *maybe(F.FAILED, F.OPERATOR, F.RULED, F.REVERSED, F.MOVED, F.PROPOSED),
+    ),
+)
+
+QUICK = (_PROOFS, _ANSWERS, _WHOSE, _BOOKS)
 """What `make test` can afford: every kind, in sets of up to all of one half of them."""
 
 FULL = Space(
@@ -199,6 +218,22 @@ FULL_WHOSE = Space(
     ),
 )
 """The same about a push that was answered, with every receipt that may be another payment's."""
+
+FULL_BOOKS = Space(
+    outer=((NONE, F.BEGUN | F.ACCEPTED),),
+    inner=(
+        (NONE, F.PAID, F.LIMIT_HELD, F.PAID | F.PAID_AGAIN),
+        _QUERIES,
+        (
+            *(NONE, F.RECORD, F.RECORD_OTHER, F.RECORD_HELD),
+            *(F.RECORD | F.RECORD_HELD, F.RECORD_OTHER | F.RECORD_HELD),
+        ),
+        (NONE, F.VOID, F.VOID_LAST),
+        *maybe(F.FAILED, F.QUERY_NO, F.CONTRADICTED, F.REVERSED, F.LAPSED),
+        *maybe(F.OPERATOR, F.RULED, F.MOVED, F.MOVED_OTHER, F.PROPOSED),
+    ),
+)
+"""What the books say, held for a person and not, beside all that a person says of it."""
 
 
 def facts_about(payment: Payment) -> dict[F, Evidence]:
@@ -262,6 +297,14 @@ def facts_about(payment: Payment) -> dict[F, Evidence]:
             Kind.RECORD_PAID, receipt="UKN7ABCDEF", cents=asked_cents - 950, paid_s=29
         ),
         F.OPERATOR: told(Kind.OPERATOR_PAID, receipt="UKN6ABCDEF"),
+        F.RECORD_HELD: told(
+            Kind.RECORD_PAID, receipt="UKN5ABCDEF", cents=asked_cents - 700, paid_s=26, held=True
+        ),
+        # Between two amounts of the books for one receipt.
+        F.RULED: told(
+            Kind.OPERATOR_PAID, receipt="UKN1ABCDEF", cents=asked_cents - 450, reason=RULED
+        ),
+        F.PROPOSED: told(Kind.PROPOSED, receipt="UKN6ABCDEF"),
         F.REVERSED: told(Kind.REVERSED),
         F.VOID_LAST: told(Kind.OPERATOR_VOID, reason="operator-again"),
         F.MOVED: told(Kind.RECEIPT_MOVED, receipt="UKN1ABCDEF"),

@@ -16,7 +16,9 @@ from tests.core.settle_space import LARGE, QUICK, SMALL, F, Space, facts_about, 
 small_and_large = pytest.mark.parametrize("payment", [SMALL, LARGE], ids=["small", "large"])
 
 
-@pytest.mark.parametrize("space", QUICK, ids=["whom to believe", "said beside", "whose"])
+@pytest.mark.parametrize(
+    "space", QUICK, ids=["whom to believe", "said beside", "whose", "the books"]
+)
 @small_and_large
 def test_every_set_stands_as_promised_and_no_fact_undoes_another(
     space: Space, payment: Payment
@@ -26,11 +28,6 @@ def test_every_set_stands_as_promised_and_no_fact_undoes_another(
     assert tally.breaches == []
     assert tally.sets > 15_000
     assert tally.extensions > 5 * tally.sets
-
-
-OF_THEIR_OWN = {
-    Kind.PROPOSED,  # moves nothing: tests/core/test_review.py
-}
 
 
 def test_every_kind_of_evidence_is_in_it() -> None:
@@ -43,7 +40,7 @@ def test_every_kind_of_evidence_is_in_it() -> None:
         for fact in option
     }
 
-    assert tried == set(Kind) - OF_THEIR_OWN
+    assert tried == set(Kind)
 
 
 @small_and_large
@@ -70,6 +67,13 @@ def test_a_receipt_that_is_anothers_and_counts_would_be_noticed() -> None:
         return stand(payment, kept)
 
     assert walk(QUICK[2], SMALL, believes_all, of_set, of_extension).breaches != []
+
+
+def test_a_row_that_waits_for_a_person_and_credits_would_be_noticed() -> None:
+    def holds_nothing(payment: Payment, evidence: Sequence[Evidence]) -> Standing:
+        return stand(payment, [replace(each, held=False) for each in evidence])
+
+    assert walk(QUICK[3], SMALL, holds_nothing, of_set, of_extension).breaches != []
 
 
 def told(payment: Payment, *facts: F) -> list[Evidence]:

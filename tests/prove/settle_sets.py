@@ -14,7 +14,7 @@ from bot.core.settle import Settle, stand
 from storage.records import Payment
 from tests.core.settle_life import LIFE_FULL, OPERATORS, live
 from tests.core.settle_rules import of_extension, of_set
-from tests.core.settle_space import FULL, FULL_WHOSE, LARGE, SMALL, Space, Tally, walk
+from tests.core.settle_space import FULL, FULL_BOOKS, FULL_WHOSE, LARGE, SMALL, Space, Tally, walk
 from tests.prove.table import Row
 
 __all__ = ["run"]
@@ -54,10 +54,12 @@ def run(*, jobs: int = 2) -> list[Row]:
     """Every set and every extension of it. Nothing is drawn by lot, so there is no seed."""
     sets: list[tuple[object, ...]] = [(payment, FULL) for payment in PAYMENTS]
     whose: list[tuple[object, ...]] = [(payment, FULL_WHOSE) for payment in PAYMENTS]
+    books: list[tuple[object, ...]] = [(payment, FULL_BOOKS) for payment in PAYMENTS]
     lives: list[tuple[object, ...]] = [(payment,) for payment in PAYMENTS]
     return [
         _timed("settle: where it stands", jobs, _sets, sets),
         _timed("settle: whose money it is", jobs, _sets, whose),
+        _timed("settle: what the books say", jobs, _sets, books),
         _timed("settle: what follows", jobs, _lives, lives),
     ]
 
