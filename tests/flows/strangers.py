@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,17 @@ from typing import Any
 import asyncpg
 from sqlalchemy.engine import make_url
 
-__all__ = ["everything", "file_of", "rows"]
+__all__ = ["everything", "file_of", "legible_phones", "rows"]
 
 TABLES = """
 SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
+
+NUMBER = re.compile(rb"(?=([17]\d{8}))")
+"""A number without its country, wherever it may begin."""
+
+DIGEST = re.compile(rb"(?<![0-9a-z])[0-9a-f]{32,64}(?![0-9a-z])")
+"""An id, an index or a digest as PostgreSQL's rows have it: alone, or behind a colon."""
 
 
 def file_of(database: str) -> Path | None:
@@ -55,3 +62,15 @@ async def everything(database: str) -> bytes:
     finally:
         await connection.close()
     return "\n".join(kept).encode()
+
+
+def legible_phones(kept: bytes, phones: Iterable[str], *, in_rows: bool) -> list[str]:
+    """
+    Those of *phones* whose digits stand in what is kept; *in_rows*: by `everything` of PostgreSQL.
+
+    Among millions of digests some hold the digits of a phone by chance; in rows they are told
+    apart. In a file of SQLite nothing parts one column from the next, so there all of it counts.
+    """
+    read = DIGEST.sub(b"", kept) if in_rows else kept
+    found = {number.decode() for number in NUMBER.findall(read)}
+    return sorted({phone for phone in phones if phone[3:] in found})
