@@ -25,6 +25,7 @@ import click
 
 from tests.prove import (
     calls,
+    copies,
     crashes,
     drives,
     forgeries,
@@ -62,6 +63,7 @@ PARTS: dict[str, Callable[[Wish], Any]] = {
     "settle": lambda wish: settle_sets.run(jobs=wish.jobs),
     "calls": lambda wish: calls.run(every=max(1, round(1 / wish.share))),
     "slow": lambda _wish: slow.run(),
+    "copies": lambda wish: copies.run(payments=wish.of(1000, 20), seed=wish.seed),
     "forgeries": lambda wish: forgeries.run(count=wish.of(100_000), seed=wish.seed),
     "fuzz": lambda wish: fuzz.run(count=wish.of(1_000_000), seed=wish.seed),
     "drives": lambda wish: drives.run(count=wish.of(10_000, 20), seed=wish.seed),

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
 import pytest
@@ -16,6 +13,8 @@ import pytest
 from bot.core.ask import Asked, AskRequest
 from storage.records import Notice, NoticeKind, Payment, Status
 from tests.core.bodies import success
+from tests.prove import copies
+from tests.prove.copies import copies_of
 from tests.web.place import Place
 
 PAYMENTS = 10
@@ -47,27 +46,6 @@ async def asked(place: Place) -> list[Payment]:
         await place.finish()
         found.append(opened.payment)
     return found
-
-
-def copies_of(body: bytes, chance: random.Random) -> Iterator[bytes]:
-    """The same said again, to the byte or written otherwise: what is said is the same."""
-    told = json.loads(body)
-    yield body
-    for _ in range(COPIES - 1):
-        form: dict[str, Any] = {"indent": chance.choice((None, None, 0, 2))}
-        form["separators"] = chance.choice(((",", ":"), (", ", ": "), (" ,", " : ")))
-        end = chance.choice((b"", b"\n", b" \r\n"))
-        yield chance.choice((body, json.dumps(shuffled(told, chance), **form).encode() + end))
-
-
-def shuffled(value: Any, chance: random.Random) -> Any:
-    """The keys of every object, and what is a list of names and values, in another order."""
-    if isinstance(value, dict):
-        keys = chance.sample([*value], len(value))
-        return {key: shuffled(value[key], chance) for key in keys}
-    if isinstance(value, list):
-        return [shuffled(each, chance) for each in chance.sample(value, len(value))]
-    return value
 
 
 async def flood(place: Place, bodies: list[tuple[str, bytes]]) -> Counter[int]:
@@ -111,7 +89,7 @@ async def test_fifty_copies_at_once_of_ten_successes_are_ten_credits_and_ten_las
     bodies = [
         (place.callback_address(payment.id), body)
         for number, payment in enumerate(payments, 1)
-        for body in copies_of(success(number, receipt=receipts[payment.id]), chance)
+        for body in copies_of(success(number, receipt=receipts[payment.id]), COPIES, chance)
     ]
     assert len({body for _, body in bodies}) > 2 * PAYMENTS, "their bytes differ"
     chance.shuffle(bodies)
@@ -141,3 +119,10 @@ async def test_fifty_copies_at_once_of_ten_successes_are_ten_credits_and_ten_las
     again = chance.sample(bodies, 2 * COPIES)
     assert await flood(place, again) == {200: len(again)}
     assert await told(place) == [], "what comes again when all is told says nothing more"
+
+
+async def test_sixty_payments_told_fifty_times_each_to_the_door_itself() -> None:
+    [row] = await copies.run(payments=60, seed=20261128)
+
+    assert row.violations == 0, row
+    assert row.many == 3_000
