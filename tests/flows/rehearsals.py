@@ -1,4 +1,4 @@
-"""Rehearsals: short stories that are told again and again, each time with another call failing."""
+"""Rehearsals: the stories told again and again, each time with another call failing, and judged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.playground.chats import Chat
-from bot.playground.people import Person
-from mpesa.simulator import Behaviour, CallbackFault, Fault, ReplyFault
+from mpesa.simulator import ReplyFault
 from tests.flows.house import OPERATOR, Answered, House, Town
+from tests.flows.rehearsed import STEP_S, STEPS_MAX, STORIES, ReplyLost, Story
 from tests.flows.troubles import DiskFault, TelegramFault
 
 __all__ = [
@@ -26,120 +25,13 @@ __all__ = [
     "over",
 ]
 
-STEP_S = 2.0
 STEPS_IN_TROUBLE = 8
-STEPS_MAX = 400
 LONG_AFTER = 60  # steps; then time moves faster: leases and late checks
 LONG_STEP_S = 20.0
 STEPS_TO_GREEN = 3
 NEVER = 10**6
+LATER = "(kind = 'news' AND key LIKE 'drive:%:thanks:%')"
 OPEN = ("created", "asking", "prompted", "unsure", "confirming")
-
-
-@dataclass
-class Story:
-    """Somebody wants something paid, and says so in a chat."""
-
-    town: Town
-    number: int
-    person: Person = field(init=False)
-    chat: Chat = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.person = self.town.api.person(
-            1000 + self.number, "Jane", phone=self.phone, started=True
-        )
-        self.chat = self.person.chat
-        self.town.simulator.phone(self.phone).behave(Behaviour.PAY)
-
-    @property
-    def phone(self) -> str:
-        return f"2547120{self.number:05d}"
-
-    @property
-    def typed(self) -> str:
-        return f"07120{self.number:05d}"
-
-    def tell(self) -> None:
-        self.person.say(f"/pay 50 {self.typed}", chat=self.chat)
-
-    def go_on(self) -> None:
-        """What the person does when asked; called between steps."""
-
-
-class Declined(Story):
-    """The person cancels."""
-
-    def tell(self) -> None:
-        self.town.simulator.phone(self.phone).behave(Behaviour.CANCEL)
-        super().tell()
-
-
-class ReplyLost(Story):
-    """Safaricom takes the push, and nobody hears of it but by the callback."""
-
-    def tell(self) -> None:
-        self.town.simulator.faults.for_phone(self.phone, Fault(reply=ReplyFault.LOST))
-        super().tell()
-
-
-class Silent(Story):
-    """Paid, and no callback: only asking helps."""
-
-    def tell(self) -> None:
-        self.town.simulator.faults.for_phone(self.phone, Fault(callback=CallbackFault.NEVER))
-        super().tell()
-
-
-class InGroup(Story):
-    """In a group."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.chat = self.town.api.group(-5000 - self.number, "Chama", [self.person])
-
-    def tell(self) -> None:
-        self.person.say(f"/pay@lipa_demo_bot 50 {self.typed}", chat=self.chat)
-
-
-class TwoOnOneLine(Story):
-    """Two payments asked of one line at once: one prompt."""
-
-    def tell(self) -> None:
-        super().tell()
-        self.person.say(f"/pay 60 {self.typed}")
-
-
-class PhoneShared(Story):
-    """The number is asked for, and shared by the key that Telegram shows."""
-
-    def tell(self) -> None:
-        self.shared = False
-        self.person.say("/pay 50")
-
-    def go_on(self) -> None:
-        if not self.shared and self.chat.reply_keyboard is not None:
-            self.shared = True
-            self.person.share_contact()
-
-
-class Large(Story):
-    """Too much to be believed from a callback alone."""
-
-    def tell(self) -> None:
-        self.person.say(f"/pay 9000 {self.typed}")
-
-
-STORIES: dict[str, type[Story]] = {
-    "paid": Story,
-    "declined": Declined,
-    "the reply is lost": ReplyLost,
-    "the callback is lost": Silent,
-    "in a group": InGroup,
-    "two on one line": TwoOnOneLine,
-    "the phone is shared": PhoneShared,
-    "a large amount": Large,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +50,7 @@ class Strike:
 
 async def play(house: House, story: Story, strike: Strike, nth: int) -> bool:
     """Tell *story* with its *nth* call broken, mend, wait for its end, and judge; did it fall?"""
+    await story.begin(house)
     if strike.anew:
         story.town.simulator.tokens.expire()
     strike.arm(nth)
@@ -182,6 +75,7 @@ async def play(house: House, story: Story, strike: Strike, nth: int) -> bool:
         while not await over(story) or story.town.api.updates.pending:
             await house.tick(STEP_S)
     await judge(house, story, strike, story.town.answered[heard:])
+    await after(house, story)
     return fell
 
 
@@ -274,14 +168,25 @@ def of_telegram(house: House, fault: TelegramFault) -> Strike:
 
 async def over(story: Story) -> bool:
     """Nothing waits, is owed or is open; or it is open, and a person was called."""
+    if not await story.finished():
+        return False
     # Payments first: what is decided between two looks is owed to a chat in the second.
-    payments = await payments_of(story)
+    payments = await story.payments()
     if not payments or any(row["status"] in OPEN and not row["pending_at"] for row in payments):
         return False
     return not await story.town.rows(
-        "SELECT 1 FROM inbox WHERE done_at IS NULL"
-        " UNION ALL SELECT 1 FROM notices WHERE state IN ('due', 'sending')"
+        "SELECT 1 FROM inbox WHERE done_at IS NULL UNION ALL SELECT 1 FROM touched"
+        f" UNION ALL SELECT 1 FROM notices WHERE state IN ('due', 'sending') AND NOT {LATER}"
     )
+
+
+async def after(house: House, story: Story) -> None:
+    """What a group is told minutes later is no part of the next story."""
+    for _ in range(STEPS_MAX):
+        if not await story.town.rows(f"SELECT 1 FROM notices WHERE state = 'due' AND {LATER}"):
+            return
+        await house.tick(LONG_STEP_S)
+    raise AssertionError("the group was never thanked")
 
 
 async def for_a_person(town: Town, row: dict[str, Any]) -> bool:
@@ -305,20 +210,10 @@ async def for_a_person(town: Town, row: dict[str, Any]) -> bool:
     )
 
 
-async def payments_of(story: Story) -> list[dict[str, Any]]:
-    return await story.town.rows(
-        "SELECT payments.* FROM payments JOIN intents ON intents.id = payments.intent_id"
-        " WHERE intents.asked_by = ?",
-        story.person.id,
-    )
-
-
 async def standing(story: Story) -> str:
     """What stands in the books and in the chat, for the reader of a failed test."""
     town = story.town
-    payments = [
-        (row["status"], row["reason"], row["pending_at"]) for row in await payments_of(story)
-    ]
+    payments = [(row["status"], row["reason"], row["pending_at"]) for row in await story.payments()]
     notices = await town.rows(
         "SELECT kind, state, tries, why FROM notices WHERE chat_id = ?", story.chat.id
     )
@@ -338,7 +233,7 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
         paid = books.row_of_push(push.checkout_request_id or "")
         if paid is not None:
             theirs[paid.account_reference] = paid.amount_cents
-    payments = await payments_of(story)
+    payments = await story.payments()
     ours = {row["push_ref"]: row["credited_cents"] for row in payments if row["status"] == "paid"}
     for row in payments:
         if await for_a_person(town, row):
@@ -347,7 +242,9 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
 
     said = story.chat.from_bot
     paid_words = sum("✅" in message.text for message in said)
-    assert len(ours) <= paid_words <= len(ours) + strike.twins, await standing(story)
+    assert len(ours) <= paid_words <= len(ours) * story.words_max + strike.twins, await standing(
+        story
+    )
     owed = await town.rows("SELECT kind, state FROM notices WHERE chat_id = ?", story.chat.id)
     # Who blocks us is told of payments on coming back; a mere answer is gone.
     untold = [row for row in owed if row["state"] != "told"]
@@ -355,6 +252,7 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
     assert len(untold) == gone, await standing(story)
     assert len(owed) - gone <= len(said) <= len(owed) + strike.twins, await standing(story)
 
+    await story.check(strike.twins)
     for each in answered:
         right = each.status == (200 if each.kept else 503)
         assert right or (strike.kept_unheard and each.status == 503), each

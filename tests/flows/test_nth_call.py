@@ -16,9 +16,6 @@ from mpesa.simulator import ReplyFault
 from tests.flows.house import House, open_town
 from tests.flows.rehearsals import (
     NEVER,
-    STEP_S,
-    STORIES,
-    Story,
     Strike,
     Tally,
     judge,
@@ -27,6 +24,7 @@ from tests.flows.rehearsals import (
     of_telegram,
     over,
 )
+from tests.flows.rehearsed import STEP_S, STORIES, SUBJECTS, Story
 from tests.flows.troubles import DiskFault, TelegramFault
 
 NAMES = list(STORIES)
@@ -36,7 +34,7 @@ WITH_NEW_STATEMENTS = (
     "the reply is lost",
     "declined",
 )
-PRIVATE = [name for name in NAMES if name not in ("in a group", "the phone is shared")]
+PRIVATE = [name for name in NAMES if name not in ("in a group", "the phone is shared", *SUBJECTS)]
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +81,18 @@ async def test_the_database_is_in_the_way_from_any_transaction_on(
 
     assert tally.wrong == []
     assert tally.broken >= 4
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+async def test_drives_invoices_and_operators_outlive_a_statement_that_fails(
+    house: House, name: str
+) -> None:
+    tally = Tally()
+    await tally.each_statement(house, name, DiskFault.IO_ERROR, set(), every=32)
+    await tally.each_call(house, name, of_telegram(house, TelegramFault.CUT_AFTER), "cut", every=4)
+
+    assert tally.wrong == []
+    assert tally.broken >= 3
 
 
 async def test_replies_that_are_lost_one_story_after_another_are_no_outage(house: House) -> None:

@@ -11,7 +11,8 @@ from bot.playground.people import Person
 from mpesa.simulator import Behaviour, Fault, Portal
 from storage.backups import back_up, put_back
 from tests.flows.house import OPERATOR, House, Town, open_town
-from tests.flows.rehearsals import Declined, Story, over
+from tests.flows.rehearsals import over
+from tests.flows.rehearsed import Declined, Story
 from tests.flows.words import found, fragment, latest
 from tests.stores import KEY
 
