@@ -292,6 +292,13 @@ def facts_about(payment: Payment) -> dict[F, Evidence]:
         F.UNTRUSTED: told(Kind.UNTRUSTED),
         F.CLAIM: told(Kind.CLAIM),
         F.LAPSED: told(Kind.LAPSED),
+    }
+    return _in_time(made | _of_books(told, asked_cents), begun_at)
+
+
+def _of_books(told: Callable[..., Evidence], asked_cents: int) -> dict[F, Evidence]:
+    """What Safaricom's books say, and what a person says of it."""
+    return {
         F.RECORD: told(Kind.RECORD_PAID, receipt="UKN1ABCDEF", cents=asked_cents, paid_s=28),
         F.RECORD_OTHER: told(
             Kind.RECORD_PAID, receipt="UKN7ABCDEF", cents=asked_cents - 950, paid_s=29
@@ -311,7 +318,6 @@ def facts_about(payment: Payment) -> dict[F, Evidence]:
         F.MOVED_OTHER: told(Kind.RECEIPT_MOVED, receipt="UKN7ABCDEF"),
         F.MOVED_RULED: told(Kind.RECEIPT_MOVED, receipt="UKN6ABCDEF"),
     }
-    return _in_time(made, begun_at)
 
 
 def _in_time(made: dict[F, Evidence], begun_at: datetime) -> dict[F, Evidence]:
