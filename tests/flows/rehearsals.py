@@ -30,6 +30,7 @@ LONG_AFTER = 60  # steps; then time moves faster: leases and late checks
 LONG_STEP_S = 20.0
 STEPS_TO_GREEN = 3
 NEVER = 10**6
+# The thanks of a drive wait for minutes, in which nothing is left to fail.
 LATER = "(kind = 'news' AND key LIKE 'drive:%:thanks:%')"
 OPEN = ("created", "asking", "prompted", "unsure", "confirming")
 
@@ -74,8 +75,8 @@ async def play(house: House, story: Story, strike: Strike, nth: int) -> bool:
         story.person.start()
         while not await over(story) or story.town.api.updates.pending:
             await house.tick(STEP_S)
+    await thanked(house, story)
     await judge(house, story, strike, story.town.answered[heard:])
-    await after(house, story)
     return fell
 
 
@@ -180,8 +181,8 @@ async def over(story: Story) -> bool:
     )
 
 
-async def after(house: House, story: Story) -> None:
-    """What a group is told minutes later is no part of the next story."""
+async def thanked(house: House, story: Story) -> None:
+    """What a group is told minutes later is told before the next story."""
     for _ in range(STEPS_MAX):
         if not await story.town.rows(f"SELECT 1 FROM notices WHERE state = 'due' AND {LATER}"):
             return
