@@ -34,7 +34,6 @@ __all__ = [
     "typed",
 ]
 
-TOAST_CHARS_MAX = 200
 PARTS_OF = (2, 3, 4)
 
 

@@ -17,10 +17,12 @@ from telegram.error import TelegramError
 
 from bot.chat import counter
 from bot.chat.alarms import payment_facts
+from bot.chat.answers import with_prompted
 from bot.chat.context import Toast, Turn
 from bot.chat.invoices import may_invoice
 from bot.core.portal import BadStatement, Reconciled
 from bot.core.record_desk import Known, Verified
+from bot.core.rulings import Ruling
 from bot.core.suggestions import Suggestion
 from bot.texts import clean, money, plain
 from storage.records import (
@@ -242,8 +244,12 @@ async def _assign(turn: Turn, difference_id: int, payment_id: str) -> Toast:
     ruling = await turn.core.record.assign(
         difference_id, to=payment_id, by=turn.person.id, why=plain(turn.say("books.by-button"))
     )
-    await turn.answer(turn.say(f"ruled.{ruling}"))
-    return Toast(plain(turn.say(f"ruled.{ruling}")))
+    row = await turn.core.record.rows.row_of(difference_id)
+    receipt = "" if row is None else row.receipt
+    text = turn.say(f"ruled.{ruling}", receipt=receipt)
+    counted = ruling is Ruling.COUNTED
+    await turn.answer(await with_prompted(turn, text, receipt) if counted else text)
+    return Toast(plain(text))
 
 
 async def _ask_words(turn: Turn, kind: DraftKind, subject: str, question: str) -> None:

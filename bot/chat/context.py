@@ -14,13 +14,16 @@ from telegram.ext import ExtBot
 from bot.chat.admins import Admins
 from bot.chat.keyboards import Stationery
 from bot.core.core import Core
-from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, plain
+from bot.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts, clean, plain
 from storage.records import Closing, Deed, Keyboard, NewNotice, PaymentView, Person, Reply
 
 __all__ = ["COURTESY_S", "DeedPress", "Desk", "Press", "Toast", "Turn", "language_of", "open_turn"]
 
 COURTESY_S = 5.0
 """How long a call may take that is good to have and no more."""
+
+TOAST_CHARS_MAX = 200
+"""Telegram's: it refuses a longer answer to a press, and the button goes on waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,17 @@ class Desk:
 class Toast:
     """What the one who pressed sees at once."""
 
-    text: str = ""  # plain; Telegram takes at most 200 characters
+    text: str = ""  # plain; the end of a long one is left out
     alert: bool = False  # a window to be closed, for what must be read
     url: str | None = None  # a link to our own private chat, opened at once
     given: bool = False  # the press was answered already
+
+    @property
+    def said(self) -> str | None:
+        """What Telegram takes of the text; None where nothing is said."""
+        if len(self.text) <= TOAST_CHARS_MAX:
+            return self.text or None
+        return clean(self.text, limit=TOAST_CHARS_MAX)
 
 
 @dataclass(slots=True, kw_only=True)

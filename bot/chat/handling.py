@@ -234,7 +234,7 @@ async def _answer(desk: Desk, query: CallbackQuery, toast: Toast) -> None:
     try:
         await desk.bot.answer_callback_query(
             query.id,
-            toast.text or None,
+            toast.said,
             show_alert=toast.alert,
             url=toast.url,
             read_timeout=COURTESY_S,

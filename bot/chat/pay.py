@@ -19,7 +19,7 @@ from bot.core.ask import Asked, AskRequest, Refusal, RefusalReason
 from bot.core.invoices import PayInvoice
 from bot.core.phones import BadPhone, mask, read_phone
 from bot.core.reconcile import CheckNow
-from bot.texts import clean, kes, plain
+from bot.texts import kes, plain
 from storage.records import (
     OPEN,
     Button,
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 DRAFT_LIFE = timedelta(minutes=30)
-TOAST_CHARS_MAX = 200
 
 INVOICE_LINK = "i_"
 """How the payload of an invoice's link begins, and what a phone is asked for begins alike."""
@@ -160,7 +159,7 @@ async def _ask_anew(press: Press, refusal: Refusal) -> Toast:
     buttons = action_buttons([Action.AGAIN], press.view, turn.paper)
     closing = turn.closing(turn.reply(text, keyboard(buttons)))
     await turn.core.post.say(replace(closing, once_as=f"stale:{press.button}"))
-    return Toast(clean(plain(text), limit=TOAST_CHARS_MAX))
+    return Toast(plain(text))
 
 
 async def check(press: Press) -> Toast:
@@ -351,7 +350,7 @@ def _refused(turn: Turn, refusal: Refusal) -> str:
 
 
 def _said_no(turn: Turn, refusal: Refusal) -> Toast:
-    return Toast(clean(plain(_refused(turn, refusal)), limit=TOAST_CHARS_MAX), alert=True)
+    return Toast(plain(_refused(turn, refusal)), alert=True)
 
 
 def _bad_phone(turn: Turn, exc: BadPhone) -> str:

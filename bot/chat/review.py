@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from bot.chat.alarms import pending_card, short_id
-from bot.chat.answers import check_answer
+from bot.chat.answers import check_answer, with_prompted
 from bot.chat.context import Press, Toast, Turn
 from bot.chat.keyboards import keyboard
 from bot.chat.parse import Unclear, read_amount
@@ -252,7 +252,7 @@ async def decide(press: Press) -> Toast:
             read_up_to=code.read_up_to,
         )
     )
-    return await _say(press, verdict)
+    return await _say(press, verdict, code.receipt)
 
 
 async def agree(press: Press) -> Toast:
@@ -260,13 +260,14 @@ async def agree(press: Press) -> Toast:
     turn = press.turn
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
+    proposal_id = int(press.argument or 0)
     verdict = await turn.core.review.agree(
-        press.view.payment.id,
-        proposal_id=int(press.argument or 0),
-        by=turn.person.id,
-        key=press.button,
+        press.view.payment.id, proposal_id=proposal_id, by=turn.person.id, key=press.button
     )
-    return await _say(press, verdict)
+    item = await turn.core.review.one(press.view.payment.id, by=turn.person.id)
+    told = () if item is None else item.evidence
+    code = next((each.receipt for each in told if each.id == proposal_id), None)
+    return await _say(press, verdict, code)
 
 
 async def give_back(press: Press) -> Toast:
@@ -297,11 +298,12 @@ async def give_back_now(press: Press) -> Toast:
     return Toast(plain(text))
 
 
-async def _say(press: Press, verdict: Verdict) -> Toast:
+async def _say(press: Press, verdict: Verdict, receipt: str | None) -> Toast:
     """In the chat too: an operator reads later what was decided, by whom."""
     turn, payment = press.turn, press.view.payment
-    text = turn.say(f"ruling.{verdict}", id=short_id(payment.id))
-    replies = [turn.reply(text)]
+    text = turn.say(f"ruling.{verdict}", id=short_id(payment.id), receipt=receipt or "")
+    said = await with_prompted(turn, text, receipt or "") if verdict is Verdict.COUNTED else text
+    replies = [turn.reply(said)]
     if verdict in (Verdict.HEARD_SINCE, Verdict.GONE):
         item = await turn.core.review.one(payment.id, by=turn.person.id)
         assert item is not None, "a button stands below a payment that we have"

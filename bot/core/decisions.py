@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.apart import counted_already
 from bot.core.settle import POSITIVES, stand
-from bot.core.told_rows import counted_already, is_reversals
+from bot.core.told_rows import is_reversals
 from storage.records import Evidence, Payment, RowKind
 from storage.tx import Tx
 
@@ -15,12 +16,12 @@ __all__ = [
     "Deciding",
     "Ruling",
     "Verdict",
+    "as_booked",
     "booked_cents",
     "counts_otherwise",
     "decided_cents",
     "money_codes",
     "not_that_code",
-    "with_booked_amount",
 ]
 
 
@@ -47,6 +48,7 @@ class Verdict(StrEnum):
     OTHER_AMOUNT = "other-amount"  # another amount counts for that code already, and stays
     GONE = "gone"  # there is nothing to agree to any more
     COUNTED = "counted"  # the prompt whose account the books name counts that money, it seems
+    APART = "apart"  # its line counts as another payment: more takes a code that the books have
     OWN_CODE = "own-code"  # the money's: the code of its way back would take it off again
 
 
@@ -61,6 +63,7 @@ class Ruling:
     receipt: str | None = None  # of the money, or of its way back
     # None: what the books say, else what was asked for; of a reversal: all that is left.
     amount_cents: int | None = None
+    booked: bool = False  # the books have that code, as money that came
     read_up_to: int = 0  # id of the newest evidence that whoever decides had before them
 
 
@@ -80,12 +83,13 @@ async def booked_cents(tx: Tx, receipt: str) -> int | None:
     return row.amount_cents if row is not None and named else None
 
 
-async def with_booked_amount(tx: Tx, ruling: Ruling) -> Ruling:
+async def as_booked(tx: Tx, ruling: Ruling) -> Ruling:
     """A credit by a code alone is about what the books say, where they have said it."""
-    alone = ruling.deciding is Deciding.CREDIT and ruling.amount_cents is None
-    if not alone or ruling.receipt is None:
+    if ruling.deciding is not Deciding.CREDIT or ruling.receipt is None:
         return ruling
-    return replace(ruling, amount_cents=await booked_cents(tx, ruling.receipt))
+    cents = await booked_cents(tx, ruling.receipt)
+    said = cents if ruling.amount_cents is None else ruling.amount_cents
+    return replace(ruling, amount_cents=said, booked=cents is not None)
 
 
 async def not_that_code(tx: Tx, ruling: Ruling) -> Verdict | None:
@@ -101,8 +105,8 @@ async def not_that_code(tx: Tx, ruling: Ruling) -> Verdict | None:
         if await is_reversals(tx, receipt):
             return Verdict.WENT_BACK
         row = await tx.record.get(receipt)
-        counts = row is not None and await counted_already(tx, row, ruling.payment_id)
-        return Verdict.COUNTED if counts else None
+        counts = None if row is None else await counted_already(tx, row, ruling.payment_id)
+        return None if counts is None else Verdict.COUNTED
     told = (await tx.evidence.of([ruling.payment_id])).get(ruling.payment_id, [])
     if receipt in money_codes(told):
         return None  # its own, or what it had of another's: judged by whose it is now

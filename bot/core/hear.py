@@ -22,8 +22,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 
 from bot.core.about import about
+from bot.core.apart import counts_apart
 from bot.core.ports import Clock
-from bot.core.settle import IDS_HELD, LIMIT_HELD, RECEIPT_HELD, Settle
+from bot.core.settle import APART_HELD, IDS_HELD, LIMIT_HELD, RECEIPT_HELD, Settle
 from mpesa.models import StkCallback
 from mpesa.results import Meaning
 from storage.engine import Store
@@ -204,6 +205,8 @@ class Hear:
             return IDS_HELD
         if seen.other_phone:
             return PHONE_HELD
+        if counts_apart(payment, seen.told):
+            return APART_HELD
         by_callback_alone = (
             kind is Kind.CALLBACK_PAID
             and payment.status is not Status.PAID

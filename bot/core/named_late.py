@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from bot.core.apart import prompted_by
 from bot.core.references import read_reference
 from storage.records import (
+    NewRecordRow,
     OpenDifference,
     OpenKind,
     Payment,
@@ -16,7 +19,7 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["named_late", "names"]
+__all__ = ["named_late", "named_now", "names"]
 
 PUT_AWAY = (RowState.MATCHED, RowState.CLOSED)
 
@@ -40,6 +43,18 @@ async def names(tx: Tx, typed: str, payment: Payment) -> bool | None:
     return None if subject is None else subject == payment.subject
 
 
+def named_now(new: Sequence[NewRecordRow], before: Mapping[str, RecordRow]) -> list[RecordRow]:
+    """What *before* some payment has, under no account, and what *new* names one for."""
+    named = []
+    for each in new:
+        was = before.get(each.receipt)
+        if was is None or was.payment_id is None or was.kind is not RowKind.PAID:
+            continue
+        if each.reference and not was.reference and was.state in PUT_AWAY:
+            named.append(replace(was, reference=each.reference))
+    return named
+
+
 async def named_late(
     tx: Tx, kept: Sequence[RecordRow], before: Mapping[str, RecordRow], *, now: datetime
 ) -> list[OpenDifference]:
@@ -56,7 +71,7 @@ async def named_late(
         if not late or row.kind is not RowKind.PAID or row.state not in PUT_AWAY:
             continue
         has_it = None if row.payment_id is None else await tx.payments.get(row.payment_id)
-        if not await _is_anothers(tx, row.reference, has_it):
+        if not (await _is_anothers(tx, row.reference, has_it) or await _counts_twice(tx, row)):
             continue
         found.append(
             OpenDifference(
@@ -81,3 +96,9 @@ async def _is_anothers(tx: Tx, typed: str, has_it: Payment | None) -> bool:
         return False
     known = await tx.record.named([reference])
     return any(reference in each for each in (known.pushes, known.by_hand, known.subjects))
+
+
+async def _counts_twice(tx: Tx, row: RecordRow) -> bool:
+    """Whether the prompt of that account may count the money too that the row's payment has."""
+    found = await prompted_by(tx, row, row.payment_id)
+    return found is not None and found.counts(row, asking=False)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
 
+from bot.core.apart import Apart
 from bot.core.named_late import names
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
@@ -90,6 +91,7 @@ class Placing:
         self._ids = ids
         self._finders = finders
         self._confirm_above_kes = confirm_above_kes
+        self.apart = Apart(store=store, settle=settle, clock=clock)
         self.reversals = ReversalRows(store=store, settle=settle, clock=clock, disown=self.disown)
 
     async def place(self, row: RecordRow, holder: str | None) -> Placed:
@@ -197,8 +199,8 @@ class Placing:
             return _Whose.ANOTHERS if another else _Whose.HOLDERS
         if prompted is not None:
             # Who is asked twice for the same pays once, under whichever prompt: unless both count.
-            counts_too = prompted.credited_cents is not None and prompted.receipt is None
-            if prompted.intent_id == held_by.intent_id and not counts_too:
+            same = prompted.intent_id == held_by.intent_id
+            if same and await self.apart.set(row, holder) is None:
                 return _Whose.HOLDERS
             fits = prompted.receipt is None and _fits_prompt(row, prompted)
             moves = fits and await self.reversals.may_follow(row.receipt, told)

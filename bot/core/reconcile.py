@@ -19,6 +19,7 @@ from hashlib import sha256
 
 from bot.core.about import about
 from bot.core.accounts import Accounts
+from bot.core.apart import counts_apart
 from bot.core.check_times import (
     LAPSE_AFTER,
     begun,
@@ -32,7 +33,7 @@ from bot.core.clock_steps import ClockSteps
 from bot.core.pace import pace_of
 from bot.core.ports import Clock, Daraja
 from bot.core.prompt_age import asked_at as aged
-from bot.core.settle import IDS_HELD, Settle, status_notice
+from bot.core.settle import APART_HELD, IDS_HELD, Settle, status_notice
 from bot.core.skew import Skew
 from mpesa.errors import NoAnswer
 from mpesa.models import QueryAnswer
@@ -227,9 +228,12 @@ class Reconcile:
             # payment that a liar made elsewhere.
             large = payment.amount_kes > payment.confirm_above_kes
             hearsay = None if seen.accepted else IDS_HELD
-            held = result.paid and large and hearsay is not None
-            if held:
-                evidence = (_held_evidence(payment.id, put_at),)
+            why = hearsay if large else None
+            if why is None and counts_apart(payment, seen.told):
+                why = APART_HELD
+            held = result.paid and why is not None
+            if held and why is not None:
+                evidence = (_held_evidence(payment.id, why, put_at),)
             elif result.paid:
                 evidence = (_query_evidence(payment.id, Kind.QUERY_PAID, hearsay, put_at),)
             elif result.final:
@@ -363,15 +367,15 @@ class Reconcile:
         return call_in_time(payment, next_at, now)
 
 
-def _held_evidence(payment_id: str, at: datetime) -> Evidence:
+def _held_evidence(payment_id: str, reason: str, at: datetime) -> Evidence:
     """A yes that credits nothing; said again, it says nothing more."""
     return Evidence(
         payment_id=payment_id,
         kind=Kind.QUERY_PAID,
         at=at,
-        reason=IDS_HELD,
+        reason=reason,
         held=True,
-        digest=sha256(f"{Kind.QUERY_PAID}:{IDS_HELD}".encode()).hexdigest(),
+        digest=sha256(f"{Kind.QUERY_PAID}:{reason}".encode()).hexdigest(),
         source="query",
     )
 

@@ -16,7 +16,7 @@ from functools import partial
 
 from bot.core.books_alarm import BooksAlarm, hour_of
 from bot.core.claims_alarm import ClaimsAlarm
-from bot.core.named_late import named_late
+from bot.core.named_late import named_late, named_now
 from bot.core.placing import Placing
 from bot.core.ports import Clock
 from bot.core.row_batches import RowBatches
@@ -229,6 +229,8 @@ class Record:
         wanted = [each for each in rows if not _says_nothing_new(known.get(each.receipt), each)]
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
+        for row in named_now(wanted, known):
+            await self.placing.apart.set(row, row.payment_id)
         if wanted:
             keep = partial(self._keep, new=wanted, before=known, now=now)
             kept = await self._store.write(keep)

@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
+from bot.core.apart import Apart, counts_apart, prompted_by
 from bot.core.books import Books, PendingItem
 from bot.core.decisions import (
     Deciding,
     Ruling,
     Verdict,
+    as_booked,
     booked_cents,
     counts_otherwise,
     decided_cents,
     money_codes,
     not_that_code,
-    with_booked_amount,
 )
 from bot.core.ports import Clock
+from bot.core.proposals import Proposal, proposed
 from bot.core.settle import POSITIVES, Settle
 from bot.core.two_people import Needs, TwoPeopleRule
 from bot.core.went_back import moved_receipts
@@ -35,7 +37,6 @@ from bot.core.write_off import (
     newest,
     not_covered,
     once_more,
-    read_up_to,
     source,
 )
 from storage.engine import Store
@@ -55,19 +56,6 @@ from storage.tx import Tx
 __all__ = ["Proposal", "Review", "ReviewItem"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """What one operator would decide, and another has yet to agree to."""
-
-    id: int  # of its evidence
-    deciding: Deciding
-    by: int
-    at: datetime
-    receipt: str | None
-    amount_cents: int | None
-    read_up_to: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +89,7 @@ class Review:
         self._store = store
         self._settle = settle
         self._books = books
+        self._apart = Apart(store=store, settle=settle, clock=clock)
         self._clock = clock
         self._rule = TwoPeopleRule(above_kes=two_people_above_kes, operators=operators)
         self._wake = wake
@@ -120,7 +109,7 @@ class Review:
         async with self._store.read() as tx:
             told = (await tx.evidence.of([payment_id])).get(payment_id, [])
         told = sorted(told, key=lambda each: (each.at, each.id))
-        proposal = _proposal(told, self._clock.now(), self._rule)
+        proposal = proposed(told, self._clock.now(), self._rule)
         if proposal is not None and proposal.deciding is Deciding.VOID:
             proposal = None if _missed(proposal.read_up_to, told) else proposal
         return ReviewItem(pending=pending, evidence=told, proposal=proposal)
@@ -135,8 +124,11 @@ class Review:
         now = self._clock.now()
         answers: list[Verdict] = []
         async with self._store.read() as tx:
-            ruling = await with_booked_amount(tx, ruling)
-            refused = await not_that_code(tx, ruling)
+            ruling = await as_booked(tx, ruling)
+            payment = await tx.payments.get(ruling.payment_id)
+        assert payment is not None, "what is decided is about a payment that we have"
+        cents = decided_cents(ruling.deciding, ruling.amount_cents, payment)
+        refused = await self._forbidden(ruling, alone=self._rule.needs(cents) is Needs.ONE)
         if refused is not None:
             return await self._nothing(update_id, refused)
 
@@ -166,7 +158,7 @@ class Review:
         now = self._clock.now()
         async with self._store.read() as tx:
             told = (await tx.evidence.of([payment_id])).get(payment_id, [])
-        proposal = _proposal(told, now, self._rule)
+        proposal = proposed(told, now, self._rule)
         if proposal is None or proposal.id != proposal_id:
             return await self._nothing(update_id, Verdict.GONE)
         if proposal.by == by:
@@ -183,13 +175,14 @@ class Review:
         )
         answers: list[Verdict] = []
         async with self._store.read() as tx:
-            refused = await not_that_code(tx, ruling)
+            ruling = await as_booked(tx, ruling)
+        refused = await self._forbidden(ruling, alone=True)
         if refused is not None:
             return await self._nothing(update_id, refused)
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
             # Whoever proposed it may have proposed otherwise, or another have decided, since.
-            stands = _proposal(seen.told, now, self._rule) == proposal
+            stands = proposed(seen.told, now, self._rule) == proposal
             verdict = self._possible(payment, seen, ruling, now) if stands else Verdict.GONE
             answers.append(verdict)
             agreed = self._admit(ruling, payment, seen, now, with_=first)
@@ -201,6 +194,30 @@ class Review:
             *(payment_id, ruling.deciding, by, first, answers[-1]),
         )
         return answers[-1]
+
+    async def prompted_by(self, receipt: str) -> Payment | None:
+        """The payment whose prompt's account the books name for that code, if they name one."""
+        async with self._store.read() as tx:
+            row = await tx.record.get(receipt)
+            found = None if row is None else await prompted_by(tx, row, None)
+        return None if found is None else found.payment
+
+    async def _forbidden(self, ruling: Ruling, *, alone: bool) -> Verdict | None:
+        """
+        Why that code cannot be what this decision needs, whatever the payment is.
+
+        *alone*: it is about to be done by this word. A prompt that the code's line names is told
+        first that its money counts apart: it may hear of it at any moment.
+        """
+        async with self._store.read() as tx:
+            refused = await not_that_code(tx, ruling)
+            row = None if ruling.receipt is None else await tx.record.get(ruling.receipt)
+        if refused is not None or row is None or not alone:
+            return refused
+        if ruling.deciding is not Deciding.CREDIT:
+            return None
+        counts = await self._apart.forbids(row, ruling.payment_id, by=ruling.by)
+        return None if counts is None else Verdict.COUNTED
 
     async def booked_cents(self, receipt: str) -> int | None:
         """What Safaricom's books say came under that code; None where they do not name it."""
@@ -225,6 +242,8 @@ class Review:
                 named = {payment.receipt if paid else None, *seen.claimed}
                 if not named <= {None, ruling.receipt}:
                     return Verdict.SETTLED
+                if not ruling.booked and counts_apart(payment, seen.told):
+                    return Verdict.APART
                 if ruling.amount_cents is not None:
                     said = _evidence(ruling, payment, Kind.OPERATOR_PAID, now)
                     if counts_otherwise(payment, seen.told, said):
@@ -339,45 +358,9 @@ def _rings_again(payment: Payment, seen: Seen) -> tuple[NewNotice, ...]:
     return (NewNotice(key=key, kind=NoticeKind.RING, chat_id=None, payment_id=payment.id),)
 
 
-NOT_KEPT_YET = 2**63  # what is new in this commit has no id yet, and is the newest
 SAYS_PAID = (*POSITIVES, Kind.CLAIM)
 
 
 def _missed(up_to: int, told: Sequence[Evidence]) -> bool:
     """Whether somebody has said "paid" whom an operator who has read so far has not heard."""
     return any(each.kind in SAYS_PAID for each in heard_since(up_to, told))
-
-
-def _order(each: Evidence) -> int:
-    return each.id or NOT_KEPT_YET
-
-
-def _proposal(told: Sequence[Evidence], now: datetime, rule: TwoPeopleRule) -> Proposal | None:
-    """
-    The newest proposal that nobody has decided since, while it waits for a second.
-
-    By their ids: clocks of several processes may differ, and one may be set back.
-    """
-    decided = [each for each in told if each.kind in _KINDS.values() and each.by is not None]
-    decided_up_to = max(map(_order, decided), default=0)
-    open_since = [
-        each
-        for each in told
-        if each.kind is Kind.PROPOSED
-        and rule.waits(each.by, each.at, now)
-        and _order(each) > decided_up_to
-    ]
-    if not open_since:
-        return None
-    last = max(open_since, key=_order)
-    assert last.by is not None, "somebody proposed it"
-    assert last.reason is not None, "and something"
-    return Proposal(
-        id=last.id,
-        deciding=Deciding(last.reason),
-        by=last.by,
-        at=last.at,
-        receipt=last.receipt,
-        amount_cents=last.amount_cents,
-        read_up_to=read_up_to(last) or 0,
-    )

@@ -15,12 +15,13 @@ from enum import StrEnum
 from functools import partial
 from hashlib import sha256
 
+from bot.core.apart import counted_already
 from bot.core.placing import Placing, may_be_prompts
 from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.reversal_rows import close_taken_back
 from bot.core.settle import RULED, Settle
-from bot.core.told_rows import Placed, counted_already, rules_amount
+from bot.core.told_rows import Placed, rules_amount
 from bot.core.two_people import Needs, TwoPeopleRule
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
@@ -164,10 +165,8 @@ class Rulings:
         if target is None or open_one.kind is OpenKind.ONLY_OURS:
             return Ruling.CANNOT
         payment, row, counts = await self._look(target, open_one.receipt)
-        if payment is None or row is None:
-            return Ruling.UNKNOWN
-        if counts:
-            return Ruling.COUNTED
+        if payment is None or row is None or counts is not None:
+            return Ruling.UNKNOWN if counts is None else Ruling.COUNTED
         if row.kind is RowKind.REVERSAL:
             waits = open_one.kind is OpenKind.REVERSAL
             if not await self._placing.reversals.may_bear(payment, row, waits=waits):
@@ -179,6 +178,8 @@ class Rulings:
         )
         if agreed is not Ruling.DONE:
             return agreed
+        if await self._placing.apart.forbids(row, target, by=by) is not None:
+            return Ruling.COUNTED
         given = await self._give(
             open_one, replace(row, amount_cents=amount_cents), payment, by, why
         )
@@ -387,10 +388,10 @@ class Rulings:
 
     async def _look(
         self, payment_id: str, receipt: str
-    ) -> tuple[Payment | None, RecordRow | None, bool]:
+    ) -> tuple[Payment | None, RecordRow | None, Payment | None]:
         async with self._store.read() as tx:
             row = await tx.record.get(receipt)
-            counts = row is not None and await counted_already(tx, row, payment_id)
+            counts = None if row is None else await counted_already(tx, row, payment_id)
             return await tx.payments.get(payment_id), row, counts
 
 

@@ -54,6 +54,7 @@ CONFIRM_AFTER = timedelta(seconds=130)
 RECEIPT_HELD = "receipt-held"
 LIMIT_HELD = "limit-held"
 IDS_HELD = "ids-held"  # it names ids that Safaricom's reply to the push did not give
+APART_HELD = "apart-held"  # the books' line for this prompt counts as another payment
 BAD_CREDENTIALS = "bad-credentials"
 
 SUCCESSES = (Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
@@ -117,6 +118,8 @@ def _is_sure(payment: Payment, query: Evidence, evidence: Sequence[Evidence]) ->
 
 def _confirms(payment: Payment, credit: Evidence, evidence: Sequence[Evidence]) -> bool:
     """Whether this credit needs no second look."""
+    if credit.held:
+        return False
     if credit.kind is Kind.QUERY_PAID:
         return _is_sure(payment, credit, evidence)
     return credit.kind in (Kind.RECORD_PAID, Kind.OPERATOR_PAID)

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from bot.core.references import read_reference
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
     BY_RECORD,
-    OPEN,
     Evidence,
     Kind,
     OpenDifference,
@@ -20,7 +18,6 @@ from storage.records import (
     RecordRow,
     RowKind,
     RowState,
-    Status,
     Word,
     reversal_key,
 )
@@ -32,7 +29,6 @@ __all__ = [
     "born_key",
     "born_placed",
     "born_reference",
-    "counted_already",
     "difference_of",
     "is_reversals",
     "record_evidence",
@@ -43,8 +39,6 @@ __all__ = [
 
 
 REFERENCE_CHARS_MAX = 12
-ASKED_ABOUT = (*OPEN, Status.CONFIRMING)
-VOUCHED = (Kind.RECORD_PAID, Kind.OPERATOR_PAID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,33 +175,3 @@ async def is_reversals(tx: Tx, receipt: str) -> bool:
     key = reversal_key(receipt)
     said_of = await tx.evidence.receipt_holders([key])
     return key in said_of or (row is not None and row.kind is RowKind.REVERSAL)
-
-
-async def counted_already(tx: Tx, row: RecordRow, payment_id: str) -> bool:
-    """
-    Whether a prompt counts what *row* says for its account, or may yet: perhaps that very money.
-
-    So it is where the books vouch for nothing else that the prompt counts: a post named another
-    code, or none, or a clock was wrong. To credit this payment as well would be to count it twice.
-    """
-    reference = read_reference(row.reference) if row.kind is RowKind.PAID else None
-    prompted = None if reference is None else await tx.record.push_payment(reference)
-    if prompted is None or prompted.id == payment_id or await _counts_elsewhere(tx, row):
-        return False
-    if prompted.status in ASKED_ABOUT:
-        # Safaricom may say "paid" when asked, and no code with it: a callback would have this one.
-        same = row.amount_cents == prompted.amount_kes * 100
-        return same and prompted.checkout_index is not None
-    if not prompted.credited_cents:
-        return False
-    told = (await tx.evidence.of([prompted.id])).get(prompted.id, [])
-    vouched = any(each.kind in VOUCHED and not each.held for each in told)
-    return not vouched and row.amount_cents == prompted.arrived_cents
-
-
-async def _counts_elsewhere(tx: Tx, row: RecordRow) -> bool:
-    """Whether somebody has that money already: nothing more is counted by saying so again."""
-    holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
-    has_it = None if holder is None else await tx.payments.get(holder)
-    waits = has_it is None or (has_it.ask_key == born_key(row) and has_it.credited_cents is None)
-    return not waits

@@ -107,6 +107,7 @@ class Kind(StrEnum):
     CONTRADICTED = "contradicted"  # a later reply names other ids than a trusted callback did
     REVERSED = "reversed"
     RECEIPT_MOVED = "receipt-moved"  # the receipt it names turned out to be another payment's
+    COUNTED_APART = "counted-apart"  # the books' line for its prompt counts as another payment
     LAPSED = "lapsed"
 
 

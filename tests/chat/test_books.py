@@ -164,6 +164,24 @@ async def test_what_is_none_of_ours_is_closed_with_a_reason(office: Office) -> N
     await office.said(office.boss.chat, "Nothing is open between")
 
 
+async def test_what_its_prompt_counts_perhaps_is_given_to_nobody_and_named(office: Office) -> None:
+    await office.pay(office.jane, "/pay 50 0712345678")
+    await office.result(0, receipt="ZKN9ABCDEF")
+    await office.said(office.jane.chat, "✅")
+    await came_in(office, reference=office.daraja.pushes[-1].reference)
+    office.boss.say("/unmatched")
+    open_one = await office.said(office.boss.chat, "that it does not fit")
+    office.boss.press(open_one, "Another payment")
+    question = await office.said(office.boss.chat, "Which payment")
+    office.boss.say(f"R-{CODE}", reply_to=question)
+    sure = await office.said(office.boss.chat, "Give it to this payment?")
+    office.boss.press(sure, "Yes, that is so")
+
+    said = await office.said(office.boss.chat, "Nothing was changed", after=sure)
+    assert "ZKN9ABCDEF" in said.text
+    assert f"in /review {CODE}" in said.text
+
+
 async def listed(office: Office) -> Message:
     office.boss.say("/unmatched")
     return await office.said(office.boss.chat, "came in under")

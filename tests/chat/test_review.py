@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -268,6 +269,63 @@ async def test_who_claims_after_a_write_off_waits_for_a_person_again(office: Off
     assert "A person is looking" not in status.text
     assert "press “I have paid”" in status.text
     await claim(office, status)
+
+
+async def counts_otherwise(office: Office, amount: int = 50) -> Message:
+    """Jane's prompt counts what a liar called otherwise, and the books tell the true code."""
+    await office.pay(office.jane, f"/pay {amount} 0712345678")
+    await office.result(0, receipt="ZKN9ABCDEF")
+    await office.said(office.jane.chat, "✅")
+    row = a_row(office.clock.now(), reference=reference_of(office), receipt=CODE, kes=amount)
+    await office.core.record.rows.take([row])
+    office.boss.say(f"/review R-{CODE}")
+    return await office.said(office.boss.chat, "What was heard")
+
+
+async def count_it(office: Office, card: Message) -> Message:
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code")
+    office.boss.say(CODE)
+    sure = await office.said(office.boss.chat, "Count", after=card)
+    office.boss.press(sure, "Yes, that is so")
+    return sure
+
+
+async def test_what_its_prompt_counts_perhaps_is_named_with_what_to_do(office: Office) -> None:
+    card = await counts_otherwise(office)
+
+    sure = await count_it(office, card)
+
+    said = await office.said(office.boss.chat, "nothing was changed", after=sure)
+    assert "ZKN9ABCDEF" in said.text
+    assert reference_of(office) in said.text
+    assert "press “Nothing came” here" in said.text
+    toast = office.api.world.presses
+    assert any("nothing was changed" in each.toast for each in toast.values())
+
+
+async def test_its_line_that_counts_apart_is_told_to_whoever_counts_more(office: Office) -> None:
+    _, card = await undecided(office)
+    await office.result(1032)
+    await office.said(office.jane.chat, "Not paid")
+    at = office.clock.now() - timedelta(hours=1)
+    await office.core.record.rows.take([a_row(at, reference=reference_of(office), receipt=CODE)])
+    office.boss.say(f"/review R-{CODE}")
+    own = await office.said(office.boss.chat, "What was heard", after=card)
+    sure = await count_it(office, own)
+    await office.said(office.boss.chat, "written down with your name", after=sure)
+
+    office.boss.press(card, "It came")
+    await office.said(office.boss.chat, "send the M-Pesa code", after=sure)
+    office.boss.say("UKN9ABCDEF")
+    once_more = await office.said(office.boss.chat, "Count", after=sure)
+    office.boss.press(once_more, "Yes, that is so")
+
+    said = await office.said(office.boss.chat, "counts already, as a payment of its own")
+    assert "UKN9ABCDEF" in said.text
+    office.boss.say(f"/review {reference_of(office)}")
+    heard = await office.said(office.boss.chat, "What was heard", after=said)
+    assert "its line in Safaricom’s books counts as a payment of its own" in heard.text
 
 
 async def test_i_agree_is_to_what_stands_on_the_card(office: Office, api: BotApi) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import IntFlag, auto
 from functools import cache
 
-from bot.core.settle import LIMIT_HELD, RECEIPT_HELD, RULED, Standing
+from bot.core.settle import APART_HELD, LIMIT_HELD, RECEIPT_HELD, RULED, Standing
 from bot.core.write_off import source
 from storage.records import Evidence, Kind, Payment
 from tests.fakes import a_payment, fact
@@ -79,6 +79,8 @@ class F(IntFlag):
     RECORD_HELD = auto()
     RULED = auto()
     PROPOSED = auto()
+    QUERY_HELD = auto()
+    APART = auto()
 
 
 NONE = F(0)
@@ -104,6 +106,7 @@ TOLD_AFTER = {
     F.QUERY_NO: timedelta(seconds=60),
     F.QUERY_YES_EARLY: LIFE - INSTANT,
     F.QUERY_YES: LIFE,
+    F.QUERY_HELD: timedelta(minutes=50),
     F.QUERY_NO_LATER: timedelta(hours=1),
     F.CONTRADICTED: timedelta(hours=2),
     F.UNTRUSTED: timedelta(hours=3),
@@ -113,6 +116,7 @@ TOLD_AFTER = {
     F.RECORD: timedelta(days=3),
     F.RECORD_OTHER: timedelta(days=3),
     F.RECORD_HELD: timedelta(days=3),
+    F.APART: timedelta(days=3, hours=1),
     F.OPERATOR: timedelta(days=4),
     F.RULED: timedelta(days=4, hours=1),
     F.REVERSED: timedelta(days=5),
@@ -182,10 +186,11 @@ _BOOKS = Space(
     outer=((NONE, F.BEGUN | F.ACCEPTED),),
     inner=(
         (NONE, F.PAID, F.LIMIT_HELD),
-        (NONE, F.QUERY_YES_EARLY, F.QUERY_YES),
+        (NONE, F.QUERY_YES_EARLY, F.QUERY_YES, F.QUERY_HELD),
         (NONE, F.RECORD, F.RECORD_OTHER, F.RECORD_HELD, F.RECORD | F.RECORD_HELD),
         (NONE, F.VOID, F.VOID_LAST),
-        *maybe(F.FAILED, F.OPERATOR, F.RULED, F.REVERSED, F.MOVED, F.PROPOSED),
+        *maybe(F.FAILED, F.OPERATOR, F.RULED, F.REVERSED, F.MOVED),
+        (NONE, F.PROPOSED, F.APART),
     ),
 )
 
@@ -223,14 +228,15 @@ FULL_BOOKS = Space(
     outer=((NONE, F.BEGUN | F.ACCEPTED),),
     inner=(
         (NONE, F.PAID, F.LIMIT_HELD, F.PAID | F.PAID_AGAIN),
-        _QUERIES,
+        (*_QUERIES, F.QUERY_HELD),
         (
             *(NONE, F.RECORD, F.RECORD_OTHER, F.RECORD_HELD),
             *(F.RECORD | F.RECORD_HELD, F.RECORD_OTHER | F.RECORD_HELD),
         ),
         (NONE, F.VOID, F.VOID_LAST),
         *maybe(F.FAILED, F.QUERY_NO, F.CONTRADICTED, F.REVERSED, F.LAPSED),
-        *maybe(F.OPERATOR, F.RULED, F.MOVED, F.MOVED_OTHER, F.PROPOSED),
+        *maybe(F.OPERATOR, F.RULED, F.MOVED, F.MOVED_OTHER),
+        (NONE, F.PROPOSED, F.APART),
     ),
 )
 """What the books say, held for a person and not, beside all that a person says of it."""
@@ -312,6 +318,8 @@ def _of_books(told: Callable[..., Evidence], asked_cents: int) -> dict[F, Eviden
             Kind.OPERATOR_PAID, receipt="UKN1ABCDEF", cents=asked_cents - 450, reason=RULED
         ),
         F.PROPOSED: told(Kind.PROPOSED, receipt="UKN6ABCDEF"),
+        F.QUERY_HELD: told(Kind.QUERY_PAID, reason=APART_HELD, held=True),
+        F.APART: told(Kind.COUNTED_APART, receipt="UKN4ABCDEF", cents=asked_cents),
         F.REVERSED: told(Kind.REVERSED),
         F.VOID_LAST: told(Kind.OPERATOR_VOID, reason="operator-again"),
         F.MOVED: told(Kind.RECEIPT_MOVED, receipt="UKN1ABCDEF"),

@@ -30,12 +30,12 @@ MONEY_FILES = (
     *_in(
         "bot/core",
         """
-        accounts ask attempts billing bills books books_alarm buttons by_hand cash_book
+        accounts apart ask attempts billing bills books books_alarm buttons by_hand cash_book
         check_times claims_alarm clock_steps counter decisions departures drive_acts
         drive_news drive_privacy drive_views drive_words drives gift_reversals given_back
         giving health hear inbox invoice_acts invoice_news invoice_talk invoices leaving
         ledgers limits looks merchants money named_late outage outcomes payees people
-        placing pledging portal post privacy promises prompt_age receipt_words receipts
+        placing pledging portal post privacy promises prompt_age proposals receipt_words receipts
         reconcile record record_desk references registering reminders replay restored
         reversal_ends reversal_rows reversals review row_batches rulings send settle skew
         statement_desk statements status_answers suggestions takeover tokens told_rows
