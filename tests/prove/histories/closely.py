@@ -81,7 +81,7 @@ def _wished(history: History, ours: dict[str, Payment], verdict: Verdict) -> Non
 def _drawn_once(
     history: History, ours: dict[str, Payment], theirs: dict[str, list[Row]], verdict: Verdict
 ) -> None:
-    """No line of the books is credited to two payments."""
+    """No line of the books is credited to two payments; never to its prompt and by itself."""
     wrong = any(not each.right for each in history.diary.ruled)
     counts = [
         each
@@ -99,6 +99,8 @@ def _drawn_once(
                 or each.push_ref in (row.account_reference, BORN + row.receipt)
             }
             verdict.must(len(by) <= 1 or wrong, "I4 one credit per receipt", row.receipt, by)
+            both = {row.account_reference, BORN + row.receipt} <= by
+            verdict.must(not both, "I4 one credit per receipt", row.receipt, "and its prompt")
 
 
 def _decided_in_time(history: History, payment: Payment, verdict: Verdict) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from string import ascii_uppercase
 
 from bot.playground.chats import Message
 from bot.playground.people import Person
@@ -26,11 +27,13 @@ AGREE, YES = "I agree", "Yes, that is so"
 CARD = re.compile(r"• account ([0-9A-Z-]+)")
 PROMPT_IS_OVER = timedelta(hours=1)
 WRONG, TWICE, AGAIN = 0.12, 0.3, 0.4
+MISTYPES, OWN_LINE = 0.08, 0.5
 SAYS = {
     "decided, and written down": "done",
     "so much money takes two. The other": "proposed",
     "another payment already has": "taken",
     "counts this very amount already": "counted",
+    "counts already, as a payment of its own": "apart",
     "that is decided already": "settled",
     "since you looked": "heard since",
     "is not proposed any more": "gone",
@@ -113,6 +116,8 @@ class DeskStory(Story):
             return False  # it may still be paid
         if (row is None) == wrong:
             code = self._another(ref) if row is None else row.receipt
+            if row is not None and self.rng.random() < MISTYPES:
+                code, wrong = self._mistyped(code), True
             return bool(code) and await self._typed(who, card, CREDIT, code, right=not wrong)
         sure = await self.pressed(who, card, VOID, "Only if you have looked")
         if sure is None:
@@ -262,6 +267,8 @@ class DeskStory(Story):
             card, row = self.rng.choice(named)
             asked = await self.pressed(who, card, OTHER, "Which payment?")
             ref = row.account_reference
+            if self.rng.random() < OWN_LINE:
+                ref = BORN + row.receipt
             sure = asked and await self.answered(who, ref, "Give it to this payment?")
             if not sure:
                 return ""
@@ -285,6 +292,13 @@ class DeskStory(Story):
         return next(
             (r for r in rows if r.account_reference == ref and r.kind is RowKind.PAID), None
         )
+
+    def _mistyped(self, code: str) -> str:
+        """One letter of it is another one, which no line has."""
+        place = self.rng.randrange(1, len(code))
+        letter = self.rng.choice([each for each in ascii_uppercase if each != code[place]])
+        typed = code[:place] + letter + code[place + 1 :]
+        return "" if self.safaricom.books.row(typed) else typed
 
     def _another(self, ref: str) -> str:
         """The code of another payment, for whoever looks at the wrong line."""

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from sqlalchemy import func, or_, select, text
 
-from bot.core.settle import SUCCESSES, stand
+from bot.core.settle import APART_HELD, SUCCESSES, stand
 from mpesa.simulator.books import Row, RowKind
 from mpesa.simulator.faults import ReplyFault
 from mpesa.simulator.pushes import PushRecord
@@ -337,6 +337,8 @@ def _count_histories(
         and begun_at is not None
         and abs((asked_at - begun_at).total_seconds()) > 60,
         "waited for a person": payment.pending_at is not None,
+        "its line counted apart": Kind.COUNTED_APART in came,
+        "a yes waited beside its line": APART_HELD in {each.reason for each in evidence},
     }
     for name, there in seen.items():
         verdict.effects[name] += there

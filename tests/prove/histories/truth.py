@@ -84,6 +84,9 @@ def _ruled(
         verdict.effects[name] += (what, True) in names
     verdict.effects["two operators were asked"] += any("proposed" in each.said for each in ruled)
     verdict.effects["operators contradicted each other"] += len({each.what for each in ruled}) > 1
+    verdict.effects["a line was refused beside its prompt"] += any(
+        "counted" in each.said for each in ruled
+    )
     verdict.effects["an operator was wrong"] += not all(each.right for each in ruled)
 
 
