@@ -311,6 +311,9 @@ class Reconcile:
         def admit(payment: Payment, _seen: Seen) -> Admitted:
             if payment.check_gen != asked.check_gen:
                 return Admitted()
+            if payment.checkout_index is not None and asked.checkout_index is None:
+                # Its id has come since: it is as due as it was, and can be asked about.
+                return Admitted(changes={"check_until": None, "check_holder": None})
             begun_at = begun(payment, now)
             if payment.status in FINAL:
                 return Admitted(changes={**CHECKED, "next_check_at": None})

@@ -225,6 +225,30 @@ async def test_two_days_of_silence_end_in_lapsed_never_in_failed(desk: Desk) -> 
 
 
 @pytest.mark.both_engines
+async def test_a_reply_that_comes_while_its_check_is_put_off_is_asked_about_soon(
+    desk: Desk,
+) -> None:
+    """One process has found no id to ask by; before it writes that down another one has it."""
+    desk.daraja.hold = asyncio.Event()
+    asked = await desk.open()
+    assert isinstance(asked, Asked)
+    await desk.daraja.pushed.wait()
+    desk.clock.advance(100)
+    await desk.next_process().sweep()
+    [nameless] = await desk.reconcile._claim([asked.payment.id])
+    desk.daraja.hold.set()
+    await desk.finish()
+    assert (await desk.get(nameless.id)).status is Status.PROMPTED
+
+    await desk.reconcile._without_asking(nameless)
+
+    desk.daraja.answers = ["0"]
+    desk.clock.advance(12)
+    await desk.reconcile.run_due()
+    assert (await desk.get(nameless.id)).status is Status.PAID
+
+
+@pytest.mark.both_engines
 async def test_without_an_id_a_person_is_called_after_ten_minutes(desk: Desk) -> None:
     desk.daraja.replies = [OutcomeUnknown("timeout")]
     payment = await desk.ask()

@@ -727,6 +727,13 @@ OF_THE_RECORD = (
         "                why = None\n",
     ),
     plant(
+        "an id that comes while a check is put off waits ten minutes",
+        "I8",
+        "bot/core/reconcile.py",
+        "if payment.checkout_index is not None and asked.checkout_index is None:",
+        "if payment.checkout_index is None and asked.checkout_index is not None:",
+    ),
+    plant(
         "a line waits for ever for a prompt that nobody asks about",
         "I2",
         "bot/core/apart.py",
