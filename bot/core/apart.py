@@ -16,8 +16,7 @@ from hashlib import sha256
 
 from bot.core.ports import Clock
 from bot.core.references import read_reference
-from bot.core.settle import Settle
-from bot.core.told_rows import born_key
+from bot.core.settle import POSITIVES, Settle, stand
 from bot.core.went_back import moved_receipts
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
@@ -60,7 +59,9 @@ class Prompted:
             # Safaricom may say "paid" when asked, and no code with it: a callback would have it.
             can_say = payment.checkout_index is not None and payment.next_check_at is not None
             return asking and can_say and row.amount_cents == payment.amount_kes * 100
-        if not payment.credited_cents or row.amount_cents != payment.arrived_cents:
+        # Until a line vouches for what a person said of the amount, it may be what was asked for.
+        alike = row.amount_cents in (payment.arrived_cents, payment.amount_kes * 100)
+        if not payment.credited_cents or not alike:
             return False
         gone = moved_receipts(self.told)
         own = {
@@ -71,6 +72,13 @@ class Prompted:
         apart = {each.receipt for each in self.told if each.kind is Kind.COUNTED_APART}
         return not own - {row.receipt} and not self.spare - apart
 
+    def is_mistyped(self, row: RecordRow) -> bool:
+        """Whether nobody but an operator says that it is paid, by another code than *row*'s."""
+        credits = [each for each in self.told if each.kind in POSITIVES and not each.held]
+        gone = moved_receipts(self.told) | {row.receipt}
+        by_hand = {each.kind for each in credits} == {Kind.OPERATOR_PAID}
+        return by_hand and not {each.receipt for each in credits} & gone
+
     def may_count(self, row: RecordRow) -> bool:
         """Whether a yes for it would be about as much as *row* says."""
         return not self.payment.credited_cents and row.amount_cents == self.payment.amount_kes * 100
@@ -79,7 +87,7 @@ class Prompted:
 def counts_apart(payment: Payment, told: Sequence[Evidence]) -> bool:
     """Whether a yes about *payment* may be about money that counts as another already."""
     apart = any(each.kind is Kind.COUNTED_APART for each in told)
-    return apart and payment.status is not Status.PAID
+    return apart and not payment.credited_cents
 
 
 def _vouches(each: Evidence, booked: frozenset[str]) -> bool:
@@ -90,21 +98,38 @@ def _vouches(each: Evidence, booked: frozenset[str]) -> bool:
 
 
 async def prompted_by(tx: Tx, row: RecordRow, payment_id: str | None) -> Prompted | None:
-    """The payment, another than *payment_id*, whose prompt's account these books name in *row*."""
-    reference = read_reference(row.reference) if row.kind is RowKind.PAID else None
-    payment = None if reference is None else await tx.record.push_payment(reference)
+    """
+    The payment, another than *payment_id*, whose prompt's account the books name in *row*.
+
+    Or the prompt for the same thing for which an operator typed a code that no book has: who is
+    asked twice for the same pays once.
+    """
+    # What was only posted names whoever a liar would have it name.
+    reference = read_reference(row.reference) if _is_money(row) else None
+    named = None if reference is None else await tx.record.push_payment(reference)
     # The prompt of a further account brings nothing into the account whose books these are.
-    if payment is None or payment.id == payment_id or payment.account:
+    if named is None or named.account:
         return None
+    spare = await _spare(tx, row, named)
+    found = None if named.id == payment_id else await _prompted(tx, named, spare)
+    if found is not None and found.counts(row, asking=False):
+        return found
+    for each in await tx.attempts.of_intent(named.intent_id):
+        others = each.ask_key.startswith(BY_RECORD) or each.account
+        if others or each.id in (named.id, payment_id) or not each.credited_cents:
+            continue
+        twin = await _prompted(tx, each, spare)
+        if twin.is_mistyped(row) and twin.counts(row, asking=False):
+            return twin
+    return found
+
+
+async def _prompted(tx: Tx, payment: Payment, spare: frozenset[str]) -> Prompted:
     told = (await tx.evidence.of([payment.id])).get(payment.id, [])
     typed = {each.receipt for each in told if each.kind is Kind.OPERATOR_PAID and each.receipt}
     known = await tx.record.known(typed)
-    return Prompted(
-        payment=payment,
-        told=told,
-        spare=await _spare(tx, row, payment),
-        booked=frozenset(code for code, line in known.items() if _is_money(line)),
-    )
+    booked = frozenset(code for code, line in known.items() if _is_money(line))
+    return Prompted(payment=payment, told=told, spare=spare, booked=booked)
 
 
 async def counted_already(tx: Tx, row: RecordRow, payment_id: str | None) -> Payment | None:
@@ -114,9 +139,10 @@ async def counted_already(tx: Tx, row: RecordRow, payment_id: str | None) -> Pay
     To credit *payment_id* as well would be to count it twice. None: nothing speaks against it.
     """
     found = await prompted_by(tx, row, payment_id)
-    if found is None or not found.counts(row, asking=True):
+    if found is None:
         return None
-    return None if await _counts_elsewhere(tx, row) else found.payment
+    asking = not await _counts_elsewhere(tx, row)
+    return found.payment if found.counts(row, asking=asking) else None
 
 
 class Apart:
@@ -145,6 +171,15 @@ class Apart:
         counts: list[Payment] = []
 
         def admit(payment: Payment, seen: Seen) -> Admitted:
+            # What was heard in this very commit is not in its row yet.
+            by_now = stand(payment, seen.told)
+            payment = replace(
+                payment,
+                status=by_now.status,
+                receipt=by_now.receipt,
+                credited_cents=by_now.credited_cents,
+                reversed_cents=by_now.reversed_cents,
+            )
             stands = replace(found, payment=payment, told=seen.told)
             counts[:] = [payment] if stands.counts(row, asking=asking) else []
             if counts or not (stands.may_count(row) or stands.spare):
@@ -154,13 +189,28 @@ class Apart:
         await self._store.submit(Unit(payment_id=found.payment.id, admit=admit), self._settle)
         return counts[0] if counts else None
 
-    async def forbids(self, row: RecordRow, payment_id: str, *, by: int) -> Payment | None:
-        """The prompt because of which nobody may give *row* to that payment; None: it may be."""
-        counts = await self.set(row, payment_id, by=by, asking=True)
-        if counts is None:
-            return None
+    async def forbids(self, row: RecordRow, payment_id: str | None, *, by: int) -> Payment | None:
+        """
+        The prompt because of which nobody may give *row* to that payment; None: it may be.
+
+        Where somebody counts it already, that one is told, whoever it is asked about yet.
+        """
         async with self._store.read() as tx:
-            return None if await _counts_elsewhere(tx, row) else counts
+            # Its account may have been told since somebody looked at it.
+            row = replace(await tx.record.get(row.receipt) or row, amount_cents=row.amount_cents)
+            asking = not await _counts_elsewhere(tx, row)
+        return await self.set(row, payment_id, by=by, asking=asking)
+
+    async def stays(self, difference_id: int, *, by: int) -> None:
+        """Whoever counts the line of that difference goes on doing so: its prompt is told."""
+        async with self._store.read() as tx:
+            found = await tx.record.difference(difference_id)
+            receipt = None if found is None else found.receipt
+            row = None if receipt is None else await tx.record.get(receipt)
+            if row is None or not await _counts_elsewhere(tx, row):
+                return
+            holders = await tx.evidence.receipt_holders([row.receipt])
+        await self.set(row, holders[row.receipt], by=by)
 
 
 def _evidence(row: RecordRow, payment_id: str, by: int | None, now: datetime) -> Evidence:
@@ -190,8 +240,10 @@ async def _spare(tx: Tx, row: RecordRow, prompted: Payment) -> frozenset[str]:
         alike = _is_money(line) and line.amount_cents == row.amount_cents
         if not alike or read_reference(line.reference) != prompted.push_ref:
             continue
-        went_back = any(each.kind is Kind.REVERSED for each in told.get(born[code].id, []))
-        if not went_back and not await tx.record.taking_back(code):
+        back = [each for each in told.get(born[code].id, []) if each.kind is Kind.REVERSED]
+        gone_cents = [line.amount_cents if b.amount_cents is None else b.amount_cents for b in back]
+        gone_cents += [each.amount_cents for each in await tx.record.taking_back(code)]
+        if sum(gone_cents) < line.amount_cents:
             spare.add(code)
     return frozenset(spare)
 
@@ -201,8 +253,7 @@ def _is_money(line: RecordRow) -> bool:
 
 
 async def _counts_elsewhere(tx: Tx, row: RecordRow) -> bool:
-    """Whether somebody has that money already: nothing more is counted by saying so again."""
+    """Whether somebody counts that very line: nothing more is counted by saying so again."""
     holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
     has_it = None if holder is None else await tx.payments.get(holder)
-    waits = has_it is None or (has_it.ask_key == born_key(row) and has_it.credited_cents is None)
-    return not waits
+    return has_it is not None and bool(has_it.credited_cents) and has_it.receipt == row.receipt

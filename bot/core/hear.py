@@ -155,7 +155,9 @@ class Hear:
         if kind is None or not _may_be_ours(payment, seen, heard):
             return self._untrusted(payment, seen, raw, digest, source, now)
         outside = self._outside(source)
-        held = self._held(payment, seen, heard, kind, outside=outside)
+        why = self._held(payment, seen, heard, kind, outside=outside)
+        held = APART_HELD if result.paid and counts_apart(payment, seen.told) else why
+        anothers = why == RECEIPT_HELD
         if seen.callbacks >= CALLBACKS_KEPT and (kind, held is not None) in seen.sorts:
             # Without this, whoever knows the ids too could fill the disk.
             return self._untrusted(payment, seen, raw, digest, source, now)
@@ -164,7 +166,8 @@ class Hear:
             kind=kind,
             at=now,
             reason=held or (result.meaning.value if kind is Kind.CALLBACK_FAILED else None),
-            receipt=heard.receipt if result.paid else None,
+            # Of two reasons only one is kept, and this one must not call another's receipt ours.
+            receipt=heard.receipt if result.paid and (held == why or not anothers) else None,
             amount_cents=heard.amount_cents if result.paid else None,
             paid_at=_paid_at(payment, heard, now) if result.paid else None,
             held=held is not None,
@@ -173,12 +176,12 @@ class Hear:
             body=raw,
         )
         alarms: tuple[NewNotice, ...] = ()
-        if held in _HELD_ALARMS:
+        if why in _HELD_ALARMS:
             # One that is held for its ids says nothing of a credit that is denied later.
             hour = _hour(now)
             ids = f"{payment.id}:{IDS_HELD}"
-            key = {LIMIT_HELD: hour, PHONE_HELD: hour, IDS_HELD: ids}.get(held, "")
-            alarms = self._settle.alarm(_HELD_ALARMS[held], payment.id, key=key)
+            key = {LIMIT_HELD: hour, PHONE_HELD: hour, IDS_HELD: ids}.get(why, "")
+            alarms = self._settle.alarm(_HELD_ALARMS[why], payment.id, key=key)
         if outside:
             alarms += self._settle.alarm(Alarm.OUTSIDE, payment.id, key=_hour(now))
         adopts = payment.checkout_index is None and heard.checkout_request_id is not None
@@ -189,7 +192,7 @@ class Hear:
             evidence=(evidence,),
             changes=changes,
             checkout_id=heard.checkout_request_id if adopts else None,
-            claims_receipt=None if held == RECEIPT_HELD else evidence.receipt,
+            claims_receipt=None if anothers else evidence.receipt,
             notices=alarms,
         )
 
@@ -205,8 +208,6 @@ class Hear:
             return IDS_HELD
         if seen.other_phone:
             return PHONE_HELD
-        if counts_apart(payment, seen.told):
-            return APART_HELD
         by_callback_alone = (
             kind is Kind.CALLBACK_PAID
             and payment.status is not Status.PAID

@@ -43,15 +43,17 @@ async def names(tx: Tx, typed: str, payment: Payment) -> bool | None:
     return None if subject is None else subject == payment.subject
 
 
-def named_now(new: Sequence[NewRecordRow], before: Mapping[str, RecordRow]) -> list[RecordRow]:
-    """What *before* some payment has, under no account, and what *new* names one for."""
+def named_now(
+    new: Sequence[NewRecordRow], before: Mapping[str, RecordRow], stand: Sequence[RecordRow]
+) -> list[RecordRow]:
+    """What of *stand* some payment has, if only *new* names an account for it, and not *before*."""
     named = []
-    for each in new:
-        was = before.get(each.receipt)
-        if was is None or was.payment_id is None or was.kind is not RowKind.PAID:
-            continue
-        if each.reference and not was.reference and was.state in PUT_AWAY:
-            named.append(replace(was, reference=each.reference))
+    told = {each.receipt: each.reference for each in new if each.reference}
+    for row in stand:
+        was = before.get(row.receipt)
+        late = was is not None and not was.reference and row.receipt in told
+        if late and row.kind is RowKind.PAID and row.payment_id and row.state in PUT_AWAY:
+            named.append(replace(row, reference=row.reference or told[row.receipt]))
     return named
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
 
-from bot.core.apart import Apart
+from bot.core.apart import Apart, counted_already
 from bot.core.named_late import names
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
@@ -122,10 +122,13 @@ class Placing:
         self, row: RecordRow, prompted: Payment | None, reference: str | None, *, outranks: bool
     ) -> Placed:
         if prompted is not None:
-            outcome = await self._tell_prompted(row, prompted, outranks=outranks)
-            if outcome.fresh:
-                assert outcome.payment is not None, "it was there a moment ago"
-                return same_receipt_placed(row, outcome.payment)
+            async with self._store.read() as tx:
+                twin = await counted_already(tx, row, prompted.id)
+            if twin is None:
+                outcome = await self._tell_prompted(row, prompted, outranks=outranks)
+                if outcome.fresh:
+                    assert outcome.payment is not None, "it was there a moment ago"
+                    return same_receipt_placed(row, outcome.payment)
             owner = ByHand(
                 intent_id=prompted.intent_id,
                 subject=prompted.subject,

@@ -229,11 +229,14 @@ class Record:
         wanted = [each for each in rows if not _says_nothing_new(known.get(each.receipt), each)]
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
-        for row in named_now(wanted, known):
+        for row in named_now(wanted, known, list(known.values())):
             await self.placing.apart.set(row, row.payment_id)
         if wanted:
             keep = partial(self._keep, new=wanted, before=known, now=now)
             kept = await self._store.write(keep)
+            # Also what somebody gave away since it was looked at.
+            for row in named_now(wanted, known, [row for row, _ in kept]):
+                await self.placing.apart.set(row, row.payment_id)
             taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}

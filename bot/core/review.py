@@ -212,9 +212,11 @@ class Review:
         async with self._store.read() as tx:
             refused = await not_that_code(tx, ruling)
             row = None if ruling.receipt is None else await tx.record.get(ruling.receipt)
+            holders = await tx.evidence.receipt_holders([] if row is None else [row.receipt])
         if refused is not None or row is None or not alone:
             return refused
-        if ruling.deciding is not Deciding.CREDIT:
+        anothers = holders.get(row.receipt) not in (None, ruling.payment_id)
+        if ruling.deciding is not Deciding.CREDIT or anothers:
             return None
         counts = await self._apart.forbids(row, ruling.payment_id, by=ruling.by)
         return None if counts is None else Verdict.COUNTED

@@ -1,9 +1,8 @@
 """
 Rulings: what an operator decides about a difference of the books, with a name and a reason on it.
 
-Above a configured amount a second operator must agree: the first word is kept, and nothing
-happens by it. What is done is done before the agreement is written down, and may be done twice:
-evidence knows itself again.
+What is done is done before the agreement of two is written down, and may be done twice: evidence
+knows itself again.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from hashlib import sha256
 
@@ -20,14 +18,13 @@ from bot.core.placing import Placing, may_be_prompts
 from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.reversal_rows import close_taken_back
+from bot.core.ruled import Deed, Ruling, TwoPeople
 from bot.core.settle import RULED, Settle
-from bot.core.told_rows import Placed, rules_amount
-from bot.core.two_people import Needs, TwoPeopleRule
+from bot.core.told_rows import Placed, born_key, rules_amount
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
     Alarm,
-    DecidedByOne,
     Evidence,
     Kind,
     OpenDifference,
@@ -44,85 +41,6 @@ __all__ = ["Deed", "Ruling", "Rulings", "TwoPeople"]
 log = logging.getLogger(__name__)
 
 REASON_CHARS_MAX = 500
-
-
-class Ruling(StrEnum):
-    """What became of an operator's decision."""
-
-    DONE = "done"
-    NEEDS_SECOND = "needs-second"  # kept; another operator must want the same
-    ALONE = "alone"  # it needs another operator, and there is none
-    UNKNOWN = "unknown"  # there is no such payment, difference or receipt
-    HELD = "held"  # the receipt is another payment's
-    ALREADY = "already"  # it stands so, or was closed by somebody
-    CANNOT = "cannot"  # not for this kind of difference, or no payment was named
-    OFF = "off"  # not enabled in the configuration
-    RESTORED = "restored"  # the books came from a backup, and the gap is not reconciled yet
-    OPERATORS = "operators"  # only operators decide about so much
-    UNSURE = "unsure"  # it may have been sent to Safaricom, who has not said how it ended
-    NOT_TAKEN = "not-taken"  # Safaricom did not take the request; nothing has moved
-    COUNTED = "counted"  # the prompt whose account the books name counts that money, it seems
-    PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
-
-
-class Deed(StrEnum):
-    """What may need a second person."""
-
-    ASSIGN = "assign"
-    REVERSE = "reverse"
-
-
-class TwoPeople:
-    """Whether a decision may be carried out, or waits for a second person."""
-
-    def __init__(
-        self, *, store: Store, clock: Clock, above_kes: int, operators: frozenset[int]
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self.rule = TwoPeopleRule(above_kes=above_kes, operators=operators)
-
-    async def agreed(
-        self,
-        deed: Deed,
-        subject: str,
-        argument: str,
-        *,
-        amount_cents: int,
-        by: int,
-        why: str,
-        always: bool = False,
-    ) -> Ruling:
-        """DONE if it may be done now; NEEDS_SECOND if *by* is the first, whose word is now kept."""
-        needs = self.rule.needs(amount_cents, always=always)
-        if needs is not Needs.SECOND:
-            return Ruling.DONE if needs is Needs.ONE else Ruling.ALONE
-        now = self._clock.now()
-
-        async def run(tx: Tx) -> Ruling:
-            others = [
-                each
-                for each in await tx.record.proposed(deed, subject, argument)
-                if self.rule.waits(each.by, each.at, now)
-            ]
-            if any(each.by != by for each in others):
-                return Ruling.DONE
-            if not others:
-                await tx.record.propose(deed, subject, argument, by=by, why=why, at=now)
-            return Ruling.NEEDS_SECOND
-
-        return await self._store.write(run)
-
-    async def done(self, deed: Deed, subject: str, argument: str, *, by: int) -> None:
-        """It was carried out: nothing waits any more."""
-        now = self._clock.now()
-        await self._store.write(lambda tx: tx.record.agree(deed, subject, argument, by=by, at=now))
-
-    async def waiting(self, *, limit: int = 20) -> list[DecidedByOne]:
-        """What waits for a second person, oldest first."""
-        by, since = self.rule.operators, self.rule.since(self._clock.now())
-        async with self._store.read() as tx:
-            return await tx.record.proposals(by=by, since=since, limit=limit)
 
 
 class Rulings:
@@ -164,29 +82,39 @@ class Rulings:
         target = to or open_one.payment_id
         if target is None or open_one.kind is OpenKind.ONLY_OURS:
             return Ruling.CANNOT
-        payment, row, counts = await self._look(target, open_one.receipt)
-        if payment is None or row is None or counts is not None:
-            return Ruling.UNKNOWN if counts is None else Ruling.COUNTED
+        amount_cents = open_one.theirs_cents
+        async with self._store.read() as tx:
+            payment = await tx.payments.get(target)
+            row = await tx.record.get(open_one.receipt)
+            if payment is None or row is None:
+                return Ruling.UNKNOWN
+            row = replace(row, amount_cents=amount_cents or row.amount_cents)
+            born = await tx.payments.by_ask_key(born_key(row))
+            # Beside what the payment counts, this would be more money, its own prompt's too.
+            beside = payment.receipt not in (None, row.receipt)
+            for_it = None if beside else target
+            if await counted_already(tx, row, for_it) is not None:
+                return Ruling.COUNTED
+        if open_one.kind is OpenKind.REVIEW and born is not None and born.id != target:
+            return Ruling.HELD  # nobody else is ever given what a payment was made of
         if row.kind is RowKind.REVERSAL:
             waits = open_one.kind is OpenKind.REVERSAL
             if not await self._placing.reversals.may_bear(payment, row, waits=waits):
                 return Ruling.CANNOT
-        amount_cents = open_one.theirs_cents or row.amount_cents
         subject = str(difference_id)
         agreed = await self.two_people.agreed(
-            Deed.ASSIGN, subject, target, amount_cents=amount_cents, by=by, why=why
+            Deed.ASSIGN, subject, target, amount_cents=row.amount_cents, by=by, why=why
         )
         if agreed is not Ruling.DONE:
             return agreed
-        if await self._placing.apart.forbids(row, target, by=by) is not None:
+        if await self._placing.apart.forbids(row, for_it, by=by) is not None:
             return Ruling.COUNTED
-        given = await self._give(
-            open_one, replace(row, amount_cents=amount_cents), payment, by, why
-        )
+        given = await self._give(open_one, row, payment, by, why)
         if given is None:
             return Ruling.HELD
         await self._finish(Deed.ASSIGN, subject, target, by=by)
         await self._settle_row(open_one.receipt, given, by=by, why=why, kind=open_one.kind)
+        await self._placing.apart.stays(difference_id, by=by)  # named while it was given away
         return Ruling.DONE
 
     async def dismiss(self, difference_id: int, *, by: int, why: str) -> Ruling:
@@ -196,6 +124,7 @@ class Rulings:
         Raises NotKept.
         """
         now = self._clock.now()
+        await self._placing.apart.stays(difference_id, by=by)
 
         async def run(tx: Tx) -> Ruling:
             open_one = await tx.record.difference(difference_id)
@@ -385,14 +314,6 @@ class Rulings:
     async def _finish(self, deed: Deed, subject: str, argument: str, *, by: int) -> None:
         await self.two_people.done(deed, subject, argument, by=by)
         self._wake()
-
-    async def _look(
-        self, payment_id: str, receipt: str
-    ) -> tuple[Payment | None, RecordRow | None, Payment | None]:
-        async with self._store.read() as tx:
-            row = await tx.record.get(receipt)
-            counts = None if row is None else await counted_already(tx, row, payment_id)
-            return await tx.payments.get(payment_id), row, counts
 
 
 async def _is_closed(difference_id: int, tx: Tx) -> bool:

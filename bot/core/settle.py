@@ -113,7 +113,9 @@ def _is_sure(payment: Payment, query: Evidence, evidence: Sequence[Evidence]) ->
     """Whether a query's "paid" is more than a word about a prompt that may have been open."""
     begun_at = payment.begun_at
     prompt_was_over = begun_at is not None and query.at >= begun_at + PROMPT_LIFE
-    return prompt_was_over or _has(evidence, *SUCCESSES)
+    # One about money that counts as another payment says nothing for an early yes either.
+    others = (each.reason for each in evidence if each.kind in SUCCESSES)
+    return prompt_was_over or any(reason != APART_HELD for reason in others)
 
 
 def _confirms(payment: Payment, credit: Evidence, evidence: Sequence[Evidence]) -> bool:

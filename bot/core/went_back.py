@@ -39,7 +39,10 @@ def parts_of(evidence: Sequence[Evidence], arrived_cents: int) -> tuple[Part, ..
     """
     moved = moved_receipts(evidence)
     # By the code of money that was another's, a person takes off that credit, and no better one.
-    better = any(each.kind in CREDIT_RANK and each.receipt not in moved for each in evidence)
+    better = any(
+        each.kind in CREDIT_RANK and not each.held and each.receipt not in moved
+        for each in evidence
+    )
     told: dict[str, list[Evidence]] = {}
     for each in evidence:
         void = reversal_key(each.receipt or "") in moved or (better and each.receipt in moved)

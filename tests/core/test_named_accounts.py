@@ -303,7 +303,7 @@ async def test_money_that_a_payment_was_made_of_stays_with_it(
     waits = await one_open(record)
     assert (waits.kind, waits.payment_id) == (OpenKind.REVIEW, (await born(desk)).id)
 
-    assert await record.assign(waits.id, to=mine.id, by=AMINA, why="as it says") is Ruling.HELD
+    assert await record.assign(waits.id, to=mine.id, by=AMINA, why="as it says") is Ruling.COUNTED
 
     assert await opens(record) == [(OpenKind.REVIEW, RECEIPT)]
     assert (await born(desk)).receipt == RECEIPT

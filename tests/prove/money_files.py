@@ -36,7 +36,7 @@ MONEY_FILES = (
         giving health hear inbox invoice_acts invoice_news invoice_talk invoices leaving
         ledgers limits looks merchants money named_late outage outcomes payees people
         placing pledging portal post privacy promises prompt_age proposals receipt_words receipts
-        reconcile record record_desk references registering reminders replay restored
+        reconcile record record_desk references registering reminders replay restored ruled
         reversal_ends reversal_rows reversals review row_batches rulings send settle skew
         statement_desk statements status_answers suggestions takeover tokens told_rows
         touched treasurers treasury turns two_people unanswered unread ways went_back
