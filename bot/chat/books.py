@@ -244,12 +244,18 @@ async def _assign(turn: Turn, difference_id: int, payment_id: str) -> Toast:
     ruling = await turn.core.record.assign(
         difference_id, to=payment_id, by=turn.person.id, why=plain(turn.say("books.by-button"))
     )
+    text, said = await _became(turn, difference_id, ruling)
+    await turn.answer(said)
+    return Toast(plain(text))
+
+
+async def _became(turn: Turn, difference_id: int, ruling: Ruling) -> tuple[str, str]:
+    """What became of it in a sentence, and the same with the payment that stands against it."""
     row = await turn.core.record.rows.row_of(difference_id)
     receipt = "" if row is None else row.receipt
     text = turn.say(f"ruled.{ruling}", receipt=receipt)
-    counted = ruling is Ruling.COUNTED
-    await turn.answer(await with_prompted(turn, text, receipt) if counted else text)
-    return Toast(plain(text))
+    counted = ruling in (Ruling.COUNTED, Ruling.TWICE)
+    return text, await with_prompted(turn, text, receipt) if counted else text
 
 
 async def _ask_words(turn: Turn, kind: DraftKind, subject: str, question: str) -> None:
@@ -274,7 +280,7 @@ async def typed(turn: Turn, draft: Draft) -> None:
         ruling = await turn.core.record.dismiss(
             difference_id, by=turn.person.id, why=turn.words[:REASON_CHARS_MAX]
         )
-        await _close_draft(turn, turn.reply(turn.say(f"ruled.{ruling}")))
+        await _close_draft(turn, turn.reply((await _became(turn, difference_id, ruling))[1]))
         return
     wanted = "".join(turn.words.split()).upper()
     view = await turn.core.books.find(wanted)

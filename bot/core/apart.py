@@ -32,7 +32,14 @@ from storage.records import (
 )
 from storage.tx import Tx
 
-__all__ = ["Apart", "Prompted", "counted_already", "counts_apart", "prompted_by"]
+__all__ = [
+    "Apart",
+    "Prompted",
+    "counted_already",
+    "counts_apart",
+    "counts_elsewhere",
+    "prompted_by",
+]
 
 ASKED_ABOUT = (*OPEN, Status.CONFIRMING)
 
@@ -141,7 +148,7 @@ async def counted_already(tx: Tx, row: RecordRow, payment_id: str | None) -> Pay
     found = await prompted_by(tx, row, payment_id)
     if found is None:
         return None
-    asking = not await _counts_elsewhere(tx, row)
+    asking = not await counts_elsewhere(tx, row)
     return found.payment if found.counts(row, asking=asking) else None
 
 
@@ -198,19 +205,23 @@ class Apart:
         async with self._store.read() as tx:
             # Its account may have been told since somebody looked at it.
             row = replace(await tx.record.get(row.receipt) or row, amount_cents=row.amount_cents)
-            asking = not await _counts_elsewhere(tx, row)
+            asking = not await counts_elsewhere(tx, row)
         return await self.set(row, payment_id, by=by, asking=asking)
 
-    async def stays(self, difference_id: int, *, by: int) -> None:
-        """Whoever counts the line of that difference goes on doing so: its prompt is told."""
+    async def stays(self, difference_id: int, *, by: int) -> Payment | None:
+        """
+        Whoever counts the line of that difference goes on doing so: its prompt is told.
+
+        Returns that prompt if it counts the money too.
+        """
         async with self._store.read() as tx:
             found = await tx.record.difference(difference_id)
             receipt = None if found is None else found.receipt
             row = None if receipt is None else await tx.record.get(receipt)
-            if row is None or not await _counts_elsewhere(tx, row):
-                return
+            if row is None or not await counts_elsewhere(tx, row):
+                return None
             holders = await tx.evidence.receipt_holders([row.receipt])
-        await self.set(row, holders[row.receipt], by=by)
+        return await self.set(row, holders[row.receipt], by=by)
 
 
 def _evidence(row: RecordRow, payment_id: str, by: int | None, now: datetime) -> Evidence:
@@ -252,7 +263,7 @@ def _is_money(line: RecordRow) -> bool:
     return line.recorded and line.kind is RowKind.PAID
 
 
-async def _counts_elsewhere(tx: Tx, row: RecordRow) -> bool:
+async def counts_elsewhere(tx: Tx, row: RecordRow) -> bool:
     """Whether somebody counts that very line: nothing more is counted by saying so again."""
     holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
     has_it = None if holder is None else await tx.payments.get(holder)

@@ -34,6 +34,7 @@ class Ruling(StrEnum):
     UNSURE = "unsure"  # it may have been sent to Safaricom, who has not said how it ended
     NOT_TAKEN = "not-taken"  # Safaricom did not take the request; nothing has moved
     COUNTED = "counted"  # the prompt whose account the books name counts that money, it seems
+    TWICE = "twice"  # the prompt whose account the books name counts it, and who has its code too
     PROMPTED = "prompted"  # a prompt may have brought that money: operators decide
 
 

@@ -13,14 +13,14 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
-from bot.core.apart import counted_already
+from bot.core.apart import counted_already, counts_elsewhere
 from bot.core.placing import Placing, may_be_prompts
 from bot.core.ports import Clock
 from bot.core.references import ByHand
 from bot.core.reversal_rows import close_taken_back
 from bot.core.ruled import Deed, Ruling, TwoPeople
 from bot.core.settle import RULED, Settle
-from bot.core.told_rows import Placed, born_key, rules_amount
+from bot.core.told_rows import Placed, born_key, record_evidence, rules_amount
 from storage.engine import Store
 from storage.hearing import Admitted, Seen, Unit
 from storage.records import (
@@ -93,8 +93,12 @@ class Rulings:
             # Beside what the payment counts, this would be more money, its own prompt's too.
             beside = payment.receipt not in (None, row.receipt)
             for_it = None if beside else target
-            if await counted_already(tx, row, for_it) is not None:
-                return Ruling.COUNTED
+            counts = await counted_already(tx, row, for_it)
+            elsewhere = counts is not None and await counts_elsewhere(tx, row)
+        of = open_one.payment_id if born is None and open_one.kind is OpenKind.REVIEW else None
+        joins = counts is not None and counts.id == target and of not in (None, target)
+        if counts is not None and not joins:
+            return Ruling.TWICE if elsewhere else Ruling.COUNTED
         if open_one.kind is OpenKind.REVIEW and born is not None and born.id != target:
             return Ruling.HELD  # nobody else is ever given what a payment was made of
         if row.kind is RowKind.REVERSAL:
@@ -107,9 +111,13 @@ class Rulings:
         )
         if agreed is not Ruling.DONE:
             return agreed
-        if await self._placing.apart.forbids(row, for_it, by=by) is not None:
+        if not joins and await self._placing.apart.forbids(row, for_it, by=by) is not None:
             return Ruling.COUNTED
-        given = await self._give(open_one, row, payment, by, why)
+        given = (
+            await self._join(row, of, payment, by)
+            if joins and of is not None
+            else await self._give(open_one, row, payment, by, why)
+        )
         if given is None:
             return Ruling.HELD
         await self._finish(Deed.ASSIGN, subject, target, by=by)
@@ -121,10 +129,11 @@ class Rulings:
         """
         Close a difference without crediting anybody: it is none of ours, or known otherwise.
 
-        Raises NotKept.
+        Not while two count its line: then it is to be given to the one of them. Raises NotKept.
         """
         now = self._clock.now()
-        await self._placing.apart.stays(difference_id, by=by)
+        if await self._placing.apart.stays(difference_id, by=by) is not None:
+            return Ruling.TWICE
 
         async def run(tx: Tx) -> Ruling:
             open_one = await tx.record.difference(difference_id)
@@ -204,6 +213,19 @@ class Rulings:
                 if ruled is Ruling.CANNOT:
                     return await self._beside(row, payment, by, of=of)
                 return None if ruled is Ruling.HELD else payment.id
+
+    async def _join(self, row: RecordRow, of: str, payment: Payment, by: int) -> str | None:
+        """The payment counts that money, and this is its code: whoever had that one is told so."""
+        if not await self._placing.take_away(row, of, payment, by=by):
+            return None
+        told = record_evidence(row, payment.id, self._clock.now())
+
+        def admit(_payment: Payment, _seen: Seen) -> Admitted:
+            return Admitted(evidence=(told,), claims_receipt=row.receipt, outranks=True)
+
+        unit = Unit(payment_id=payment.id, admit=admit, receipt=row.receipt)
+        await self._store.submit(unit, self._settle)
+        return payment.id
 
     async def _beside(
         self, row: RecordRow, payment: Payment, by: int, *, of: str | None

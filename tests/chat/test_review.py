@@ -325,7 +325,7 @@ async def test_its_line_that_counts_apart_is_told_to_whoever_counts_more(office:
     assert "UKN9ABCDEF" in said.text
     office.boss.say(f"/review {reference_of(office)}")
     heard = await office.said(office.boss.chat, "What was heard", after=said)
-    assert "its line in Safaricom’s books counts as a payment of its own" in heard.text
+    assert "a line of Safaricom’s books with its account counts as another payment" in heard.text
 
 
 async def test_i_agree_is_to_what_stands_on_the_card(office: Office, api: BotApi) -> None:

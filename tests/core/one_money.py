@@ -1,4 +1,4 @@
-"""One money: random lives of a few prompts and their lines, and that no money counts twice unseen."""
+"""One money: random lives of a few prompts and their lines, in which none counts twice unseen."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from bot.core.ask import Asked
 from bot.core.decisions import Deciding
 from bot.core.decisions import Ruling as Decision
 from bot.core.record_desk import RecordDesk
-from bot.core.references import read_reference
 from bot.core.review import Review
 from mpesa.errors import NoAnswer, OutcomeUnknown
+from storage.engine import Store
 from storage.records import (
     BY_RECORD,
-    FINAL,
     NewRecordRow,
     OpenDifference,
-    OpenKind,
     Payment,
-    RecordRow,
     Source,
     Status,
-    Word,
 )
 from tests.core.bodies import failure, success
-from tests.core.conftest import Desk
-from tests.core.test_record import a_row, assert_replays
+from tests.core.conftest import Desk, ScriptedDaraja, make_desk
+from tests.core.one_money_judge import judge
+from tests.core.test_record import a_row
+from tests.core.test_review import review_of
+from tests.desk import ScriptedOffice, a_desk
+from tests.fakes import PHONE
+from tests.stores import TestClock
 
-__all__ = ["Life", "Told"]
+__all__ = ["Life", "Told", "lived"]
 
 AMOUNTS = (50, 50, 50, 6000)
 OPERATOR = 900
 ACTS = 24
-LOOKED_AT = (OpenKind.REVIEW, OpenKind.TWICE, OpenKind.AMOUNT_DIFFERS, OpenKind.UNMATCHED)
 OVER_S = 60 * 3600
 
 
@@ -100,9 +100,13 @@ class Life:
             await act()
             self._kept(was, await self._credited(), act.__name__)
         await self._quiet()
-        await self._judge()
+        codes = [each.row.receipt for each in self.money]
+        judged = await judge(self.desk, self.record, await self._every(), codes)
+        self.violations += judged.violations
         return Told(
-            violations=tuple(self.violations), effects=self.effects, trace=tuple(self.trace)
+            violations=tuple(self.violations),
+            effects=self.effects + judged.effects,
+            trace=tuple(self.trace),
         )
 
     # -- what comes ----------------------------------------------------------------------------
@@ -327,87 +331,19 @@ class Life:
             if cents and not now.get(payment_id):
                 self.violations.append(f"I5: {payment_id} lost its credit by {act}")
 
-    async def _judge(self) -> None:
-        every = await self._every()
-        flagged = {
-            each.receipt
-            for each in await self.record.open_differences(limit=1000)
-            if each.kind in LOOKED_AT
-        }
-        async with self.desk.store.read() as tx:
-            rows = await tx.record.known([each.row.receipt for each in self.money])
-            holders = await tx.evidence.receipt_holders(list(rows))
-        by_id = {each.id: each for each in every}
-        for payment in every:
-            await self._drawn_once(payment, rows, holders, by_id, flagged)
-            waits = payment.next_check_at is not None or payment.pending_at is not None
-            if payment.status not in FINAL and not waits:
-                self.violations.append(f"I8: {payment.id} is {payment.status}, and silent")
-        self._none_lost(rows, holders, by_id, flagged, every)
-        await assert_replays(self.desk)
-
-    async def _drawn_once(
-        self,
-        prompted: Payment,
-        rows: dict[str, RecordRow],
-        holders: dict[str, str],
-        by_id: dict[str, Payment],
-        flagged: set[str | None],
-    ) -> None:
-        """What counts of a prompt's lines is no more than its lines, or somebody is to look."""
-        if prompted.ask_key.startswith(BY_RECORD):
-            return
-        theirs = {
-            receipt: row
-            for receipt, row in rows.items()
-            if read_reference(row.reference) == prompted.push_ref
-            and row.amount_cents == prompted.amount_kes * 100
-        }
-        own = any(holder == prompted.id for holder in holders.values())
-        alone = bool(prompted.credited_cents) and not own
-        taken = [
-            by_id[holders[receipt]]
-            for receipt in theirs
-            if receipt in holders
-            and holders[receipt] in by_id
-            and holders[receipt] != prompted.id
-            and by_id[holders[receipt]].credited_cents
-        ]
-        self.effects["a line counts apart from its prompt"] += bool(taken)
-        self.effects["a prompt counts without a line"] += alone
-        if alone + len(taken) <= len(theirs) or not theirs:
-            return
-        known = [prompted, *taken]
-        looked_at = any(
-            each.pending_at is not None or Word.CONTRADICTED in each.words for each in known
-        ) or bool(flagged & set(theirs))
-        self.effects["more counts than came, and is looked at"] += looked_at
-        if not looked_at:
-            self.violations.append(
-                f"I4: {prompted.id} and {[each.id for each in taken]} count {sorted(theirs)}"
-            )
-
-    def _none_lost(
-        self,
-        rows: dict[str, RecordRow],
-        holders: dict[str, str],
-        by_id: dict[str, Payment],
-        flagged: set[str | None],
-        every: list[Payment],
-    ) -> None:
-        """Each line counts somewhere, or somebody looks at it, or has said that it does not."""
-        for receipt, row in rows.items():
-            holder = by_id.get(holders.get(receipt, ""))
-            if holder is not None and (holder.credited_cents or holder.pending_at is not None):
-                continue
-            put_aside = any(
-                line.startswith(("none of ours", "nothing came")) for line in self.trace
-            )
-            if receipt not in flagged and not put_aside:
-                self.violations.append(f"I2: {receipt} of {row.reference!r} counts nowhere")
-
     def _note(self, *what: object) -> None:
         self.trace.append(" ".join(str(each) for each in what))
+
+
+async def lived(store: Store, clock: TestClock, seed: int) -> Told:
+    """The life of that seed, on a fresh *store*."""
+    desk = make_desk(store, clock, ScriptedDaraja())
+    record = a_desk(store, clock, ScriptedOffice(), pull=True, pull_number=PHONE, c2b="v2")
+    review = review_of(desk, two_people_above_kes=50_000)
+    try:
+        return await Life(desk=desk, record=record, review=review, rng=random.Random(seed)).live()
+    finally:
+        await desk.close()
 
 
 def _without_account(row: NewRecordRow) -> NewRecordRow:

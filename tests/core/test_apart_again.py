@@ -153,16 +153,22 @@ async def test_a_line_that_stays_with_whoever_has_it_counts_no_more_for_its_prom
 async def test_nor_does_it_stay_with_them_where_its_prompt_counts_it(
     desk: Desk, record: RecordDesk, review: Review
 ) -> None:
-    payment, _ = await named_for_another(desk, record, review)
+    payment, other = await named_for_another(desk, record, review)
     await ask_safaricom(desk, "0")
     assert (await desk.get(payment.id)).credited_cents == 50_00
 
-    assert await record.assign(await unmatched(record), by=900, why="") is Ruling.COUNTED
+    line = await unmatched(record)
+    assert await record.assign(line, by=900, why="theirs") is Ruling.TWICE
+    assert await record.dismiss(line, by=900, why="none of ours") is Ruling.TWICE
     assert await opens(record) == [(OpenKind.REVIEW, TRUE)]
+
+    assert await record.assign(line, to=payment.id, by=900, why="its own") is Ruling.DONE
+    assert (await desk.get(payment.id)).receipt == TRUE
+    assert (await desk.get(other.id)).pending_at is not None
 
 
 @pytest.mark.parametrize("code", [FORGED, MISTYPED], ids=["a liar's code", "mistyped"])
-async def test_it_is_not_made_a_payment_beside_the_prompt_that_counts_it(
+async def test_the_prompt_that_counts_it_under_another_code_is_given_its_own(
     desk: Desk, record: RecordDesk, review: Review, code: str
 ) -> None:
     other = await desk.ask(phone="254722000111", ask_key="m:1001:8")
@@ -175,10 +181,20 @@ async def test_it_is_not_made_a_payment_beside_the_prompt_that_counts_it(
     await told_by_books(desk, record, payment, TRUE)
 
     line = await unmatched(record)
-    ruled = await record.assign(line, to=payment.id, by=900, why="its own")
+    for _ in range(2):
+        await record.assign(line, to=payment.id, by=900, why="its own")
 
-    assert ruled is Ruling.COUNTED
-    assert await opens(record) == [(OpenKind.REVIEW, TRUE)]
+    after = await desk.get(payment.id)
+    assert (after.receipt, after.credited_cents) == (TRUE, 50_00)
+    assert await opens(record) == []
+    assert (await desk.get(other.id)).pending_at is not None
+    off = replace(credit(other), deciding=Deciding.REVERSE, receipt=TRUE, key="off")
+    assert await review.decide(off) is Verdict.DONE
+    assert await record.rows.net_cents() == 50_00
+    desk.clock.advance(60)
+    await told_by_books(desk, record, payment, code)  # no liar, no slip: two payments came
+    assert await opens(record) == [(OpenKind.TWICE, code)]
+    await assert_replays(desk)
 
 
 @pytest.mark.parametrize("off", [False, True], ids=["fits", "an hour off"])

@@ -31,6 +31,7 @@ from tests.prove import (
     forgeries,
     fuzz,
     instances,
+    money,
     mutants,
     mutation,
     settle_sets,
@@ -65,6 +66,7 @@ PARTS: dict[str, Callable[[Wish], Any]] = {
     "slow": lambda _wish: slow.run(),
     "copies": lambda wish: copies.run(payments=wish.of(1000, 20), seed=wish.seed),
     "forgeries": lambda wish: forgeries.run(count=wish.of(100_000), seed=wish.seed),
+    "money": lambda wish: money.run(count=wish.of(10_000, 40), seed=wish.seed, jobs=wish.jobs),
     "fuzz": lambda wish: fuzz.run(count=wish.of(1_000_000), seed=wish.seed),
     "drives": lambda wish: drives.run(count=wish.of(10_000, 20), seed=wish.seed),
     "crashes": lambda wish: crashes.run(
