@@ -287,13 +287,14 @@ async def give_back(press: Press) -> Toast:
 
 async def give_back_now(press: Press) -> Toast:
     """The first operator's word, or the second one's, which sends it."""
-    turn = press.turn
+    turn, payment = press.turn, press.view.payment
     if not turn.is_operator:
         return turn.toast("toast.not-yours")
     ruling = await turn.core.record.reverse(
-        press.view.payment.id, by=turn.person.id, why=plain(turn.say("books.by-button"))
+        payment.id, by=turn.person.id, why=plain(turn.say("books.by-button"))
     )
-    text = turn.say("ruled.sent") if ruling is Ruled.DONE else turn.say(f"ruled.{ruling}")
+    became = "sent" if ruling is Ruled.DONE else ruling
+    text = turn.say(f"ruled.{became}", receipt=payment.receipt or "")
     await turn.answer(text)
     return Toast(plain(text))
 

@@ -6,7 +6,11 @@ __all__ = ["NEAREST"]
 
 # Besides those tests that are called like the file.
 NEAREST = {
-    "bot/core/settle.py": ("core/test_settle*", "core/test_waits_again.py"),
+    "bot/core/settle.py": (
+        "core/test_settle*",
+        "core/test_waits_again.py",
+        "core/test_apart_again.py",
+    ),
     "bot/core/leaving.py": (
         "core/test_attempts.py",
         "core/test_throttled.py",
@@ -16,7 +20,11 @@ NEAREST = {
     "bot/core/send.py": ("core/test_prompt_age.py", "core/test_ask.py", "core/test_troubles.py"),
     "bot/core/ask.py": ("core/test_limits_last.py",),
     "bot/core/limits.py": ("core/test_ask.py", "core/test_page_limits.py"),
-    "bot/core/hear.py": ("core/test_liars.py", "core/test_counted_apart.py"),
+    "bot/core/hear.py": (
+        "core/test_liars.py",
+        "core/test_counted_apart.py",
+        "core/test_apart_again.py",
+    ),
     "bot/core/check_times.py": ("core/test_reconcile.py",),
     "bot/core/people.py": ("core/test_ask.py", "core/test_reconcile.py"),
     "bot/core/post.py": ("chat/test_notices.py",),
@@ -45,19 +53,26 @@ NEAREST = {
     "bot/core/invoice_talk.py": ("core/test_privacy_invoices.py", "chat/test_merchant_gone.py"),
     "bot/core/statements.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "bot/core/ledgers.py": ("core/test_ledgers.py", "core/test_periods.py"),
-    "bot/core/went_back.py": ("core/test_periods.py", "core/test_settle*"),
+    "bot/core/went_back.py": (
+        "core/test_apart_again.py",
+        "core/test_periods.py",
+        "core/test_settle*",
+    ),
     "bot/core/decisions.py": ("core/test_decided_amounts.py", "core/test_review.py"),
     "bot/core/named_late.py": ("core/test_named_accounts.py", "core/test_apart.py"),
     "bot/core/apart.py": (
         "core/test_apart.py",
         "core/test_counted_apart.py",
+        "core/test_apart_again.py",
         "core/test_counted_already.py",
+        "core/test_one_money.py",
     ),
     "bot/core/proposals.py": ("core/test_review.py",),
     "bot/core/counter.py": ("core/test_named_accounts.py", "core/test_counter.py"),
     "bot/core/row_batches.py": ("core/test_named_accounts.py", "core/test_record.py"),
     "bot/core/placing.py": (
         "core/test_apart.py",
+        "core/test_apart_again.py",
         "core/test_named_accounts.py",
         "core/test_record.py",
         "core/test_placed_once.py",
@@ -103,6 +118,7 @@ NEAREST = {
         "core/test_decided_amounts.py",
         "core/test_apart.py",
         "core/test_counted_apart.py",
+        "core/test_apart_again.py",
     ),
     "bot/core/reconcile.py": ("core/test_counted_apart.py",),
     "bot/core/record.py": (
@@ -112,6 +128,7 @@ NEAREST = {
         "web/test_record_posts.py",
     ),
     "bot/core/rulings.py": (
+        "core/test_apart_again.py",
         "core/test_counted_already.py",
         "core/test_record.py",
         "core/test_placed_once.py",
