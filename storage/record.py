@@ -177,9 +177,12 @@ class Record(TakenBack):
 
     async def taking_back(self, receipt: str) -> list[RecordRow]:
         """Reversals of that receipt that no payment bore at once, whatever became of them."""
+        return [row for row in await self.unborne() if row.linked == receipt]
+
+    async def unborne(self) -> list[RecordRow]:
+        """All reversals that no payment bore at once, whatever became of them: few."""
         found = await self._connection.execute(_UNBORNE)
-        rows = [self._read(row) for row in found.mappings()]
-        return [row for row in rows if row.linked == receipt]
+        return [self._read(row) for row in found.mappings()]
 
     async def placeable(self, *, after: str = "", limit: int) -> list[RecordRow]:
         """

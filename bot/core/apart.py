@@ -28,6 +28,7 @@ from storage.records import (
     Payment,
     RecordRow,
     RowKind,
+    RowState,
     Status,
 )
 from storage.tx import Tx
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 ASKED_ABOUT = (*OPEN, Status.CONFIRMING)
+NAMED = (Kind.OPERATOR_PAID, Kind.CALLBACK_PAID)
+"""Whoever says so names a code, which the books may have, or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +55,12 @@ class Prompted:
     told: Sequence[Evidence]
     # Other lines of the same account and amount that count nowhere: one may be what it counts.
     spare: frozenset[str]
-    # Codes that an operator typed for it, and that the books have.
-    booked: frozenset[str]
+    # Codes that were named for it, and by whom, where the books have them as its own.
+    booked: frozenset[tuple[str | None, Kind]]
 
-    def counts(self, row: RecordRow, *, asking: bool) -> bool:
+    def counts(self, row: RecordRow, *, anew: bool) -> bool:
         """
-        Whether it counts what *row* says, or may yet where *asking*.
+        Whether it counts what *row* says, or may yet where *anew*.
 
         Not where the books vouch for another line: that is then what it counts.
         """
@@ -65,7 +68,7 @@ class Prompted:
         if payment.status in ASKED_ABOUT:
             # Safaricom may say "paid" when asked, and no code with it: a callback would have it.
             can_say = payment.checkout_index is not None and payment.next_check_at is not None
-            return asking and can_say and row.amount_cents == payment.amount_kes * 100
+            return anew and can_say and row.amount_cents == payment.amount_kes * 100
         # Until a line vouches for what a person said of the amount, it may be what was asked for.
         alike = row.amount_cents in (payment.arrived_cents, payment.amount_kes * 100)
         if not payment.credited_cents or not alike:
@@ -97,19 +100,19 @@ def counts_apart(payment: Payment, told: Sequence[Evidence]) -> bool:
     return apart and not payment.credited_cents
 
 
-def _vouches(each: Evidence, booked: frozenset[str]) -> bool:
+def _vouches(each: Evidence, booked: frozenset[tuple[str | None, Kind]]) -> bool:
     """Whether by this piece the books have a line for what a payment counts."""
-    if each.kind is Kind.OPERATOR_PAID:
-        return each.receipt in booked
-    return each.kind is Kind.RECORD_PAID
+    return each.kind is Kind.RECORD_PAID or (each.receipt, each.kind) in booked
 
 
-async def prompted_by(tx: Tx, row: RecordRow, payment_id: str | None) -> Prompted | None:
+async def prompted_by(
+    tx: Tx, row: RecordRow, payment_id: str | None, *, twins: bool = False
+) -> Prompted | None:
     """
     The payment, another than *payment_id*, whose prompt's account the books name in *row*.
 
-    Or the prompt for the same thing for which an operator typed a code that no book has: who is
-    asked twice for the same pays once.
+    With *twins* also the prompt for the same thing for which an operator typed a code that no book
+    has: who is asked twice for the same pays once.
     """
     # What was only posted names whoever a liar would have it name.
     reference = read_reference(row.reference) if _is_money(row) else None
@@ -117,26 +120,46 @@ async def prompted_by(tx: Tx, row: RecordRow, payment_id: str | None) -> Prompte
     # The prompt of a further account brings nothing into the account whose books these are.
     if named is None or named.account:
         return None
-    spare = await _spare(tx, row, named)
-    found = None if named.id == payment_id else await _prompted(tx, named, spare)
-    if found is not None and found.counts(row, asking=False):
+    found = None if named.id == payment_id else await _prompted(tx, row, named)
+    if found is not None and found.counts(row, anew=False):
         return found
-    for each in await tx.attempts.of_intent(named.intent_id):
+    for each in await tx.attempts.of_intent(named.intent_id) if twins else ():
         others = each.ask_key.startswith(BY_RECORD) or each.account
         if others or each.id in (named.id, payment_id) or not each.credited_cents:
             continue
-        twin = await _prompted(tx, each, spare)
-        if twin.is_mistyped(row) and twin.counts(row, asking=False):
+        twin = await _prompted(tx, row, each)
+        if twin.is_mistyped(row) and twin.counts(row, anew=False):
             return twin
     return found
 
 
-async def _prompted(tx: Tx, payment: Payment, spare: frozenset[str]) -> Prompted:
+async def _prompted(tx: Tx, row: RecordRow, payment: Payment) -> Prompted:
     told = (await tx.evidence.of([payment.id])).get(payment.id, [])
-    typed = {each.receipt for each in told if each.kind is Kind.OPERATOR_PAID and each.receipt}
-    known = await tx.record.known(typed)
-    booked = frozenset(code for code, line in known.items() if _is_money(line))
-    return Prompted(payment=payment, told=told, spare=spare, booked=booked)
+    named = {(each.receipt, each.kind) for each in told if each.kind in NAMED and each.receipt}
+    known = await tx.record.known({code for code, _ in named if code is not None})
+    return Prompted(
+        payment=payment,
+        told=told,
+        # What counts nothing yet has no need of them, and there may be many.
+        spare=await _spare(tx, row, payment) if payment.credited_cents else frozenset(),
+        booked=frozenset(
+            (code, kind)
+            for code, kind in named
+            if code in known and _is_own(known[code], payment, by_hand=kind is Kind.OPERATOR_PAID)
+        ),
+    )
+
+
+def _is_own(line: RecordRow, payment: Payment, *, by_hand: bool) -> bool:
+    """
+    Whether the books name that line for *payment*; or for nobody, and somebody has looked it up,
+    or for somebody else, and a person has said that it stays.
+
+    Whoever forges a post may name any code that came.
+    """
+    named = read_reference(line.reference) == payment.push_ref
+    stays = line.state is RowState.MATCHED and line.payment_id == payment.id
+    return _is_money(line) and (named or (by_hand and (stays or not line.reference)))
 
 
 async def counted_already(tx: Tx, row: RecordRow, payment_id: str | None) -> Payment | None:
@@ -145,11 +168,9 @@ async def counted_already(tx: Tx, row: RecordRow, payment_id: str | None) -> Pay
 
     To credit *payment_id* as well would be to count it twice. None: nothing speaks against it.
     """
-    found = await prompted_by(tx, row, payment_id)
-    if found is None:
-        return None
-    asking = not await counts_elsewhere(tx, row)
-    return found.payment if found.counts(row, asking=asking) else None
+    anew = not await counts_elsewhere(tx, row)
+    found = await prompted_by(tx, row, payment_id, twins=anew)
+    return found.payment if found is not None and found.counts(row, anew=anew) else None
 
 
 class Apart:
@@ -161,17 +182,17 @@ class Apart:
         self._clock = clock
 
     async def set(
-        self, row: RecordRow, payment_id: str | None, *, by: int | None = None, asking: bool = False
+        self, row: RecordRow, payment_id: str | None, *, by: int | None = None, anew: bool = False
     ) -> Payment | None:
         """
         Have *row* count for *payment_id*, and nothing more for the prompt whose account it names.
 
         Returns the prompt, unchanged, if that one counts the money already, or may yet where
-        *asking*; None if nothing speaks against it, and what it hears from now on waits for a
+        *anew*; None if nothing speaks against it, and what it hears from now on waits for a
         person. Said again it changes nothing. Raises NotKept.
         """
         async with self._store.read() as tx:
-            found = await prompted_by(tx, row, payment_id)
+            found = await prompted_by(tx, row, payment_id, twins=anew)
         if found is None:
             return None
         now = self._clock.now()
@@ -188,13 +209,18 @@ class Apart:
                 reversed_cents=by_now.reversed_cents,
             )
             stands = replace(found, payment=payment, told=seen.told)
-            counts[:] = [payment] if stands.counts(row, asking=asking) else []
+            counts[:] = [payment] if stands.counts(row, anew=anew) else []
             if counts or not (stands.may_count(row) or stands.spare):
                 return Admitted()
             return Admitted(evidence=(_evidence(row, payment.id, by, now),))
 
         await self._store.submit(Unit(payment_id=found.payment.id, admit=admit), self._settle)
         return counts[0] if counts else None
+
+    async def counts(self, row: RecordRow, payment_id: str) -> Payment | None:
+        """As `counted_already`."""
+        async with self._store.read() as tx:
+            return await counted_already(tx, row, payment_id)
 
     async def forbids(self, row: RecordRow, payment_id: str | None, *, by: int) -> Payment | None:
         """
@@ -205,8 +231,8 @@ class Apart:
         async with self._store.read() as tx:
             # Its account may have been told since somebody looked at it.
             row = replace(await tx.record.get(row.receipt) or row, amount_cents=row.amount_cents)
-            asking = not await counts_elsewhere(tx, row)
-        return await self.set(row, payment_id, by=by, asking=asking)
+            anew = not await counts_elsewhere(tx, row)
+        return await self.set(row, payment_id, by=by, anew=anew)
 
     async def stays(self, difference_id: int, *, by: int) -> Payment | None:
         """
@@ -244,16 +270,21 @@ async def _spare(tx: Tx, row: RecordRow, prompted: Payment) -> frozenset[str]:
         for each in await tx.attempts.of_intent(prompted.intent_id)
         if each.ask_key.startswith(BY_RECORD) and each.credited_cents is None
     }
-    lines = await tx.record.known(born.keys() - {row.receipt})
+    known = await tx.record.known(born.keys() - {row.receipt})
+    lines = {
+        code: line
+        for code, line in known.items()
+        if _is_money(line)
+        and line.amount_cents == row.amount_cents
+        and read_reference(line.reference) == prompted.push_ref
+    }
     told = await tx.evidence.of([born[code].id for code in lines])
+    unborne = await tx.record.unborne() if lines else []
     spare = set()
     for code, line in lines.items():
-        alike = _is_money(line) and line.amount_cents == row.amount_cents
-        if not alike or read_reference(line.reference) != prompted.push_ref:
-            continue
         back = [each for each in told.get(born[code].id, []) if each.kind is Kind.REVERSED]
         gone_cents = [line.amount_cents if b.amount_cents is None else b.amount_cents for b in back]
-        gone_cents += [each.amount_cents for each in await tx.record.taking_back(code)]
+        gone_cents += [each.amount_cents for each in unborne if each.linked == code]
         if sum(gone_cents) < line.amount_cents:
             spare.add(code)
     return frozenset(spare)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bot.core.apart import counted_already
+from bot.core.apart import counted_already, prompted_by
 from bot.core.settle import POSITIVES, stand
 from bot.core.told_rows import is_reversals
-from storage.records import Evidence, Payment, RowKind
+from storage.records import BY_RECORD, Evidence, Payment, RowKind
 from storage.tx import Tx
 
 __all__ = [
@@ -64,6 +64,7 @@ class Ruling:
     # None: what the books say, else what was asked for; of a reversal: all that is left.
     amount_cents: int | None = None
     booked: bool = False  # the books have that code, as money that came
+    twice: bool = False  # the prompt that its line names counts that money too
     read_up_to: int = 0  # id of the newest evidence that whoever decides had before them
 
 
@@ -84,9 +85,20 @@ async def booked_cents(tx: Tx, receipt: str) -> int | None:
 
 
 async def as_booked(tx: Tx, ruling: Ruling) -> Ruling:
-    """A credit by a code alone is about what the books say, where they have said it."""
-    if ruling.deciding is not Deciding.CREDIT or ruling.receipt is None:
+    """
+    The decision with what the books say of its code: how much, where that was left to them.
+
+    And whether what goes back is counted twice, by the line's own payment and by its prompt.
+    """
+    if ruling.receipt is None or ruling.deciding is Deciding.VOID:
         return ruling
+    if ruling.deciding is Deciding.REVERSE:
+        born = await tx.payments.by_ask_key(f"{BY_RECORD}{ruling.receipt}")
+        row = await tx.record.get(ruling.receipt)
+        own = born is not None and born.id == ruling.payment_id and row is not None
+        found = await prompted_by(tx, row, ruling.payment_id) if row is not None and own else None
+        twice = row is not None and found is not None and found.counts(row, anew=False)
+        return replace(ruling, twice=twice)
     cents = await booked_cents(tx, ruling.receipt)
     said = cents if ruling.amount_cents is None else ruling.amount_cents
     return replace(ruling, amount_cents=said, booked=cents is not None)

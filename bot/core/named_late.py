@@ -103,4 +103,4 @@ async def _is_anothers(tx: Tx, typed: str, has_it: Payment | None) -> bool:
 async def _counts_twice(tx: Tx, row: RecordRow) -> bool:
     """Whether the prompt of that account may count the money too that the row's payment has."""
     found = await prompted_by(tx, row, row.payment_id)
-    return found is not None and found.counts(row, asking=False)
+    return found is not None and found.counts(row, anew=False)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
 
-from bot.core.apart import Apart, counted_already
+from bot.core.apart import Apart
 from bot.core.named_late import names
 from bot.core.ports import Clock, Ids
 from bot.core.references import ByHand, FindByHand, read_reference
@@ -122,8 +122,8 @@ class Placing:
         self, row: RecordRow, prompted: Payment | None, reference: str | None, *, outranks: bool
     ) -> Placed:
         if prompted is not None:
-            async with self._store.read() as tx:
-                twin = await counted_already(tx, row, prompted.id)
+            # To what counts already its own line adds nothing.
+            twin = None if prompted.credited_cents else await self.apart.counts(row, prompted.id)
             if twin is None:
                 outcome = await self._tell_prompted(row, prompted, outranks=outranks)
                 if outcome.fresh:

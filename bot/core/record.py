@@ -19,6 +19,7 @@ from bot.core.claims_alarm import ClaimsAlarm
 from bot.core.named_late import named_late, named_now
 from bot.core.placing import Placing
 from bot.core.ports import Clock
+from bot.core.references import read_reference
 from bot.core.row_batches import RowBatches
 from bot.core.settle import Settle
 from bot.core.suggestions import Suggestion, suggestions
@@ -229,14 +230,12 @@ class Record:
         wanted = [each for each in rows if not _says_nothing_new(known.get(each.receipt), each)]
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
-        for row in named_now(wanted, known, list(known.values())):
-            await self.placing.apart.set(row, row.payment_id)
+        await self._set_apart(named_now(wanted, known, list(known.values())))
         if wanted:
             keep = partial(self._keep, new=wanted, before=known, now=now)
             kept = await self._store.write(keep)
             # Also what somebody gave away since it was looked at.
-            for row in named_now(wanted, known, [row for row, _ in kept]):
-                await self.placing.apart.set(row, row.payment_id)
+            await self._set_apart(named_now(wanted, known, [row for row, _ in kept]))
             taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
@@ -247,6 +246,15 @@ class Record:
         taken.open = sum(state is RowState.OPEN for state in states.values())
         taken.left = sum(state is RowState.NEW for state in states.values())
         return taken
+
+    async def _set_apart(self, named: Sequence[RecordRow]) -> None:
+        """What is named only now counts where it is, and nothing more for the prompt it names."""
+        read = {row.receipt: read_reference(row.reference) for row in named}
+        async with self._store.read() as tx:
+            known = await tx.record.named([each for each in read.values() if each is not None])
+        for row in named:
+            if known.pushes.get(read[row.receipt] or "") not in (None, row.payment_id):
+                await self.placing.apart.set(row, row.payment_id)
 
     async def _keep(
         self,

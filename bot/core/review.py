@@ -199,7 +199,7 @@ class Review:
         """The payment whose prompt's account the books name for that code, if they name one."""
         async with self._store.read() as tx:
             row = await tx.record.get(receipt)
-            found = None if row is None else await prompted_by(tx, row, None)
+            found = None if row is None else await prompted_by(tx, row, None, twins=True)
         return None if found is None else found.payment
 
     async def _forbidden(self, ruling: Ruling, *, alone: bool) -> Verdict | None:
@@ -263,8 +263,9 @@ class Review:
                 if not paid or not payment.credited_cents:
                     return Verdict.SETTLED
                 money, moved = money_codes(seen.told), moved_receipts(seen.told)
-                # All of it was another's: by that code the credit is taken off, as nothing came.
-                if ruling.receipt in money - {None} and not money <= moved:
+                # All of it was another's: by that code the credit is taken off, as nothing came. So
+                # it is where the line's prompt counts it too: one of the two has to go.
+                if not ruling.twice and ruling.receipt in money - {None} and not money <= moved:
                     return Verdict.OWN_CODE
         return Verdict.DONE
 

@@ -13,6 +13,7 @@ from bot.core.ask import Asked
 from bot.core.decisions import Deciding
 from bot.core.decisions import Ruling as Decision
 from bot.core.record_desk import RecordDesk
+from bot.core.references import read_reference
 from bot.core.review import Review
 from mpesa.errors import NoAnswer, OutcomeUnknown
 from storage.engine import Store
@@ -26,7 +27,7 @@ from storage.records import (
 )
 from tests.core.bodies import failure, success
 from tests.core.conftest import Desk, ScriptedDaraja, make_desk
-from tests.core.one_money_judge import judge
+from tests.core.one_money_judge import judge, shut_out
 from tests.core.test_record import a_row
 from tests.core.test_review import review_of
 from tests.desk import ScriptedOffice, a_desk
@@ -102,6 +103,9 @@ class Life:
         await self._quiet()
         codes = [each.row.receipt for each in self.money]
         judged = await judge(self.desk, self.record, await self._every(), codes)
+        await self._counted()
+        judged.violations += await shut_out(self.desk, await self._every(), codes)
+        await self._closed()
         self.violations += judged.violations
         return Told(
             violations=tuple(self.violations),
@@ -315,6 +319,42 @@ class Life:
         self.desk.daraja.answers = []
         await self.desk.reconcile.run_due()
         await self.record.rows.look_again()
+
+    async def _counted(self) -> None:
+        """Whoever looks up all that waits counts what there is to count."""
+        for _ in range(2):
+            for each in await self._every():
+                if each.ask_key.startswith(BY_RECORD) and each.credited_cents is None:
+                    await self._credit(each.id, each.ask_key.removeprefix(BY_RECORD))
+            for open_one in await self.record.open_differences(limit=100):
+                row = await self.record.rows.get(open_one.receipt or "")
+                named = None if row is None else read_reference(row.reference)
+                mine = [each.id for each in await self._every() if each.push_ref == named]
+                for to in (None, *mine):
+                    await self.record.assign(open_one.id, to=to, by=OPERATOR, why="as it says")
+
+    async def _closed(self) -> None:
+        """Something can be pressed that closes what is open."""
+        for open_one in await self.record.open_differences(limit=100):
+            for to in (None, *[each.id for each in await self._every()]):
+                await self.record.assign(open_one.id, to=to, by=OPERATOR, why="looked up")
+            await self.record.dismiss(open_one.id, by=OPERATOR, why="none of ours")
+            await self._taken_off(open_one.receipt or "")
+            await self.record.dismiss(open_one.id, by=OPERATOR, why="none of ours")
+        for open_one in await self.record.open_differences(limit=100):
+            self.violations.append(f"I8: {open_one.kind} {open_one.receipt} stays open for ever")
+
+    async def _taken_off(self, receipt: str) -> None:
+        for each in await self._every():
+            if each.ask_key == f"{BY_RECORD}{receipt}" and each.credited_cents:
+                ruling = Decision(
+                    payment_id=each.id,
+                    deciding=Deciding.REVERSE,
+                    by=OPERATOR,
+                    key=self._press(),
+                    receipt=receipt,
+                )
+                self._note("taken off", each.id, await self.review.decide(ruling))
 
     async def _every(self) -> list[Payment]:
         found = []

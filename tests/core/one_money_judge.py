@@ -12,7 +12,7 @@ from storage.records import BY_RECORD, FINAL, OpenKind, Payment, RecordRow, RowS
 from tests.core.conftest import Desk
 from tests.core.test_record import assert_replays
 
-__all__ = ["Judged", "judge"]
+__all__ = ["Judged", "judge", "shut_out"]
 
 LOOKED_AT = (OpenKind.REVIEW, OpenKind.TWICE, OpenKind.AMOUNT_DIFFERS, OpenKind.UNMATCHED)
 
@@ -92,3 +92,37 @@ def _somewhere(code: str, row: RecordRow, books: _Books, judged: Judged) -> None
     written_off = row.state is RowState.CLOSED or (holder is not None and holder.status in FINAL)
     if not (counts or written_off or code in books.looked_at):
         judged.violations.append(f"I2: {code} of {row.reference!r} counts nowhere")
+
+
+async def shut_out(desk: Desk, every: Sequence[Payment], codes: Sequence[str]) -> list[str]:
+    """Of all that was paid for one thing, what cannot be counted, whoever tries."""
+    async with desk.store.read() as tx:
+        rows = await tx.record.known(codes)
+        held = await tx.evidence.receipt_holders(list(rows))
+    by_id = {each.id: each for each in every}
+    found = []
+    for intent in sorted({each.intent_id for each in every}):
+        prompts = [
+            each
+            for each in every
+            if each.intent_id == intent and not each.ask_key.startswith(BY_RECORD)
+        ]
+        accounts = {each.push_ref for each in prompts}
+        theirs = [
+            code
+            for code, row in rows.items()
+            if read_reference(row.reference) in accounts
+            and row.amount_cents == prompts[0].amount_kes * 100
+        ]
+        counts = {held[code] for code in theirs if code in held}
+        counts = {each for each in counts if each in by_id and by_id[each].credited_cents}
+        alone = {each.id for each in prompts if each.credited_cents} - set(held.values())
+        # What another's code counted for is taken off first, by whoever looks at it.
+        # And of two codes that were named for one prompt operators are told at once.
+        wrong = any(
+            (each.credited_cents and each.pending_at is not None) or Word.TWICE in each.words
+            for each in prompts
+        )
+        if len(counts | alone) < len(theirs) and not wrong:
+            found.append(f"I2: {theirs} came for {intent}, and {len(counts | alone)} can count")
+    return found

@@ -10,6 +10,7 @@ NEAREST = {
         "core/test_settle*",
         "core/test_waits_again.py",
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
     ),
     "bot/core/leaving.py": (
         "core/test_attempts.py",
@@ -24,6 +25,7 @@ NEAREST = {
         "core/test_liars.py",
         "core/test_counted_apart.py",
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
     ),
     "bot/core/check_times.py": ("core/test_reconcile.py",),
     "bot/core/people.py": ("core/test_ask.py", "core/test_reconcile.py"),
@@ -55,6 +57,7 @@ NEAREST = {
     "bot/core/ledgers.py": ("core/test_ledgers.py", "core/test_periods.py"),
     "bot/core/went_back.py": (
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
         "core/test_periods.py",
         "core/test_settle*",
     ),
@@ -64,6 +67,7 @@ NEAREST = {
         "core/test_apart.py",
         "core/test_counted_apart.py",
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
         "core/test_counted_already.py",
         "core/test_one_money.py",
     ),
@@ -73,6 +77,7 @@ NEAREST = {
     "bot/core/placing.py": (
         "core/test_apart.py",
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
         "core/test_named_accounts.py",
         "core/test_record.py",
         "core/test_placed_once.py",
@@ -119,6 +124,7 @@ NEAREST = {
         "core/test_apart.py",
         "core/test_counted_apart.py",
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
     ),
     "bot/core/reconcile.py": ("core/test_counted_apart.py",),
     "bot/core/record.py": (
@@ -129,6 +135,7 @@ NEAREST = {
     ),
     "bot/core/rulings.py": (
         "core/test_apart_again.py",
+        "core/test_apart_open.py",
         "core/test_counted_already.py",
         "core/test_record.py",
         "core/test_placed_once.py",
