@@ -11,12 +11,12 @@ from bot.core.decisions import Deciding, Verdict
 from bot.core.record_desk import RecordDesk
 from bot.core.review import Review
 from bot.core.rulings import Ruling
-from storage.records import OpenKind, Payment, Source, Status
+from storage.records import Kind, OpenKind, Payment, Source, Status
 from tests.core.bodies import success
 from tests.core.conftest import Desk
 from tests.core.test_apart import MISTYPED, told_by_books, twice_asked
 from tests.core.test_counted_already import BY_HAND, FORGED, TRUE, record, review
-from tests.core.test_record import a_row, assert_replays, born, opens, unmatched
+from tests.core.test_record import a_row, assert_replays, born, kinds, opens, unmatched
 from tests.core.test_review import credit
 
 __all__ = ["record", "review"]
@@ -129,4 +129,48 @@ async def test_what_counts_by_itself_and_for_its_prompt_can_be_put_right(
     assert await opens(record) == []
     assert (await desk.get(payment.id)).status is Status.PAID
     assert await record.rows.net_cents() == 100_00
+    await assert_replays(desk)
+
+
+@pytest.mark.parametrize("by", [900, 901], ids=["the same", "another"])
+async def test_who_dies_between_taking_a_code_away_and_giving_it_does_it_again(
+    desk: Desk, record: RecordDesk, review: Review, by: int
+) -> None:
+    other = await desk.ask(phone="254722000111", ask_key="m:1001:8")
+    payment = await desk.ask()
+    assert await review.decide(credit(other, receipt=TRUE)) is Verdict.DONE
+    await desk.post(payment, success(2, receipt=FORGED))
+    await told_by_books(desk, record, payment, TRUE)
+    line, row = await unmatched(record), await record.rows.get(TRUE)
+    assert row is not None
+    assert await record.rows.placing.take_away(row, other.id, payment, by=900)  # and then we die
+    assert await opens(record) == [(OpenKind.REVIEW, TRUE)]
+
+    assert await record.assign(line, to=payment.id, by=by, why="its own") is Ruling.DONE
+
+    after = await desk.get(payment.id)
+    assert (after.receipt, after.credited_cents) == (TRUE, 50_00)
+    assert (await desk.get(other.id)).pending_at is not None
+    assert await opens(record) == []
+    await assert_replays(desk)
+
+
+async def test_who_dies_after_the_mark_of_a_late_account_or_of_a_word_leaves_one_mark(
+    desk: Desk, record: RecordDesk
+) -> None:
+    first, second = await twice_asked(desk)
+    await record.rows.take([a_row(desk.clock.now(), receipt=TRUE, source=Source.STATUS)])
+    line = await unmatched(record)
+    assert await record.assign(line, to=second.id, by=900, why="theirs") is Ruling.DONE
+    row = await record.rows.get(TRUE)
+    assert row is not None
+    named = replace(row, reference=first.push_ref)
+    assert await record.rows.placing.apart.set(named, second.id) is None  # and then we die
+    assert await record.rows.placing.apart.stays(line, by=900) is None  # and so does the next one
+
+    for _ in range(2):
+        await told_by_books(desk, record, first, TRUE)
+
+    assert (await kinds(desk, first)).count(Kind.COUNTED_APART) == 1
+    assert await record.rows.net_cents() == 50_00
     await assert_replays(desk)
