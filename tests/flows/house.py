@@ -51,7 +51,7 @@ from mpesa.models import Account
 from mpesa.simulator import ManualClock, Simulator, SimulatorSettings
 from storage.engine import Store, open_store
 from tests.flows.servers import on_this_server, servers_error
-from tests.flows.strangers import file_of, rows
+from tests.flows.strangers import Stranger, file_of
 from tests.flows.troubles import Disk, SafaricomDoor, TelegramDoor, Traffic, on_this_disk
 from tests.flows.world import free_port
 from tests.stores import KEY, put_tables
@@ -108,6 +108,7 @@ class Town:
     """The world around the bot, which outlives its processes."""
 
     database: str
+    stranger: Stranger
     clock: ManualClock
     traffic: Traffic
     disk: Disk
@@ -124,7 +125,7 @@ class Town:
 
     async def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """What stands in the database, as a stranger reads it."""
-        return await rows(self.database, query, *values)
+        return await self.stranger.rows(query, *values)
 
 
 @dataclass
@@ -226,10 +227,14 @@ async def open_town(folder: Path, database: str | None = None) -> AsyncIterator[
     elif file_of(database) is None:
         disk.error = servers_error
     with on_this_disk(disk), on_this_server(disk):
-        async with HouseApi(clock, traffic) as api, simulator.serving() as daraja_url:
+        async with (
+            HouseApi(clock, traffic) as api,
+            simulator.serving() as daraja_url,
+            Stranger.at(database) as stranger,
+        ):
             api.person(OPERATOR, "Amina", started=True)
             config = _config(api.url, daraja_url, free_port(), database)
-            yield Town(database, clock, traffic, disk, api, simulator, config)
+            yield Town(database, stranger, clock, traffic, disk, api, simulator, config)
 
 
 async def _furnish(stack: AsyncExitStack, town: Town) -> House:

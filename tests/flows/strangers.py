@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from sqlalchemy.engine import make_url
 
-__all__ = ["everything", "file_of", "legible_phones", "rows"]
+__all__ = ["Stranger", "everything", "file_of", "legible_phones", "rows"]
 
 TABLES = """
 SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
@@ -34,18 +35,43 @@ def file_of(database: str) -> Path | None:
 
 async def rows(database: str, query: str, *values: object) -> list[dict[str, Any]]:
     """What *query* finds; its values stand as `?`, as SQLite has it."""
-    file = file_of(database)
-    if file is not None:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
-            books.row_factory = sqlite3.Row
-            return [dict(row) for row in books.execute(query, values)]
-    numbers = itertools.count(1)
-    numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
-    connection = await asyncpg.connect(database)
-    try:
-        return [dict(row) for row in await connection.fetch(numbered, *values)]
-    finally:
-        await connection.close()
+    async with Stranger.at(database) as stranger:
+        return await stranger.rows(query, *values)
+
+
+class Stranger:
+    """Looks into one database again and again."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._file = file_of(database)
+        # To a server it is one session: each new one costs more there than all that it is asked.
+        self._session: asyncpg.Connection[asyncpg.Record] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, database: str) -> AsyncIterator[Stranger]:
+        """One who leaves at the end."""
+        stranger = cls(database)
+        try:
+            yield stranger
+        finally:
+            if stranger._session is not None:
+                await stranger._session.close()
+
+    async def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What *query* finds; its values stand as `?`, as SQLite has it."""
+        if self._file is not None:
+            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as books:
+                books.row_factory = sqlite3.Row
+                return [dict(row) for row in books.execute(query, values)]
+        numbers = itertools.count(1)
+        numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+        async with self._one_at_a_time:
+            if self._session is None or self._session.is_closed():
+                self._session = await asyncpg.connect(self._database, ssl=False)
+            return [dict(row) for row in await self._session.fetch(numbered, *values)]
 
 
 async def everything(database: str) -> bytes:
