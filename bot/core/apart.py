@@ -60,9 +60,11 @@ class Prompted:
 
     def counts(self, row: RecordRow, *, anew: bool) -> bool:
         """
-        Whether it counts what *row* says, or may yet where *anew*.
+        Whether it counts what *row* says, or may yet.
 
-        Not where the books vouch for another line: that is then what it counts.
+        *anew*: the line counts nowhere yet, so that a yes that is still to come would be about the
+        same money; where the line counts already, that yes is held. Not where the books vouch for
+        another line: that is then what it counts.
         """
         payment = self.payment
         if payment.status in ASKED_ABOUT:
@@ -120,20 +122,25 @@ async def prompted_by(
     # The prompt of a further account brings nothing into the account whose books these are.
     if named is None or named.account:
         return None
-    found = None if named.id == payment_id else await _prompted(tx, row, named)
+    own = frozenset({named.push_ref})
+    found = None if named.id == payment_id else await _prompted(tx, row, named, own)
     if found is not None and found.counts(row, anew=False):
         return found
-    for each in await tx.attempts.of_intent(named.intent_id) if twins else ():
+    attempts = await tx.attempts.of_intent(named.intent_id) if twins else []
+    # Who typed a code that there is none of may have meant a line under any of their accounts.
+    theirs = frozenset(each.push_ref for each in attempts)
+    for each in attempts:
         others = each.ask_key.startswith(BY_RECORD) or each.account
         if others or each.id in (named.id, payment_id) or not each.credited_cents:
             continue
-        twin = await _prompted(tx, row, each)
+        twin = await _prompted(tx, row, each, theirs)
         if twin.is_mistyped(row) and twin.counts(row, anew=False):
             return twin
     return found
 
 
-async def _prompted(tx: Tx, row: RecordRow, payment: Payment) -> Prompted:
+async def _prompted(tx: Tx, row: RecordRow, payment: Payment, accounts: frozenset[str]) -> Prompted:
+    """*accounts*: whose other lines may be what it counts."""
     told = (await tx.evidence.of([payment.id])).get(payment.id, [])
     named = {(each.receipt, each.kind) for each in told if each.kind in NAMED and each.receipt}
     known = await tx.record.known({code for code, _ in named if code is not None})
@@ -141,7 +148,7 @@ async def _prompted(tx: Tx, row: RecordRow, payment: Payment) -> Prompted:
         payment=payment,
         told=told,
         # What counts nothing yet has no need of them, and there may be many.
-        spare=await _spare(tx, row, payment) if payment.credited_cents else frozenset(),
+        spare=await _spare(tx, row, payment, accounts) if payment.credited_cents else frozenset(),
         booked=frozenset(
             (code, kind)
             for code, kind in named
@@ -158,7 +165,8 @@ def _is_own(line: RecordRow, payment: Payment, *, by_hand: bool) -> bool:
     Whoever forges a post may name any code that came.
     """
     named = read_reference(line.reference) == payment.push_ref
-    stays = line.state is RowState.MATCHED and line.payment_id == payment.id
+    # Given to it, or left with it as none that is open.
+    stays = line.state in (RowState.MATCHED, RowState.CLOSED) and line.payment_id == payment.id
     return _is_money(line) and (named or (by_hand and (stays or not line.reference)))
 
 
@@ -187,9 +195,9 @@ class Apart:
         """
         Have *row* count for *payment_id*, and nothing more for the prompt whose account it names.
 
-        Returns the prompt, unchanged, if that one counts the money already, or may yet where
-        *anew*; None if nothing speaks against it, and what it hears from now on waits for a
-        person. Said again it changes nothing. Raises NotKept.
+        Returns the prompt, unchanged, if that one counts the money already, or may yet and the line
+        counts nowhere (*anew*, as of `Prompted.counts`); None if nothing speaks against it, and
+        what it hears from now on waits for a person. Said again it changes nothing. Raises NotKept.
         """
         async with self._store.read() as tx:
             found = await prompted_by(tx, row, payment_id, twins=anew)
@@ -263,12 +271,20 @@ def _evidence(row: RecordRow, payment_id: str, by: int | None, now: datetime) ->
     )
 
 
-async def _spare(tx: Tx, row: RecordRow, prompted: Payment) -> frozenset[str]:
-    """Other lines for that prompt, of as much, that count nowhere and did not go back."""
-    born = {
+async def _spare(
+    tx: Tx, row: RecordRow, prompted: Payment, accounts: frozenset[str]
+) -> frozenset[str]:
+    """Other lines under *accounts*, of as much, that count nowhere and did not go back."""
+    made = {
         each.ask_key.removeprefix(BY_RECORD): each
         for each in await tx.attempts.of_intent(prompted.intent_id)
-        if each.ask_key.startswith(BY_RECORD) and each.credited_cents is None
+        if each.ask_key.startswith(BY_RECORD)
+    }
+    # What a payment was made of counts nowhere either while that one counts another line.
+    born = {
+        code: each
+        for code, each in made.items()
+        if each.credited_cents is None or each.receipt != code
     }
     known = await tx.record.known(born.keys() - {row.receipt})
     lines = {
@@ -276,7 +292,7 @@ async def _spare(tx: Tx, row: RecordRow, prompted: Payment) -> frozenset[str]:
         for code, line in known.items()
         if _is_money(line)
         and line.amount_cents == row.amount_cents
-        and read_reference(line.reference) == prompted.push_ref
+        and read_reference(line.reference) in accounts
     }
     told = await tx.evidence.of([born[code].id for code in lines])
     unborne = await tx.record.unborne() if lines else []

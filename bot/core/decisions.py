@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from bot.core.apart import counted_already, prompted_by
 from bot.core.settle import POSITIVES, stand
-from bot.core.told_rows import is_reversals
-from storage.records import BY_RECORD, Evidence, Payment, RowKind
+from bot.core.told_rows import born_key, is_reversals
+from storage.records import Evidence, Payment, RowKind
 from storage.tx import Tx
 
 __all__ = [
@@ -93,12 +93,12 @@ async def as_booked(tx: Tx, ruling: Ruling) -> Ruling:
     if ruling.receipt is None or ruling.deciding is Deciding.VOID:
         return ruling
     if ruling.deciding is Deciding.REVERSE:
-        born = await tx.payments.by_ask_key(f"{BY_RECORD}{ruling.receipt}")
         row = await tx.record.get(ruling.receipt)
-        own = born is not None and born.id == ruling.payment_id and row is not None
-        found = await prompted_by(tx, row, ruling.payment_id) if row is not None and own else None
-        twice = row is not None and found is not None and found.counts(row, anew=False)
-        return replace(ruling, twice=twice)
+        born = None if row is None else await tx.payments.by_ask_key(born_key(row))
+        if row is None or born is None or born.id != ruling.payment_id:
+            return ruling
+        found = await prompted_by(tx, row, ruling.payment_id)
+        return replace(ruling, twice=found is not None and found.counts(row, anew=False))
     cents = await booked_cents(tx, ruling.receipt)
     said = cents if ruling.amount_cents is None else ruling.amount_cents
     return replace(ruling, amount_cents=said, booked=cents is not None)

@@ -43,8 +43,11 @@ async def names(tx: Tx, typed: str, payment: Payment) -> bool | None:
     return None if subject is None else subject == payment.subject
 
 
-def named_now(
-    new: Sequence[NewRecordRow], before: Mapping[str, RecordRow], stand: Sequence[RecordRow]
+async def named_now(
+    tx: Tx,
+    new: Sequence[NewRecordRow],
+    before: Mapping[str, RecordRow],
+    stand: Sequence[RecordRow],
 ) -> list[RecordRow]:
     """What of *stand* some payment has, if only *new* names an account for it, and not *before*."""
     named = []
@@ -52,8 +55,11 @@ def named_now(
     for row in stand:
         was = before.get(row.receipt)
         late = was is not None and not was.reference and row.receipt in told
-        if late and row.kind is RowKind.PAID and row.payment_id and row.state in PUT_AWAY:
-            named.append(replace(row, reference=row.reference or told[row.receipt]))
+        if late and row.kind is RowKind.PAID and row.state in PUT_AWAY:
+            has_it = await _who_has(tx, row)
+            if has_it is not None and (row.payment_id or _counts(row, has_it)):
+                reference = row.reference or told[row.receipt]
+                named.append(replace(row, reference=reference, payment_id=has_it.id))
     return named
 
 
@@ -72,15 +78,19 @@ async def named_late(
         late = was is not None and not was.reference and bool(row.reference)
         if not late or row.kind is not RowKind.PAID or row.state not in PUT_AWAY:
             continue
-        has_it = None if row.payment_id is None else await tx.payments.get(row.payment_id)
-        if not (await _is_anothers(tx, row.reference, has_it) or await _counts_twice(tx, row)):
+        has_it = await _who_has(tx, row)
+        known = has_it if has_it is not None and (row.payment_id or _counts(row, has_it)) else None
+        if not (
+            await _is_anothers(tx, row.reference, known)
+            or await _counts_twice(tx, row, None if known is None else known.id)
+        ):
             continue
         found.append(
             OpenDifference(
                 id=0,
                 kind=OpenKind.REVIEW,
                 receipt=row.receipt,
-                payment_id=row.payment_id,
+                payment_id=None if has_it is None else has_it.id,
                 theirs_cents=row.amount_cents,
                 ours_cents=None if has_it is None else has_it.credited_cents,
                 at=row.at,
@@ -88,6 +98,23 @@ async def named_late(
             )
         )
     return found
+
+
+async def _who_has(tx: Tx, row: RecordRow) -> Payment | None:
+    """
+    The payment that has the money of that row, by the row or by its receipt.
+
+    A row that was called nobody's names no payment, and its code may have been typed for one,
+    before or since: whoever is to give it to another must be able to take it away from that one.
+    """
+    holder = row.payment_id
+    if holder is None:
+        holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
+    return None if holder is None else await tx.payments.get(holder)
+
+
+def _counts(row: RecordRow, payment: Payment) -> bool:
+    return payment.receipt == row.receipt and bool(payment.credited_cents)
 
 
 async def _is_anothers(tx: Tx, typed: str, has_it: Payment | None) -> bool:
@@ -100,7 +127,7 @@ async def _is_anothers(tx: Tx, typed: str, has_it: Payment | None) -> bool:
     return any(reference in each for each in (known.pushes, known.by_hand, known.subjects))
 
 
-async def _counts_twice(tx: Tx, row: RecordRow) -> bool:
-    """Whether the prompt of that account may count the money too that the row's payment has."""
-    found = await prompted_by(tx, row, row.payment_id)
+async def _counts_twice(tx: Tx, row: RecordRow, payment_id: str | None) -> bool:
+    """Whether the prompt of that account may count the money too that *payment_id* has."""
+    found = await prompted_by(tx, row, payment_id)
     return found is not None and found.counts(row, anew=False)

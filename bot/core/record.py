@@ -230,12 +230,12 @@ class Record:
         wanted = [each for each in rows if not _says_nothing_new(known.get(each.receipt), each)]
         taken = Taken(rows=len(rows))
         states = {receipt: row.state for receipt, row in known.items()}
-        await self._set_apart(named_now(wanted, known, list(known.values())))
+        await self._set_apart(wanted, known, list(known.values()))
         if wanted:
             keep = partial(self._keep, new=wanted, before=known, now=now)
             kept = await self._store.write(keep)
             # Also what somebody gave away since it was looked at.
-            await self._set_apart(named_now(wanted, known, [row for row, _ in kept]))
+            await self._set_apart(wanted, known, [row for row, _ in kept])
             taken.differs = sum(differs for _, differs in kept)
             states |= {row.receipt: row.state for row, _ in kept}
             new = {row.receipt: row for row, _ in kept if row.state is RowState.NEW}
@@ -247,10 +247,16 @@ class Record:
         taken.left = sum(state is RowState.NEW for state in states.values())
         return taken
 
-    async def _set_apart(self, named: Sequence[RecordRow]) -> None:
+    async def _set_apart(
+        self,
+        new: Sequence[NewRecordRow],
+        before: Mapping[str, RecordRow],
+        stand: Sequence[RecordRow],
+    ) -> None:
         """What is named only now counts where it is, and nothing more for the prompt it names."""
-        read = {row.receipt: read_reference(row.reference) for row in named}
         async with self._store.read() as tx:
+            named = await named_now(tx, new, before, stand)
+            read = {row.receipt: read_reference(row.reference) for row in named}
             known = await tx.record.named([each for each in read.values() if each is not None])
         for row in named:
             if known.pushes.get(read[row.receipt] or "") not in (None, row.payment_id):

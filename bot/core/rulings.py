@@ -132,6 +132,10 @@ class Rulings:
         Not while two count its line: then it is to be given to the one of them. Raises NotKept.
         """
         now = self._clock.now()
+        async with self._store.read() as tx:
+            found = await tx.record.difference(difference_id)
+        if found is not None and found.closed_at is not None:
+            return Ruling.ALREADY
         if await self._placing.apart.stays(difference_id, by=by) is not None:
             return Ruling.TWICE
 

@@ -15,12 +15,14 @@ from bot.core.decisions import Ruling as Decision
 from bot.core.record_desk import RecordDesk
 from bot.core.references import read_reference
 from bot.core.review import Review
+from bot.core.ruled import Ruling
 from mpesa.errors import NoAnswer, OutcomeUnknown
 from storage.engine import Store
 from storage.records import (
     BY_RECORD,
     NewRecordRow,
     OpenDifference,
+    OpenKind,
     Payment,
     Source,
     Status,
@@ -77,6 +79,7 @@ class Life:
     amount_kes: int = 50
     prompts: list[str] = field(default_factory=list)
     money: list[_Money] = field(default_factory=list)
+    written_off: set[str] = field(default_factory=set)  # though the card named the account
     effects: Counter[str] = field(default_factory=Counter)
     trace: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -104,7 +107,9 @@ class Life:
         codes = [each.row.receipt for each in self.money]
         judged = await judge(self.desk, self.record, await self._every(), codes)
         await self._counted()
-        judged.violations += await shut_out(self.desk, await self._every(), codes)
+        judged.violations += await shut_out(
+            self.desk, await self._every(), codes, written_off=self.written_off
+        )
         await self._closed()
         self.violations += judged.violations
         return Told(
@@ -298,6 +303,8 @@ class Life:
         if open_one is not None and self.rng.random() < 0.3:
             ruling = await self.record.dismiss(open_one.id, by=OPERATOR, why="none of ours")
             self._note("none of ours", open_one.kind, open_one.receipt, ruling)
+            if open_one.kind is OpenKind.REVIEW and ruling is Ruling.DONE and open_one.receipt:
+                self.written_off.add(open_one.receipt)
 
     async def _open_one(self) -> OpenDifference | None:
         found = await self.record.open_differences(limit=100)

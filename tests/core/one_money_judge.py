@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from bot.core.record_desk import RecordDesk
@@ -94,8 +94,14 @@ def _somewhere(code: str, row: RecordRow, books: _Books, judged: Judged) -> None
         judged.violations.append(f"I2: {code} of {row.reference!r} counts nowhere")
 
 
-async def shut_out(desk: Desk, every: Sequence[Payment], codes: Sequence[str]) -> list[str]:
-    """Of all that was paid for one thing, what cannot be counted, whoever tries."""
+async def shut_out(
+    desk: Desk, every: Sequence[Payment], codes: Sequence[str], *, written_off: Collection[str]
+) -> list[str]:
+    """
+    Of all that was paid for one thing, what cannot be counted, whoever tries.
+
+    Not what somebody has *written_off* who was shown whose it is.
+    """
     async with desk.store.read() as tx:
         rows = await tx.record.known(codes)
         held = await tx.evidence.receipt_holders(list(rows))
@@ -113,6 +119,7 @@ async def shut_out(desk: Desk, every: Sequence[Payment], codes: Sequence[str]) -
             for code, row in rows.items()
             if read_reference(row.reference) in accounts
             and row.amount_cents == prompts[0].amount_kes * 100
+            and (code in held or code not in written_off)
         ]
         counts = {held[code] for code in theirs if code in held}
         counts = {each for each in counts if each in by_id and by_id[each].credited_cents}
