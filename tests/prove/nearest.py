@@ -62,11 +62,16 @@ NEAREST = {
         "core/test_settle*",
     ),
     "bot/core/decisions.py": ("core/test_decided_amounts.py", "core/test_review.py"),
-    "bot/core/named_late.py": ("core/test_named_accounts.py", "core/test_apart.py"),
+    "bot/core/named_late.py": (
+        "core/test_named_accounts.py",
+        "core/test_apart_nobodys.py",
+        "core/test_apart.py",
+    ),
     "bot/core/apart.py": (
         "core/test_apart.py",
         "core/test_counted_apart.py",
         "core/test_apart_again.py",
+        "core/test_apart_nobodys.py",
         "core/test_apart_open.py",
         "core/test_counted_already.py",
         "core/test_one_money.py",
@@ -135,6 +140,7 @@ NEAREST = {
     ),
     "bot/core/rulings.py": (
         "core/test_apart_again.py",
+        "core/test_apart_nobodys.py",
         "core/test_apart_open.py",
         "core/test_counted_already.py",
         "core/test_record.py",
