@@ -53,10 +53,12 @@ class Prompted:
 
     payment: Payment
     told: Sequence[Evidence]
-    # Other lines of the same account and amount that count nowhere: one may be what it counts.
+    # Other lines of as much that count nowhere: one may be what it counts.
     spare: frozenset[str]
     # Codes that were named for it, and by whom, where the books have them as its own.
     booked: frozenset[tuple[str | None, Kind]]
+    # So many of the spare lines are what others count, as far as anybody can tell.
+    others: int = 0
 
     def counts(self, row: RecordRow, *, anew: bool) -> bool:
         """
@@ -71,6 +73,12 @@ class Prompted:
             # Safaricom may say "paid" when asked, and no code with it: a callback would have it.
             can_say = payment.checkout_index is not None and payment.next_check_at is not None
             return anew and can_say and row.amount_cents == payment.amount_kes * 100
+        apart = {each.receipt for each in self.told if each.kind is Kind.COUNTED_APART}
+        return self.is_alone(row) and len(self.spare - apart) <= self.others
+
+    def is_alone(self, row: RecordRow) -> bool:
+        """Whether it counts as much as *row* says, and by no other line that is vouched for."""
+        payment = self.payment
         # Until a line vouches for what a person said of the amount, it may be what was asked for.
         alike = row.amount_cents in (payment.arrived_cents, payment.amount_kes * 100)
         if not payment.credited_cents or not alike:
@@ -81,8 +89,7 @@ class Prompted:
             for each in self.told
             if not each.held and each.receipt not in gone and _vouches(each, self.booked)
         }
-        apart = {each.receipt for each in self.told if each.kind is Kind.COUNTED_APART}
-        return not own - {row.receipt} and not self.spare - apart
+        return not own - {row.receipt}
 
     def is_mistyped(self, row: RecordRow) -> bool:
         """Whether nobody but an operator says that it is paid, by another code than *row*'s."""
@@ -113,30 +120,54 @@ async def prompted_by(
     """
     The payment, another than *payment_id*, whose prompt's account the books name in *row*.
 
-    With *twins* also the prompt for the same thing for which an operator typed a code that no book
-    has: who is asked twice for the same pays once.
+    With *twins* also a prompt for the same thing for which an operator typed a code that no book
+    has, if that one counts the line: who is asked twice for the same pays once.
     """
+    found = await _prompts(tx, row, payment_id, twins=twins)
+    counts = [each for each in found if each.counts(row, anew=False)]
+    return next(iter(counts or found), None)
+
+
+async def _prompts(
+    tx: Tx, row: RecordRow, payment_id: str | None, *, twins: bool
+) -> list[Prompted]:
+    """Whoever may count what *row* says: the prompt of its account, and then the slips."""
     # What was only posted names whoever a liar would have it name.
     reference = read_reference(row.reference) if _is_money(row) else None
     named = None if reference is None else await tx.record.push_payment(reference)
     # The prompt of a further account brings nothing into the account whose books these are.
     if named is None or named.account:
-        return None
+        return []
     own = frozenset({named.push_ref})
-    found = None if named.id == payment_id else await _prompted(tx, row, named, own)
-    if found is not None and found.counts(row, anew=False):
-        return found
-    attempts = await tx.attempts.of_intent(named.intent_id) if twins else []
-    # Who typed a code that there is none of may have meant a line under any of their accounts.
+    found = [] if named.id == payment_id else [await _prompted(tx, row, named, own)]
+    return [*found, *await _slips(tx, row, named, payment_id)] if twins else found
+
+
+async def _slips(tx: Tx, row: RecordRow, named: Payment, payment_id: str | None) -> list[Prompted]:
+    """
+    Others for the same thing than *named*, that count by a code which somebody mistyped.
+
+    Whichever of their lines each counts: it needs one more than those that the others count, who
+    may be such slips too, or have a line under their own account.
+    """
+    attempts = await tx.attempts.of_intent(named.intent_id)
     theirs = frozenset(each.push_ref for each in attempts)
+    alone = []
     for each in attempts:
-        others = each.ask_key.startswith(BY_RECORD) or each.account
-        if others or each.id in (named.id, payment_id) or not each.credited_cents:
-            continue
-        twin = await _prompted(tx, row, each, theirs)
-        if twin.is_mistyped(row) and twin.counts(row, anew=False):
-            return twin
-    return found
+        elsewhere = each.ask_key.startswith(BY_RECORD) or each.account or each.id == payment_id
+        if each.credited_cents and not elsewhere:
+            prompted = await _prompted(tx, row, each, theirs)
+            alone += [prompted] if prompted.is_alone(row) else []
+    slips = [each for each in alone if each.is_mistyped(row)]
+    if not slips:
+        return []
+    own_lines = [
+        await _spare(tx, row, each.payment, frozenset({each.payment.push_ref}))
+        for each in alone
+        if each not in slips
+    ]
+    others = len(slips) - 1 + sum(map(bool, own_lines))
+    return [replace(each, others=others) for each in slips if each.payment.id != named.id]
 
 
 async def _prompted(tx: Tx, row: RecordRow, payment: Payment, accounts: frozenset[str]) -> Prompted:
@@ -200,9 +231,18 @@ class Apart:
         what it hears from now on waits for a person. Said again it changes nothing. Raises NotKept.
         """
         async with self._store.read() as tx:
-            found = await prompted_by(tx, row, payment_id, twins=anew)
-        if found is None:
-            return None
+            found = await _prompts(tx, row, payment_id, twins=anew)
+        counts = [each.payment for each in found if each.counts(row, anew=anew)]
+        for each in found:
+            if counts:
+                break  # nobody is told what is not to be
+            counts += await self._tell(each, row, by=by, anew=anew)
+        return counts[0] if counts else None
+
+    async def _tell(
+        self, found: Prompted, row: RecordRow, *, by: int | None, anew: bool
+    ) -> list[Payment]:
+        """Write it on that one, unless it counts the money by now: then it is returned."""
         now = self._clock.now()
         counts: list[Payment] = []
 
@@ -223,7 +263,7 @@ class Apart:
             return Admitted(evidence=(_evidence(row, payment.id, by, now),))
 
         await self._store.submit(Unit(payment_id=found.payment.id, admit=admit), self._settle)
-        return counts[0] if counts else None
+        return counts
 
     async def counts(self, row: RecordRow, payment_id: str) -> Payment | None:
         """As `counted_already`."""

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from bot.core.ask import Asked
+from bot.core.decisions import Ruling as Press
 from bot.core.decisions import Verdict
 from bot.core.record_desk import RecordDesk
 from bot.core.review import Review
@@ -181,3 +188,68 @@ async def test_a_difference_that_is_closed_is_not_looked_at_again_whoever_counts
     await desk.store.write(close)
 
     assert await record.dismiss(line, by=900, why="none of ours") is Ruling.ALREADY
+
+
+async def asked_thrice(desk: Desk) -> list[Payment]:
+    first, second = await twice_asked(desk)
+    desk.clock.advance(200)
+    again = await desk.asking.again(second.id, by=1001, update_id=None, language="en")
+    assert isinstance(again, Asked), again
+    await desk.finish()
+    third = await desk.get(again.payment.id)
+    assert len({first.id, second.id, third.id}) == 3
+    return [first, second, third]
+
+
+async def lines_of(
+    desk: Desk, record: RecordDesk, prompted: Payment, receipts: Sequence[str]
+) -> list[Press]:
+    """So many lines under one account, and for each the press that counts it by itself."""
+    for receipt in receipts:
+        at = (prompted.begun_at or desk.clock.now()) - timedelta(hours=1)
+        await told_by_books(desk, record, prompted, receipt, at=at)
+    return [credit(await born(desk, receipt), receipt=receipt, key=receipt) for receipt in receipts]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize(
+    ("slips", "own", "lines", "counted"),
+    [
+        (1, False, 1, 0),
+        (1, False, 2, 1),
+        (2, False, 2, 0),
+        (2, False, 3, 1),
+        (1, True, 2, 0),
+        (1, True, 3, 1),
+    ],
+)
+async def test_each_slip_and_each_prompt_that_counts_leaves_one_line_uncounted(
+    desk: Desk,
+    record: RecordDesk,
+    review: Review,
+    slips: int,
+    own: bool,
+    lines: int,
+    counted: int,
+    at_once: bool,
+) -> None:
+    *others, last = await asked_thrice(desk)
+    if own:
+        await desk.post(last, success(3, receipt=FORGED))
+    else:
+        await long_after(desk)
+    for number, payment in enumerate(others[:slips]):
+        typed = credit(payment, receipt=f"UKN1ABCDE{number}", key=f"slip-{number}")
+        assert await review.decide(typed) is Verdict.DONE
+    presses = await lines_of(desk, record, last, [TRUE, BY_HAND, "UKN3ABCDEF"][:lines])
+
+    if at_once:
+        said = list(await asyncio.gather(*map(review.decide, presses)))
+    else:
+        said = [await review.decide(each) for each in presses]
+    for each in presses:
+        await review.decide(replace(each, key=f"again-{each.key}"))
+
+    assert said.count(Verdict.DONE) == counted
+    assert await record.rows.net_cents() == (slips + own + counted) * 50_00
+    await assert_replays(desk)
