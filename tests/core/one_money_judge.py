@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.core.record_desk import RecordDesk
 from bot.core.references import read_reference
-from storage.records import BY_RECORD, FINAL, OpenKind, Payment, RecordRow, RowState, Word
+from bot.core.settle import POSITIVES
+from storage.records import (
+    BY_RECORD,
+    FINAL,
+    Evidence,
+    Kind,
+    OpenKind,
+    Payment,
+    RecordRow,
+    RowState,
+    Word,
+)
 from tests.core.conftest import Desk
 from tests.core.test_record import assert_replays
 
@@ -30,6 +41,7 @@ class _Books:
     rows: dict[str, RecordRow]
     holders: dict[str, Payment]  # who has each code
     looked_at: set[str | None]  # codes that wait for a person
+    told: dict[str, list[Evidence]]  # of each payment
 
 
 async def judge(
@@ -41,18 +53,22 @@ async def judge(
     async with desk.store.read() as tx:
         rows = await tx.record.known(codes)
         held = await tx.evidence.receipt_holders(list(rows))
+        told = await tx.evidence.of([each.id for each in every])
     by_id = {each.id: each for each in every}
     books = _Books(
+        told=told,
         rows=rows,
         holders={code: by_id[holder] for code, holder in held.items() if holder in by_id},
         looked_at={each.receipt for each in open_now if each.kind in LOOKED_AT},
     )
     for payment in every:
-        if not payment.ask_key.startswith(BY_RECORD):
+        if not _is_born(payment):
             _drawn_once(payment, books, judged)
         waits = payment.next_check_at is not None or payment.pending_at is not None
         if payment.status not in FINAL and not waits:
             judged.violations.append(f"I8: {payment.id} is {payment.status}, and silent")
+    for intent in sorted({each.intent_id for each in every}):
+        _left_enough([each for each in every if each.intent_id == intent], books, judged)
     for code, row in rows.items():
         _somewhere(code, row, books, judged)
     await assert_replays(desk)
@@ -85,6 +101,69 @@ def _drawn_once(prompted: Payment, books: _Books, judged: Judged) -> None:
         judged.violations.append(f"I4: {prompted.id} and {many} count {sorted(theirs)}")
 
 
+def _left_enough(attempts: Sequence[Payment], books: _Books, judged: Judged) -> None:
+    """
+    No line counts by itself that may be what a prompt, credited before it, counts without one.
+
+    A prompt may count a line of its own account; one of a code that an operator mistyped, any that
+    was paid for the same. Of the lines that count nowhere, enough must be left for them.
+    """
+    prompts = {each.push_ref: each for each in attempts if not _is_born(each)}
+    lines = {
+        code: account
+        for code, row in books.rows.items()
+        if (account := read_reference(row.reference)) in prompts
+        and row.amount_cents == prompts[account].amount_kes * 100
+    }
+    counts = {
+        code: books.holders[code]
+        for code in lines
+        if code in books.holders
+        and books.holders[code].credited_cents
+        and books.holders[code].receipt == code
+    }
+    holders = {each.id for each in books.holders.values()}
+    alone = [each for each in prompts.values() if each.credited_cents and each.id not in holders]
+    left = {code: account for code, account in lines.items() if code not in counts}
+    for code, payment in counts.items():
+        if not _is_born(payment):
+            continue
+        before = [each for each in alone if _since(each, books) < _since(payment, books)]
+        with_it = _explained(before, {**left, code: lines[code]}, books)
+        if with_it > _explained(before, left, books):
+            named = {each.id for each in before}
+            looked_at = bool(books.looked_at & lines.keys()) or any(
+                each.pending_at is not None for each in (*before, payment)
+            )
+            judged.effects["one line too few was left, and it is looked at"] += looked_at
+            if not looked_at:
+                judged.violations.append(f"I4: {code} may be what {sorted(named)} count")
+
+
+def _is_born(payment: Payment) -> bool:
+    return payment.ask_key.startswith(BY_RECORD)
+
+
+def _credits(payment: Payment, books: _Books) -> list[Evidence]:
+    return [each for each in books.told[payment.id] if each.kind in POSITIVES and not each.held]
+
+
+def _since(payment: Payment, books: _Books) -> int:
+    """When it was credited, as the ids of what was heard have it."""
+    return min((each.id for each in _credits(payment, books)), default=0)
+
+
+def _explained(alone: Sequence[Payment], lines: Mapping[str, str], books: _Books) -> int:
+    """How many of them can have one of the lines each."""
+    mistyped = [
+        each
+        for each in alone
+        if {told.kind for told in _credits(each, books)} == {Kind.OPERATOR_PAID}
+    ]
+    own = sum(each.push_ref in lines.values() for each in alone if each not in mistyped)
+    return own + min(len(mistyped), len(lines) - own)
+
+
 def _somewhere(code: str, row: RecordRow, books: _Books, judged: Judged) -> None:
     """Each line counts, or waits for a person, or a person has said that it does not."""
     holder = books.holders.get(code)
@@ -108,11 +187,7 @@ async def shut_out(
     by_id = {each.id: each for each in every}
     found = []
     for intent in sorted({each.intent_id for each in every}):
-        prompts = [
-            each
-            for each in every
-            if each.intent_id == intent and not each.ask_key.startswith(BY_RECORD)
-        ]
+        prompts = [each for each in every if each.intent_id == intent and not _is_born(each)]
         accounts = {each.push_ref for each in prompts}
         theirs = [
             code
