@@ -79,10 +79,11 @@ async def named_late(
         if not late or row.kind is not RowKind.PAID or row.state not in PUT_AWAY:
             continue
         has_it = await _who_has(tx, row)
-        known = has_it if has_it is not None and (row.payment_id or _counts(row, has_it)) else None
+        sure = has_it is not None and (row.payment_id or _counts(row, has_it, as_much=True))
+        counts = has_it if sure else None
         if not (
-            await _is_anothers(tx, row.reference, known)
-            or await _counts_twice(tx, row, None if known is None else known.id)
+            await _is_anothers(tx, row.reference, counts)
+            or await _counts_twice(tx, row, None if counts is None else counts.id)
         ):
             continue
         found.append(
@@ -113,8 +114,10 @@ async def _who_has(tx: Tx, row: RecordRow) -> Payment | None:
     return None if holder is None else await tx.payments.get(holder)
 
 
-def _counts(row: RecordRow, payment: Payment) -> bool:
-    return payment.receipt == row.receipt and bool(payment.credited_cents)
+def _counts(row: RecordRow, payment: Payment, *, as_much: bool = False) -> bool:
+    """Whether the payment counts that line; with *as_much*, for what the books say came."""
+    says = not as_much or payment.arrived_cents == row.amount_cents
+    return payment.receipt == row.receipt and bool(payment.credited_cents) and says
 
 
 async def _is_anothers(tx: Tx, typed: str, has_it: Payment | None) -> bool:

@@ -116,6 +116,26 @@ async def test_an_account_that_is_whose_code_was_typed_opens_nothing(
     assert await record.rows.net_cents() == 50_00
 
 
+async def test_an_account_of_whom_another_amount_was_counted_is_looked_at(
+    desk: Desk, record: RecordDesk, review: Review
+) -> None:
+    payment = await desk.ask()
+    await record.rows.take([a_row(desk.clock.now(), receipt=TRUE, kes=70, source=Source.STATUS)])
+    line = await unmatched(record)
+    assert await record.dismiss(line, by=900, why="somebody else's") is Ruling.DONE
+    less = credit(payment, receipt=TRUE, amount_cents=50_00)
+    assert await review.decide(less) is Verdict.DONE
+
+    named = a_row(desk.clock.now(), receipt=TRUE, kes=70, reference=payment.push_ref)
+    await record.rows.take([named])
+
+    assert await opens(record) == [(OpenKind.REVIEW, TRUE)]
+    line = await unmatched(record)
+    assert await record.assign(line, by=900, why="all of it") is Ruling.DONE
+    assert await record.rows.net_cents() == 70_00
+    assert await opens(record) == []
+
+
 async def test_a_line_that_was_left_where_it_is_is_what_that_one_counts(
     desk: Desk, record: RecordDesk, review: Review
 ) -> None:

@@ -790,6 +790,13 @@ OF_THE_RECORD = (
         "if has_it is not None and row.payment_id:",
     ),
     plant(
+        "an account that is told last closes what counts for another amount",
+        "I3",
+        "bot/core/named_late.py",
+        "return payment.receipt == row.receipt and bool(payment.credited_cents) and says",
+        "return payment.receipt == row.receipt and bool(payment.credited_cents)",
+    ),
+    plant(
         "what somebody has closed is looked at again, whoever counts it",
         "I8",
         "bot/core/rulings.py",
@@ -927,7 +934,7 @@ OF_THE_RECORD = (
         "what is named late for a prompt is not looked at, though that one counts it",
         "I4",
         "bot/core/named_late.py",
-        "or await _counts_twice(tx, row, None if known is None else known.id)",
+        "or await _counts_twice(tx, row, None if counts is None else counts.id)",
         "or row is None",
     ),
     plant(
