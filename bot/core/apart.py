@@ -147,13 +147,14 @@ async def _slips(tx: Tx, row: RecordRow, named: Payment, payment_id: str | None)
     """
     Others for the same thing than *named*, that count by a code which somebody mistyped.
 
-    Whichever of their lines each counts: it needs one more than those that the others count, who
-    may be such slips too, or have a line under their own account.
+    It needs one line more than those that the others count, who may be such slips too, or have a
+    line under their own account. Lines of a further prompt are nobody else's: that one may say yes
+    yet, and only *named* is told that it is not to.
     """
     attempts = await tx.attempts.of_intent(named.intent_id)
-    theirs = frozenset(each.push_ref for each in attempts)
     alone = []
     for each in attempts:
+        theirs = frozenset({each.push_ref, named.push_ref})
         elsewhere = each.ask_key.startswith(BY_RECORD) or each.account or each.id == payment_id
         if each.credited_cents and not elsewhere:
             prompted = await _prompted(tx, row, each, theirs)
@@ -161,12 +162,11 @@ async def _slips(tx: Tx, row: RecordRow, named: Payment, payment_id: str | None)
     slips = [each for each in alone if each.is_mistyped(row)]
     if not slips:
         return []
-    own_lines = [
-        await _spare(tx, row, each.payment, frozenset({each.payment.push_ref}))
-        for each in alone
-        if each not in slips
-    ]
-    others = len(slips) - 1 + sum(map(bool, own_lines))
+    own = frozenset({named.push_ref})
+    has_line = [
+        each for each in alone if each.payment.id == named.id and each not in slips
+    ] and await _spare(tx, row, named, own)
+    others = len(slips) - 1 + bool(has_line)
     return [replace(each, others=others) for each in slips if each.payment.id != named.id]
 
 
@@ -196,8 +196,9 @@ def _is_own(line: RecordRow, payment: Payment, *, by_hand: bool) -> bool:
     Whoever forges a post may name any code that came.
     """
     named = read_reference(line.reference) == payment.push_ref
-    # Given to it, or left with it as none that is open.
-    stays = line.state in (RowState.MATCHED, RowState.CLOSED) and line.payment_id == payment.id
+    # Given to it; or left with it, or called nobody's, where its code was typed for it.
+    given = line.state is RowState.MATCHED and line.payment_id == payment.id
+    stays = given or (line.state is RowState.CLOSED and line.payment_id in (None, payment.id))
     return _is_money(line) and (named or (by_hand and (stays or not line.reference)))
 
 
@@ -233,7 +234,8 @@ class Apart:
         async with self._store.read() as tx:
             found = await _prompts(tx, row, payment_id, twins=anew)
         counts = [each.payment for each in found if each.counts(row, anew=anew)]
-        for each in found:
+        # In one order: else each of two at once is refused for what the other one was told first.
+        for each in sorted(found, key=lambda each: each.payment.id):
             if counts:
                 break  # nobody is told what is not to be
             counts += await self._tell(each, row, by=by, anew=anew)
@@ -320,13 +322,7 @@ async def _spare(
         for each in await tx.attempts.of_intent(prompted.intent_id)
         if each.ask_key.startswith(BY_RECORD)
     }
-    # What a payment was made of counts nowhere either while that one counts another line.
-    born = {
-        code: each
-        for code, each in made.items()
-        if each.credited_cents is None or each.receipt != code
-    }
-    known = await tx.record.known(born.keys() - {row.receipt})
+    known = await tx.record.known(made.keys() - {row.receipt})
     lines = {
         code: line
         for code, line in known.items()
@@ -334,16 +330,25 @@ async def _spare(
         and line.amount_cents == row.amount_cents
         and read_reference(line.reference) in accounts
     }
-    told = await tx.evidence.of([born[code].id for code in lines])
+    told = await tx.evidence.of([made[code].id for code in lines])
     unborne = await tx.record.unborne() if lines else []
-    spare = set()
-    for code, line in lines.items():
-        back = [each for each in told.get(born[code].id, []) if each.kind is Kind.REVERSED]
-        gone_cents = [line.amount_cents if b.amount_cents is None else b.amount_cents for b in back]
-        gone_cents += [each.amount_cents for each in unborne if each.linked == code]
-        if sum(gone_cents) < line.amount_cents:
-            spare.add(code)
-    return frozenset(spare)
+    return frozenset(
+        code
+        for code, line in lines.items()
+        if not _is_used(line, made[code], told.get(made[code].id, []), unborne)
+    )
+
+
+def _is_used(
+    line: RecordRow, made: Payment, told: Sequence[Evidence], unborne: Sequence[RecordRow]
+) -> bool:
+    """Whether that line counts for the payment that was made of it, or went back."""
+    back = [each for each in told if each.kind is Kind.REVERSED]
+    if made.credited_cents is not None:
+        return made.receipt == line.receipt  # or what went back was another's
+    gone_cents = [line.amount_cents if b.amount_cents is None else b.amount_cents for b in back]
+    gone_cents += [each.amount_cents for each in unborne if each.linked == line.receipt]
+    return sum(gone_cents) >= line.amount_cents
 
 
 def _is_money(line: RecordRow) -> bool:

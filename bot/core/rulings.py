@@ -90,11 +90,14 @@ class Rulings:
                 return Ruling.UNKNOWN
             row = replace(row, amount_cents=amount_cents or row.amount_cents)
             born = await tx.payments.by_ask_key(born_key(row))
+            holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
             # Beside what the payment counts, this would be more money, its own prompt's too.
             beside = payment.receipt not in (None, row.receipt)
             for_it = None if beside else target
             counts = await counted_already(tx, row, for_it)
             elsewhere = counts is not None and await counts_elsewhere(tx, row)
+        if open_one.kind is OpenKind.REVIEW and open_one.payment_id is None:
+            open_one = replace(open_one, payment_id=holder)  # its code was named for them since
         of = open_one.payment_id if born is None and open_one.kind is OpenKind.REVIEW else None
         joins = counts is not None and counts.id == target and of not in (None, target)
         if counts is not None and not joins:
@@ -121,7 +124,7 @@ class Rulings:
         if given is None:
             return Ruling.HELD
         await self._finish(Deed.ASSIGN, subject, target, by=by)
-        await self._settle_row(open_one.receipt, given, by=by, why=why, kind=open_one.kind)
+        await self._settle_row(row.receipt, given, by=by, why=why, kind=open_one.kind)
         await self._placing.apart.stays(difference_id, by=by)  # named while it was given away
         return Ruling.DONE
 
@@ -234,7 +237,13 @@ class Rulings:
     async def _beside(
         self, row: RecordRow, payment: Payment, by: int, *, of: str | None
     ) -> str | None:
-        """The payment counts another receipt: this one's money becomes a payment of its own."""
+        """
+        The payment counts another receipt: this one's money becomes a payment of its own.
+
+        None for what was made of this very money, and counts another: there is never a second.
+        """
+        if payment.ask_key == born_key(row):
+            return None
         async with self._store.read() as tx:
             holder = (await tx.evidence.receipt_holders([row.receipt])).get(row.receipt)
         if holder == payment.id:

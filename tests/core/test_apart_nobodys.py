@@ -210,8 +210,11 @@ async def test_a_difference_that_is_closed_is_not_looked_at_again_whoever_counts
     assert await record.dismiss(line, by=900, why="none of ours") is Ruling.ALREADY
 
 
-async def asked_thrice(desk: Desk) -> list[Payment]:
+async def asked_thrice(desk: Desk, *, waits: bool = False) -> list[Payment]:
+    """Three prompts for one thing; where it *waits*, the last alone may be answered yet."""
     first, second = await twice_asked(desk)
+    if waits:
+        await long_after(desk)
     desk.clock.advance(200)
     again = await desk.asking.again(second.id, by=1001, update_id=None, language="en")
     assert isinstance(again, Asked), again

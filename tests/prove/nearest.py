@@ -65,6 +65,7 @@ NEAREST = {
     "bot/core/named_late.py": (
         "core/test_named_accounts.py",
         "core/test_apart_nobodys.py",
+        "core/test_apart_since.py",
         "core/test_apart.py",
     ),
     "bot/core/apart.py": (
@@ -72,6 +73,7 @@ NEAREST = {
         "core/test_counted_apart.py",
         "core/test_apart_again.py",
         "core/test_apart_nobodys.py",
+        "core/test_apart_since.py",
         "core/test_apart_open.py",
         "core/test_counted_already.py",
         "core/test_one_money.py",
@@ -141,6 +143,7 @@ NEAREST = {
     "bot/core/rulings.py": (
         "core/test_apart_again.py",
         "core/test_apart_nobodys.py",
+        "core/test_apart_since.py",
         "core/test_apart_open.py",
         "core/test_counted_already.py",
         "core/test_record.py",
