@@ -211,6 +211,8 @@ class Decided(Story):
         self.town.simulator.faults.for_phone(self.phone, lost)
         self.operator = _the_operator(self.town)
         super().tell()
+        while not self.town.simulator.pushes_to(self.phone):
+            await house.tick(0.1)  # who is asked too late is not asked at all
         for _ in range(STEPS_MAX):
             await house.tick(10 * STEP_S)
             if any(row["pending_at"] for row in await self.payments()):
