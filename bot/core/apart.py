@@ -162,11 +162,8 @@ async def _slips(tx: Tx, row: RecordRow, named: Payment, payment_id: str | None)
     slips = [each for each in alone if each.is_mistyped(row)]
     if not slips:
         return []
-    own = frozenset({named.push_ref})
-    has_line = [
-        each for each in alone if each.payment.id == named.id and each not in slips
-    ] and await _spare(tx, row, named, own)
-    others = len(slips) - 1 + bool(has_line)
+    honest = [each for each in alone if each.payment.id == named.id and each not in slips]
+    others = len(slips) - 1 + sum(bool(each.spare) for each in honest)
     return [replace(each, others=others) for each in slips if each.payment.id != named.id]
 
 

@@ -211,8 +211,8 @@ class Decided(Story):
         self.town.simulator.faults.for_phone(self.phone, lost)
         self.operator = _the_operator(self.town)
         super().tell()
-        while not self.town.simulator.pushes_to(self.phone):
-            await house.tick(0.1)  # who is asked too late is not asked at all
+        # In small steps: who is asked too late is not asked at all.
+        await _until(house, lambda: bool(self.town.simulator.pushes_to(self.phone)))
         for _ in range(STEPS_MAX):
             await house.tick(10 * STEP_S)
             if any(row["pending_at"] for row in await self.payments()):
