@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,14 @@ def test_the_keys_that_the_page_names_exist() -> None:
         assert key in Config.model_fields[table].annotation.model_fields  # type: ignore[union-attr]  # a Section
 
 
+def test_nobody_has_to_ask_for_the_limits_of_the_server() -> None:
+    from bot.web.server import CONNECTIONS_MAX, KEEPALIVE_S, serving
+
+    taken = inspect.signature(serving).parameters
+    assert taken["connections_max"].default == CONNECTIONS_MAX
+    assert taken["keepalive_s"].default == KEEPALIVE_S
+
+
 def test_the_numbers_that_the_page_promises_are_those_of_the_code() -> None:
     from bot.core.hear import CALLBACKS_KEPT, UNTRUSTED_KEPT
     from bot.web.guard import BODY_BYTES_MAX, BODY_TIMEOUT_S
@@ -83,7 +92,7 @@ def test_the_numbers_that_the_page_promises_are_those_of_the_code() -> None:
     assert f"{BODY_BYTES_MAX // 1024} KiB at most" in words
     assert f"read within {BODY_TIMEOUT_S:g} seconds" in words
     assert f"a head has {KEEPALIVE_S:g} seconds; {CONNECTIONS_MAX} connections" in words
-    assert f"{UNTRUSTED_KEPT} untrusted and {CALLBACKS_KEPT + 3} trusted callbacks" in words
+    assert f"{UNTRUSTED_KEPT} untrusted and {CALLBACKS_KEPT + 4} trusted callbacks" in words
     assert (
         f"{ORPHANS_PER_PAYMENT} for each payment that we do not have, and {ORPHANS_MAX:,}" in words
     )

@@ -319,16 +319,15 @@ async def test_a_gift_after_closing_is_a_question_to_each_treasurer(drives: Driv
     assert (await drives.drives.totals(drive.id)).cents == 50_000
 
 
-async def test_five_hundred_gifts_in_a_minute_edit_the_card_at_its_pace(drives: DriveLife) -> None:
+async def test_a_minute_of_gifts_edits_the_card_at_its_pace(drives: DriveLife) -> None:
     drive = await drives.open()
     await drives.owed(GROUP)
     edits = 0
-    for second in range(60):
+    for _ in range(60):
         await drives.desk.store.write(lambda tx: tx.touched.touch(drive.subject))
         await drives.touched.run_due()
         edits += len(await drives.owed(GROUP))
         drives.desk.clock.advance(1)
-        assert second < 60
     drives.desk.clock.advance(4)
     last = await drives.owed(GROUP)
 

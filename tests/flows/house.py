@@ -60,7 +60,7 @@ __all__ = ["OPERATOR", "House", "Town", "open_town"]
 
 QUIET_LOOKS = 4
 LOOK_S = 0.001
-READ_TIMEOUT_S = 1.0  # far longer than an answer takes: who times out sends again
+READ_TIMEOUT_S = 3.0  # far longer than an answer takes: who times out sends again
 ASIDE = ("forget what is long done", "keep nothing for too long", "tell operators what changed")
 """Jobs that look at everything and move no payment: each tick would be mostly theirs."""
 

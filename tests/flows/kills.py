@@ -109,7 +109,7 @@ async def await_last_words(world: World, errands: list[Errand]) -> None:
 async def judge_errands(world: World, errands: list[Errand]) -> None:
     """No command lost, no push twice, nothing credited that is not there, nobody untold."""
     await world.simulator.settled()
-    unsure = fragment("status.unsure")
+    unsure, ticks = fragment("status.unsure"), 0
     for errand in errands:
         accepted = [push for push in world.simulator.pushes_to(errand.phone) if push.accepted]
         assert len(accepted) <= 1, f"{errand.phone[-3:]} was prompted twice"
@@ -117,4 +117,7 @@ async def judge_errands(world: World, errands: list[Errand]) -> None:
         paid = any(books.row_of_push(push.checkout_request_id or "") for push in accepted)
         word = last_word(errand)
         assert ("✅" in word) == paid or (paid and unsure in word), (errand.phone[-3:], word)
+        ticks += errand.pays and "✅" in word
+    # Nothing false is easily kept by a bot that asks nobody.
+    assert ticks > 0 or not any(errand.pays for errand in errands), "nobody was paid"
     await world.judge(unfound_may_wait=True)

@@ -76,7 +76,7 @@ async def play(house: House, story: Story, strike: Strike, nth: int) -> bool:
         while not await over(story) or story.town.api.updates.pending:
             await house.tick(STEP_S)
     await thanked(house, story)
-    await judge(house, story, strike, story.town.answered[heard:])
+    await judge(house, story, strike, story.town.answered[heard:], fell=fell)
     return fell
 
 
@@ -226,8 +226,14 @@ async def standing(story: Story) -> str:
     return f"{payments} {notices} {waiting} {texts}"
 
 
-async def judge(house: House, story: Story, strike: Strike, answered: Sequence[Answered]) -> None:
-    """Nothing lost, doubled or untold; 503 exactly when not kept; the process works on."""
+async def judge(
+    house: House, story: Story, strike: Strike, answered: Sequence[Answered], *, fell: bool = True
+) -> None:
+    """
+    Nothing lost, doubled or untold; 503 exactly when not kept; the process works on.
+
+    Where nothing *fell*, whoever pays has paid, and every call was kept.
+    """
     town, books = story.town, story.town.simulator.books
     accepted = [push for push in town.simulator.pushes_to(story.phone) if push.accepted]
     references = [push.order.account_reference for push in accepted if push.order is not None]
@@ -243,6 +249,7 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
         if await for_a_person(town, row):
             theirs.pop(row["push_ref"], None)
     assert ours == theirs, f"{ours} != {theirs}: {await standing(story)}"
+    assert fell or ours or not story.pays, f"nothing broke, and: {await standing(story)}"
 
     said = story.chat.from_bot
     paid_words = sum("✅" in message.text for message in said)
@@ -258,7 +265,7 @@ async def judge(house: House, story: Story, strike: Strike, answered: Sequence[A
 
     await story.check(strike.twins)
     for each in answered:
-        right = each.status == (200 if each.kept else 503)
+        right = each.status == (200 if each.kept else 503) and (fell or each.kept)
         assert right or (strike.kept_unheard and each.status == 503), each
     for _ in range(STEPS_TO_GREEN):
         if await house.healthz() == 200:

@@ -24,6 +24,7 @@ class Story:
     """Somebody wants something paid, and says so in a chat."""
 
     words_max = 1  # messages in the chat that say that one payment came
+    pays = True
 
     town: Town
     number: int
@@ -81,6 +82,8 @@ class Story:
 
 class Declined(Story):
     """The person cancels."""
+
+    pays = False
 
     def tell(self) -> None:
         self.town.simulator.phone(self.phone).behave(Behaviour.CANCEL)
@@ -212,7 +215,8 @@ class Decided(Story):
         self.operator = _the_operator(self.town)
         super().tell()
         # In small steps: who is asked too late is not asked at all.
-        await _until(house, lambda: bool(self.town.simulator.pushes_to(self.phone)))
+        pushes_to = self.town.simulator.pushes_to
+        await _until(house, lambda: bool(pushes_to(self.phone)), step_s=STEP_S / 20)
         for _ in range(STEPS_MAX):
             await house.tick(10 * STEP_S)
             if any(row["pending_at"] for row in await self.payments()):
@@ -263,9 +267,9 @@ def _says(chat: Chat, words: str) -> bool:
     return any(words in message.text for message in chat.from_bot)
 
 
-async def _until(house: House, looks: Callable[[], bool]) -> None:
+async def _until(house: House, looks: Callable[[], bool], *, step_s: float = STEP_S) -> None:
     for _ in range(STEPS_MAX):
-        await house.tick(STEP_S)
+        await house.tick(step_s)
         if looks():
             return
     raise AssertionError("what has to come before never came")

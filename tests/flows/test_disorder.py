@@ -151,7 +151,7 @@ async def test_a_press_on_a_message_that_we_do_not_know_to_stand_there_yet(
         while await count(world, notices, owed_to(person)):
             continue
     silence = world.api.faults.silent(method="editMessageText", chat_id=person.id)
-    handset.cancel()
+    assert handset.cancel(), "it had closed by itself"
     [message] = person.chat.from_bot
     await world.api.wait_for(lambda: can_try_again(message), timeout_s=PATIENCE_S)
 

@@ -26,6 +26,7 @@ def _judged(told: list[Told], lived_twice: int) -> None:
     first = {each.seed: each for each in told}
     assert {each.seed: each.violations for each in told if each.violations} == {}
     assert sum(each.payments for each in told) >= 4 * len(told)
+    assert sum(each.paid for each in told) >= len(told), "nothing is wrong where nothing is paid"
     assert [each.fingerprint for each in told if each.seed == lived_twice] == [
         first[lived_twice].fingerprint
     ] * 2

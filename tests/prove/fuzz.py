@@ -263,7 +263,7 @@ async def _judge_bounds(store: Store, targets: list[Target]) -> list[str]:
         kinds = Counter(each.kind for each in told[target.id])
         if kinds[Kind.UNTRUSTED] > UNTRUSTED_KEPT:
             wrong.append(f"{kinds[Kind.UNTRUSTED]} untrusted bodies at {target.id}")
-        if sum(kinds[kind] for kind in KEPT) > CALLBACKS_KEPT + 3:
+        if sum(kinds[kind] for kind in KEPT) > CALLBACKS_KEPT + 4:
             wrong.append(f"{kinds} trusted bodies at {target.id}")
     if strays > ORPHANS_MAX:
         wrong.append(f"{strays} orphans")
@@ -298,7 +298,7 @@ def _bytes(database: Path) -> int:
 
 
 def _bytes_max(payments: int) -> int:
-    per_payment = UNTRUSTED_KEPT + CALLBACKS_KEPT + 3
+    per_payment = UNTRUSTED_KEPT + CALLBACKS_KEPT + 4
     return (payments * per_payment + ORPHANS_MAX) * BODY_BYTES_MAX
 
 

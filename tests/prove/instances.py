@@ -39,6 +39,7 @@ FED_AT_ONCE = 25
 LAST_WORDS_WITHIN_S = 240.0
 TAKEN_OVER_WITHIN_S = 30.0
 REST_S = 2.0
+PAID_AT_LEAST = 0.5  # of those who enter their PIN; a kill leaves few without a prompt
 FED_PER_S = 20  # about, by four processes on two cores
 KINDS: tuple[tuple[Behaviour, Fault | None], ...] = (
     (Behaviour.PAY, None),
@@ -181,7 +182,7 @@ async def judge(instances: Instances, errands: list[Errand]) -> tuple[list[str],
     status_of = {payment.push_ref: payment.status for payment in payments}
     of_line = collections.Counter(payment.push_ref for payment in payments)
     unsure = [fragment(kind) for kind in ("status.unsure", "status.unknown")]
-    twins = 0
+    twins = ticks = 0
     for errand in errands:
         asked = pushes[errand.phone]
         who, word = errand.phone[-5:], last_word(errand)
@@ -201,10 +202,14 @@ async def judge(instances: Instances, errands: list[Errand]) -> tuple[list[str],
         honest = open_in_books and any(each in word for each in unsure)
         if _is_told(errand) and ("✅" in word) != paid and not (paid and honest):
             broken.append(f"{who} was told {word[:80]!r}, and had {'' if paid else 'not '}paid")
+        ticks += errand.pays and "✅" in word
         more = len(errand.person.chat.from_bot) - told.get(errand.person.id, 0)
         twins += max(0, more)
         if more < 0:
             broken.append(f"{who} lacks {-more} messages that were written down as told")
+    wanted = sum(errand.pays for errand in errands)
+    if ticks < wanted * PAID_AT_LEAST:
+        broken.append(f"{wanted} wanted to pay, and {ticks} were told that they had")
     if len(payments) != len(errands) or max(of_line.values(), default=1) > 1:
         broken.append(f"{len(errands)} commands became {len(payments)} payments")
     try:

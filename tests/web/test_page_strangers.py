@@ -196,6 +196,7 @@ async def open_socket(port: int, head: bytes) -> asyncio.StreamWriter:
     return writer
 
 
+ARRIVE_WITHIN_S = 20.0  # all of them: a second each would be a server that starves them
 DRIBBLES = {
     "half a head": b"GET /d/AAAAAAAAAAAA HTTP/1.1\r\nHost: x\r\nX-",
     "a form that never ends": (
@@ -211,7 +212,13 @@ DRIBBLES = {
 async def test_five_hundred_slow_clients_starve_no_callback(
     store: Store, clock: TestClock, head: bytes
 ) -> None:
-    async with opened_place(store, clock) as place, AsyncExitStack() as stack:
+    # Idle pages make room; the others are cut before there are too many of them.
+    idle = head == DRIBBLES["a page and then silence"]
+    places = 400 if idle else None
+    async with (
+        opened_place(store, clock, connections_max=places) as place,
+        AsyncExitStack() as stack,
+    ):
         await callbacks_arrive(place, stack, head, slow=500)
 
 
@@ -237,11 +244,12 @@ async def callbacks_arrive(place: Place, stack: AsyncExitStack, head: bytes, *, 
     for _ in range(slow):
         stack.callback((await open_socket(place.port, head)).close)
     body = success(1, amount=500, receipt="UKN0000001")
-    for _ in range(20):
-        async with place.client.post(
-            place.callback_address(payment.id), data=body, headers={"Connection": "close"}
-        ) as answer:
-            assert answer.status == 200
+    async with asyncio.timeout(ARRIVE_WITHIN_S):
+        for _ in range(20):
+            async with place.client.post(
+                place.callback_address(payment.id), data=body, headers={"Connection": "close"}
+            ) as answer:
+                assert answer.status == 200
 
     [payment] = await place.payments()
     assert payment.status is Status.PAID

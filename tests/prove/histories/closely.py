@@ -63,6 +63,9 @@ def _wished(history: History, ours: dict[str, Payment], verdict: Verdict) -> Non
     """What was written is what was asked for, of whom, and for what."""
     asked = {each.ask_key: each for each in ours.values()}
     pushed = {each.order.account_reference: each for each in history.safaricom.pushes if each.order}
+    written = {f"m:{wish.chat_id}:{wish.message_id}" for wish in history.witness.wishes}
+    unasked = [key for key in asked if key.startswith("m:") and key not in written]
+    verdict.must(not unasked, "I3 one push", "nobody wrote that", unasked)
     for wish in history.witness.wishes:
         payment = asked.get(f"m:{wish.chat_id}:{wish.message_id}")
         if payment is None:

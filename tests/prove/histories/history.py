@@ -41,6 +41,7 @@ OPERATOR, SECOND_OPERATOR = 900, 901
 MOVED_TO = -100777
 TREASURER = 1101
 GIVES = 0.3
+GUESSED, FLOODS, FLOOD = 0.2, 0.03, 25  # of the lies
 PAPER, PAPERS = "PDF", 0.01
 WEATHER = (4, 4, 4, 3, 2, 3, 1, 1, 5)  # how often each change of weather comes
 STEPS_OF_A_LIFE = (40, 400, 4000)
@@ -155,9 +156,17 @@ class History:
         status = None
         if awake:
             status = await self.rng.choice(awake).post(found[0], body)
+            if status not in (None, 200, 404) and self._is_well():
+                self.broke.append(f"answered {status} though nothing was ill")
         self.posted.append((found[0], body, status))
         self.effects[f"callback answered {status}"] += 1
         return status
+
+    def _is_well(self) -> bool:
+        """Whether no trouble with the disk is left that a call could meet."""
+        well_s = asyncio.get_running_loop().time() - NOTICED_AFTER_S[-1]
+        ill = self.disk.mood is not DiskMood.WELL
+        return self.quiet and not ill and all(end_s < well_s for _, end_s in self.witness.ill)
 
     # -- the course of things ------------------------------------------------------------------
 
@@ -549,11 +558,24 @@ class History:
         told = lie(rng, victim, other, self.safaricom)
         self.effects[f"lie: {told.knowing}"] += 1
         assert victim.order is not None, "chosen among those with an order"
-        found = ADDRESS.search(victim.order.callback_url)
+        url = victim.order.callback_url
+        if rng.random() < GUESSED:
+            self.effects["lie: at no address of ours"] += 1
+            asyncio.get_running_loop().create_task(
+                self._at_no_address(_guessed(rng, url), told.body)
+            )
+            return
+        if rng.random() < FLOODS:
+            self.effects["lie: a flood"] += 1
+            for _ in range(FLOOD):
+                more = lie(rng, victim, victim, self.safaricom)
+                self.witness.lied(payment_at(url), more.body)
+                asyncio.get_running_loop().create_task(self._tell(url, more.body))
+        found = ADDRESS.search(url)
         if found is not None:
             self.lied_to.add(payment_at(found[0]))
             self.witness.lied(payment_at(found[0]), told.body)
-        asyncio.get_running_loop().create_task(self._tell(victim.order.callback_url, told.body))
+        asyncio.get_running_loop().create_task(self._tell(url, told.body))
 
     def _known_of(self, pushes: list[PushRecord]) -> list[PushRecord]:
         """
@@ -571,6 +593,20 @@ class History:
 
     async def _tell(self, url: str, body: bytes) -> None:
         await self.post(url, body)
+
+    async def _at_no_address(self, url: str, body: bytes) -> None:
+        """Who guesses is turned away, whatever else is wrong; what it did, the judge would see."""
+        status = await self.post(url, body)
+        if status not in (None, 404):
+            self.broke.append(f"a guessed address was answered {status}")
+
+
+def _guessed(rng: random.Random, url: str) -> str:
+    """The address of that payment with another signature, or of one that there never was."""
+    signed = rng.random() < 0.5
+    place = url.rindex(".") + 1 if signed else url.rindex("/") + 1
+    digit = rng.choice([each for each in "0123456789abcdef" if each != url[place]])
+    return url[:place] + digit + url[place + 1 :]
 
 
 def payment_at(address: str) -> str:

@@ -35,6 +35,7 @@ from tests.prove.histories.grounds import (
 from tests.prove.histories.history import History, HistorySettings
 from tests.prove.histories.judge import Verdict, judge
 from tests.prove.histories.life import task_factory
+from tests.prove.histories.process import FAULTS
 from tests.prove.histories.virtual import StallingLoop, VirtualLoop
 from tests.prove.table import Row
 
@@ -63,6 +64,22 @@ ALONE = "seeded histories of 72 h: one process, SQLite"
 TOGETHER = "seeded histories of 72 h: two processes, PostgreSQL"
 EVERY_TWENTIETH = 20
 BATCH = 10
+MANY_PAYMENTS = 10  # of so many, some are paid
+
+
+class _Caught(logging.Handler):
+    """What the product caught by itself and logged, if no trouble of the world explains it."""
+
+    broke: list[str] | None = None  # of the history that is lived now
+
+    def emit(self, record: logging.LogRecord) -> None:
+        exc = record.exc_info[1] if record.exc_info else None
+        ours = record.name.partition(".")[0] in ("bot", "storage", "mpesa")
+        if ours and isinstance(exc, FAULTS) and self.broke is not None:
+            self.broke.append(f"{record.getMessage()}: {exc!r}")
+
+
+_CAUGHT = _Caught()
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,7 @@ class Told:
     violations: list[str]
     effects: Counter[str] = field(default_factory=Counter)
     payments: int = 0
+    paid: int = 0
     fingerprint: str = ""
     trace: list[str] = field(default_factory=list)
 
@@ -126,11 +144,14 @@ def _through(loop: VirtualLoop, settings: HistorySettings, lay: Lay) -> Told:
 
 async def _live(settings: HistorySettings, lay: Lay) -> Told:
     history = History(settings, random.Random(settings.seed), lay)
+    _CAUGHT.broke = history.broke
     verdict = Verdict()
     try:
         async with asyncio.timeout(100 * 3600):
             process = await history.run()
             verdict = await judge(history, process)
+            some = verdict.paid > 0 or verdict.payments < MANY_PAYMENTS
+            verdict.must(some, "I2 loss", "nobody was paid anything, of", verdict.payments)
     except Exception as exc:
         verdict.violations.append(f"the history broke: {type(exc).__name__}: {exc}")
         logging.getLogger("prove").critical("seed %d", settings.seed, exc_info=exc)
@@ -144,6 +165,7 @@ async def _live(settings: HistorySettings, lay: Lay) -> Told:
         violations=verdict.violations,
         effects=verdict.effects,
         payments=verdict.payments,
+        paid=verdict.paid,
         fingerprint=verdict.lived or history.fingerprint,
         trace=history.trace,
     )
@@ -153,7 +175,8 @@ async def _live(settings: HistorySettings, lay: Lay) -> Told:
 def _prepared() -> tuple[Config, Texts]:
     """Once per process of histories: what the engines share, no noise; configuration, texts."""
     keep_dialects()
-    logging.disable(logging.ERROR)
+    logging.disable(logging.WARNING)
+    logging.getLogger().addHandler(_CAUGHT)
     # A life that is cut off leaves half-done work and open connections behind: that is the point.
     for left_behind in (".*was never awaited", "The garbage collector is trying to clean up"):
         warnings.filterwarnings("ignore", message=left_behind)
@@ -229,6 +252,7 @@ def _lived(
         for told in stories:
             counts.update(told.effects)
             counts["payments"] += told.payments
+            counts["paid"] += told.paid
             if told.violations:
                 violations += 1
                 print(f"  seed {told.seed}: {'; '.join(told.violations[:3])}", flush=True)
