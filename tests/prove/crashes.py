@@ -85,48 +85,56 @@ def _named(steps: list[Step]) -> Row:
 
 def _random(kills: int, seed: int) -> Row:
     began = time.perf_counter()
-    wrong = asyncio.run(_worlds(kills, seed))
+    wrong, hits = asyncio.run(_worlds(kills, seed))
+    note = f"{hits} of them in the very step, the others when their time was over"
     return Row(
         "kill -9, whole bot, at random",
         kills,
         "kills",
         len(wrong),
         time.perf_counter() - began,
-        f"broken {sorted(wrong)}" if wrong else "",
+        f"{note}; broken {sorted(wrong)}" if wrong else note,
         (seed, seed + -(-kills // KILLS_PER_WORLD) - 1),
     )
 
 
-async def _worlds(kills: int, seed: int) -> list[int]:
-    """The seeds of the worlds in which something broke."""
+async def _worlds(kills: int, seed: int) -> tuple[list[int], int]:
+    """The seeds of the worlds in which something broke; how many died in their very step."""
     free = asyncio.Semaphore(WORLDS_AT_ONCE)
     wrong: list[int] = []
+    hits: list[int] = []
 
     async def one(number: int, deaths: int) -> None:
         async with free:
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    await _world(Path(folder), random.Random(number), deaths)
+                    hits.append(await _world(Path(folder), random.Random(number), deaths))
                 except (AssertionError, TimeoutError) as exc:
                     wrong.append(number)
                     _tell(f"seed {number}: {type(exc).__name__}: {exc}")
 
     shares = [min(KILLS_PER_WORLD, kills - done) for done in range(0, kills, KILLS_PER_WORLD)]
     await asyncio.gather(*(one(seed + n, share) for n, share in enumerate(shares)))
-    return wrong
+    return wrong, sum(hits)
 
 
-async def _world(folder: Path, chance: random.Random, deaths: int) -> None:
-    """Payments through one death after another, and the judge."""
+async def _world(folder: Path, chance: random.Random, deaths: int) -> int:
+    """Payments through one death after another, and the judge; how many died where they were to."""
+    hits = 0
     async with open_drill(folder, migrated=False) as drill:
         for _ in range(deaths):
             drill.send(ERRANDS)
-            await _live(drill, chance)
+            hits += await _live(drill, chance)
         await drill.judge()
+    return hits
 
 
-async def _live(drill: Drill, chance: random.Random) -> None:
-    """One life, which ends at a commit, at a call, or at any moment; soon, in any case."""
+async def _live(drill: Drill, chance: random.Random) -> bool:
+    """
+    One life, which ends at a commit, at a call, or at any moment; soon, in any case.
+
+    False: the step that was drawn did not come in that time.
+    """
     life_s = chance.uniform(0.0, LONGEST_LIFE_S)
     step: Step | None = chance.choice(
         (
@@ -141,11 +149,13 @@ async def _live(drill: Drill, chance: random.Random) -> None:
     if step is None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, select.select, [], [], [], life_s)
+        died = True
     else:
-        await drill.bot.dead(within_s=LONGEST_LIFE_S)
+        died = await drill.bot.dead(within_s=LONGEST_LIFE_S)
     await drill.bot.kill()
     drill.gate.disarm()
     drill.deaths += 1
+    return died
 
 
 def _storage(

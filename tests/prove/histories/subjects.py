@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +34,7 @@ from tests.prove.histories.truth import judge_journal
 
 __all__ = ["judge_subjects"]
 
+CASH_KEPT = re.compile(r"KES ([\d,]+) in cash written down")
 SHOWN = {
     Standing.PAID: "Paid.",
     Standing.PART_PAID: " left",
@@ -178,6 +180,10 @@ async def _invoice(
     said = set(history.diary.bill_cash_said)
     verdict.must(max(kept.values(), default=1) == 1, "I4 once", invoice.label, "cash", kept)
     verdict.must(set(kept) <= said, "I1 phantom", invoice.label, "cash that nobody gave", kept)
+    chat = history.telegram.world.chats[invoice.merchant_id]
+    answered = (CASH_KEPT.search(each.text) for each in chat.from_bot if invoice.label in each.text)
+    lost = {int(each[1].replace(",", "")) for each in answered if each} - set(kept)
+    verdict.must(not lost, "I2 loss", invoice.label, "cash that was written down", lost)
     await _past_mpesa(history, tx, view, verdict)
     for chat_id in {invoice.merchant_id, *readers}:
         row = told.get(f"i:{invoice.id}:card:{chat_id}")
