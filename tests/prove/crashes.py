@@ -32,9 +32,10 @@ __all__ = ["run"]
 WORLDS_AT_ONCE = 3
 KILLS_PER_WORLD = 10
 ERRANDS = 3  # a life's; each world ends up with one of each kind, several times
-LONGEST_LIFE_S = 0.9
-COMMITS = 40
-CALLS = 8
+LONGEST_LIFE_S = 0.9  # of one that dies at any moment
+STEP_WITHIN_S = 2.5  # for one that dies at a step; then it is cut off
+COMMITS = 20
+CALLS = 4
 METHODS = sorted(
     {step.what for group in STEPS.values() for step in group if isinstance(step, Edge)}
 )
@@ -151,7 +152,7 @@ async def _live(drill: Drill, chance: random.Random) -> bool:
         await loop.run_in_executor(None, select.select, [], [], [], life_s)
         died = True
     else:
-        died = await drill.bot.dead(within_s=LONGEST_LIFE_S)
+        died = await drill.bot.dead(within_s=STEP_WITHIN_S)
     await drill.bot.kill()
     drill.gate.disarm()
     drill.deaths += 1
