@@ -63,6 +63,7 @@ class Acts:
             self.merchant.remind: 3,
             self.merchant.talk: 2,
             self.customers.claim: 4,
+            self.customers.by_hand: 4,
             self.customers.edit: 2,
             self.customers.press_again: 4,
         }

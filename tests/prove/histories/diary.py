@@ -72,6 +72,7 @@ class Diary:
 
     cash_said: list[int] = field(default_factory=list)  # shillings, each amount once
     cash_told: list[int] = field(default_factory=list)  # what we answered that we wrote down
+    by_hand: dict[str, str] = field(default_factory=dict)  # code of what went past us: its account
     bill_cash_said: list[int] = field(default_factory=list)
     bill_cash_wrong: list[int] = field(default_factory=list)  # and taken back
     corrected_said: list[int] = field(default_factory=list)

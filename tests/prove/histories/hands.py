@@ -22,6 +22,8 @@ RETURNED, STAYS = "↩️ Handed back", "🤝 Keep it"
 EDIT, TAKE_BACK, WRONG_CASH = "✏️ Edit", "🗑 Take back", " is wrong"
 GAVE_BACK, AGREED, REOPEN = "↩️ I gave it back", "🤝 It stays, as agreed", "↺ Open it again"
 REMIND, ANSWER, QUESTION, CLAIM = "🔔 Send", "✍️ Answer", "❓ Question", "🧾 I have paid"
+BY_HAND_AT = re.compile(r"Paybill \d+ · account ([0-9A-Z-]+)")
+NOBODYS, ASTRAY = "HARUSI", 0.3
 RARELY = ("Delete", "My data", "PDF", "QR", "Export", "Close", "Pause", "Step down")
 
 
@@ -233,6 +235,20 @@ class CustomerActs(Story):
         thanked = await self.answered(person, words, "A person will look")
         claimed.answer = None if thanked is None else thanked.id
         return True
+
+    async def by_hand(self) -> bool:
+        """Pay past the bot, to the account on a drive's card, or to one that nobody has."""
+        texts = [each.text for chat in self.groups() for each in chat.messages]
+        accounts = [found[1] for text in texts if (found := BY_HAND_AT.search(text))]
+        phones = [each.phone for each in self.safaricom.pushes]
+        if not accounts or not phones:
+            return False
+        account = NOBODYS if self.rng.random() < ASTRAY else self.rng.choice(accounts)
+        amount_kes = 20 + len(self.diary.by_hand)
+        row = self.safaricom.pay_by_hand(self.rng.choice(phones), amount_kes, account)
+        if row is not None:
+            self.diary.by_hand[row.receipt] = account
+        return row is not None
 
     async def edit(self) -> bool:
         """Change what was written before, a command for money among it."""

@@ -93,6 +93,7 @@ EFFECTS = (
     "a statement was dropped",
     "only ours, and noted",
     "a payment went back",
+    "paid by hand, and counted",
     "a treasurer corrected",
     "a merchant took cash back",
     "an invoice was closed",

@@ -213,6 +213,8 @@ async def _statements(
     for receipt in {each for one in dropped for each in one.receipts}:
         verdict.must(receipt in kept, "I2 loss", receipt, "of a statement is not in the record")
         row, payment = rows[receipt], ours.get(rows[receipt].account_reference)
+        if receipt in history.diary.by_hand:
+            _past_us(row, ours.get(BORN + receipt), receipt in waits, verdict)
         if row.linked_receipt is not None or payment is None:
             continue
         counted = payment.status is Status.PAID and payment.receipt == receipt
@@ -223,6 +225,14 @@ async def _statements(
     everything = [each for each in dropped if each.everything]
     if everything:
         _only_ours(history, ours, everything[-1], open_now, verdict)
+
+
+def _past_us(row: Row, made: Payment | None, waits: bool, verdict: Verdict) -> None:
+    """Money that was paid by hand counts once, as a payment of its own, or waits for a person."""
+    counts = made is not None and made.arrived_cents == row.amount_cents
+    verdict.must(counts or waits, "I2 loss", row.receipt, "by hand", row.account_reference)
+    verdict.effects["paid by hand, and counted"] += counts
+    verdict.effects["paid by hand, and left to a person"] += waits and not counts
 
 
 def _only_ours(
