@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.settle import (
+    APART_HELD,
     BAD_CREDENTIALS,
     IDS_HELD,
     LIMIT_HELD,
@@ -61,9 +62,10 @@ def test_the_status_message_has_one_key_and_goes_where_it_was_asked_for() -> Non
 
 
 def test_words_that_stand_in_stored_evidence_keep_their_spelling() -> None:
-    stored = [RECEIPT_HELD, LIMIT_HELD, IDS_HELD, BAD_CREDENTIALS]
+    stored = [RECEIPT_HELD, LIMIT_HELD, IDS_HELD, APART_HELD, BAD_CREDENTIALS]
 
-    assert stored == ["receipt-held", "limit-held", "ids-held", "bad-credentials"]
+    names = ["receipt-held", "limit-held", "ids-held", "apart-held", "bad-credentials"]
+    assert stored == names
 
 
 def test_a_payment_about_which_nothing_is_known_is_created_and_says_nothing() -> None:

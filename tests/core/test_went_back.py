@@ -150,6 +150,18 @@ def test_what_proves_nothing_is_no_better_credit() -> None:
         assert in_every_order([*moved, fact(kind, at=at(4), receipt=ANOTHER)]) != (), kind
 
 
+@pytest.mark.parametrize("kind", CREDIT_RANK)
+def test_nor_is_what_is_held(kind: Kind) -> None:
+    told = [
+        fact(Kind.CALLBACK_PAID, at=at(1), receipt=RECEIPT),
+        fact(Kind.RECEIPT_MOVED, at=at(2), receipt=RECEIPT),
+        back(3, code=RECEIPT, by=900),
+        fact(kind, at=at(4), receipt=ANOTHER, held=True),
+    ]
+
+    assert in_every_order(told) == (part(3, ARRIVED),)
+
+
 def test_a_better_credit_leaves_every_other_reversal() -> None:
     told = [
         fact(Kind.RECEIPT_MOVED, at=at(2), receipt=RECEIPT),

@@ -64,6 +64,7 @@ EQUIVALENT: dict[str, str] = {
     "settle.py Standing: True → False (3)": _LAID_OUT,
     "settle.py _credits: case _ → gone": _NO_YES,
     "settle.py _credits: return False → None": _NO_YES,
+    "settle.py _confirms: return False → None": _NO_YES,
     "went_back.py Part: dataclass(slots=True) → None": _LAID_OUT,
     "went_back.py Part: dataclass(kw_only=True) → None": _LAID_OUT,
     "went_back.py Part: True → False (2)": _LAID_OUT,
