@@ -186,13 +186,14 @@ class MerchantActs(Story):
             return False
         if customer.blocked:
             customer.unblock()
-        asked = await self.pressed(customer, bill, QUESTION, "What shall I ask")
-        if asked is None or customer.blocked:
-            return False
-        words = f"Is that with delivery, {len(self.diary.asked)}?"
-        self.diary.asked[words] = False
-        passed_on = await self.answered(customer, words, "I passed it on")
-        self.diary.asked[words] = passed_on is not None
+        async with self.diary.hands(customer):
+            asked = await self.pressed(customer, bill, QUESTION, "What shall I ask")
+            if asked is None or customer.blocked:
+                return False
+            words = f"Is that with delivery, {len(self.diary.asked)}?"
+            self.diary.asked[words] = False
+            passed_on = await self.answered(customer, words, "I passed it on")
+            self.diary.asked[words] = passed_on is not None
         there = await self.until(lambda: self.newest(self.merchant.chat, words), 4 * HOUR_S)
         for _ in range(2 if there is not None else 0):
             assert there is not None, "or there is nothing to answer"

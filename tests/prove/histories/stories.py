@@ -219,9 +219,12 @@ class InvoiceStory(Story):
             return False
         if self.customer.blocked:
             self.customer.unblock()
-        question = await self.pressed(self.customer, bill, PART, "How much of INV-0001")
-        if question is not None and not self.customer.blocked:
-            await self._asked(self.customer, self.customer.say(str(amount_kes)))
+        async with self.diary.hands(self.customer):
+            question = await self.pressed(self.customer, bill, PART, "How much of INV-0001")
+            if question is None or self.customer.blocked:
+                return True
+            said = self.customer.say(str(amount_kes))
+            await self._asked(self.customer, said)
         return True
 
     async def _pays_the_rest(self, person: Person) -> None:
