@@ -148,6 +148,23 @@ async def test_whoever_knows_everything_cannot_fill_the_disk(desk: Desk) -> None
 
 
 @pytest.mark.both_engines
+async def test_one_of_each_sort_is_kept_besides_and_no_more(desk: Desk) -> None:
+    payment = await desk.ask()
+    floods = [failure(f"ZZ_{number}") for number in range(CALLBACKS_KEPT)]
+    sorts = [
+        success(),
+        success(metadata=False),
+        *(success(receipt=receipt, phone="254711000999") for receipt in ("UKN2ABCDEF", None)),
+    ]
+    for body in [*floods, *sorts, *(success(receipt=f"FAKE{n:06d}") for n in range(9))]:
+        await desk.hear.callback(payment.id, parse_callback(body), body, source="test")
+
+    kept = await kinds(desk, payment)
+    trusted = (Kind.CALLBACK_FAILED, Kind.CALLBACK_PAID, Kind.CALLBACK_BARE)
+    assert [kept[kind] for kind in trusted] == [CALLBACKS_KEPT, 2, 2]
+
+
+@pytest.mark.both_engines
 async def test_a_success_from_outside_waits_for_a_query_and_is_told_once_an_hour(
     desk: Desk,
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from mpesa.simulator import Behaviour, CallbackFault, Fault
+from mpesa.simulator import Behaviour, Fault
 from tests.flows.words import found, fragment, latest
 from tests.flows.world import OPERATOR, QUICK, World
 
@@ -118,13 +118,13 @@ async def test_who_blocked_us_pays_all_the_same_and_sees_it_on_return(
     world: World, numbers: Callable[[], int]
 ) -> None:
     number = numbers()
-    # Its callback is lost: asking finds it, and that leaves time to block us before.
-    lost = Fault(callback=CallbackFault.NEVER)
-    world.simulator.faults.for_phone(world.phone(number), lost)
+    handset = world.simulator.phone(world.phone(number))
+    handset.next_time(Behaviour.MANUAL)
     person = world.person(number)
     person.say(f"/pay 50 {world.typed(number)}")
-    await world.api.wait_for(lambda: bool(person.chat.from_bot), timeout_s=PATIENCE_S)
+    await world.api.wait_for(lambda: found(person.chat, "status.prompted"), timeout_s=PATIENCE_S)
     person.block()
+    assert handset.enter_pin("1234"), "it had closed by itself"
     await world.simulator.changes.until(
         lambda: any(row.phone == world.phone(number) for row in world.simulator.books.statement()),
         timeout_s=PATIENCE_S,

@@ -34,8 +34,8 @@ KILLS_PER_WORLD = 10
 ERRANDS = 3  # a life's; each world ends up with one of each kind, several times
 LONGEST_LIFE_S = 0.9  # of one that dies at any moment
 STEP_WITHIN_S = 2.5  # for one that dies at a step; then it is cut off
-COMMITS = 20
-CALLS = 4
+COMMITS = 40
+CALLS = 8
 METHODS = sorted(
     {step.what for group in STEPS.values() for step in group if isinstance(step, Edge)}
 )
