@@ -246,7 +246,8 @@ def _only_ours(
     rows = history.safaricom.books.statement()
     since, theirs = rows[0].completed_at, {each.account_reference for each in rows}
     theirs |= {BORN + each.receipt for each in rows}
-    looked_at = (OpenKind.ONLY_OURS, OpenKind.REVIEW)  # or whose it is, is asked of its line
+    # Or whose it is, is asked of its line; or how much, where a wrong code names another's money.
+    looked_at = (OpenKind.ONLY_OURS, OpenKind.REVIEW, OpenKind.AMOUNT_DIFFERS)
     noted = {each.payment_id for each in open_now if each.kind in looked_at}
     for ref, payment in ours.items():
         if payment.status is not Status.PAID or ref in theirs:
