@@ -34,6 +34,7 @@ UNPAID = (Status.DECLINED, Status.REFUSED, Status.VOID)
 AGAIN = "🔁"
 AT_THE_GATE = (ReplyFault.THROTTLED, ReplyFault.SPIKE_ARREST)
 AGAIN_WITHIN = timedelta(seconds=20)
+BEING_TOLD = timedelta(seconds=10)
 OUTAGE = ("⏳ M-Pesa is not answering me", "⏳ M-Pesa hainijibu")
 
 
@@ -237,7 +238,10 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
         for row in found
         if row.status in UNPAID and not row.superseded and row.intent_id in settled
     }
+    lately = history.true_clock.now() - BEING_TOLD
     for row in rows:
+        if row["state"] in ("due", "sending") and row["created_at"] > lately:
+            continue  # a summary or a reminder of the history's last seconds
         verdict.must(row["state"] in ("told", "dead"), "I7 told", row["key"], row["state"])
         if row["state"] == "dead":
             verdict.effects["could not be told, and written down"] += 1
