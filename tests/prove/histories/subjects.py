@@ -258,7 +258,10 @@ def _both_told(
     right = "paid by" in news.text and money(payment.credited_cents or 0) in news.text
     verdict.must(right, "I7 told", payment.push_ref, news.text)
     chat = history.telegram.world.chats[merchant_id]
-    twins = sum(each.text == news.text for each in chat.from_bot) - 1
+    # Where the first part went back, the same of another part is news of its own.
+    own = {each["message_id"] for each in told.values() if each["chat_id"] == merchant_id}
+    alike = [each for each in chat.from_bot if each.text == news.text]
+    twins = len(alike) - max(1, sum(each.id in own for each in alike))
     verdict.effects["a message came twice"] += twins
     may = history.witness.excused(merchant_id, news.text)
     verdict.must(twins <= may, "I7 twins", payment.push_ref, twins, may)
