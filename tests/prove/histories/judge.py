@@ -240,8 +240,9 @@ async def _told(history: History, process: Process, tx: Tx, verdict: Verdict) ->
     }
     lately = history.true_clock.now() - BEING_TOLD
     for row in rows:
-        if row["state"] in ("due", "sending") and row["created_at"] > lately:
-            continue  # a summary or a reminder of the history's last seconds
+        summary = (row["topic"] or "").startswith("day:")
+        if summary and row["state"] in ("due", "sending") and row["created_at"] > lately:
+            continue  # owed in the history's last seconds
         verdict.must(row["state"] in ("told", "dead"), "I7 told", row["key"], row["state"])
         if row["state"] == "dead":
             verdict.effects["could not be told, and written down"] += 1

@@ -259,7 +259,8 @@ def _both_told(
     verdict.must(right, "I7 told", payment.push_ref, news.text)
     chat = history.telegram.world.chats[merchant_id]
     # Where the first part went back, the same of another part is news of its own.
-    own = {each["message_id"] for each in told.values() if each["chat_id"] == merchant_id}
+    about = f"i:{view.invoice.id}:paid:"
+    own = {each["message_id"] for key, each in told.items() if key.startswith(about)}
     alike = [each for each in chat.from_bot if each.text == news.text]
     twins = len(alike) - max(1, sum(each.id in own for each in alike))
     verdict.effects["a message came twice"] += twins

@@ -246,9 +246,16 @@ def _only_ours(
     rows = history.safaricom.books.statement()
     since, theirs = rows[0].completed_at, {each.account_reference for each in rows}
     theirs |= {BORN + each.receipt for each in rows}
-    # Or whose it is, is asked of its line; or how much, where a wrong code names another's money.
-    looked_at = (OpenKind.ONLY_OURS, OpenKind.REVIEW, OpenKind.AMOUNT_DIFFERS)
+    looked_at = (OpenKind.ONLY_OURS, OpenKind.REVIEW)  # or whose it is, is asked of its line
     noted = {each.payment_id for each in open_now if each.kind in looked_at}
+    # Or how much, where the code that it was credited with is that of other money.
+    noted |= {
+        each.id
+        for each in ours.values()
+        for line in open_now
+        if line.kind is OpenKind.AMOUNT_DIFFERS
+        and (line.payment_id, line.receipt) == (each.id, each.receipt)
+    }
     for ref, payment in ours.items():
         if payment.status is not Status.PAID or ref in theirs:
             continue
